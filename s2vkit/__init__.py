@@ -1,0 +1,92 @@
+"""s2vkit: talking-face video from speech, and the training of the models that make it.
+
+This facade is all that a plugin imports. What needs no torch is here at once; the
+contracts and helpers that need it are loaded when first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from s2vkit.errors import (
+    InputError,
+    PluginError,
+    RecipeError,
+    ResourceError,
+    RunFolderError,
+    S2vkitError,
+    TrainingError,
+)
+from s2vkit.hookspecs import Register, RegisterCommand, hookimpl
+from s2vkit.options import (
+    AdversarialLossSlot,
+    AudioEncoderSlot,
+    CodeLossSlot,
+    DiscriminatorSlot,
+    Field,
+    FrameLossSlot,
+    GeneratorSlot,
+    Literal,
+    LossOptions,
+    MetricSlot,
+    OptimizerOptions,
+    OptimizerSlot,
+    Options,
+    Slot,
+    StageOptions,
+    StudentSlot,
+    TeacherSlot,
+)
+
+if TYPE_CHECKING:
+    from s2vkit.parts.audio_encoder import AudioEncoder
+    from s2vkit.parts.clip import Clips, Codes, Made, align, pick_time, speech_steps
+    from s2vkit.parts.dataset import ClipFiles, Dataset, RawClip
+    from s2vkit.parts.discriminator import Discriminator
+    from s2vkit.parts.face_detector import FaceDetector, Faces
+    from s2vkit.parts.generator import Generator
+    from s2vkit.parts.graph import Graph, World
+    from s2vkit.parts.loss import AdversarialLoss, PairLoss
+    from s2vkit.parts.metric import Metric, Outcome, Score
+    from s2vkit.parts.stage import Job, Stage, Turn, Work
+    from s2vkit.parts.student import Student
+    from s2vkit.parts.teacher import Teacher
+    from s2vkit.parts.weights import fit_weights, read_weights
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "AudioEncoder": "audio_encoder",
+    **dict.fromkeys(["Clips", "Codes", "Made", "align", "pick_time", "speech_steps"], "clip"),
+    **dict.fromkeys(["ClipFiles", "Dataset", "RawClip"], "dataset"),
+    "Discriminator": "discriminator",
+    **dict.fromkeys(["FaceDetector", "Faces"], "face_detector"),
+    "Generator": "generator",
+    **dict.fromkeys(["Graph", "World"], "graph"),
+    **dict.fromkeys(["AdversarialLoss", "PairLoss"], "loss"),
+    **dict.fromkeys(["Metric", "Outcome", "Score"], "metric"),
+    **dict.fromkeys(["Job", "Stage", "Turn", "Work"], "stage"),
+    "Student": "student",
+    "Teacher": "teacher",
+    **dict.fromkeys(["fit_weights", "read_weights"], "weights"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 's2vkit' has no attribute '{name}'")
+    return getattr(import_module(f"s2vkit.parts.{_LAZY[name]}"), name)
+
+
+__all__ = [
+    "AdversarialLoss", "AdversarialLossSlot", "AudioEncoder", "AudioEncoderSlot", "ClipFiles",
+    "Clips", "CodeLossSlot", "Codes", "Dataset", "Discriminator", "DiscriminatorSlot", "FaceDetector", "Faces",
+    "Field", "FrameLossSlot", "Generator", "GeneratorSlot", "Graph", "InputError", "Job", "Literal", "LossOptions",
+    "Made", "Metric", "MetricSlot", "OptimizerOptions", "OptimizerSlot", "Options", "Outcome",
+    "PairLoss", "PluginError", "RawClip", "RecipeError", "Register",
+    "RegisterCommand", "ResourceError", "RunFolderError", "S2vkitError", "Score", "Slot",
+    "Stage", "StageOptions", "Student", "StudentSlot", "Teacher", "TeacherSlot",
+    "TrainingError", "Turn", "Work", "World", "__version__", "align", "fit_weights", "hookimpl",
+    "pick_time", "read_weights", "speech_steps",
+]  # fmt: skip

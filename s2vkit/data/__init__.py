@@ -1,0 +1,1 @@
+"""The prepared corpus on disk: written once, read at random."""

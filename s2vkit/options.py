@@ -1,0 +1,150 @@
+"""Option models: what a recipe may say of a component, and how slots nest.
+
+A component's options are a frozen pydantic model. A field that holds another
+component is annotated with `SlotOf`, and the recipe's checker resolves it with
+that component's own model; no union of models is ever tried, so an error always
+names the path the user wrote.
+"""
+
+from __future__ import annotations
+
+import types
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field
+
+KINDS: tuple[str, ...] = (
+    "audio_encoder",
+    "teacher",
+    "student",
+    "generator",
+    "discriminator",
+    "loss",
+    "optimizer",
+    "dataset",
+    "metric",
+    "face_detector",
+    "stage",
+)
+
+
+class Options(BaseModel):
+    """Base of every option model: frozen, unknown keys forbidden."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, arbitrary_types_allowed=True, protected_namespaces=()
+    )
+
+
+class LossOptions(Options):
+    """What every loss understands."""
+
+    weight: float = Field(default=1.0, ge=0.0, description="factor of this term in the sum")
+
+
+class OptimizerOptions(Options):
+    """What every optimizer understands."""
+
+    lr: float = Field(gt=0.0, description="learning rate")
+
+
+class StageOptions(Options):
+    """What the loop needs to know of every stage that trains."""
+
+    after: list[str] = Field(default=[], description="stages that must be finished first")
+    steps: int = Field(default=1000, ge=1, description="training steps")
+    batch: int = Field(default=16, ge=1, description="clips in a step")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One place of a recipe, filled: the component's name and its checked options."""
+
+    kind: str
+    use: str
+    options: Options
+
+    def dump(self) -> dict[str, Any]:
+        """Give back plain data, as a recipe would write it in full."""
+        return {"use": self.use, **dump_options(self.options)}
+
+
+@dataclass(frozen=True)
+class SlotOf:
+    """Marks an option field as a slot: of which kind, and what it has to give."""
+
+    kind: str
+    gives: tuple[str, ...] = ()
+
+
+AudioEncoderSlot = Annotated[Slot, SlotOf("audio_encoder")]
+TeacherSlot = Annotated[Slot, SlotOf("teacher")]
+StudentSlot = Annotated[Slot, SlotOf("student")]
+GeneratorSlot = Annotated[Slot, SlotOf("generator")]
+DiscriminatorSlot = Annotated[Slot, SlotOf("discriminator")]
+DatasetSlot = Annotated[Slot, SlotOf("dataset")]
+MetricSlot = Annotated[Slot, SlotOf("metric")]
+StageSlot = Annotated[Slot, SlotOf("stage")]
+OptimizerSlot = Annotated[Slot, SlotOf("optimizer")]
+FrameLossSlot = Annotated[Slot, SlotOf("loss", gives=("pair", "frames"))]
+CodeLossSlot = Annotated[Slot, SlotOf("loss", gives=("pair", "codes"))]
+AdversarialLossSlot = Annotated[Slot, SlotOf("loss", gives=("adversarial",))]
+
+
+@dataclass(frozen=True)
+class SlotField:
+    """Where an option model holds slots: one, or a mapping of them."""
+
+    of: SlotOf
+    many: bool
+
+
+def slot_fields(model: type[BaseModel]) -> dict[str, SlotField]:
+    """Find the fields of an option model that hold slots."""
+    found = {}
+    for name, field in model.model_fields.items():
+        marks = [mark for mark in field.metadata if isinstance(mark, SlotOf)]
+        place = SlotField(marks[0], many=False) if marks else _slot_in(field.annotation)
+        if place:
+            found[name] = place
+    return found
+
+
+def _slot_in(annotation: Any) -> SlotField | None:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        marks = [m for m in get_args(annotation)[1:] if isinstance(m, SlotOf)]
+        return SlotField(marks[0], many=False) if marks else None
+    if origin in (Union, types.UnionType):
+        inner = [_slot_in(a) for a in get_args(annotation)]
+        return next((place for place in inner if place), None)
+    if origin is dict:
+        place = _slot_in(get_args(annotation)[1])
+        return SlotField(place.of, many=True) if place else None
+    return None
+
+
+def dump_options(options: BaseModel) -> dict[str, Any]:
+    """Turn options into plain data, slots included."""
+    return {name: _plain(getattr(options, name)) for name in type(options).model_fields}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Slot):
+        return value.dump()
+    if isinstance(value, BaseModel):
+        return dump_options(value)
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value
+
+
+__all__ = [
+    "KINDS", "AdversarialLossSlot", "AudioEncoderSlot", "CodeLossSlot", "DatasetSlot",
+    "DiscriminatorSlot", "Field", "FrameLossSlot", "GeneratorSlot", "Literal", "LossOptions",
+    "MetricSlot", "OptimizerOptions", "OptimizerSlot", "Options", "Slot", "SlotField", "SlotOf", "StageOptions",
+    "StageSlot", "StudentSlot", "TeacherSlot", "dump_options", "slot_fields",
+]  # fmt: skip

@@ -1,0 +1,62 @@
+"""The parts of a recipe, built and wired: what a stage works on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from s2vkit.options import Slot
+from s2vkit.parts.audio_encoder import AudioEncoder
+from s2vkit.parts.clip import Codes
+from s2vkit.parts.discriminator import Discriminator
+from s2vkit.parts.generator import Generator
+from s2vkit.parts.student import Student
+from s2vkit.parts.teacher import Teacher
+
+
+@dataclass(frozen=True)
+class World:
+    """The sizes that a dataset gives to everything else."""
+
+    size: int
+    fps: float
+    sample_rate: int
+    labels: dict[str, tuple[str, ...]]
+
+
+@dataclass
+class Graph:
+    """Every part of a recipe. Sides that a recipe leaves out are absent from the mappings."""
+
+    world: World
+    make: Callable[[Slot], Any]  # builds a loss of a stage's own slot
+    encoder: AudioEncoder
+    teachers: dict[str, Teacher] = field(default_factory=dict)
+    students: dict[str, Student] = field(default_factory=dict)
+    generator: Generator | None = None
+    discriminators: dict[str, Discriminator] = field(default_factory=dict)
+    judges: dict[str, Teacher] = field(default_factory=dict)
+
+    def modules(self) -> dict[str, nn.Module]:
+        """Name every module: encoder, generator, and teacher.X, student.X and so on."""
+        named: dict[str, Any] = {"encoder": self.encoder}
+        if self.generator is not None:
+            named["generator"] = self.generator
+        groups = {
+            "teacher": self.teachers,
+            "student": self.students,
+            "discriminator": self.discriminators,
+            "judge": self.judges,
+        }
+        for kind, parts in groups.items():
+            named.update({f"{kind}.{name}": part for name, part in parts.items()})
+        return named
+
+    def hear(self, features: torch.Tensor, summary: torch.Tensor) -> Codes:
+        """Let the students hear the summary (B, E): codes to draw from."""
+        heard = {name: student(summary) for name, student in self.students.items()}
+        return Codes(features, heard.get("identity"), heard.get("emotion"))

@@ -1,0 +1,90 @@
+"""The contract of a stage that trains: it says what it trains and how it is wrong.
+
+The engine owns the one loop: drawing batches, freezing, precision, optimizers, checkpoints,
+resuming, devices. A stage is only its step, cut into turns where parts play against each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from s2vkit.options import Slot, StageOptions
+from s2vkit.parts.clip import Clips
+from s2vkit.parts.graph import Graph
+from s2vkit.parts.metric import Outcome
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A part of a step: only the modules named in `trains` move, all others are frozen."""
+
+    name: str
+    trains: tuple[str, ...]  # names of `Graph.modules()` or of `Stage.extras()`
+
+
+class Stage:
+    """Base of training stages. Built as `Stage(options, graph=...)`."""
+
+    options: StageOptions
+
+    needs: frozenset[str] = frozenset()
+    """What each batch must hold: speech, frames, features, mismatched, summary, stills, maps,
+    targets, codes; labels are always there."""
+    frames: int | None = 1  # how many frames of each clip are drawn; None: all are contiguous
+    same_speaker: bool = False  # whether all clips of a batch are of one speaker
+
+    def idle(self) -> str:
+        """Say why there is nothing to train here (weights from a file, say); empty: there is."""
+        return ""
+
+    def optimizers(self) -> dict[str, Slot]:
+        """Say which optimizer moves each module, by the module's name."""
+        raise NotImplementedError
+
+    def extras(self) -> dict[str, Any]:
+        """Name modules that only training needs (a predictor, a projection)."""
+        return {}
+
+    def turns(self) -> Sequence[Turn]:
+        """Cut a step into turns; by default one, of everything that has an optimizer."""
+        return [Turn("all", tuple(self.optimizers()))]
+
+    def prepare(self, clips: Clips) -> Any:
+        """Compute, with gradient, what the turns of one step share; by default nothing."""
+        return None
+
+    def losses(self, turn: str, clips: Clips, shared: Any) -> dict[str, Tensor]:
+        """Give the weighted terms whose sum the turn minimises, by name."""
+        raise NotImplementedError
+
+    def watch(self, clips: Clips, shared: Any) -> dict[str, Tensor]:
+        """Give further figures to log (accuracies); never trained on."""
+        return {}
+
+
+class Work(Protocol):
+    """What the engine offers to a job."""
+
+    graph: Graph
+    folder: Path  # the run folder
+
+    def outcomes(self, split: str, most: int | None) -> Iterator[Outcome]:
+        """Make clips of a split from their speech alone, each beside its truth."""
+        ...
+
+    def save(self, name: str, data: Any) -> None:
+        """Write `data` as JSON to NAME in the run folder, atomically."""
+        ...
+
+
+class Job:
+    """Base of stages that train nothing (evaluation). Built as `Job(options, graph=...)`."""
+
+    def run(self, work: Work) -> None:
+        """Do the job once; what it leaves in the run folder is its result."""
+        raise NotImplementedError

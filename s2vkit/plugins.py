@@ -1,0 +1,61 @@
+"""Finding and loading plugins: one at a time, all or nothing, never taking the program down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+
+import pluggy
+
+from s2vkit import hookspecs
+from s2vkit.hookspecs import ENTRY_POINT_GROUP, PROJECT
+from s2vkit.registry import Collector, Failure, Registry
+
+
+@cache
+def registry() -> Registry:
+    """Load every installed plugin once and give the registry they fill."""
+    return load(entry_points(group=ENTRY_POINT_GROUP))
+
+
+def load(points: Iterable[EntryPoint]) -> Registry:
+    """Fill a registry from entry points; ours first, so that nobody takes our names."""
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(hookspecs)
+    filled = Registry()
+    for point in sorted(points, key=lambda p: (_distribution(p) != PROJECT, p.name, p.value)):
+        owner = owner_of(point)
+        try:
+            _load_one(manager, point, owner, filled)
+            filled.owners[point.name] = owner
+        except Exception as error:  # a plugin is foreign code: whatever it raises is its failure
+            filled.failures.append(Failure(owner, f"{type(error).__name__}: {error}"))
+    return filled
+
+
+def owner_of(point: EntryPoint) -> str:
+    """Name the distribution and version that brings a plugin, and the plugin."""
+    version = point.dist.version if point.dist else "?"
+    return f"{_distribution(point)} {version} ({point.name})"
+
+
+def _distribution(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else "?"
+
+
+def _load_one(
+    manager: pluggy.PluginManager, point: EntryPoint, owner: str, filled: Registry
+) -> None:
+    plugin = point.load()
+    name = manager.register(plugin, owner)
+    try:
+        others = [p for p in manager.get_plugins() if p is not plugin]
+        collector = Collector(owner)
+        manager.check_pending()
+        manager.subset_hook_caller("s2vkit_register", others)(register=collector.register)
+        manager.subset_hook_caller("s2vkit_commands", others)(register=collector.register_command)
+        filled.add_all(collector.entries, collector.commands)
+    except Exception:
+        manager.unregister(plugin, name)
+        raise

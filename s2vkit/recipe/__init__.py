@@ -1,0 +1,1 @@
+"""Recipes: plain YAML, checked whole before anything is built. No torch here."""
