@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 
 import pluggy
 
 from s2vkit import hookspecs
+from s2vkit.errors import PluginError
 from s2vkit.hookspecs import ENTRY_POINT_GROUP, PROJECT
 from s2vkit.registry import Collector, Failure, Registry
 
@@ -29,19 +30,28 @@ def load(points: Iterable[EntryPoint]) -> Registry:
         try:
             _load_one(manager, point, owner, filled)
             filled.owners[point.name] = owner
-        except Exception as error:  # a plugin is foreign code: whatever it raises is its failure
-            filled.failures.append(Failure(owner, f"{type(error).__name__}: {error}"))
+        except (Exception, SystemExit) as error:  # foreign code: whatever it raises is its failure
+            filled.failures.append(Failure(owner, _why(error)))
     return filled
 
 
 def owner_of(point: EntryPoint) -> str:
     """Name the distribution and version that brings a plugin, and the plugin."""
-    version = point.dist.version if point.dist else "?"
-    return f"{_distribution(point)} {version} ({point.name})"
+    name, version = _named(point.dist)
+    return f"{name} {version} ({point.name})"
+
+
+def _why(error: BaseException) -> str:
+    return str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
 
 
 def _distribution(point: EntryPoint) -> str:
-    return point.dist.name if point.dist else "?"
+    return _named(point.dist)[0]
+
+
+@cache  # each asking parses the distribution's whole metadata
+def _named(distribution: Distribution | None) -> tuple[str, str]:
+    return (distribution.name, distribution.version) if distribution else ("?", "?")
 
 
 def _load_one(
@@ -55,6 +65,11 @@ def _load_one(
         manager.check_pending()
         manager.subset_hook_caller("s2vkit_register", others)(register=collector.register)
         manager.subset_hook_caller("s2vkit_commands", others)(register=collector.register_command)
+        if not (collector.entries or collector.commands):
+            raise PluginError(
+                f"'{point.value}' registers no component and no command; "
+                "it needs a function s2vkit_register marked with @hookimpl"
+            )
         filled.add_all(collector.entries, collector.commands)
     except Exception:
         manager.unregister(plugin, name)

@@ -17,6 +17,12 @@ from s2vkit.options import KINDS, Options
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _TARGET = re.compile(r"[\w.]+:\w+")
+_COMMAND = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+OUR_COMMANDS = frozenset(
+    {"run", "generate", "validate", "show", "list-components", "describe", "new-plugin", "doctor"}
+)
+"""The commands that no plugin may claim."""
 
 
 @dataclass(frozen=True)
@@ -95,26 +101,35 @@ class Registry:
         known = self.names(kind)
         near = nearest(name, known)
         parts = [f"did you mean '{near}'?"] if near else []
-        parts.append(f"known {kind}s: {', '.join(known)}" if known else f"no {kind} is installed")
-        hint = " ".join(parts)
-        for failure in self.failures:
-            hint += f"; plugin {failure.owner} failed to load and may hold it: {failure.error}"
-        return hint
+        kinds = plural(kind)
+        parts.append(f"known {kinds}: {', '.join(known)}" if known else f"no {kind} is installed")
+        return "; ".join([" ".join(parts), *self._may_hold_it()])
+
+    def _may_hold_it(self, most: int = 3) -> list[str]:
+        told = [
+            f"plugin {failure.owner} failed to load and may hold it: {failure.error}"
+            for failure in self.failures[:most]
+        ]
+        if len(self.failures) > most:
+            told.append(f"so did {len(self.failures) - most} more: see `s2vkit list-components`")
+        return told
 
     def add_all(self, entries: Iterable[Entry], commands: Iterable[Command]) -> None:
         """Take in one plugin's components and commands: all of them, or none."""
-        entries, commands = list(entries), list(commands)
-        seen: dict[Any, Entry | Command] = {}
-        for item in (*entries, *commands):
-            key = (item.kind, item.name) if isinstance(item, Entry) else item.name
-            what = f"{item.kind} '{item.name}'" if isinstance(item, Entry) else f"command '{key}'"
-            held = self.entries.get(key) if isinstance(item, Entry) else self.commands.get(key)
-            held = held or seen.get(key)
-            if held is not None:
-                raise PluginError(f"{what} is claimed by {item.owner} but belongs to {held.owner}")
-            seen[key] = item
-        self.entries.update({(e.kind, e.name): e for e in entries})
-        self.commands.update({c.name: c for c in commands})
+        taken, taken_commands = dict(self.entries), dict(self.commands)
+        for entry in entries:
+            key = (entry.kind, entry.name)
+            _refuse(f"{entry.kind} '{entry.name}'", entry.owner, taken.get(key))
+            taken[key] = entry
+        for command in commands:
+            _refuse(f"command '{command.name}'", command.owner, taken_commands.get(command.name))
+            taken_commands[command.name] = command
+        self.entries, self.commands = taken, taken_commands
+
+
+def _refuse(what: str, owner: str, held: Entry | Command | None) -> None:
+    if held is not None:
+        raise PluginError(f"{what} is claimed by {owner} but belongs to {held.owner}")
 
 
 class Collector:
@@ -157,10 +172,19 @@ class Collector:
         )
 
     def register_command(self, name: str, target: str, summary: str) -> None:
-        """Register a command of the command line."""
+        """Register `s2vkit NAME`, a click command at `target`. Raises PluginError."""
+        if not _COMMAND.fullmatch(name):
+            raise PluginError(f"command name '{name}' is not lower-case-with-dashes")
+        if name in OUR_COMMANDS:
+            raise PluginError(f"command '{name}' is claimed by {self.owner} but belongs to s2vkit")
         if not _TARGET.fullmatch(target):
             raise PluginError(f"command '{name}': target '{target}' is not 'module:attr'")
         self.commands.append(Command(name, target, summary, self.owner))
+
+
+def plural(kind: str) -> str:
+    """Put a kind into the plural."""
+    return kind + ("es" if kind.endswith("s") else "s")
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -6,7 +6,7 @@ resuming, devices. A stage is only its step, cut into turns where parts play aga
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -37,6 +37,9 @@ class Stage:
     targets, codes; labels are always there."""
     frames: int | None = 1  # how many frames of each clip are drawn; None: all are contiguous
     same_speaker: bool = False  # whether all clips of a batch are of one speaker
+    gap: int = 5  # least distance, in frames, of a mismatched time from the true one
+    views: Mapping[str, int] = {}  # frames of a clip that a teacher looks at; 1: the first
+    chosen: Mapping[str, int] = {}  # how many of those views a step averages (Eq. 1); all if absent
 
     def idle(self) -> str:
         """Say why there is nothing to train here (weights from a file, say); empty: there is."""
@@ -84,6 +87,8 @@ class Work(Protocol):
 
 class Job:
     """Base of stages that train nothing (evaluation). Built as `Job(options, graph=...)`."""
+
+    leaves: tuple[str, ...] = ()  # files of the run folder that are its result
 
     def run(self, work: Work) -> None:
         """Do the job once; what it leaves in the run folder is its result."""

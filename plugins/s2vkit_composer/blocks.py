@@ -1,0 +1,81 @@
+"""The pieces that the frame decoder is made of."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def norm_layer(name: str, channels: int) -> nn.Module:
+    """Make a norm of (N, C, h, w) maps; instance norm looks at one map only, so frames stay free.
+
+    Batch norm uses its running figures in eval, so there too a frame does not depend on the
+    others it is drawn with.
+    """
+    if name == "batch":
+        return nn.BatchNorm2d(channels)
+    if name == "instance":
+        return nn.InstanceNorm2d(channels, affine=True)
+    return nn.Identity()
+
+
+class Start(nn.Module):
+    """A transposed convolution of a vector (N, inputs), a 1x1 map: (N, channels, size, size).
+
+    From 1x1 with kernel `size` it is a linear map of the vector, and is computed as one.
+    """
+
+    def __init__(self, inputs: int, channels: int, size: int, norm: str) -> None:
+        super().__init__()
+        self.shape = (channels, size, size)
+        self.linear = nn.Linear(inputs, channels * size * size)
+        self.norm = norm_layer(norm, channels)
+
+    def forward(self, vector: Tensor) -> Tensor:
+        """Inflate (N, inputs) to (N, channels, size, size)."""
+        return F.relu(self.norm(self.linear(vector).unflatten(1, self.shape)))
+
+
+class Join(nn.Module):
+    """Transposed convolution (k4 s2 p1) of frame maps concatenated with a clip's identity maps.
+
+    The circled plus of Fig. 2. The convolution of a concatenation is the sum of the
+    convolutions with the two parts of its weight; the identity part is the same for all
+    frames of a clip, so it is computed once a clip and added to each of its frames. This is
+    exact, up to the order of additions.
+    """
+
+    def __init__(self, channels: int, identity: int, out: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.conv = nn.ConvTranspose2d(channels + identity, out, 4, stride=2, padding=1)
+
+    def forward(self, frames: Tensor, identity: Tensor | None) -> Tensor:
+        """Join (B*V, channels, h, w) with (B, identity, h, w): (B*V, out, 2h, 2w)."""
+        weight, bias = self.conv.weight, self.conv.bias
+        own = F.conv_transpose2d(frames, weight[: self.channels], bias, stride=2, padding=1)
+        if identity is None:
+            return own
+        shared = F.conv_transpose2d(identity, weight[self.channels :], stride=2, padding=1)
+        clips = identity.shape[0]
+        if clips == own.shape[0]:
+            return own + shared
+        return (own.unflatten(0, (clips, -1)) + shared.unsqueeze(1)).flatten(0, 1)
+
+
+class Rise(nn.Module):
+    """One doubling of the frame decoder: join, norm, then two 1x1 convolutions (Fig. 2)."""
+
+    def __init__(self, channels: int, identity: int, out: int, norm: str, last: int = 0) -> None:
+        super().__init__()
+        self.join = Join(channels, identity, out)
+        self.norm = norm_layer(norm, out)
+        self.first = nn.Conv2d(out, out, 1)
+        self.second = nn.Conv2d(out, last or out, 1)
+        self.last = bool(last)
+
+    def forward(self, frames: Tensor, identity: Tensor | None) -> Tensor:
+        """Double (B*V, C, h, w), with (B, I, h, w) or None; no activation after the last one."""
+        x = F.relu(self.norm(self.join(frames, identity)))
+        x = self.second(F.relu(self.first(x)))
+        return x if self.last else F.relu(x)

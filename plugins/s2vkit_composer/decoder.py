@@ -1,0 +1,119 @@
+"""The frame decoder F of Speech2Video: from speech features and codes to frames."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from s2vkit import Codes, Made, RecipeError
+from s2vkit_composer import FrameDecoderOptions
+from s2vkit_composer.blocks import Rise, Start
+from s2vkit_composer.identity import IdentityBranch, Shape, default_shapes
+
+
+class FrameDecoder(nn.Module):
+    """Draws each frame from its speech feature, the emotion code and the identity code.
+
+    Si et al. 2021, section 2.2 and Fig. 2. A frame's feature c_t, concatenated with the
+    emotion code, is the start of transposed convolutions that double the map until it is a
+    frame; tanh brings it to [-1, 1]. The identity branch inflates the identity code apart,
+    once a clip; each of its maps is concatenated to the decoder's map of equal size before the
+    next transposed convolution. There is no noise, and a frame depends on no other.
+
+    `size` is the start map doubled a whole number of times, from 32 to 256 px. Sides of size 0
+    are left out. Identity maps are given only where `map_shapes` asks for them.
+    """
+
+    def __init__(
+        self, options: FrameDecoderOptions, *, size: int, features: int, identity: int,
+        emotion: int, map_shapes: list[Shape],
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.size = size
+        self.emotion = emotion
+        self.gives_maps = bool(identity and map_shapes)
+        doublings = _doublings(size, options.start)
+        self.branch = _branch(options, size, identity, map_shapes)
+        shapes = self.branch.shapes if self.branch else []
+        sides = [options.start << i for i in range(doublings)]
+        self.joined = _nearest(sides, shapes)
+        widths = [max(options.width >> i, options.least) for i in range(doublings + 1)]
+        self.start = Start(features + emotion, widths[0], options.start, options.norm)
+        self.rises = nn.ModuleList(
+            Rise(
+                widths[i], sum(shapes[m][0] for m in self.joined[i]), widths[i + 1],
+                options.norm, last=3 if i == doublings - 1 else 0,
+            )
+            for i in range(doublings)
+        )  # fmt: skip
+        self.to(memory_format=torch.channels_last)  # quickest for small maps, on CPU and GPU
+
+    def forward(self, codes: Codes) -> Made:
+        """Draw frames (B, V, 3, size, size) in [-1, 1] and the clip's identity maps."""
+        clips, times = codes.features.shape[:2]
+        maps = self.branch(_given(codes.identity, "identity")) if self.branch else []
+        x = self.start(self._vector(codes).flatten(0, 1))
+        x = x.contiguous(memory_format=torch.channels_last)
+        for rise, joined in zip(self.rises, self.joined, strict=True):
+            x = rise(x, _fit([maps[m] for m in joined], x.shape[-1]))
+        frames = torch.tanh(x.float()).unflatten(0, (clips, times))
+        return Made(frames, maps if self.gives_maps else [])
+
+    def _vector(self, codes: Codes) -> Tensor:
+        if not self.emotion:
+            return codes.features
+        emotion = _given(codes.emotion, "emotion").unsqueeze(1)
+        return torch.cat([codes.features, emotion.expand(-1, codes.features.shape[1], -1)], -1)
+
+
+def _branch(
+    options: FrameDecoderOptions, size: int, identity: int, map_shapes: list[Shape]
+) -> IdentityBranch | None:
+    if not identity:
+        return None
+    shapes = map_shapes or default_shapes(size, options.start, options.width, options.least)
+    return IdentityBranch(
+        identity, list(shapes), width=options.identity_width, scale=options.identity_input,
+        activation=options.map_activation, norm=options.norm,
+    )  # fmt: skip
+
+
+def _doublings(size: int, start: int) -> int:
+    count = round(math.log2(size / start))
+    if count < 1 or start << count != size or not 32 <= size <= 256:
+        sizes = [start << i for i in range(9) if 32 <= start << i <= 256]
+        raise RecipeError(
+            f"generator 'frame_decoder' cannot draw frames of {size} px from a start map of "
+            f"{start} px, which it doubles",
+            hint=f"with start: {start} the frames may be {', '.join(map(str, sizes))} px",
+        )
+    return count
+
+
+def _nearest(sides: list[int], shapes: list[Shape]) -> list[list[int]]:
+    """Say which maps join at each side: those of equal size, or else of the nearest."""
+    joined: list[list[int]] = [[] for _ in sides]
+    for m, (_, side, _) in enumerate(shapes):
+        joined[min(range(len(sides)), key=lambda i: abs(math.log2(sides[i] / side)))].append(m)
+    return joined
+
+
+def _fit(maps: list[Tensor], side: int) -> Tensor | None:
+    """Concatenate the maps that join here; one of another size is resized first."""
+    if not maps:
+        return None
+    fitted = [
+        m if m.shape[-1] == side
+        else F.interpolate(m, (side, side), mode="bilinear", align_corners=False)
+        for m in maps
+    ]  # fmt: skip
+    return fitted[0] if len(fitted) == 1 else torch.cat(fitted, 1)
+
+
+def _given(code: Tensor | None, side: str) -> Tensor:
+    if code is None:
+        raise ValueError(f"the frame decoder was built for an {side} code, but was given none")
+    return code

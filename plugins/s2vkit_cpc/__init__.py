@@ -1,0 +1,61 @@
+"""CPC: features of speech, learnt by telling what comes next from what does not."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from s2vkit import Field, OptimizerSlot, Options, Register, StageOptions, hookimpl
+
+
+class CpcOptions(Options):
+    """Options of the CPC encoder."""
+
+    channels: int = Field(
+        default=256, ge=8, multiple_of=8, description="channels of the encoding and of the context"
+    )
+    context: Literal["lstm", "gru"] = Field(
+        default="lstm", description="network that carries the past"
+    )
+    layers: int = Field(
+        default=1, ge=1, description="layers of the context network; a checkpoint's own count wins"
+    )
+    checkpoint: str | None = Field(
+        default=None,
+        description="file with the weights, as Libri-Light's 60k_epoch4; none: train",
+    )
+    summary: Literal["last", "mean", "statistics"] = Field(
+        default="last",
+        description="what stands for a whole clip: its last context (the paper's omega), the mean "
+        "context, or mean and deviation of context and encoding",
+    )
+
+
+class ContrastiveOptions(StageOptions):
+    """Options of the pre-training."""
+
+    optimizer: OptimizerSlot = Field(description="moves the encoder and the predictors")
+    window: float = Field(default=1.28, gt=0.0, description="seconds of speech drawn of each clip")
+    predictions: int = Field(default=12, ge=1, description="how many steps ahead are foretold")
+    negatives: int = Field(default=128, ge=1, description="wrong answers beside each right one")
+    predictor: Literal["linear", "transformer"] = Field(
+        default="transformer", description="what foretells each step ahead"
+    )
+    sampling: Literal["same_speaker", "uniform"] = Field(
+        default="same_speaker", description="whether a batch, hence the negatives, is one speaker's"
+    )
+
+
+@hookimpl
+def s2vkit_register(register: Register) -> None:
+    """Register the encoder and its pre-training."""
+    register(
+        "audio_encoder", "cpc", "s2vkit_cpc.encoder:Cpc", CpcOptions,
+        gives=("features", "summary"),
+        summary="contrastive predictive coding: 100 learnt features a second",
+        reference="van den Oord et al. 2018; Riviere et al. 2020; checkpoints of Libri-Light",
+    )  # fmt: skip
+    register(
+        "stage", "contrastive", "s2vkit_cpc.contrastive:Contrastive", ContrastiveOptions,
+        summary="pre-train the audio encoder to tell the next steps from others (InfoNCE)",
+        reference="van den Oord et al. 2018, Eq. 4",
+    )  # fmt: skip

@@ -1,0 +1,128 @@
+"""The CPC encoder: five strided convolutions, then a recurrent network over their steps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from s2vkit import fit_weights, read_weights
+from s2vkit_cpc import CpcOptions
+
+LAYERS = ((10, 5, 3), (8, 4, 2), (4, 2, 1), (4, 2, 1), (4, 2, 1))  # kernel, stride, padding
+HOP = 160
+
+
+class ChannelNorm(nn.Module):
+    """Normalise each step over its channels, by the unbiased variance (not as LayerNorm)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1, channels, 1))
+        self.bias = nn.Parameter(torch.zeros(1, channels, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (B, C, A)."""
+        var, mean = torch.var_mean(x, dim=1, keepdim=True)
+        return (x - mean) * torch.rsqrt(var + 1e-5) * self.weight + self.bias
+
+
+class ConvStack(nn.Module):
+    """The encoder proper, `gEncoder`: 160 samples a step."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        for i, (kernel, stride, pad) in enumerate(LAYERS):
+            conv = nn.Conv1d(1 if i == 0 else channels, channels, kernel, stride, pad)
+            self.add_module(f"conv{i}", conv)
+            self.add_module(f"batchNorm{i}", ChannelNorm(channels))  # the checkpoint's name
+
+    def forward(self, speech: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Encode (B, S) as (B, C, A); given (B,) lengths, each clip as if it were alone.
+
+        Every layer then sees zeros past a clip's own steps, as its padding would be.
+        """
+        x = speech.unsqueeze(1)
+        for i, (kernel, stride, pad) in enumerate(LAYERS):
+            conv, norm = self.get_submodule(f"conv{i}"), self.get_submodule(f"batchNorm{i}")
+            x = F.relu(norm(conv(x)))
+            if lengths is not None:
+                lengths = (lengths + 2 * pad - kernel) // stride + 1
+                x = x * _valid(lengths, x.shape[2]).unsqueeze(1)
+        return x
+
+
+class Context(nn.Module):
+    """The recurrent network, `gAR`."""
+
+    def __init__(self, kind: str, channels: int, layers: int) -> None:
+        super().__init__()
+        network = {"lstm": nn.LSTM, "gru": nn.GRU}[kind]
+        self.baseNet = network(channels, channels, num_layers=layers, batch_first=True)
+
+
+class Cpc(nn.Module):
+    """CPC as an audio encoder; its module names are those of the public checkpoints.
+
+    Features are the context c (100 steps/s, each of what is heard so far), the summary is
+    the last one, as the paper's omega, or statistics over a clip's own steps.
+    """
+
+    sample_rate = 16000
+    rate = 100.0
+    causal = True  # a step hears at most 20 ms ahead, through the convolutions
+
+    def __init__(self, options: CpcOptions) -> None:
+        super().__init__()
+        path = options.checkpoint
+        found = read_weights(path) if path else {}
+        layers = _count_layers(found) or options.layers
+        self.gEncoder = ConvStack(options.channels)
+        self.gAR = Context(options.context, options.channels, layers)
+        self.dim = options.channels
+        self.kind = options.summary
+        self.summary_dim = self.dim * (4 if self.kind == "statistics" else 1)
+        self.pretrained = path is not None
+        if path:
+            fit_weights(self, found, source=path)
+
+    def encode(self, speech: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Encode speech (B, S), S >= 160, as z (B, A, C), at (S + 1) // 160 steps."""
+        return self.gEncoder(speech, lengths).transpose(1, 2)
+
+    def context(self, z: Tensor) -> Tensor:
+        """Carry the past of z (B, A, C) along: c (B, A, C), of each step and all before it."""
+        return self.gAR.baseNet(z)[0]
+
+    def forward(self, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Hear (B, S) of (B,) lengths: features (B, A, dim), summary (B, summary_dim)."""
+        speech = speech * _valid(lengths, speech.shape[1])
+        speech = F.pad(speech, (0, max(0, HOP - speech.shape[1])))
+        lengths = lengths.clamp(min=HOP)  # so that every clip has a step
+        z = self.encode(speech, lengths)
+        c = self.context(z)
+        return c, self._summarise(c, z, (lengths + 1) // HOP)
+
+    def _summarise(self, c: Tensor, z: Tensor, steps: Tensor) -> Tensor:
+        if self.kind == "last":
+            return c[torch.arange(len(c), device=c.device), steps - 1]
+        valid = _valid(steps, c.shape[1]).unsqueeze(2)
+        count = steps.view(-1, 1)
+        if self.kind == "mean":
+            return (c * valid).sum(1) / count
+        both = torch.cat([c, z], 2)
+        mean = (both * valid).sum(1) / count
+        var = ((both - mean.unsqueeze(1)).square() * valid).sum(1) / count
+        return torch.cat([mean, (var + 1e-6).sqrt()], 1)
+
+
+def _valid(lengths: Tensor, size: int) -> Tensor:
+    return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
+
+
+def _count_layers(tensors: Mapping[str, Tensor]) -> int:
+    found = [re.fullmatch(r"gAR\.baseNet\.weight_ih_l(\d+)", name) for name in tensors]
+    return max((int(match[1]) + 1 for match in found if match), default=0)

@@ -1,0 +1,70 @@
+"""Losses of a pair: of a code and its teacher's, of a made frame and the true one."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from s2vkit import Field, LossOptions, Register, hookimpl
+
+
+class SoftTargetsOptions(LossOptions):
+    """What may be set of the softmax cross-entropy of codes."""
+
+    direction: Literal["kd", "as_printed"] = Field(
+        default="kd",
+        description="kd: the teacher's softmax weighs the student's logarithm; as_printed: Eq. 3 "
+        "literally, the student's softmax weighs the teacher's logarithm",
+    )
+    temperature: float = Field(
+        default=1.0, gt=0.0, description="both codes are divided by it before the softmax"
+    )
+
+
+class PixelOptions(LossOptions):
+    """What may be set of losses of pixels."""
+
+    region: Literal["upper", "lower", "full"] = Field(
+        default="upper", description="the rows that count; upper is from the nose up"
+    )
+    reduction: Literal["mean", "sum"] = Field(
+        default="mean", description="over the pixels of a frame: mean, or sum as printed"
+    )
+
+
+class SmoothGradientOptions(LossOptions):
+    """What may be set of the gradient loss."""
+
+    kernel: int = Field(default=5, ge=1, le=31, description="width of the Gaussian, odd, in pixels")
+    sigma: float = Field(default=1.5, gt=0.0, description="spread of the Gaussian, in pixels")
+    gradient: Literal["forward", "sobel"] = Field(
+        default="forward", description="differences of neighbours, or the Sobel filter"
+    )
+
+
+@hookimpl
+def s2vkit_register(register: Register) -> None:
+    """Register the losses of pairs."""
+    register(
+        "loss", "normalized_l2", "s2vkit_losses.codes:NormalizedL2", LossOptions,
+        gives=("pair", "codes"), summary="squared distance of codes brought to unit length",
+        reference="Si et al. 2021, Eq. 2",
+    )  # fmt: skip
+    register(
+        "loss", "soft_targets", "s2vkit_losses.codes:SoftTargets", SoftTargetsOptions,
+        gives=("pair", "codes"), summary="softmax cross-entropy of the student under its teacher",
+        reference="Si et al. 2021, Eq. 3; Hinton et al. 2015",
+    )  # fmt: skip
+    register(
+        "loss", "l1", "s2vkit_losses.frames:L1", PixelOptions, gives=("pair", "frames"),
+        summary="absolute difference of pixels, of the upper half by default",
+        reference="Si et al. 2021, Eq. 8",
+    )  # fmt: skip
+    register(
+        "loss", "l2", "s2vkit_losses.frames:L2", PixelOptions, gives=("pair", "frames"),
+        summary="squared difference of pixels, of the upper half by default",
+    )  # fmt: skip
+    register(
+        "loss", "smooth_gradient", "s2vkit_losses.frames:SmoothGradient", SmoothGradientOptions,
+        gives=("pair", "frames"), summary="absolute difference of the gradients of smoothed frames",
+        reference="Si et al. 2021, Eq. 9",
+    )  # fmt: skip

@@ -1,0 +1,104 @@
+"""Losses between made and true frames, both (N, 3, H, W) in [-1, 1]."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from s2vkit import PluginError
+from s2vkit_losses import PixelOptions, SmoothGradientOptions
+
+
+class _Pixels(nn.Module):
+    def __init__(self, options: PixelOptions) -> None:
+        super().__init__()
+        self.region = options.region
+        self.sums = options.reduction == "sum"
+
+    def difference(self, made: Tensor, true: Tensor) -> Tensor:
+        """Subtract the frames where they count, in float32."""
+        rows, half = made.shape[-2], made.shape[-2] // 2
+        first, last = {"upper": (0, half), "lower": (half, rows), "full": (0, rows)}[self.region]
+        return made[..., first:last, :].float() - true[..., first:last, :].float()
+
+    def reduce(self, values: Tensor) -> Tensor:
+        """Give the mean over frames of the mean, or of the sum, of a frame's values."""
+        return values.sum() / values.shape[0] if self.sums else values.mean()
+
+
+class L1(_Pixels):
+    """Eq. 8: |F - phi| over the region, mean over frames.
+
+    The paper sums over [0, W] x [H/2, H] and calls it the upper half, "from the nose up":
+    rows 0 to H/2 of the image, whose first row is the top.
+    """
+
+    def forward(self, made: Tensor, true: Tensor) -> Tensor:
+        """Compare frames (N, 3, H, W): a scalar."""
+        return self.reduce(self.difference(made, true).abs())
+
+
+class L2(_Pixels):
+    """(F - phi)^2 over the region, mean over frames."""
+
+    def forward(self, made: Tensor, true: Tensor) -> Tensor:
+        """Compare frames (N, 3, H, W): a scalar."""
+        return self.reduce(self.difference(made, true).square())
+
+
+class SmoothGradient(nn.Module):
+    """Eq. 9: |grad psi(F) - grad psi(phi)|, psi a Gaussian; mean over pixels, x plus y.
+
+    psi and the gradient are linear, so both are taken of the difference F - phi, once. The
+    Gaussian is separable and applied as one small matrix a side, whose borders reflect.
+    """
+
+    def __init__(self, options: SmoothGradientOptions) -> None:
+        super().__init__()
+        if options.kernel % 2 == 0:
+            raise PluginError(
+                f"loss 'smooth_gradient': kernel {options.kernel} is even",
+                hint="say an odd number of pixels, such as 5",
+            )
+        self.kernel, self.sigma = options.kernel, options.sigma
+        self.sobel = options.gradient == "sobel"
+        self._matrices: dict[tuple[int, torch.device], Tensor] = {}
+
+    def forward(self, made: Tensor, true: Tensor) -> Tensor:
+        """Compare frames (N, 3, H, W): a scalar."""
+        with torch.autocast(made.device.type, enabled=False):  # differences are small: keep float32
+            x = made.float() - true.float()
+            x = self._smoother(x.shape[-2], x.device) @ x @ self._smoother(x.shape[-1], x.device).mT
+            across, down = _sobel(x) if self.sobel else _forward_differences(x)
+            return across.abs().mean() + down.abs().mean()
+
+    def _smoother(self, side: int, device: torch.device) -> Tensor:
+        key = (side, device)
+        if key not in self._matrices:
+            self._matrices[key] = gaussian_matrix(side, self.kernel, self.sigma).to(device)
+        return self._matrices[key]
+
+
+def gaussian_matrix(side: int, kernel: int, sigma: float) -> Tensor:
+    """Make the (side, side) matrix that blurs a line, its borders reflected without repeat."""
+    reach = kernel // 2
+    offsets = torch.arange(-reach, reach + 1)
+    taps = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    at = (torch.arange(side)[:, None] + offsets).abs()
+    at = torch.minimum(at, (2 * (side - 1) - at)).clamp(0, side - 1)
+    rows = (taps / taps.sum()).expand(side, -1)
+    return torch.zeros(side, side).scatter_add_(1, at, rows)
+
+
+def _forward_differences(x: Tensor) -> tuple[Tensor, Tensor]:
+    return x[..., 1:] - x[..., :-1], x[..., 1:, :] - x[..., :-1, :]
+
+
+def _sobel(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Give the Sobel gradients inside the border, in units of a pixel's difference (1/8)."""
+    across = (x[..., 2:] - x[..., :-2]) / 8
+    down = (x[..., 2:, :] - x[..., :-2, :]) / 8
+    return (
+        across[..., :-2, :] + 2 * across[..., 1:-1, :] + across[..., 2:, :],
+        down[..., :-2] + 2 * down[..., 1:-1] + down[..., 2:],
+    )

@@ -1,0 +1,85 @@
+"""Whether a judge of real faces recognises who is shown, and in what emotion."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from torch import Tensor
+
+from s2vkit import Options, Outcome, Score
+from s2vkit_metrics.judging import ask, judge_of
+
+
+class _Accuracy:
+    """Base: the share of clips whose label the judge names, on made and on real frames.
+
+    The judge's log-probabilities are averaged over a clip's frames, and the greatest wins.
+    Clips whose label the judge does not know are left out and counted.
+    """
+
+    side = ""
+
+    def __init__(self, options: Options) -> None:
+        self.classes: tuple[str, ...] = ()
+        self.labels: list[str] = []
+        self.made: list[str] = []
+        self.real: list[str] = []
+        self.unknown = 0
+
+    def update(self, outcome: Outcome) -> None:
+        """Take in one clip."""
+        judge = judge_of(outcome, self.side)
+        self.classes = tuple(judge.classes)
+        label = outcome.labels.get(self.side)
+        if label not in self.classes:
+            self.unknown += 1
+            return
+        self.labels.append(label)
+        self.made.append(self.classes[_verdict(ask(judge, outcome.made))])
+        self.real.append(self.classes[_verdict(ask(judge, outcome.true))])
+
+    def compute(self) -> Score:
+        """Give the share of clips named rightly; details hold the confusion of made clips."""
+        counts = Counter(self.labels)
+        majority = counts.most_common(1)[0][1] / len(self.labels) if self.labels else None
+        return Score(
+            value=self._share(self.made),
+            on_real=self._share(self.real) if self.labels else None,
+            chance=majority,
+            n=len(self.labels),
+            definition=f"share of clips whose {self.side} the judge, trained on real faces, "
+            "names rightly; its log-probabilities averaged over the clip's frames; on real: the "
+            "true frames of the same clips; chance: always the most frequent label",
+            details={
+                "classes": list(self.classes),
+                "confusion": self._confusion(self.made),
+                "confusion_on_real": self._confusion(self.real),
+                "rows": "true label",
+                "columns": "judged label",
+                "left_out_unknown_label": self.unknown,
+            },
+        )
+
+    def _share(self, verdicts: list[str]) -> float:
+        right = sum(v == label for v, label in zip(verdicts, self.labels, strict=True))
+        return right / len(verdicts) if verdicts else float("nan")
+
+    def _confusion(self, verdicts: list[str]) -> list[list[int]]:
+        pairs = Counter(zip(self.labels, verdicts, strict=True))
+        return [[pairs[true, seen] for seen in self.classes] for true in self.classes]
+
+
+def _verdict(logits: Tensor) -> int:
+    return int(logits.log_softmax(-1).mean(0).argmax())
+
+
+class IdentityAccuracy(_Accuracy):
+    """Whether the judge names the speaker."""
+
+    side = "identity"
+
+
+class EmotionAccuracy(_Accuracy):
+    """Whether the judge names the emotion."""
+
+    side = "emotion"

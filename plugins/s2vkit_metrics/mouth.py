@@ -1,0 +1,88 @@
+"""Whether the mouth opens when the speaker's did."""
+
+from __future__ import annotations
+
+from statistics import fmean
+from typing import NamedTuple
+
+import numpy as np
+
+from s2vkit import InputError, Options, Outcome, Score
+from s2vkit_metrics.judging import ask, judge_of
+
+_LEAST_FRAMES = 3
+_SHIFTS = 8
+_FLAT = 1e-6
+
+
+class _Track(NamedTuple):
+    made: np.ndarray  # (V,) the judge's figure of made frames
+    real: np.ndarray  # (V,) of true frames
+    truth: np.ndarray  # (V,)
+
+
+class OpennessCorrelation:
+    """Pearson's r between the opening a judge sees in each made frame and the true opening.
+
+    A mean over clips. Clips whose true opening is constant, or shorter than 3 frames, are left
+    out and counted; a made clip whose mouth never moves counts as r = 0. Chance is measured:
+    each made clip against the truth of the next clips (up to 8), cut to the shorter, so what
+    all clips share, such as closed mouths at the start, does not count as success.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.tracks: list[_Track] = []
+        self.constant = 0
+
+    def update(self, outcome: Outcome) -> None:
+        """Take in one clip."""
+        if "openness" not in outcome.truth:
+            raise InputError(
+                f"clip '{outcome.name}': the dataset brings no true 'openness'",
+                hint="leave 'openness_correlation' out of the metrics of this recipe",
+            )
+        truth = np.asarray(outcome.truth["openness"], dtype=np.float64)
+        frames = min(len(truth), len(outcome.made), len(outcome.true))
+        truth = truth[:frames]
+        if frames < _LEAST_FRAMES or np.std(truth) < _FLAT:
+            self.constant += 1
+            return
+        judge = judge_of(outcome, "openness")
+        made = ask(judge, outcome.made[:frames])[:, 0].double().numpy()
+        real = ask(judge, outcome.true[:frames])[:, 0].double().numpy()
+        self.tracks.append(_Track(made, real, truth))
+
+    def compute(self) -> Score:
+        """Give the mean correlation over clips."""
+        made = [pearson(t.made, t.truth) for t in self.tracks]
+        real = [pearson(t.real, t.truth) for t in self.tracks]
+        others = self._shuffled()
+        still = sum(float(np.std(t.made)) < _FLAT for t in self.tracks)
+        return Score(
+            value=fmean(made) if made else float("nan"),
+            on_real=fmean(real) if real else None,
+            chance=fmean(others) if others else None,
+            n=len(self.tracks),
+            definition="Pearson's r over a clip's frames between the mouth opening that the judge, "
+            "trained on real faces, sees in made frames and the true opening; mean over clips; "
+            "clips of constant truth left out; on real: the same on the true frames; chance: "
+            "against the truth of the next clips, up to 8",
+            details={"left_out_constant_truth": self.constant, "still_mouths": still},
+        )
+
+    def _shuffled(self) -> list[float]:
+        n = len(self.tracks)
+        return [
+            pearson(track.made, self.tracks[(i + shift) % n].truth)
+            for i, track in enumerate(self.tracks)
+            for shift in range(1, min(n, _SHIFTS + 1))
+        ]
+
+
+def pearson(a: np.ndarray, b: np.ndarray) -> float:
+    """Give Pearson's r of two series, cut to the shorter; 0 where either is constant."""
+    length = min(len(a), len(b))
+    a, b = a[:length] - np.mean(a[:length]), b[:length] - np.mean(b[:length])
+    if length < _LEAST_FRAMES or np.std(a) < _FLAT or np.std(b) < _FLAT:
+        return 0.0
+    return float(np.sum(a * b) / np.sqrt(np.sum(a * a) * np.sum(b * b)))

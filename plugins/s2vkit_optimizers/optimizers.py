@@ -1,0 +1,35 @@
+"""Functions that make torch optimizers from checked options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from torch import nn, optim
+
+from s2vkit_optimizers import AdamOptions, AdamwOptions, RmspropOptions
+
+Parameters = Iterable[nn.Parameter]
+
+
+def make_rmsprop(options: RmspropOptions, parameters: Parameters) -> optim.Optimizer:
+    """Make RMSprop of one part's parameters."""
+    return optim.RMSprop(
+        parameters, lr=options.lr, alpha=options.alpha, eps=options.eps,
+        momentum=options.momentum, weight_decay=options.weight_decay,
+    )  # fmt: skip
+
+
+def make_adam(options: AdamOptions, parameters: Parameters) -> optim.Optimizer:
+    """Make Adam of one part's parameters."""
+    return optim.Adam(
+        parameters, lr=options.lr, betas=(options.beta1, options.beta2), eps=options.eps,
+        weight_decay=options.weight_decay,
+    )  # fmt: skip
+
+
+def make_adamw(options: AdamwOptions, parameters: Parameters) -> optim.Optimizer:
+    """Make AdamW of one part's parameters."""
+    return optim.AdamW(
+        parameters, lr=options.lr, betas=(options.beta1, options.beta2), eps=options.eps,
+        weight_decay=options.weight_decay,
+    )  # fmt: skip

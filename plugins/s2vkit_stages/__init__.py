@@ -1,0 +1,107 @@
+"""The stages of Speech2Video: training on labels, distillation, composition, evaluation."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from s2vkit import (
+    AdversarialLossSlot,
+    CodeLossSlot,
+    Field,
+    FrameLossSlot,
+    Literal,
+    MetricSlot,
+    OptimizerSlot,
+    Options,
+    Register,
+    StageOptions,
+    hookimpl,
+)
+
+
+class ClassifyOptions(StageOptions):
+    """Train face networks on labelled faces, as VGGFace and FER+ trained theirs."""
+
+    of: Literal["teacher", "judge"] = Field(default="teacher", description="which group to train")
+    batch: int = Field(default=64, ge=1, description="clips in a step, one frame of each")
+    optimizer: OptimizerSlot = Field(description="moves every network of the group")
+    shift: int = Field(default=2, ge=0, description="largest random shift, in pixels")
+    blur: float = Field(
+        default=0.0, ge=0.0, le=1.0, description="share of images that are blurred at random"
+    )
+
+
+class DistillLosses(Options):
+    """The two terms of Eq. 2, for each side."""
+
+    match: CodeLossSlot | None = Field(default=None, description="distance of normalised codes")
+    distill: CodeLossSlot | None = Field(default=None, description="Eq. 3")
+
+
+class DistillOptions(StageOptions):
+    """Teach the students what the teachers see (Eqs. 1-3)."""
+
+    batch: int = Field(default=64, ge=1, description="clips in a step")
+    optimizer: OptimizerSlot = Field(description="moves every student")
+    losses: DistillLosses = Field(description="the terms of Eq. 2")
+    emotion_frames: int = Field(default=5, ge=1, description="K of Eq. 1, drawn anew each step")
+    emotion_pool: int = Field(default=16, ge=1, description="frames a clip the teacher looks at")
+    identity_frames: int = Field(default=1, ge=1, description="1: the first frame, as the paper")
+
+
+class ComposeLosses(Options):
+    """The terms of Eq. 10."""
+
+    adversarial: AdversarialLossSlot = Field(description="the game of every discriminator")
+    similarity: FrameLossSlot | None = Field(default=None, description="Eq. 8")
+    gradient: FrameLossSlot | None = Field(default=None, description="Eq. 9")
+    extra: dict[str, FrameLossSlot] = Field(default={}, description="further terms, by name")
+
+
+class AdversarialOptions(StageOptions):
+    """Train the generator against every discriminator (Eqs. 4-10)."""
+
+    optimizer_keys: ClassVar[str] = "players"
+    batch: int = Field(default=16, ge=1, description="clips in a step")
+    frames: int = Field(default=4, ge=1, description="frames of each clip in a step")
+    gap: int = Field(default=5, ge=1, description="least frames between a time and a mismatch")
+    optimizers: dict[str, OptimizerSlot] = Field(description="one for the generator and each player")
+    losses: ComposeLosses = Field(description="the terms of Eq. 10")
+    weights: dict[str, float] = Field(
+        default={}, description="weight of a discriminator's term in the generator's loss; 1"
+    )
+
+
+class EvaluateOptions(Options):
+    """Make clips of a split from speech alone and measure them."""
+
+    after: list[str] = Field(default=[], description="stages that must be finished first")
+    split: Literal["val", "test"] = Field(default="test", description="which clips")
+    clips: int | None = Field(default=None, ge=1, description="at most so many; all if absent")
+    metrics: dict[str, MetricSlot] = Field(description="what to measure, by name")
+
+
+@hookimpl
+def s2vkit_register(register: Register) -> None:
+    """Register the stages."""
+    paper = "Si et al., Interspeech 2021"
+    register(
+        "stage", "classify", "s2vkit_stages.classify:Classify", ClassifyOptions,
+        summary="trains teachers or judges on labelled real faces",
+        reference="Parkhi et al. 2015 (VGGFace); Barsoum et al. 2016 (FER+)",
+    )  # fmt: skip
+    register(
+        "stage", "distill", "s2vkit_stages.distill:Distill", DistillOptions,
+        summary="students learn from speech what teachers see in faces",
+        reference=f"{paper}, section 2.1, Eqs. 1-3",
+    )  # fmt: skip
+    register(
+        "stage", "adversarial", "s2vkit_stages.adversarial:Adversarial", AdversarialOptions,
+        summary="the generator plays against the discriminators",
+        reference=f"{paper}, section 2.2, Eqs. 4-10",
+    )  # fmt: skip
+    register(
+        "stage", "evaluate", "s2vkit_stages.evaluate:Evaluate", EvaluateOptions,
+        summary="makes held-out clips from speech alone and measures them",
+        reference=f"{paper}, section 3.3",
+    )  # fmt: skip

@@ -1,0 +1,41 @@
+"""Students: from the summary of the speech to a teacher's vector."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from s2vkit import Field, Options, Register, hookimpl
+
+Norm = Literal["batch", "layer", "none"]
+
+
+class LinearOptions(Options):
+    """What may be set of the linear student."""
+
+    input_norm: Norm = Field(
+        default="layer", description="normalisation of the summary before anything else"
+    )
+
+
+class MlpOptions(LinearOptions):
+    """What may be set of the student of several layers."""
+
+    hidden: list[int] = Field(
+        default=[512, 512], min_length=1, max_length=8, description="sizes of the hidden layers"
+    )
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0, description="dropout after each of them")
+    norm: Norm = Field(default="batch", description="normalisation in each of them")
+
+
+@hookimpl
+def s2vkit_register(register: Register) -> None:
+    """Register the students."""
+    register(
+        "student", "mlp", "s2vkit_students.students:Mlp", MlpOptions, gives=("code",),
+        summary="hidden layers with norm and ReLU, then a linear one",
+        reference="Si et al. 2021, S_id and S_emo of section 2.1 (sizes are ours)",
+    )  # fmt: skip
+    register(
+        "student", "linear", "s2vkit_students.students:Linear", LinearOptions, gives=("code",),
+        summary="one linear layer",
+    )  # fmt: skip

@@ -1,0 +1,63 @@
+"""The students S_id and S_emo: what the speech says of the face."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from s2vkit_students import LinearOptions, MlpOptions
+
+
+class _Standard(nn.BatchNorm1d):
+    """Batch norm that takes a lone item, which has no variance, by its running figures."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.training and len(input) == 1:
+            return F.batch_norm(
+                input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        return super().forward(input)
+
+
+def _norm(name: str, size: int) -> nn.Module:
+    if name == "batch":
+        return _Standard(size)
+    return nn.LayerNorm(size) if name == "layer" else nn.Identity()
+
+
+class Mlp(nn.Module):
+    """Maps (B, inputs) to (B, dim): norm of the input, hidden layers, a linear one.
+
+    Nothing follows the last layer, so that a teacher's vector of either sign can be met.
+    """
+
+    def __init__(self, options: MlpOptions, *, inputs: int, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+        layers: list[nn.Module] = [_norm(options.input_norm, inputs)]
+        for a, b in pairwise([inputs, *options.hidden]):
+            layers += [nn.Linear(a, b), _norm(options.norm, b), nn.ReLU()]
+            layers += [nn.Dropout(options.dropout)] if options.dropout else []
+        layers.append(nn.Linear(options.hidden[-1], dim))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, summary: Tensor) -> Tensor:
+        """Map the summary (B, inputs) to the teacher's space (B, dim)."""
+        code: Tensor = self.layers(summary)
+        return code
+
+
+class Linear(nn.Module):
+    """Maps (B, inputs) to (B, dim) by norm of the input and one linear layer."""
+
+    def __init__(self, options: LinearOptions, *, inputs: int, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+        self.layers = nn.Sequential(_norm(options.input_norm, inputs), nn.Linear(inputs, dim))
+
+    def forward(self, summary: Tensor) -> Tensor:
+        """Map the summary (B, inputs) to the teacher's space (B, dim)."""
+        code: Tensor = self.layers(summary)
+        return code

@@ -1,0 +1,66 @@
+"""The embedded corpus: drawn faces that speak through eSpeak NG, a miniature CREMA-D."""
+
+from __future__ import annotations
+
+from pydantic import model_validator
+
+from s2vkit import Field, Literal, Options, Register, RegisterCommand, hookimpl
+
+Emotion = Literal["neutral", "happiness", "sadness", "anger", "disgust", "fear"]
+
+
+class SyntheticOptions(Options):
+    """What a recipe may set of the synthetic corpus."""
+
+    speakers: int = Field(default=8, ge=2, le=64, description="how many people speak")
+    size: int = Field(default=64, ge=32, le=256, description="height and width of the frames")
+    fps: float = Field(default=25.0, ge=5.0, le=60.0, description="frames a second")
+    emotions: list[Emotion] = Field(
+        default=["neutral", "happiness", "sadness", "anger", "disgust", "fear"],
+        min_length=1,
+        description="in which emotions everyone speaks",
+    )
+    sentences: int = Field(
+        default=12, ge=1, le=12, description="how many of the CREMA-D sentences, the first ones"
+    )
+    takes: int = Field(
+        default=1, ge=1, le=4, description="recordings of each, by intensity: XX, HI, MD, LO"
+    )
+    split: Literal["by_sentence", "by_clip", "by_actor"] = Field(
+        default="by_sentence",
+        description="what val and test hold that train does not: sentences, clips or speakers",
+    )
+
+    @model_validator(mode="after")
+    def _splits_have_members(self) -> SyntheticOptions:
+        if len(set(self.emotions)) != len(self.emotions):
+            raise ValueError("emotions are listed twice")
+        if self.split == "by_sentence" and self.sentences < 3:
+            raise ValueError("split by_sentence needs at least 3 sentences")
+        if self.split == "by_actor" and self.speakers < 3:
+            raise ValueError("split by_actor needs at least 3 speakers")
+        return self
+
+
+@hookimpl
+def s2vkit_register(register: Register) -> None:
+    """Register the corpus."""
+    register(
+        "dataset",
+        "synthetic",
+        "s2vkit_synthetic.corpus:SyntheticCorpus",
+        SyntheticOptions,
+        gives=("speech", "frames", "identity", "emotion", "openness"),
+        summary="drawn talking faces with eSpeak NG voices, made on the spot; nothing to download",
+        reference="sentences, emotions and names of CREMA-D (Cao et al., 2014)",
+    )
+
+
+@hookimpl
+def s2vkit_commands(register: RegisterCommand) -> None:
+    """Add `s2vkit synthesize`."""
+    register(
+        "synthesize",
+        "s2vkit_synthetic.commands:synthesize",
+        "write the synthetic corpus to disk as a CREMA-D-like folder",
+    )

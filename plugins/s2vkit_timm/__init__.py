@@ -1,0 +1,35 @@
+"""Any image network of timm as a teacher or judge."""
+
+from __future__ import annotations
+
+from s2vkit import Field, Options, Register, hookimpl
+
+
+class TimmOptions(Options):
+    """Options of a timm teacher."""
+
+    model: str | None = Field(
+        default=None,
+        description="a model name of timm; none: a small residual network, quick at 64 pixels",
+    )
+    arguments: dict[str, bool | int | float | str | list[int]] = Field(
+        default={}, description="further arguments of the model, as timm.create_model takes them"
+    )
+    checkpoint: str | None = Field(
+        default=None, description="file with the weights; none: train in the run"
+    )
+    input_size: int | None = Field(
+        default=None, ge=32,
+        description="height and width that faces are resized to; none: as they come",
+    )  # fmt: skip
+
+
+@hookimpl
+def s2vkit_register(register: Register) -> None:
+    """Register the teacher."""
+    register(
+        "teacher", "timm", "s2vkit_timm.teacher:Timm", TimmOptions,
+        gives=("logits",),
+        summary="any image network of timm, for judges and emotion teachers",
+        reference="Wightman 2019, PyTorch Image Models",
+    )  # fmt: skip

@@ -1,0 +1,184 @@
+"""From a checked recipe to built parts, in the order in which sizes depend on each other.
+
+Sizes flow here and nowhere else: the dataset gives the frame size, the teachers what they
+give, the students take it up, and the generator and discriminators are cut to fit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from s2vkit.options import Slot
+from s2vkit.parts.dataset import Dataset
+from s2vkit.parts.graph import Graph, World
+from s2vkit.parts.seed import seed_step
+from s2vkit.recipe.schema import Recipe
+from s2vkit.registry import Registry
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """All that the inference graph needs to know of the teachers and the data it had."""
+
+    world: World
+    identity: int
+    emotion: int
+    map_shapes: list[tuple[int, int, int]]
+
+    def dump(self) -> dict[str, Any]:
+        """Give plain data."""
+        return asdict(self)
+
+
+def load_sizes(data: dict[str, Any]) -> Sizes:
+    """Read back what `Sizes.dump` gave."""
+    world = data["world"]
+    labels = {k: tuple(v) for k, v in world["labels"].items()}
+    return Sizes(
+        World(**{**world, "labels": labels}), data["identity"], data["emotion"],
+        [(int(c), int(h), int(w)) for c, h, w in data["map_shapes"]],
+    )  # fmt: skip
+
+
+class Builder:
+    """Builds the parts of one recipe; every part's first weights depend on seed and name."""
+
+    def __init__(self, recipe: Recipe, registry: Registry) -> None:
+        self.recipe, self.registry = recipe, registry
+
+    def make(self, slot: Slot, *positional: Any, **sizes: Any) -> Any:
+        """Build what a slot names."""
+        target = self.registry.get(slot.kind, slot.use).load()
+        return target(slot.options, *positional, **sizes)
+
+    def part(self, name: str, slot: Slot, **sizes: Any) -> Any:
+        """Build a part, its random start drawn from the run's seed and its name."""
+        with torch.random.fork_rng(devices=[]):
+            seed_step(self.recipe.seed, "init", name)
+            return self.make(slot, **sizes)
+
+    def dataset(self) -> Dataset:
+        """Build the dataset; cheap, nothing is loaded."""
+        built: Dataset = self.make(self.recipe.data, seed=self.recipe.seed)
+        return built
+
+    def graph(self, world: World | None = None) -> Graph:
+        """Build the whole training graph."""
+        world = world or world_of(self.dataset())
+        teachers = {
+            name: self._face(f"teacher.{name}", slot, name, world)
+            for name, slot in self.recipe.teachers.present().items()
+        }
+        identity = teachers.get("identity")
+        sizes = Sizes(
+            world,
+            identity.dim if identity else 0,
+            teachers["emotion"].dim if "emotion" in teachers else 0,
+            list(identity.map_shapes) if identity else [],
+        )
+        graph = self.listener(sizes)
+        graph.teachers = teachers
+        graph.discriminators = {
+            name: self.part(
+                f"discriminator.{name}", slot, size=world.size, features=graph.encoder.dim,
+                map_shapes=sizes.map_shapes,
+            )
+            for name, slot in self.recipe.discriminators.items()
+        }  # fmt: skip
+        graph.judges = {
+            name: self._face(f"judge.{name}", slot, name, world)
+            for name, slot in self.recipe.judges.items()
+        }
+        return graph
+
+    def _face(self, part: str, slot: Slot, label: str, world: World) -> Any:
+        return self.part(part, slot, size=world.size, labels=world.labels.get(label, ()))
+
+    def listener(self, sizes: Sizes) -> Graph:
+        """Build the inference graph: what hears and draws, and nothing that looks at faces."""
+        encoder = self.part("encoder", self.recipe.audio_encoder)
+        dims = {"identity": sizes.identity, "emotion": sizes.emotion}
+        students = {
+            name: self.part(f"student.{name}", slot, inputs=encoder.summary_dim, dim=dims[name])
+            for name, slot in self.recipe.students.present().items()
+        }
+        generator = self.part(
+            "generator", self.recipe.generator, size=sizes.world.size, features=encoder.dim,
+            identity=dims["identity"] if "identity" in students else 0,
+            emotion=dims["emotion"] if "emotion" in students else 0,
+            map_shapes=sizes.map_shapes,
+        )  # fmt: skip
+        return Graph(sizes.world, self.make, encoder, students=students, generator=generator)
+
+
+def world_of(dataset: Dataset) -> World:
+    """Take from a dataset the sizes that everything else follows."""
+    return World(dataset.size, dataset.fps, dataset.sample_rate, dict(dataset.labels))
+
+
+def sizes_of(graph: Graph) -> Sizes:
+    """Take from a built graph what its inference half must be told."""
+    dims = {name: student.dim for name, student in graph.students.items()}
+    identity = graph.teachers.get("identity")
+    return Sizes(
+        graph.world, dims.get("identity", 0), dims.get("emotion", 0),
+        list(identity.map_shapes) if identity else [],
+    )  # fmt: skip
+
+
+def parameters_of(module: nn.Module) -> int:
+    """Count the parameters of a module."""
+    return sum(p.numel() for p in module.parameters())
+
+
+def describe_graphs(recipe: Recipe, registry: Registry) -> list[dict[str, Any]]:
+    """List the training and the inference graph: part, component, what flows, parameters."""
+    graph = Builder(recipe, registry).graph()
+    slots = part_slots(recipe)
+    rows = []
+    for name, module in graph.modules().items():
+        takes, gives = _flow(name, graph)
+        row = {
+            "part": name, "component": slots[name].use, "takes": takes, "gives": gives,
+            "parameters": parameters_of(module),
+        }  # fmt: skip
+        rows.append({"graph": "training", **row})
+        if name.split(".")[0] in ("encoder", "student", "generator"):
+            rows.append({"graph": "inference", **row})
+    return sorted(rows, key=lambda row: row["graph"] == "inference")
+
+
+def part_slots(recipe: Recipe) -> dict[str, Slot]:
+    """Name every part of a recipe and the slot it comes from."""
+    slots = {"encoder": recipe.audio_encoder, "generator": recipe.generator}
+    groups: dict[str, dict[str, Slot]] = {
+        "teacher": recipe.teachers.present(),
+        "student": recipe.students.present(),
+        "discriminator": recipe.discriminators,
+        "judge": recipe.judges,
+    }
+    for kind, group in groups.items():
+        slots.update({f"{kind}.{name}": slot for name, slot in group.items()})
+    return slots
+
+
+def _flow(name: str, graph: Graph) -> tuple[str, str]:
+    size, encoder = graph.world.size, graph.encoder
+    kind, _, side = name.partition(".")
+    image = f"(N, 3, {size}, {size})"
+    if kind == "encoder":
+        return "speech (B, S)", f"features (B, A, {encoder.dim}), summary (B, {encoder.summary_dim})"
+    if kind == "student":
+        return f"summary (B, {encoder.summary_dim})", f"{side} (B, {graph.students[side].dim})"
+    if kind in ("teacher", "judge"):
+        face = (graph.teachers if kind == "teacher" else graph.judges)[side]
+        maps = "".join(f", {c}x{h}x{w}" for c, h, w in face.map_shapes if kind == "teacher")
+        return f"images {image}", f"{face.gives} (N, {face.dim}){maps}"
+    if kind == "discriminator":
+        return " + ".join(graph.discriminators[side].wants), "scores"
+    codes = [f"{k} {v.dim}" for k, v in graph.students.items()]
+    return " + ".join([f"features {encoder.dim}", *codes]), f"frames (B, V, 3, {size}, {size})"

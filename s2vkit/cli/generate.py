@@ -1,0 +1,33 @@
+"""`s2vkit generate`: video from speech, with what a run has trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from s2vkit.cli.parameters import device_option
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("speech", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    metavar="VIDEO",
+    help="The video to write (.mp4).",
+)
+@device_option()
+@click.option("--force", is_flag=True, help="Write over a video that is there.")
+def generate(run: Path, speech: Path, output: Path, device: str, force: bool) -> None:
+    """Make a talking-face video from SPEECH with what the run folder RUN has trained.
+
+    SPEECH is a sound file, or a video whose sound is taken. Its length does not matter:
+    the video is written as it is drawn.
+    """
+    from s2vkit.engine.infer import generate as make
+
+    make(run, speech, output, device=device, force=force)

@@ -1,0 +1,107 @@
+"""The last net: every error becomes one message and one exit code."""
+
+from __future__ import annotations
+
+import errno
+import shlex
+import traceback
+from pathlib import Path
+from typing import Any
+
+import click
+
+from s2vkit.errors import RecipeError, S2vkitError
+
+INTERRUPTED = 130
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def guard(command: click.Command, args: list[str]) -> int:
+    """Call a click command and give its exit code; errors are printed to stderr.
+
+    With `--debug` among the arguments before the command, the traceback comes first.
+    """
+    try:
+        code = command.main(args, prog_name="s2vkit", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _say("interrupted" + _go_on(args), INTERRUPTED)
+    except Exception as error:
+        if _debug(args):
+            traceback.print_exc()
+        return _say(*explain(error, args))
+
+
+def explain(error: Exception, args: list[str]) -> tuple[str, int]:
+    """Turn an error into its message and exit code."""
+    if isinstance(error, S2vkitError):
+        text = str(error)
+        compiler_style = isinstance(error, RecipeError) and "\n" in error.message
+        return (text if compiler_style else f"error: {text}"), error.exit_code
+    if _disk_is_full(error):
+        return f"error: No space left: {_place(error)}{_free_some(args)}", 6
+    if _memory_is_out(error):
+        return (
+            f"error: out of memory: {_first_line(error)}\n"
+            "  = a smaller `batch` or `size` in the recipe needs less",
+            6,
+        )
+    if isinstance(error, OSError) and error.errno is not None and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"error: {where}{error.strerror}", 4
+    again = shlex.join(["s2vkit", "--debug", *[a for a in args if a != "--debug"]])
+    return (
+        f"error: unexpected {type(error).__name__}: {_first_line(error)}\n"
+        f"  = a bug in s2vkit or in a plugin; to see all of it, run again with --debug: {again}",
+        1,
+    )
+
+
+def _say(message: str, code: int) -> int:
+    click.echo(message, err=True)
+    return code
+
+
+def _debug(args: list[str]) -> bool:
+    before = args[: next((i for i, a in enumerate(args) if not a.startswith("-")), len(args))]
+    return "--debug" in before
+
+
+def _go_on(args: list[str]) -> str:
+    if "run" in args[:2]:
+        return "; the same command goes on from the last checkpoint: " + shlex.join(
+            ["s2vkit", *[a for a in args if a != "--fresh"]]
+        )
+    return "; nothing half-written was kept"
+
+
+def _disk_is_full(error: Exception) -> bool:
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return True
+    return "No space left on device" in str(error)  # safetensors and torch wrap the error
+
+
+def _memory_is_out(error: Exception) -> bool:
+    names = {base.__name__ for base in type(error).__mro__}
+    if names & {"MemoryError", "OutOfMemoryError"}:
+        return True
+    return "DefaultCPUAllocator" in str(error)  # torch on a CPU has no class for it
+
+
+def _place(error: Any) -> str:
+    named = getattr(error, "filename", None) or getattr(error, "filename2", None)
+    return str(named) if named else f"the disk that is being written to (working in {Path.cwd()})"
+
+
+def _free_some(args: list[str]) -> str:
+    text = "\n  = free some space"
+    return text + ", then the same command goes on" if "run" in args[:2] else text
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no message"])[0]

@@ -1,0 +1,130 @@
+"""The command line's root: it knows every command's name and imports only the one called."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("s2vkit.cli.run:run", "Train, evaluate and render what a recipe says."),
+    "generate": ("s2vkit.cli.generate:generate", "Make a talking-face video from speech."),
+    "validate": ("s2vkit.cli.validate:validate", "Check recipes whole; run nothing."),
+    "show": ("s2vkit.cli.show:show", "Print a resolved recipe, and where each value came from."),
+    "list-components": ("s2vkit.cli.list_components:list_components", "List what is installed."),
+    "describe": ("s2vkit.cli.describe:describe", "Describe a component and its options."),
+    "new-plugin": ("s2vkit.cli.new_plugin:new_plugin", "Write a small working plugin."),
+    "doctor": ("s2vkit.cli.doctor:doctor", "Report what this machine has and lacks."),
+}
+"""Name -> where the command lies, and its one line in the help."""
+
+
+class LazyGroup(click.Group):
+    """A group that lists commands without importing them: ours, then those of plugins."""
+
+    def summaries(self) -> dict[str, str]:
+        """Give every command's name and line of help."""
+        from s2vkit.plugins import registry
+
+        added = sorted(registry().commands.values(), key=lambda c: c.name)
+        ours = {name: line for name, (_, line) in COMMANDS.items()}
+        return ours | {c.name: f"{c.summary} [{c.owner}]" for c in added}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """List the names, ours first."""
+        return list(self.summaries())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the one command that was called; raises PluginError where a plugin's cannot be."""
+        if cmd_name in COMMANDS:
+            return _import(COMMANDS[cmd_name][0])
+        from s2vkit.plugins import registry
+
+        added = registry().commands.get(cmd_name)
+        return _import_added(added) if added else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command called, or say which name is nearest."""
+        if ctx.resilient_parsing or self.get_command(ctx, args[0]) is not None:
+            return super().resolve_command(ctx, args)
+        if args[0].startswith("-"):
+            return super().resolve_command(ctx, args)
+        from s2vkit.registry import nearest
+
+        near = nearest(args[0], self.list_commands(ctx))
+        asked = f" Did you mean '{near}'?" if near else ""
+        raise click.UsageError(f"No such command '{args[0]}'.{asked}", ctx)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands' section of the help from the table alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self.summaries().items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the names of commands from the table alone."""
+        names = [
+            CompletionItem(name, help=line)
+            for name, line in self.summaries().items()
+            if name.startswith(incomplete)
+        ]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
+
+
+def _import(target: str) -> click.Command:
+    module, _, attr = target.partition(":")
+    command = getattr(import_module(module), attr)
+    assert isinstance(command, click.Command)
+    return command
+
+
+def _import_added(added: Any) -> click.Command:
+    from s2vkit.errors import PluginError
+
+    try:
+        return _import(added.target)
+    except Exception as error:
+        raise PluginError(
+            f"command '{added.name}' of {added.owner} cannot be loaded from '{added.target}': "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from s2vkit import __version__
+
+        click.echo(f"s2vkit {__version__}")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog='Completion: put  eval "$(_S2VKIT_COMPLETE=bash_source s2vkit)"  into ~/.bashrc.',
+)
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version,
+    help="Print the version and end.",
+)  # fmt: skip
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
+    """Make talking-face video from speech, and train the models that do it.
+
+    A recipe says what to train, out of components that plugins bring. Begin with
+    `s2vkit list-components` and `s2vkit run recipes/speech2video.yaml`.
+    """
+    ctx.meta["s2vkit.debug"] = debug
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code."""
+    from s2vkit.cli.guard import guard
+
+    sys.exit(guard(cli, list(sys.argv[1:] if args is None else args)))

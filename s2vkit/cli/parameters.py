@@ -1,0 +1,79 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from s2vkit.cli import complete
+
+if TYPE_CHECKING:
+    _StrType = click.ParamType[str]
+else:
+    _StrType = click.ParamType  # not generic at run time before click 8.3
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def recipe_argument(many: bool = False) -> Callable[[_Command], _Command]:
+    """Take one recipe (`recipe: Path`) or several (`recipes: tuple[Path, ...]`)."""
+    return click.argument(
+        "recipes" if many else "recipe",
+        type=click.Path(path_type=Path),
+        metavar="RECIPE..." if many else "RECIPE",
+        nargs=-1 if many else 1,
+        required=True,
+        shell_complete=complete.recipes,
+    )
+
+
+def sets_option() -> Callable[[_Command], _Command]:
+    """Take `--set KEY=VALUE`, any number of times (`sets: tuple[str, ...]`)."""
+    return click.option(
+        "--set",
+        "sets",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Set a value of the recipe by its dotted path, e.g. --set teachers.identity=vggface.",
+    )
+
+
+def device_option() -> Callable[[_Command], _Command]:
+    """Take `--device` (`device: str`)."""
+    return click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        metavar="NAME",
+        help="Where to compute: auto, cpu, cuda, cuda:N or mps.",
+        shell_complete=complete.devices,
+    )
+
+
+def json_option() -> Callable[[_Command], _Command]:
+    """Take `--json` (`as_json: bool`)."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON with stable keys.")
+
+
+def kind_type() -> _StrType:
+    """Accept a kind of component; dashes and underscores are alike."""
+    return _Kind()
+
+
+class _Kind(_StrType):
+    name = "kind"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from s2vkit.options import KINDS
+        from s2vkit.registry import nearest
+
+        word = str(value).replace("-", "_").lower()
+        for known in (word, word.removesuffix("s")):
+            if known in KINDS:
+                return known
+        near = nearest(word, KINDS)
+        asked = f" did you mean '{near}'?" if near else ""
+        self.fail(f"unknown kind '{value}';{asked} kinds are {', '.join(KINDS)}", param, ctx)

@@ -1,0 +1,78 @@
+"""Drawing: which clips and frames make up the batch of a step, as a function of seed and step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from s2vkit.data.store import ClipStore
+
+MakeGenerator = Callable[..., torch.Generator]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Clips (B,), their frames (B, V) and, for each frame, another time of the same clip."""
+
+    clips: np.ndarray
+    frames: np.ndarray
+    others: np.ndarray
+
+
+class Drawer:
+    """Draws batches: every clip once an epoch, in an order that seed and epoch give.
+
+    `same_speaker` fills each batch from one speaker; `gap` is the least distance, in frames,
+    of a mismatched time. `make_generator(*names)` gives a fresh generator for names.
+    """
+
+    def __init__(
+        self, store: ClipStore, clips: list[int], *, batch: int, frames: int,
+        make_generator: MakeGenerator, same_speaker: bool = False, gap: int = 5,
+    ) -> None:  # fmt: skip
+        self.store, self.pool = store, clips
+        self.batch, self.per_clip, self.gap = batch, frames, gap
+        self._generator = make_generator
+        self._groups = self._by_speaker() if same_speaker else [clips]
+        self._order = lru_cache(maxsize=4)(self._permute)
+
+    def _by_speaker(self) -> list[list[int]]:
+        groups: dict[str, list[int]] = {}
+        for i in self.pool:
+            groups.setdefault(self.store.clips[i].labels.get("identity", ""), []).append(i)
+        return list(groups.values())
+
+    def _permute(self, group: int, epoch: int) -> np.ndarray:
+        order = torch.randperm(
+            len(self._groups[group]), generator=self._generator("order", group, epoch)
+        )
+        return np.asarray(self._groups[group])[order.numpy()]
+
+    def draw(self, step: int) -> Drawn:
+        """Draw the batch of a step."""
+        group, turn = step % len(self._groups), step // len(self._groups)
+        size = len(self._groups[group])
+        places = np.arange(turn * self.batch, (turn + 1) * self.batch)
+        clips = np.array([self._order(group, int(p) // size)[p % size] for p in places])
+        generator = self._generator("frames", step)
+        counts = np.array([self.store.clips[i].frames for i in clips])
+        frames = np.stack([self._pick(int(n), generator) for n in counts])
+        return Drawn(clips, frames, self._elsewhere(frames, counts, generator))
+
+    def _pick(self, count: int, generator: torch.Generator) -> np.ndarray:
+        if count >= self.per_clip:
+            return np.sort(torch.randperm(count, generator=generator)[: self.per_clip].numpy())
+        return np.sort(torch.randint(count, (self.per_clip,), generator=generator).numpy())
+
+    def _elsewhere(
+        self, frames: np.ndarray, counts: np.ndarray, generator: torch.Generator
+    ) -> np.ndarray:
+        """Move each time by at least `gap` frames, round the clip's end to its start."""
+        gap = np.minimum(self.gap, counts // 2)[:, None]
+        room = np.maximum(counts[:, None] - 2 * gap, 0) + 1
+        moved = (torch.rand(frames.shape, generator=generator).numpy() * room).astype(int)
+        return (frames + gap + moved) % counts[:, None]

@@ -1,0 +1,126 @@
+"""The cache of what frozen networks give: computed once, read by every step.
+
+Speech features at the frames' times, summaries, teachers' vectors and the identity teacher's
+maps are each one flat array in a folder that its maker names by what they depend on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from s2vkit.data.files import atomic_folder, new_array, recover_folder
+from s2vkit.data.store import ClipStore
+from s2vkit.parts.audio_encoder import AudioEncoder
+from s2vkit.parts.clip import align, speech_steps
+from s2vkit.parts.teacher import Teacher
+
+Progress = Callable[[int, int], None]
+
+
+class Arrays:
+    """A finished folder of arrays, memory-mapped."""
+
+    def __init__(self, folder: Path) -> None:
+        self._held = {p.stem: np.load(p, mmap_mode="r") for p in sorted(folder.glob("*.npy"))}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._held[name]
+
+    def named(self, prefix: str) -> list[np.ndarray]:
+        """Give the arrays PREFIX0, PREFIX1 and so on, in order."""
+        return [self._held[f"{prefix}{i}"] for i in range(len(self._held)) if
+                f"{prefix}{i}" in self._held]  # fmt: skip
+
+
+def cached(folder: Path, make: Callable[[Path], None]) -> Arrays:
+    """Open a folder of arrays, making it first where it is not there."""
+    if not recover_folder(folder):
+        with atomic_folder(folder) as part:
+            make(part)
+    return Arrays(folder)
+
+
+@torch.inference_mode()
+def hear_all(
+    store: ClipStore, encoder: AudioEncoder, out: Path, *, device: torch.device,
+    mode: str, shift: float, progress: Progress, batch: int = 16,
+) -> None:  # fmt: skip
+    """Hear every clip: `features` (all frames, D) at frame times and `summary` (clips, E)."""
+    frames = sum(clip.frames for clip in store.clips)
+    features = new_array(out / "features.npy", (frames, encoder.dim))
+    summaries = new_array(out / "summary.npy", (len(store.clips), encoder.summary_dim))
+    by_length = sorted(range(len(store.clips)), key=lambda i: store.clips[i].samples)
+    done = 0
+    for clips in _chunks(by_length, batch):
+        speech, lengths = pad_speech([store.speech(i) for i in clips])
+        heard, summary = encoder(speech.to(device), lengths.to(device))
+        steps = speech_steps(lengths, encoder.sample_rate, encoder.rate, heard.shape[1])
+        for row, i in enumerate(clips):
+            record = store.clips[i]
+            aligned = align(
+                heard[row : row + 1, : int(steps[row])], encoder.rate, store.index.fps,
+                record.frames, mode=mode, shift=shift,
+            )  # fmt: skip
+            features[record.frame : record.frame + record.frames] = aligned[0].float().cpu()
+            summaries[i] = summary[row].float().cpu()
+        done += len(clips)
+        progress(done, len(store.clips))
+    features.flush()
+    summaries.flush()
+
+
+@torch.inference_mode()
+def look_all(
+    store: ClipStore, teacher: Teacher, out: Path, *, device: torch.device, views: int,
+    maps: bool, generator: torch.Generator, progress: Progress, batch: int = 64,
+) -> None:  # fmt: skip
+    """Look at every clip: `targets` (clips, views, dim) and, if asked, `maps0`.. of frame 0.
+
+    One view is the first frame (the paper's choice for identity); more are frames drawn at
+    random (Eq. 1), the same for one seed.
+    """
+    clips = len(store.clips)
+    targets = new_array(out / "targets.npy", (clips, views, teacher.dim))
+    shapes = teacher.map_shapes if maps else []
+    mapped = [new_array(out / f"maps{i}.npy", (clips, *shape)) for i, shape in enumerate(shapes)]
+    for chosen in _chunks(list(range(clips)), max(1, batch // views)):
+        seen = np.concatenate([store.frames(i, _views(store, i, views, generator)) for i in chosen])
+        images = to_images(torch.from_numpy(seen).to(device))
+        targets[chosen] = teacher(images).float().cpu().view(len(chosen), views, -1).numpy()
+        if mapped:
+            first = images.view(len(chosen), views, *images.shape[1:])[:, 0]
+            for held, made in zip(mapped, teacher.maps(first), strict=True):
+                held[chosen] = made.float().cpu().numpy()
+        progress(chosen[-1] + 1, clips)
+    for held in (targets, *mapped):
+        held.flush()
+
+
+def _views(store: ClipStore, clip: int, views: int, generator: torch.Generator) -> np.ndarray:
+    if views == 1:
+        return np.zeros(1, int)
+    count = store.clips[clip].frames
+    return torch.randint(count, (views,), generator=generator).numpy()
+
+
+def _chunks(items: list[int], size: int) -> Iterator[list[int]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def pad_speech(clips: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pad speech of several lengths with zeros: (B, S) and lengths (B,)."""
+    lengths = torch.tensor([len(clip) for clip in clips])
+    padded = torch.zeros(len(clips), int(lengths.max()))
+    for row, clip in enumerate(clips):
+        padded[row, : len(clip)] = torch.from_numpy(clip)
+    return padded, lengths
+
+
+def to_images(frames: torch.Tensor) -> torch.Tensor:
+    """Turn stored frames (..., H, W, 3) uint8 into images (..., 3, H, W) in [-1, 1]."""
+    return frames.movedim(-1, -3).float().mul_(2 / 255).sub_(1)

@@ -1,0 +1,116 @@
+"""Making the batch of a step: what a stage needs, drawn, read and put on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from s2vkit.data.draw import Drawer, Drawn
+from s2vkit.data.frozen import Arrays, pad_speech, to_images
+from s2vkit.data.store import ClipStore
+from s2vkit.parts.clip import Clips
+from s2vkit.parts.seed import generator
+from s2vkit.parts.stage import Stage
+
+
+@dataclass
+class Sources:
+    """Everything a batch can be made from."""
+
+    store: ClipStore
+    speech: Arrays | None = None  # features, summary
+    faces: Mapping[str, Arrays] = field(default_factory=dict)  # side -> targets, maps
+
+
+class Batches:
+    """Gives the batch of any step; the same for the same seed, stage and step."""
+
+    def __init__(
+        self, sources: Sources, stage: Stage, name: str, *, seed: int, device: torch.device,
+        split: str = "train",
+    ) -> None:  # fmt: skip
+        self.sources, self.stage, self.device = sources, stage, device
+        self.fresh = partial(generator, seed, "draw", name)
+        self.drawer = Drawer(
+            sources.store, sources.store.split(split), batch=stage.options.batch,
+            frames=stage.frames, make_generator=self.fresh, same_speaker=stage.same_speaker,
+            gap=stage.gap,
+        )  # fmt: skip
+        self.labels = self._label_table()
+
+    def _label_table(self) -> dict[str, np.ndarray]:
+        index = self.sources.store.index
+        tables = {}
+        for label, names in index.labels.items():
+            place = {name: i for i, name in enumerate(names)}
+            tables[label] = np.array([place.get(c.labels.get(label, ""), -1) for c in index.clips])
+        return tables
+
+    def __call__(self, step: int) -> Clips:
+        """Make the batch of a step."""
+        drawn = self.drawer.draw(step)
+        store, needs = self.sources.store, self.stage.needs
+        clips = Clips(names=[store.clips[i].name for i in drawn.clips])
+        clips.labels = self._labels(drawn)
+        if "speech" in needs:
+            speech, lengths = pad_speech([store.speech(i) for i in drawn.clips])
+            clips.speech, clips.lengths = self._put(speech), self._put(lengths)
+        if "frames" in needs:
+            frames = np.stack([store.frames(i, drawn.frames[row]) for row, i in _rows(drawn)])
+            clips.frames = to_images(self._put(torch.from_numpy(frames)))
+        if "stills" in needs:
+            stills = np.stack([store.frames(i, np.zeros(1, int))[0] for i in drawn.clips])
+            clips.stills = to_images(self._put(torch.from_numpy(stills)))
+        self._add_speech(clips, drawn)
+        self._add_faces(clips, drawn, step)
+        return clips
+
+    def _labels(self, drawn: Drawn) -> dict[str, Tensor]:
+        store = self.sources.store
+        found = {k: torch.from_numpy(v[drawn.clips]) for k, v in self.labels.items()}
+        for name, values in store.truths.items():
+            if np.issubdtype(values.dtype, np.number):
+                first = np.array([store.clips[i].frame for i in drawn.clips])[:, None]
+                found[name] = torch.from_numpy(values[first + drawn.frames].astype(np.float32))
+        return {k: self._put(v) for k, v in found.items()}
+
+    def _add_speech(self, clips: Clips, drawn: Drawn) -> None:
+        cache, needs = self.sources.speech, self.stage.needs
+        if cache is None:
+            return
+        first = np.array([self.sources.store.clips[i].frame for i in drawn.clips])[:, None]
+        if "features" in needs:
+            clips.features = self._put(torch.from_numpy(cache["features"][first + drawn.frames]))
+        if "mismatched" in needs:
+            clips.mismatched = self._put(torch.from_numpy(cache["features"][first + drawn.others]))
+        if needs & {"summary", "codes"}:
+            clips.summary = self._put(torch.from_numpy(cache["summary"][drawn.clips]))
+
+    def _add_faces(self, clips: Clips, drawn: Drawn, step: int) -> None:
+        for side, cache in self.sources.faces.items():
+            if "targets" in self.stage.needs:
+                held = cache["targets"]
+                chosen = self._views(held.shape[1], side, step)
+                rows = torch.from_numpy(held[drawn.clips][:, chosen])
+                clips.targets[side] = self._put(rows.mean(1))  # Eq. 1
+            if "maps" in self.stage.needs and side == "identity":
+                clips.maps = [
+                    self._put(torch.from_numpy(m[drawn.clips])) for m in cache.named("maps")
+                ]
+
+    def _views(self, held: int, side: str, step: int) -> np.ndarray:
+        """Choose K of the M views kept (Eq. 1), anew each step."""
+        wanted = self.stage.chosen.get(side, held)
+        return torch.randperm(held, generator=self.fresh("views", side, step))[:wanted].numpy()
+
+    def _put(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self.device)
+
+
+def _rows(drawn: Drawn) -> list[tuple[int, int]]:
+    return list(enumerate(drawn.clips.tolist()))

@@ -1,0 +1,78 @@
+"""Where and how to compute: device, precision, memory format, compilation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from s2vkit.errors import ResourceError
+from s2vkit.recipe.schema import Compute
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The choices made for this machine."""
+
+    device: torch.device
+    bf16: bool
+    channels_last: bool
+    compile: bool
+
+    def __str__(self) -> str:
+        how = ["bf16" if self.bf16 else "fp32"]
+        how += ["channels_last"] * self.channels_last + ["compiled"] * self.compile
+        return f"{self.device} ({', '.join(how)})"
+
+    @contextmanager
+    def autocast(self) -> Iterator[None]:
+        """Compute in the chosen precision."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            yield
+
+    def place(self, module: nn.Module) -> nn.Module:
+        """Move a module to the device, its images laid out as chosen."""
+        module.to(self.device)
+        if self.channels_last:
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return module
+
+
+def choose(compute: Compute) -> Policy:
+    """Decide what `auto` means here. Raises ResourceError where a named device is absent."""
+    device = _device(compute.device)
+    cuda = device.type == "cuda"
+    bf16 = {"bf16": True, "fp32": False}.get(compute.precision, _bf16_pays(device))
+    channels_last = {"always": True, "never": False}.get(compute.channels_last, cuda or bf16)
+    compiled = {"always": True, "never": False}.get(compute.compile, cuda)
+    if device.type == "cpu":
+        torch.set_num_threads(compute.threads or usable_cores())
+    return Policy(device, bf16, channels_last, compiled)
+
+
+def usable_cores() -> int:
+    """Count the cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _device(wish: str) -> torch.device:
+    if wish != "auto":
+        device = torch.device(wish)
+        if device.type == "cuda" and not torch.cuda.is_available():
+            raise ResourceError(
+                f"compute.device is '{wish}' but torch finds no CUDA device",
+                hint="say `auto` or `cpu`; `s2vkit doctor` shows what there is",
+            )
+        return device
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _bf16_pays(device: torch.device) -> bool:
+    """Say whether bf16 is faster: on a CPU the casts cost more than small networks gain."""
+    return device.type == "cuda" and torch.cuda.is_bf16_supported()

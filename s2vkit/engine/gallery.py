@@ -1,0 +1,51 @@
+"""What a finished run shows: pictures over time, made beside true, with sound; and its curves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from s2vkit.engine.work import RunWork
+from s2vkit.report.curves import draw_curves
+from s2vkit.report.page import write_page
+from s2vkit.report.pictures import contact_sheet, to_uint8, write_comparison
+
+CLIPS = 8  # shown as mp4
+TIMES = 8  # pictures of a clip in the sheet
+
+
+def show_run(work: RunWork, title: str | None = None) -> None:
+    """Write videos/, samples/, curves/ and report.html of a run."""
+    rows, labels = [], []
+    chosen = pick_clips(work)
+    for done, clip in enumerate(chosen, 1):
+        outcome = work.outcome(clip)
+        made, true = to_uint8(outcome.made), to_uint8(outcome.true)
+        speech, rate = work.store.speech(clip), work.store.index.sample_rate
+        path = work.folder / "videos" / f"{outcome.name}.mp4"
+        write_comparison(path, made, true, work.store.index.fps, speech, rate)
+        at = np.linspace(0, len(made) - 1, TIMES).round().astype(int)
+        rows += [[true[i] for i in at], [made[i] for i in at]]
+        labels += [f"{outcome.name} true", "made from speech"]
+        work.progress(done, len(chosen))
+    contact_sheet(rows, labels, work.folder / "samples" / "held_out.png", scale=1)
+    draw_all_curves(work.folder)
+    write_page(work.folder)
+
+
+def draw_all_curves(folder: Path) -> None:
+    """Draw the figures of every stage that left a log."""
+    for log in sorted(folder.glob("stages/*/log.jsonl")):
+        draw_curves(log, folder / "curves" / f"{log.parent.name}.png", log.parent.name)
+
+
+def pick_clips(work: RunWork) -> list[int]:
+    """Pick test clips of as many speakers and emotions as there is room for."""
+    clips = work.store.split("test")
+    speakers = sorted({work.store.clips[i].labels.get("identity", "") for i in clips})
+    chosen = []
+    for turn, speaker in enumerate(speakers[:CLIPS]):
+        own = [i for i in clips if work.store.clips[i].labels.get("identity", "") == speaker]
+        chosen.append(own[turn * len(own) // max(1, min(CLIPS, len(speakers)))])
+    return chosen

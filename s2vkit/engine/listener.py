@@ -1,0 +1,91 @@
+"""Inference: from speech of any length to frames, in flat memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from s2vkit.engine.device import Policy
+from s2vkit.parts.clip import Codes, align, speech_steps
+from s2vkit.parts.graph import Graph
+from s2vkit.recipe.schema import Alignment
+
+WINDOW = 20.0  # seconds of speech heard at once
+CONTEXT = 2.0  # seconds before a window that are heard again, and thrown away
+CHUNK = 64  # frames drawn at once
+
+
+class Listener:
+    """The inference graph at work: it hears speech and draws what it saw in it."""
+
+    def __init__(self, graph: Graph, alignment: Alignment, policy: Policy) -> None:
+        self.graph, self.alignment, self.policy = graph, alignment, policy
+        for name, module in graph.modules().items():
+            if name.split(".")[0] in ("encoder", "student", "generator"):
+                policy.place(module).eval().requires_grad_(False)
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz of the speech it takes."""
+        return self.graph.encoder.sample_rate
+
+    def frames_of(self, samples: int) -> int:
+        """Count the frames that last as long as the speech, to within half a frame."""
+        return max(1, round(samples / self.sample_rate * self.graph.world.fps))
+
+    @torch.inference_mode()
+    def hear(self, speech: np.ndarray, frames: int) -> Codes:
+        """Hear (S,) speech: the codes of one clip of so many frames.
+
+        Speech longer than a window is heard window by window, each with what came before it;
+        the summary is the mean over windows, weighted by their length.
+        """
+        encoder = self.graph.encoder
+        pieces, summaries, weights = [], [], []
+        for start, stop, before in _windows(len(speech), self.sample_rate):
+            piece = torch.from_numpy(np.ascontiguousarray(speech[before:stop]))
+            length = torch.tensor([len(piece)])
+            heard, summary = encoder(
+                piece[None].to(self.policy.device), length.to(self.policy.device)
+            )
+            steps = int(speech_steps(length, self.sample_rate, encoder.rate, heard.shape[1])[0])
+            skip = round((start - before) / self.sample_rate * encoder.rate)
+            pieces.append(heard[:, min(skip, steps - 1) : steps])
+            summaries.append(summary * (stop - start))
+            weights.append(stop - start)
+        features = align(
+            torch.cat(pieces, 1), encoder.rate, self.graph.world.fps, frames,
+            mode=self.alignment.mode, shift=self.alignment.shift,
+        )  # fmt: skip
+        return self.graph.hear(features, torch.stack(summaries).sum(0) / sum(weights))
+
+    @torch.inference_mode()
+    def draw(self, codes: Codes) -> Iterator[Tensor]:
+        """Draw the frames of one clip's codes, chunk by chunk: (n, 3, H, W) in [-1, 1]."""
+        assert self.graph.generator is not None
+        for start in range(0, codes.features.shape[1], CHUNK):
+            part = replace(codes, features=codes.features[:, start : start + CHUNK])
+            yield self.graph.generator(part).frames[0].float().clamp(-1, 1)
+
+    def make(self, speech: np.ndarray, frames: int) -> Tensor:
+        """Make a whole short clip: (V, 3, H, W) in [-1, 1]."""
+        return torch.cat(list(self.draw(self.hear(speech, frames))))
+
+
+def _windows(samples: int, rate: int) -> Iterator[tuple[int, int, int]]:
+    """Cut speech into windows: start, stop, and where what is heard before them begins."""
+    width, context = int(WINDOW * rate), int(CONTEXT * rate)
+    if samples <= width + context:
+        yield 0, samples, 0
+        return
+    for start in range(0, samples, width):
+        stop = min(start + width, samples)
+        if samples - stop < context:  # a stump would be too short to hear anything in
+            stop = samples
+        yield start, stop, max(0, start - context)
+        if stop == samples:
+            return

@@ -1,0 +1,134 @@
+"""The stages of a recipe as a cached graph: what depends on what, and what is already done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from s2vkit.build import part_slots
+from s2vkit.data.files import read_json
+from s2vkit.options import Slot
+from s2vkit.parts.graph import Graph
+from s2vkit.parts.stage import Job, Stage
+from s2vkit.recipe.schema import Recipe
+from s2vkit.recipe.stages import ordered_stages
+from s2vkit.registry import Registry
+
+_HEARD = frozenset({"features", "mismatched", "summary", "codes"})
+
+
+@dataclass
+class Step:
+    """One stage of the run: what it is, what it depends on, and whether it is done."""
+
+    name: str
+    stage: Stage | Job
+    fingerprint: str
+    idle: str  # why there is nothing to do; empty: there is
+    done: bool
+    seconds: float | None = None  # it took, or will take
+
+
+@dataclass(frozen=True)
+class Caches:
+    """The names of everything frozen that a stage reads."""
+
+    corpus: str
+    speech: str
+    faces: Mapping[str, str]
+
+
+class Plan:
+    """The steps of a recipe in order, each with the fingerprint of all it depends on."""
+
+    def __init__(
+        self, recipe: Recipe, registry: Registry, graph: Graph,
+        stages: Mapping[str, Stage | Job], run: Path,
+    ) -> None:  # fmt: skip
+        self.recipe, self.registry, self.graph, self.run = recipe, registry, graph, run
+        self.slots = part_slots(recipe)
+        self.data = self._hash("data", self._slot(recipe.data), recipe.seed)
+        world = [graph.world.size, graph.world.fps, graph.world.sample_rate]
+        self.versions = {
+            name: self._hash(name, self._slot(slot), recipe.seed, world)
+            for name, slot in self.slots.items()
+        }
+        trained = [s for s in stages.values() if isinstance(s, Stage)]
+        self.views = {
+            side: max([s.views.get(side, 1) for s in trained], default=1) for side in graph.teachers
+        }
+        self.maps = any("maps" in s.needs for s in trained)
+        self.caches: dict[str, Caches] = {}
+        self.steps = [self._step(name, stages[name]) for name in ordered_stages(recipe)]
+
+    def _step(self, name: str, stage: Stage | Job) -> Step:
+        slot = self._slot(self.recipe.stages[name])
+        uses = sorted(self._uses(stage))
+        depends = [self.versions[part] for part in uses]
+        fingerprint = self._hash(name, slot, self.recipe.seed, self.data, depends, self._how())
+        self.caches[name] = self._caches()
+        idle = stage.idle() if isinstance(stage, Stage) else ""
+        if isinstance(stage, Stage) and not idle:
+            for part in stage.optimizers():
+                self.versions[part] = fingerprint
+        record = read_json(self.run / "stages" / name / "done.json") or {}
+        done = record.get("fingerprint") == fingerprint and self._left(name, stage)
+        return Step(name, stage, fingerprint, idle, done, record.get("seconds") if done else None)
+
+    def _left(self, name: str, stage: Stage | Job) -> bool:
+        if isinstance(stage, Job):
+            return all((self.run / file).exists() for file in stage.leaves)
+        return (self.run / "stages" / name / "weights.safetensors").exists()
+
+    def _uses(self, stage: Stage | Job) -> set[str]:
+        """Name the parts whose weights a stage depends on."""
+        if isinstance(stage, Job):
+            kinds = ("encoder", "student", "generator", "judge")
+            return {part for part in self.slots if part.split(".")[0] in kinds}
+        used = set(stage.optimizers()) & set(self.slots)
+        used |= {"encoder"} if stage.needs & _HEARD else set()
+        kinds = {"codes": "student", "targets": "teacher"}
+        for need, kind in kinds.items():
+            if need in stage.needs:
+                used |= {part for part in self.slots if part.split(".")[0] == kind}
+        if "maps" in stage.needs:
+            used.add("teacher.identity")
+        return used
+
+    def _caches(self) -> Caches:
+        how = self._how()
+        speech = self._hash("speech", self.data, self.versions["encoder"], how)
+        faces = {
+            side: self._hash("faces", self.data, self.versions[f"teacher.{side}"], views, self.maps)
+            for side, views in self.views.items()
+        }
+        return Caches(self.data, speech, faces)
+
+    def _how(self) -> dict[str, Any]:
+        return self.recipe.alignment.model_dump()
+
+    def _slot(self, slot: Slot) -> list[Any]:
+        """Give a slot and all slots in it as plain data, with the owners of their code."""
+        return [slot.dump(), sorted(self._owners(slot))]
+
+    def _owners(self, slot: Slot) -> set[str]:
+        found = {self.registry.get(slot.kind, slot.use).owner}
+        values = [getattr(slot.options, name) for name in type(slot.options).model_fields]
+        while values:
+            value = values.pop()
+            if isinstance(value, Slot):
+                found |= self._owners(value)
+            elif isinstance(value, dict):
+                values.extend(value.values())
+            elif hasattr(type(value), "model_fields"):
+                values.extend(getattr(value, name) for name in type(value).model_fields)
+        return found
+
+    @staticmethod
+    def _hash(*what: Any) -> str:
+        text = json.dumps(what, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:20]

@@ -1,0 +1,129 @@
+"""The one training loop: freezing, precision, optimizers, checkpoints, resuming."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn, optim
+
+from s2vkit.engine.checkpoint import load_state, save_modules, save_state
+from s2vkit.engine.device import Policy
+from s2vkit.engine.log import Log
+from s2vkit.errors import TrainingError
+from s2vkit.options import Slot
+from s2vkit.parts.clip import Clips
+from s2vkit.parts.graph import Graph
+from s2vkit.parts.seed import derive, seed_step
+from s2vkit.parts.stage import Stage, Turn
+
+CHECK_EVERY = 20  # steps between looks at the figures where looking costs (a GPU waits)
+
+
+@dataclass
+class Hooks:
+    """What the loop tells others: every figure, and when to stop."""
+
+    step: Callable[[int, int, Mapping[str, float]], None]
+    stopped: Callable[[], bool]
+
+
+class Stopped(KeyboardInterrupt):
+    """Training was asked to stop; all that was done is saved."""
+
+
+class Trainer:
+    """Trains what one stage trains, from its last checkpoint to its last step."""
+
+    def __init__(
+        self, stage: Stage, name: str, graph: Graph, batches: Callable[[int], Clips], *,
+        policy: Policy, seed: int, make_optimizer: Callable[[Slot, Any], optim.Optimizer],
+        compiled: bool = True,
+    ) -> None:  # fmt: skip
+        self.stage, self.name, self.graph, self.batches = stage, name, graph, batches
+        self.policy, self.seed = policy, seed
+        everything: dict[str, nn.Module] = {**graph.modules(), **self._extras()}
+        slots = stage.optimizers()
+        self.trained = {key: everything[key] for key in slots}
+        for key, module in everything.items():
+            policy.place(module).train(key in slots).requires_grad_(key in slots)
+        self.optimizers = {
+            key: make_optimizer(slot, self.trained[key].parameters()) for key, slot in slots.items()
+        }
+        if policy.compile and compiled:
+            for module in self.trained.values():
+                module.compile()
+
+    def _extras(self) -> dict[str, nn.Module]:
+        with torch.random.fork_rng(devices=[]), self.policy.device:
+            seed_step(self.seed, "extras", self.name)
+            return self.stage.extras()
+
+    def run(self, folder: Path, hooks: Hooks, save_seconds: float) -> None:
+        """Train to the end, saving every `save_seconds`; raise Stopped when asked to stop."""
+        checkpoint = folder / "checkpoint"
+        done = load_state(checkpoint, self.trained, self.optimizers)
+        log = Log(folder / "log.jsonl", since=done)
+        total, saved = self.stage.options.steps, time.monotonic()
+        for step in range(done, total):
+            figures = self.step(step)
+            last = step + 1 == total
+            stop = hooks.stopped()
+            save = last or stop or time.monotonic() - saved > save_seconds
+            if save or self.policy.device.type == "cpu" or step % CHECK_EVERY == 0:
+                values = self._checked(figures, step)
+                log.write(step + 1, values)
+                hooks.step(step + 1, total, values)
+            if save:
+                log.flush()
+                save_state(checkpoint, step + 1, self.trained, self.optimizers)
+                saved = time.monotonic()
+            if stop and not last:
+                raise Stopped
+        save_modules(folder / "weights.safetensors", self.trained)
+        log.close()
+
+    def step(self, step: int) -> dict[str, Tensor]:
+        """Do one step; give the figures."""
+        clips = self.batches(step)
+        torch.manual_seed(derive(self.seed, "step", self.name, step))
+        self._free(tuple(self.trained))
+        with self.policy.autocast():
+            shared = self.stage.prepare(clips)
+        figures: dict[str, Tensor] = {}
+        for turn in self.stage.turns():
+            figures.update(self._turn(turn, clips, shared))
+        with torch.no_grad(), self.policy.autocast():
+            figures.update(self.stage.watch(clips, shared))
+        return figures
+
+    def _turn(self, turn: Turn, clips: Clips, shared: Any) -> dict[str, Tensor]:
+        self._free(turn.trains)
+        for key in turn.trains:
+            self.optimizers[key].zero_grad(set_to_none=True)
+        with self.policy.autocast():
+            terms = self.stage.losses(turn.name, clips, shared)
+        torch.stack([term.float() for term in terms.values()]).sum().backward()
+        for key in turn.trains:
+            self.optimizers[key].step()
+        return {name: term.detach() for name, term in terms.items()}
+
+    def _free(self, names: tuple[str, ...]) -> None:
+        for key, module in self.trained.items():
+            module.requires_grad_(key in names)
+
+    def _checked(self, figures: Mapping[str, Tensor], step: int) -> dict[str, float]:
+        values = {name: float(figure) for name, figure in figures.items()}
+        wrong = [name for name, value in values.items() if not math.isfinite(value)]
+        if wrong:
+            raise TrainingError(
+                f"stage '{self.name}', step {step + 1}: {', '.join(wrong)} is no longer a number; "
+                f"clips of this step: {', '.join(self.batches(step).names[:4])} ...",
+                hint="the last good checkpoint is kept; lower a learning rate and run again",
+            )
+        return values

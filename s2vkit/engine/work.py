@@ -1,0 +1,55 @@
+"""What a job of a run is offered: clips made from speech alone, beside their truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchaudio.functional as AF
+
+from s2vkit.data.files import write_json
+from s2vkit.data.frozen import to_images
+from s2vkit.data.store import ClipStore
+from s2vkit.engine.listener import Listener
+from s2vkit.parts.graph import Graph
+from s2vkit.parts.metric import Outcome
+
+
+class RunWork:
+    """Makes clips for those who look at them; see `s2vkit.parts.stage.Work`."""
+
+    def __init__(
+        self, graph: Graph, folder: Path, store: ClipStore, listener: Listener,
+        progress: Callable[[int, int], None],
+    ) -> None:  # fmt: skip
+        self.graph, self.folder, self.store = graph, folder, store
+        self.listener, self.progress = listener, progress
+        for judge in graph.judges.values():
+            module: Any = judge
+            listener.policy.place(module).eval().requires_grad_(False)
+
+    def outcomes(self, split: str, most: int | None) -> Iterator[Outcome]:
+        """Make the clips of a split, at most `most`, spread over the split."""
+        clips = self.store.split(split)
+        if most is not None and most < len(clips):
+            clips = [clips[i * len(clips) // most] for i in range(most)]
+        for done, clip in enumerate(clips, 1):
+            yield self.outcome(clip)
+            self.progress(done, len(clips))
+
+    def outcome(self, clip: int) -> Outcome:
+        """Make one clip from its speech."""
+        record = self.store.clips[clip]
+        speech = torch.from_numpy(self.store.speech(clip))
+        speech = AF.resample(speech, self.store.index.sample_rate, self.listener.sample_rate)
+        made = self.listener.make(speech.numpy(), record.frames)
+        true = to_images(torch.from_numpy(self.store.frames(clip))).to(made.device)
+        return Outcome(
+            record.name, made, true, dict(record.labels), self.store.truth(clip), self.graph.judges
+        )
+
+    def save(self, name: str, data: Any) -> None:
+        """Write a result of the run."""
+        write_json(self.folder / name, data)

@@ -1,0 +1,78 @@
+"""Opening media that a user names, and replacing files whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+
+from s2vkit.errors import InputError
+
+# Only demuxers of self-contained files: none that follows names to other files or hosts
+# (playlists, concat lists, session descriptions), whatever a file's text pretends to be.
+_FORMATS = (
+    "aac,ac3,aiff,amr,asf,au,avi,caf,flac,flv,gif,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,"
+    "mp3,mpeg,mpegts,mpegvideo,mxf,ogg,w64,wav,wv"
+)
+_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
+_KNOWN = "wav, flac, mp3, m4a, ogg, mp4, mov, mkv, webm, avi, flv and mpg can be read"
+
+
+@contextmanager
+def open_media(path: str | Path) -> Iterator[InputContainer]:
+    """Open a local media file; its name is never taken for a protocol or a pattern.
+
+    Raises InputError where it is missing, a folder, empty, unreadable or not media.
+    """
+    path = Path(path)
+    _check(path)
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    with file:
+        try:
+            container = av.open(file, mode="r", options=_OPTIONS, metadata_errors="replace")
+        except (FFmpegError, ValueError) as error:
+            raise InputError(
+                f"{path}: not a sound or video file, or damaged from its start", hint=_KNOWN
+            ) from error
+        with container:
+            yield container
+
+
+def _check(path: Path) -> None:
+    if not path.exists():
+        raise InputError(f"{path}: no such file", hint="check the spelling and the folder")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, not a sound or video file")
+    if not path.is_file():
+        raise InputError(f"{path}: is no regular file", hint="save it to a file first")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: the file is empty (0 bytes)")
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Lend a temporary name beside `path`; it takes the place of `path` only on success.
+
+    Missing folders are made. Whatever ends the block early removes the temporary file and
+    goes on; raises InputError where `path` is a folder.
+    """
+    path = Path(path).absolute()
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, so no file can be written there")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        yield part
+        os.replace(part, path)  # noqa: PTH105
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,236 @@
+"""The rules across slots: which names go together, and who gives what others want.
+
+Works on stand-ins too: of a slot that could not be resolved nothing is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from s2vkit.options import Options, Slot, slot_fields
+from s2vkit.recipe.nodes import Map, Path, children, find, is_null, place_of
+from s2vkit.recipe.report import Problems
+from s2vkit.recipe.schema import Recipe
+from s2vkit.recipe.stages import check_order
+from s2vkit.registry import Entry, Registry, nearest, plural
+
+SIDES = ("identity", "emotion")
+
+
+def wire(recipe: Recipe, root: Map, registry: Registry, problems: Problems) -> Wired:
+    """Check a recipe across its slots and leave out what has nothing to go with."""
+    wired = Wired(recipe, root, registry, problems)
+    wired.drop_sides()
+    wired.check_discriminators()
+    wired.check_speech()
+    wired.check_labels()
+    check_order(recipe, root, problems)
+    wired.check_stages()
+    return wired
+
+
+@dataclass
+class Wired:
+    """A recipe while it is wired: `recipe` is adapted, `dropped` says how."""
+
+    recipe: Recipe
+    root: Map
+    registry: Registry
+    problems: Problems
+    dropped: list[str] = field(default_factory=list)
+
+    def entry(self, slot: Slot | None) -> Entry | None:
+        """Find a slot's registry entry; None for a stand-in."""
+        return self.registry.entries.get((slot.kind, slot.use)) if slot else None
+
+    def add(self, path: Path, message: str, hint: str = "", *, key: bool = False) -> None:
+        """Note a problem at a path: at the name of a slot's component, or at the key."""
+        item = find(self.root, (*path, "use")) if not key else None
+        place = item.place if item else place_of(self.root, path, key=key)
+        self.problems.add(place, path, message, hint)
+
+    def sound(self, *path: str) -> bool:
+        """Tell whether a path holds a mapping or nothing; else there is a problem already."""
+        item = find(self.root, path)
+        return item is None or is_null(item.value) or isinstance(item.value, Map)
+
+    def drop_sides(self) -> None:
+        """Leave out students whose teacher is left out; a teacher without a student is wrong."""
+        teachers, students = self.recipe.teachers, self.recipe.students
+        if not (self.sound("teachers") and self.sound("students")):
+            return
+        for side in SIDES:
+            teacher, student = getattr(teachers, side, None), getattr(students, side, None)
+            if teacher is None and student is not None:
+                students = students.model_copy(update={side: None})
+                self.note(f"students.{side}", f"there is no teachers.{side}")
+            if teacher is not None and student is None:
+                known = ", ".join(self.registry.names("student"))
+                hint = f"add `students: {{{side}: NAME}}` (known students: {known}), "
+                hint += f"or leave the side out with `teachers: {{{side}: null}}`"
+                self.add(("teachers", side), f"nobody learns from teacher '{side}'", hint, key=True)
+        self.recipe = self.recipe.model_copy(update={"students": students})
+
+    def note(self, path: str, why: str) -> None:
+        """Note what is left out, once."""
+        self.dropped.append(f"{path} is left out, because {why}")
+
+    def check_discriminators(self) -> None:
+        """Give every discriminator what it wants, or leave it out with the identity side."""
+        kept = {}
+        no_identity = getattr(self.recipe.teachers, "identity", None) is None
+        for name, slot in self.recipe.discriminators.items():
+            entry = self.entry(slot)
+            if entry and "identity_maps" in entry.wants and no_identity:
+                self.note(f"discriminators.{name}", "there is no teachers.identity")
+                continue
+            kept[name] = slot
+            if entry:
+                self._check_discriminator(name, entry)
+        self.recipe = self.recipe.model_copy(update={"discriminators": kept})
+
+    def _check_discriminator(self, name: str, entry: Entry) -> None:
+        path: Path = ("discriminators", name)
+        teacher = self.entry(getattr(self.recipe.teachers, "identity", None))
+        generator, encoder = (
+            self.entry(self.recipe.generator),
+            self.entry(self.recipe.audio_encoder),
+        )
+        what = f"discriminator '{entry.name}'"
+        if "identity_maps" in entry.wants:
+            if teacher and "maps" not in teacher.gives:
+                message = f"{what} compares the identity teacher's maps, but '{teacher.name}' "
+                self.add(path, message + "gives none", self._fits("teacher", "maps", name))
+            if generator and "identity_maps" not in generator.gives:
+                message = f"{what} compares identity maps, but generator '{generator.name}' "
+                hint = self._fits("generator", "identity_maps", name)
+                self.add(path, message + "makes none", hint)
+        wanted = set(entry.wants) - {"identity_maps", *SIDES}
+        if generator and encoder and not wanted <= {*generator.gives, *encoder.gives}:
+            lacking = " and ".join(sorted(wanted - {*generator.gives, *encoder.gives}))
+            message = f"{what} wants {lacking}, which neither generator '{generator.name}' "
+            self.add(path, message + f"nor audio_encoder '{encoder.name}' gives")
+        self._check_sides(path, entry)
+
+    def _fits(self, kind: str, word: str, name: str) -> str:
+        fits = ", ".join(e.name for e in self.registry.of_kind(kind) if word in e.gives)
+        leave = f"or leave it out with `discriminators: {{{name}: null}}`"
+        return f"{plural(kind)} that fit: {fits or 'none'}; {leave}"
+
+    def check_speech(self) -> None:
+        """Give the generator and the students what they want of the audio encoder."""
+        encoder = self.entry(self.recipe.audio_encoder)
+        parts: list[tuple[Path, Slot]] = [(("generator",), self.recipe.generator)]
+        parts += [(("students", side), s) for side, s in self.recipe.students.present().items()]
+        for path, slot in parts:
+            entry = self.entry(slot)
+            lacking = set(entry.wants) - set(encoder.gives) if entry and encoder else set()
+            for word in sorted(lacking - {*SIDES}):
+                message = f"{slot.kind} '{slot.use}' wants {word}, which audio_encoder "
+                self.add(path, message + f"'{self.recipe.audio_encoder.use}' does not give")
+            if entry:
+                self._check_sides(path, entry)
+
+    def _check_sides(self, path: Path, entry: Entry) -> None:
+        for side in SIDES:
+            if side in entry.wants and getattr(self.recipe.teachers, side, None) is None:
+                message = f"{entry.kind} '{entry.name}' needs the {side} side, "
+                hint = f"add teachers.{side} and students.{side}"
+                self.add(path, message + "which this recipe leaves out", hint)
+
+    def check_labels(self) -> None:
+        """See that the corpus has the labels that teachers and judges are trained on."""
+        entry = self.entry(self.recipe.data)
+        if entry is None:
+            return
+        groups = {"teachers": self.recipe.teachers.present(), "judges": self.recipe.judges}
+        for group, slots in groups.items():
+            for name, slot in slots.items():
+                ready = group == "teachers" and getattr(slot.options, "checkpoint", None)
+                if name in entry.gives or ready:
+                    continue
+                message = f"dataset '{entry.name}' has no '{name}' to train this {group[:-1]} on"
+                labels = ", ".join(w for w in entry.gives if w not in ("speech", "frames"))
+                hint = f"it has: {labels or 'no labels'}; "
+                hint += "set the teacher's checkpoint, " if group == "teachers" else ""
+                self.add((group, name), message, hint + f"or `{group}: {{{name}: null}}`")
+
+    def check_stages(self) -> None:
+        """Check what every stage says of players and metrics, and adapt its optimizers."""
+        stages = {}
+        for name, slot in self.recipe.stages.items():
+            path = ("stages", name)
+            options = slot.options
+            if getattr(type(options), "optimizer_keys", "") == "players":
+                options = self._players(options, path)
+            for below, inner in slots_in(options, path):
+                entry = self.entry(inner)
+                if entry and inner.kind == "metric":
+                    self._check_metric(below, entry)
+                elif entry:
+                    self._check_sides(below, entry)
+            stages[name] = Slot(slot.kind, slot.use, options)
+        self.recipe = self.recipe.model_copy(update={"stages": stages})
+
+    def _players(self, options: Options, path: tuple[str, ...]) -> Options:
+        present = {"generator", *self.recipe.discriminators}
+        if not (self.sound("discriminators") and self.sound(*path, "optimizers")):
+            return options
+        written = find(self.root, ("discriminators",))
+        gone = {str(name) for name, _ in children(written.value)} - present if written else set()
+        changed = {}
+        for name in ("optimizers", "weights"):
+            given = getattr(options, name, None)
+            if isinstance(given, dict):
+                changed[name] = {k: v for k, v in given.items() if k not in gone}
+                players = present if name == "optimizers" else present - {"generator"}
+                self._unknown_players(changed[name], players, (*path, name))
+        for player in sorted(present - {*changed.get("optimizers", {})}, key=_by_role):
+            if "optimizers" in changed and find(self.root, (*path, "optimizers")):
+                who = player if player == "generator" else f"discriminator '{player}'"
+                hint = f"add `{player}: {{lr: 1.0e-4}}`"
+                below = (*path, "optimizers", player)
+                self.add(below, f"no optimizer for {who}", hint)
+        return options.model_copy(update=changed)
+
+    def _unknown_players(self, given: dict[str, Any], known: set[str], path: Path) -> None:
+        for name in given:
+            if name not in known:
+                near = nearest(name, known)
+                hint = f"did you mean '{near}'? " if near else ""
+                hint += f"known names: {', '.join(sorted(known, key=_by_role))}"
+                message = f"'{name}' is neither 'generator' nor a discriminator of this recipe"
+                if "generator" not in known:
+                    message = f"'{name}' is no discriminator of this recipe"
+                self.add((*path, name), message, hint, key=True)
+
+    def _check_metric(self, path: Path, entry: Entry) -> None:
+        data = self.entry(self.recipe.data)
+        for word in entry.wants:
+            kind, _, name = word.partition(".")
+            if kind == "judge" and name not in self.recipe.judges:
+                known = ", ".join(self.registry.names("teacher"))
+                message = f"metric '{entry.name}' asks the judge '{name}', which is not there"
+                self.add(path, message, f"add `judges: {{{name}: NAME}}`; known teachers: {known}")
+            elif kind != "judge" and data and word not in data.gives:
+                message = f"metric '{entry.name}' compares with '{word}', "
+                self.add(path, message + f"which dataset '{data.name}' does not bring")
+
+
+def slots_in(options: Options, path: Path) -> Iterator[tuple[Path, Slot]]:
+    """Walk over the slots that options hold, those of nested options too."""
+    held = slot_fields(type(options))
+    for name in type(options).model_fields:
+        value = getattr(options, name, None)
+        if isinstance(value, Options):
+            yield from slots_in(value, (*path, name))
+        elif name in held and isinstance(value, Slot):
+            yield (*path, name), value
+        elif name in held and isinstance(value, dict):
+            yield from (((*path, name, key), slot) for key, slot in value.items())
+
+
+def _by_role(name: str) -> tuple[bool, str]:
+    return name != "generator", name
