@@ -27,7 +27,6 @@ from s2vkit.options import (
     Field,
     FrameLossSlot,
     GeneratorSlot,
-    Literal,
     LossOptions,
     MetricSlot,
     OptimizerOptions,
@@ -82,7 +81,7 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "AdversarialLoss", "AdversarialLossSlot", "AudioEncoder", "AudioEncoderSlot", "ClipFiles",
     "Clips", "CodeLossSlot", "Codes", "Dataset", "Discriminator", "DiscriminatorSlot", "FaceDetector", "Faces",
-    "Field", "FrameLossSlot", "Generator", "GeneratorSlot", "Graph", "InputError", "Job", "Literal", "LossOptions",
+    "Field", "FrameLossSlot", "Generator", "GeneratorSlot", "Graph", "InputError", "Job", "LossOptions",
     "Made", "Metric", "MetricSlot", "OptimizerOptions", "OptimizerSlot", "Options", "Outcome",
     "PairLoss", "PluginError", "RawClip", "RecipeError", "Register",
     "RegisterCommand", "ResourceError", "RunFolderError", "S2vkitError", "Score", "Slot",

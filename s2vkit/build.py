@@ -171,7 +171,10 @@ def _flow(name: str, graph: Graph) -> tuple[str, str]:
     kind, _, side = name.partition(".")
     image = f"(N, 3, {size}, {size})"
     if kind == "encoder":
-        return "speech (B, S)", f"features (B, A, {encoder.dim}), summary (B, {encoder.summary_dim})"
+        return (
+            "speech (B, S)",
+            f"features (B, A, {encoder.dim}), summary (B, {encoder.summary_dim})",
+        )
     if kind == "student":
         return f"summary (B, {encoder.summary_dim})", f"{side} (B, {graph.students[side].dim})"
     if kind in ("teacher", "judge"):

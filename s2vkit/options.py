@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import types
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -148,7 +148,7 @@ def _plain(value: Any) -> Any:
 
 __all__ = [
     "KINDS", "AdversarialLossSlot", "AudioEncoderSlot", "CodeLossSlot", "DatasetSlot",
-    "DiscriminatorSlot", "Field", "FrameLossSlot", "GeneratorSlot", "Literal", "LossOptions",
+    "DiscriminatorSlot", "Field", "FrameLossSlot", "GeneratorSlot", "LossOptions",
     "MetricSlot", "OptimizerOptions", "OptimizerSlot", "Options", "Slot", "SlotField", "SlotOf", "StageOptions",
     "StageSlot", "StudentSlot", "TeacherSlot", "dump_options", "slot_fields",
 ]  # fmt: skip

@@ -317,15 +317,12 @@ def test_tables_on_a_terminal_fold_and_never_cut(monkeypatch, capsys, width):
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setattr(tables.sys.stdout, "isatty", lambda: True, raising=False)
-    name, summary = "a_name_of_thirty_letters_in_all", "what [it] is, said at some length " * 3
-    tables.print_table(["kind", "name", "summary"], [["teacher", name, summary]])
+    name, words = "a_name_of_some_letters", ["[b]lue", *[f"word{i}" for i in range(20)]]
+    tables.print_table(["kind", "name", "summary"], [["teacher", name, " ".join(words)]])
     out = capsys.readouterr().out
     assert "\x1b[3" not in out
     shown = click.unstyle(out)
-    letters = "".join(shown.replace(name, "", 1).split())
-    if width > 60:
-        assert name in shown or name[:30] in shown
-    assert "".join(summary.split()) in letters
+    assert [word for word in [name, *words] if word not in shown] == []
     assert "…" not in shown
 
 

@@ -4,20 +4,20 @@ import json
 from pathlib import Path
 
 import pytest
+import s2vkit_senet
+import s2vkit_vggface
 import timm
 import torch
 import torchvision
-from torch import nn
-
-import s2vkit_senet
-import s2vkit_vggface
-from s2vkit import InputError, RecipeError
 from s2vkit_senet import SenetOptions
 from s2vkit_senet.teacher import FERPLUS, Network, Senet
 from s2vkit_timm import TimmOptions
 from s2vkit_timm.teacher import Timm
 from s2vkit_vggface import VggFaceOptions
 from s2vkit_vggface.teacher import VggFace
+from torch import nn
+
+from s2vkit import InputError, RecipeError
 
 LABELS = ("ann", "bob", "cas")
 SENET_MAP = json.loads(Path(s2vkit_senet.__file__).with_name("dag_to_timm.json").read_text())
@@ -182,8 +182,12 @@ def test_senet_reads_a_linear_classifier_and_other_classes(tmp_path):
 
 
 def test_senet_says_what_does_not_fit(tmp_path):
-    torch.save({"conv1_7x7_s2.weight": torch.zeros(8, 3, 7, 7), "x": torch.zeros(1)}, tmp_path / "s")
-    with pytest.raises(InputError, match=r"missing: layer0.bn1.weight.*and \d+ more; unexpected: x"):
+    torch.save(
+        {"conv1_7x7_s2.weight": torch.zeros(8, 3, 7, 7), "x": torch.zeros(1)}, tmp_path / "s"
+    )
+    with pytest.raises(
+        InputError, match=r"missing: layer0.bn1.weight.*and \d+ more; unexpected: x"
+    ):
         small_senet(checkpoint=str(tmp_path / "s"))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -17,6 +19,22 @@ def norm_layer(name: str, channels: int) -> nn.Module:
     if name == "instance":
         return nn.InstanceNorm2d(channels, affine=True)
     return nn.Identity()
+
+
+def start_weights(module: nn.Module) -> None:
+    """Draw the weights so that maps keep their variance through ReLU (He et al. 2015); biases 0.
+
+    Torch's own start shrinks what the codes say at each layer, until the biases drown it. Each
+    pixel of a transposed convolution of stride s sums over 1/s^2 of its kernel.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            taps = part.weight[0].numel()
+            if isinstance(part, nn.ConvTranspose2d):
+                taps = part.in_channels * part.weight[0, 0].numel() // math.prod(part.stride)
+            nn.init.normal_(part.weight, std=math.sqrt(2 / taps))
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
 
 
 class Start(nn.Module):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from s2vkit import Codes, Made, RecipeError
 from s2vkit_composer import FrameDecoderOptions
-from s2vkit_composer.blocks import Rise, Start
+from s2vkit_composer.blocks import Rise, Start, start_weights
 from s2vkit_composer.identity import IdentityBranch, Shape, default_shapes
 
 
@@ -49,6 +49,7 @@ class FrameDecoder(nn.Module):
             )
             for i in range(doublings)
         )  # fmt: skip
+        start_weights(self)
         self.to(memory_format=torch.channels_last)  # quickest for small maps, on CPU and GPU
 
     def forward(self, codes: Codes) -> Made:

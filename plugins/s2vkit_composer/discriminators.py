@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from s2vkit import RecipeError
 from s2vkit_composer import IdentityMapsOptions, PatchOptions, SpeechSyncOptions
 from s2vkit_composer.identity import Shape
 
@@ -44,9 +45,14 @@ class IdentityMaps(nn.Module):
         self, options: IdentityMapsOptions, *, size: int, features: int, map_shapes: list[Shape]
     ) -> None:
         super().__init__()
+        if not map_shapes:
+            raise RecipeError(
+                "discriminator 'identity_maps' has no maps to look at",
+                hint="name an identity teacher that gives maps, or leave this discriminator out",
+            )
         self.normalize = options.normalize
         layer = _layer(options.spectral_norm)
-        least = min((h for _, h, _ in map_shapes), default=1)
+        least = min(h for _, h, _ in map_shapes)
         self.heads = nn.ModuleList(
             _head(layer, c, options.channels, 1 + round(math.log2(h / least)), h)
             for c, h, _ in map_shapes
@@ -75,7 +81,10 @@ def _head(layer: Layer, inputs: int, channels: int, halvings: int, side: int) ->
 
 
 class Patch(nn.Module):
-    """D_fr (Eq. 5): scores overlapping patches of single frames; no norm, leaky ReLU."""
+    """D_fr (Eq. 5): scores overlapping patches of single frames; no norm, leaky ReLU.
+
+    It has `layers` halving layers, or fewer where the frame would get smaller than 2x2.
+    """
 
     wants = ("frames",)
 
@@ -84,7 +93,8 @@ class Patch(nn.Module):
     ) -> None:
         super().__init__()
         layer = _layer(options.spectral_norm)
-        self.trunk, out = _trunk(layer, options.channels, options.layers)
+        layers = min(options.layers, int(math.log2(size)) - 1)
+        self.trunk, out = _trunk(layer, options.channels, layers)
         self.score = layer(nn.Conv2d(out, 1, 3, padding=1))
         self.to(memory_format=torch.channels_last)
 

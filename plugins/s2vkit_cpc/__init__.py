@@ -16,9 +16,7 @@ class CpcOptions(Options):
     context: Literal["lstm", "gru"] = Field(
         default="lstm", description="network that carries the past"
     )
-    layers: int = Field(
-        default=1, ge=1, description="layers of the context network; a checkpoint's own count wins"
-    )
+    layers: int = Field(default=1, ge=1, description="layers of the context network")
     checkpoint: str | None = Field(
         default=None,
         description="file with the weights, as Libri-Light's 60k_epoch4; none: train",

@@ -29,8 +29,10 @@ class Contrastive(Stage):
     """
 
     needs = frozenset({"speech"})
+    options: ContrastiveOptions
+    predictor: Predictors
 
-    def __init__(self, options: ContrastiveOptions, graph: Graph) -> None:
+    def __init__(self, options: ContrastiveOptions, *, graph: Graph) -> None:
         self.options = options
         self.graph = graph
         self.same_speaker = options.sampling == "same_speaker"
@@ -38,9 +40,6 @@ class Contrastive(Stage):
         self.steps = max(round(options.window * encoder.rate), options.predictions + 2)
         self.samples = round(self.steps * encoder.sample_rate / encoder.rate)
         self.anchors = self.steps - options.predictions
-        self.predictor = Predictors(
-            options.predictor, encoder.dim, self.anchors, options.predictions
-        )
 
     def idle(self) -> str:
         """Say why there is nothing to train, if so."""
@@ -54,7 +53,9 @@ class Contrastive(Stage):
         return {"encoder": self.options.optimizer, "predictor": self.options.optimizer}
 
     def extras(self) -> dict[str, nn.Module]:
-        """Name the predictor, which only training needs."""
+        """Build the predictor, which only training needs."""
+        options, dim = self.options, self.graph.encoder.dim
+        self.predictor = Predictors(options.predictor, dim, self.anchors, options.predictions)
         return {"predictor": self.predictor}
 
     def prepare(self, clips: Clips) -> Foretold:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import fit_weights, read_weights
+from s2vkit import InputError, fit_weights, read_weights
 from s2vkit_cpc import CpcOptions
 
 LAYERS = ((10, 5, 3), (8, 4, 2), (4, 2, 1), (4, 2, 1), (4, 2, 1))  # kernel, stride, padding
@@ -79,14 +78,14 @@ class Cpc(nn.Module):
         super().__init__()
         path = options.checkpoint
         found = read_weights(path) if path else {}
-        layers = _count_layers(found) or options.layers
         self.gEncoder = ConvStack(options.channels)
-        self.gAR = Context(options.context, options.channels, layers)
+        self.gAR = Context(options.context, options.channels, options.layers)
         self.dim = options.channels
         self.kind = options.summary
         self.summary_dim = self.dim * (4 if self.kind == "statistics" else 1)
         self.pretrained = path is not None
         if path:
+            _check_layers(found, options.layers, path)
             fit_weights(self, found, source=path)
 
     def encode(self, speech: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -123,6 +122,10 @@ def _valid(lengths: Tensor, size: int) -> Tensor:
     return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
 
 
-def _count_layers(tensors: Mapping[str, Tensor]) -> int:
-    found = [re.fullmatch(r"gAR\.baseNet\.weight_ih_l(\d+)", name) for name in tensors]
-    return max((int(match[1]) + 1 for match in found if match), default=0)
+def _check_layers(tensors: Mapping[str, Tensor], layers: int, path: str) -> None:
+    found = sum(name.startswith("gAR.baseNet.weight_ih_l") for name in tensors)
+    if found not in (0, layers):
+        raise InputError(
+            f"{path}: its context network has {found} layers, the recipe's has {layers}",
+            hint=f"set `layers: {found}`",
+        )

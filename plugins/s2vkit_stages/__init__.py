@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from s2vkit import (
     AdversarialLossSlot,
     CodeLossSlot,
     Field,
     FrameLossSlot,
-    Literal,
     MetricSlot,
     OptimizerSlot,
     Options,
@@ -65,7 +64,9 @@ class AdversarialOptions(StageOptions):
     batch: int = Field(default=16, ge=1, description="clips in a step")
     frames: int = Field(default=4, ge=1, description="frames of each clip in a step")
     gap: int = Field(default=5, ge=1, description="least frames between a time and a mismatch")
-    optimizers: dict[str, OptimizerSlot] = Field(description="one for the generator and each player")
+    optimizers: dict[str, OptimizerSlot] = Field(
+        description="one for the generator and each player"
+    )
     losses: ComposeLosses = Field(description="the terms of Eq. 10")
     weights: dict[str, float] = Field(
         default={}, description="weight of a discriminator's term in the generator's loss; 1"

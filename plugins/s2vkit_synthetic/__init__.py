@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import model_validator
 
-from s2vkit import Field, Literal, Options, Register, RegisterCommand, hookimpl
+from s2vkit import Field, Options, Register, RegisterCommand, hookimpl
 
 Emotion = Literal["neutral", "happiness", "sadness", "anger", "disgust", "fear"]
 
@@ -35,6 +37,9 @@ class SyntheticOptions(Options):
     def _splits_have_members(self) -> SyntheticOptions:
         if len(set(self.emotions)) != len(self.emotions):
             raise ValueError("emotions are listed twice")
+        kinds = self.sentences * len(self.emotions) * self.takes
+        if self.split == "by_clip" and self.speakers * kinds < 3:
+            raise ValueError("split by_clip needs at least 3 clips")
         if self.split == "by_sentence" and self.sentences < 3:
             raise ValueError("split by_sentence needs at least 3 sentences")
         if self.split == "by_actor" and self.speakers < 3:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 from s2vkit_synthetic.identity import Person
-from s2vkit_synthetic.shapes import Canvas, Grid, blob, box, ellipse, mix, scale, stroke, tint
+from s2vkit_synthetic.shapes import Canvas, Grid, blob, box, ellipse, mix, scale, stroke
 
 
 def paint_wall(canvas: Canvas, person: Person) -> None:
@@ -144,5 +144,3 @@ CLOTHES: dict[str, Callable[[Canvas, Person, float], None]] = {
     "suit": _suit,
     "hoodie": _hoodie,
 }
-
-__all__ = ["CLOTHES", "paint_body", "paint_wall", "shadow_of", "tint"]

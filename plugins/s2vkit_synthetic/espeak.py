@@ -36,6 +36,10 @@ class Phoneme:
     start: float  # seconds
     end: float  # seconds
 
+    def later(self, seconds: float) -> Phoneme:
+        """Move it in time."""
+        return Phoneme(self.ipa, self.start + seconds, self.end + seconds)
+
 
 class _Id(ctypes.Union):
     _fields_ = [("number", ctypes.c_int), ("name", ctypes.c_char_p), ("string", ctypes.c_char * 8)]

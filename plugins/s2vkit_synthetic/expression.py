@@ -54,7 +54,7 @@ EXPRESSIONS: dict[str, Expression] = {
         blush=0.9, iris=0.9, near=1.025, bow=0.01,
     ),
     "disgust": Expression(
-        brow_in=0.06, brow_mid=0.055, brow_out=0.03, brow_near=0.02, eye_open=0.50, lid_low=0.65,
+        brow_in=0.050, brow_mid=0.065, brow_out=0.055, brow_near=0.02, eye_open=0.46, lid_low=0.70,
         corner=-0.045, wide=0.92, thick=1.15, sneer=0.055, lift=0.03, gain=0.8, teeth=0.8,
         cheek=0.35, wrinkle=1.0, green=0.8, turn=0.03, frown=0.3,
     ),

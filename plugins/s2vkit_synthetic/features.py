@@ -38,8 +38,8 @@ def paint_eye(canvas: Canvas, person: Person, mood: Expression, side: int, shut:
     top = torch.maximum((y - upper).abs() - line * (0.6 + 0.5 * x / half), x.abs() - half * 1.06)
     canvas.paint(grid.cover(top), _INK, 0.95)
     if person.lashes > 0.6:
-        tip = (upper + 0.0).detach()
-        flick = torch.maximum((y - tip + 0.55 * (x - half * 0.86)).abs() - 0.013, (x - half).abs() - 0.035)
+        rise = (y - upper + 0.55 * (x - half * 0.86)).abs() - 0.013
+        flick = torch.maximum(rise, (x - half).abs() - 0.035)
         canvas.paint(grid.cover(flick), _INK, 0.9)
     rim = torch.maximum((y - lower).abs() - 0.006, x.abs() - half * 0.9)
     canvas.shade(grid.cover(rim), scale(dark, 0.6), 0.55)
@@ -52,7 +52,13 @@ def paint_eye(canvas: Canvas, person: Person, mood: Expression, side: int, shut:
 
 
 def _iris(
-    canvas: Canvas, person: Person, mood: Expression, x: Tensor, y: Tensor, side: int, inside: Tensor
+    canvas: Canvas,
+    person: Person,
+    mood: Expression,
+    x: Tensor,
+    y: Tensor,
+    side: int,
+    inside: Tensor,
 ) -> None:
     grid = canvas.grid
     here = Grid(x, y, grid.pixel)
@@ -73,7 +79,7 @@ def paint_brow(canvas: Canvas, person: Person, mood: Expression, side: int, rais
     here = canvas.grid
     grid = Grid(here.x * side, here.y + raised, here.pixel)
     high = person.brow_high + 0.10 * (0.08 - person.eye_high)
-    inner = (person.eye_gap - person.eye_size * 0.95 - mood.brow_near, high + 0.02 + mood.brow_in)
+    inner = (person.eye_gap - person.eye_size * 0.95 - mood.brow_near, high + 0.008 + mood.brow_in)
     middle = (person.eye_gap + 0.01, high - person.brow_arch + mood.brow_mid)
     outer = (person.eye_gap + person.eye_size * 1.22, high + 0.035 + mood.brow_out)
     thick = person.brow_thick

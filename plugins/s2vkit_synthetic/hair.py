@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
-from torch import Tensor
 
 from s2vkit_synthetic.identity import Person
 from s2vkit_synthetic.shapes import (
     Canvas,
     Color,
     Grid,
-    Point,
     blob,
-    box,
-    circle,
     ellipse,
     mix,
     scale,
+    speckle,
     stroke,
 )
-
-_TOP = (0.0, -0.20)
+from s2vkit_synthetic.strands import TOP, cap, comb, curls, fuzz, outer
 
 
 def paint_back_hair(canvas: Canvas, person: Person) -> None:
@@ -30,18 +26,20 @@ def paint_back_hair(canvas: Canvas, person: Person) -> None:
     grid, w = canvas.grid, person.width
     if person.style == "long":
         outline = [(0, -0.86), (w + 0.10, -0.55), (w + 0.17, 0.0), (w + 0.19, 0.55), (0.60, 1.2)]
-        _comb(canvas, grid.cover(blob(grid, (0, 0.1), outline)), scale(person.hair, 0.78), 46.0)
+        comb(canvas, grid.cover(blob(grid, (0, 0.1), outline)), scale(person.hair, 0.78), 46.0)
     elif person.style in ("bob", "fringe"):
-        end = 0.62 if person.style == "bob" else 0.50
-        shape = box(grid, 0.0, -0.10, w + 0.135, end + 0.10, 0.22)
-        _comb(canvas, grid.cover(shape), scale(person.hair, 0.72), 46.0)
+        end = 0.56 if person.style == "bob" else 0.47
+        outline = [(0, -0.84), (w + 0.04, -0.50), (w + 0.12, -0.10), (w + 0.14, end - 0.16),
+                   (w + 0.03, end), (0.2, end + 0.03), (0.0, end + 0.03)]  # fmt: skip
+        shape = blob(grid, (0.0, -0.05), outline)
+        comb(canvas, grid.cover(shape), scale(person.hair, 0.72), 46.0)
     elif person.style == "ponytail":
         tail = stroke(grid, [(0.30, -0.45), (0.80, 0.0), (0.62, 0.75)], [0.12, 0.17, 0.06])
-        _comb(canvas, grid.cover(tail), scale(person.hair, 0.85), 40.0)
+        comb(canvas, grid.cover(tail), scale(person.hair, 0.85), 40.0)
     elif person.style == "afro":
-        _curls(canvas, _fuzz(grid, ellipse(grid, 0.0, -0.24, w + 0.36, 0.70), 26), person.hair)
+        curls(canvas, fuzz(grid, ellipse(grid, 0.0, -0.24, w + 0.36, 0.70), 26), person.hair)
     elif person.style == "curly" and person.sex == "f":
-        _curls(canvas, _fuzz(grid, ellipse(grid, 0.0, -0.05, w + 0.24, 0.66), 22), person.hair)
+        curls(canvas, fuzz(grid, ellipse(grid, 0.0, -0.05, w + 0.24, 0.66), 22), person.hair)
     elif person.style == "scarf":
         cloth = scale(_scarf_color(person), 0.75)
         shape = blob(grid, (0, 0.1), [(0, -0.86), (w + 0.1, -0.5), (w + 0.14, 0.2), (0.72, 1.1)])
@@ -54,14 +52,16 @@ def paint_front_locks(canvas: Canvas, person: Person) -> None:
     if person.style == "long":
         for s in (-1, 1):
             path = [(s * (w + 0.03), 0.10), (s * (w + 0.10), 0.55), (s * 0.47, 1.08)]
-            _comb(canvas, grid.cover(stroke(grid, path, [0.07, 0.13, 0.11])), person.hair, 46.0)
+            comb(canvas, grid.cover(stroke(grid, path, [0.07, 0.13, 0.11])), person.hair, 46.0)
     elif person.style == "scarf":
         cloth = _scarf_color(person)
         wrap = blob(grid, (0.0, 0.80), [(0, 0.52), (0.36, 0.50), (0.60, 0.80), (0.74, 1.1)])
         mask = grid.cover(wrap)
         canvas.paint(mask, scale(cloth, 0.92))
         for k, y in enumerate((0.74, 0.83, 0.92)):
-            fold = stroke(grid, [(-0.5, y - 0.1), (0.05, y + 0.05), (0.55, y - 0.14 + 0.03 * k)], [0.01])
+            fold = stroke(
+                grid, [(-0.5, y - 0.1), (0.05, y + 0.05), (0.55, y - 0.14 + 0.03 * k)], [0.01]
+            )
             canvas.shade(grid.glow(fold, 0.07) * mask, scale(cloth, 0.62), 0.7)
 
 
@@ -74,56 +74,13 @@ def _scarf_color(person: Person) -> Color:
     return mix(person.cloth, (0.75, 0.30, 0.42), 0.75)
 
 
-def _comb(canvas: Canvas, mask: Tensor, color: Color, fine: float, root: Point = (0.05, -0.95)) -> None:
-    """Paint straight hair that falls from `root`: strands, a shine, a darker lower end."""
-    grid = canvas.grid
-    fall = torch.atan2(grid.x - root[0], grid.y - root[1])
-    far = torch.hypot(grid.x - root[0], grid.y - root[1])
-    strands = torch.sin(fall * fine) + 0.6 * torch.sin(fall * fine * 2.3 + far * 5)
-    canvas.paint(mask, color)
-    shine = torch.exp(-(((far - 0.42 - 0.05 * torch.sin(fall * fine * 0.7)) / 0.09) ** 2))
-    canvas.shade(mask * shine, mix(color, (1.0, 0.96, 0.88), 0.55), 0.55)
-    canvas.shade(mask * grid.glow(0.18 - grid.x, 0.8), scale(color, 0.60), 0.5)
-    canvas.rgb = (canvas.rgb * (1.0 + 0.10 * mask * strands)).clamp(0, 1)
-
-
-def _curls(canvas: Canvas, shape: Tensor, color: Color) -> None:
-    """Paint curly hair: many small lit rounds."""
-    grid = canvas.grid
-    mask = grid.cover(shape)
-    canvas.paint(mask, color)
-    u, v = grid.x * 21, grid.y * 21
-    rounds = torch.sin(u + 1.3 * torch.sin(v * 0.7)) * torch.sin(v + 1.3 * torch.sin(u * 0.8))
-    light = mix(color, (1.0, 0.92, 0.82), 0.28)
-    canvas.shade(mask * (rounds * 0.5 + 0.5) ** 1.5, light, 0.75)
-    canvas.shade(mask * (0.5 - rounds * 0.5) ** 2, scale(color, 0.6), 0.7)
-    canvas.shade(mask * grid.glow(0.15 - grid.x, 0.8), scale(color, 0.6), 0.40)
-    canvas.shade(mask * grid.glow(ellipse(grid, -0.2, -0.68, 0.3, 0.1), 0.25), light, 0.35)
-
-
-def _fuzz(grid: Grid, shape: Tensor, bumps: int) -> Tensor:
-    turn = torch.atan2(grid.y - _TOP[1], grid.x - _TOP[0])
-    return shape - 0.022 * torch.sin(turn * bumps) - 0.012 * torch.sin(turn * (bumps * 2 - 7))
-
-
-def _cap(grid: Grid, outer: Sequence[Point], opening: Sequence[Point], *, mirror: bool = True) -> Tensor:
-    """Measure the distance to hair between the outline of the hair and the free face."""
-    free = blob(grid, (0.0, -0.02), opening, mirror=mirror)
-    return torch.maximum(blob(grid, _TOP, outer), -free)
-
-
-def _outer(w: float, top: float, side: float, low: float) -> list[Point]:
-    return [(0.0, -0.74 - top), (w * 0.62, -0.65 - top * 0.85), (w + side * 0.8, -0.36),
-            (w + side, -0.06), (w + side * 0.7, low), (w * 0.5, low + 0.12), (0.0, low + 0.16)]  # fmt: skip
-
-
 def _long(canvas: Canvas, person: Person) -> None:
     grid, w = canvas.grid, person.width
     opening = [(-0.10, -0.60), (0.14, -0.47), (0.33, -0.26), (w - 0.07, 0.02), (w - 0.055, 0.30),
                (w - 0.02, 0.65), (0.0, 0.9), (-w + 0.02, 0.65), (-w + 0.055, 0.30),
                (-w + 0.06, 0.0), (-0.37, -0.28), (-0.24, -0.50)]  # fmt: skip
-    shape = _cap(grid, [*_outer(w, 0.13, 0.12, 0.45)], opening, mirror=False)
-    _comb(canvas, grid.cover(shape), person.hair, 42.0, (-0.12, -0.92))
+    shape = cap(grid, [*outer(w, 0.13, 0.12, 0.45)], opening, mirror=False)
+    comb(canvas, grid.cover(shape), person.hair, 42.0, (-0.12, -0.92))
 
 
 def _bob(canvas: Canvas, person: Person) -> None:
@@ -131,8 +88,8 @@ def _bob(canvas: Canvas, person: Person) -> None:
     opening = [(0.16, -0.58), (0.33, -0.32), (w - 0.06, -0.02), (w - 0.045, 0.35), (0.36, 0.8),
                (0.0, 0.9), (-0.36, 0.8), (-w + 0.045, 0.35), (-w + 0.05, -0.05), (-0.36, -0.26),
                (-0.12, -0.44)]  # fmt: skip
-    shape = _cap(grid, _outer(w, 0.12, 0.135, 0.42), opening, mirror=False)
-    _comb(canvas, grid.cover(shape), person.hair, 42.0, (0.16, -0.93))
+    shape = cap(grid, outer(w, 0.12, 0.135, 0.42), opening, mirror=False)
+    comb(canvas, grid.cover(shape), person.hair, 42.0, (0.16, -0.93))
 
 
 def _fringe(canvas: Canvas, person: Person) -> None:
@@ -142,27 +99,27 @@ def _fringe(canvas: Canvas, person: Person) -> None:
     opening = [(0.0, -0.375), (0.25, -0.36), (w - 0.075, -0.26), (w - 0.055, 0.05),
                (w - 0.03, 0.35), (0.34, 0.8), (0.0, 0.9)]  # fmt: skip
     shape = torch.maximum(
-        blob(grid, _TOP, _outer(w, 0.13, 0.13, 0.42)), -blob(bent, (0.0, 0.05), opening)
+        blob(grid, TOP, outer(w, 0.13, 0.13, 0.42)), -blob(bent, (0.0, 0.05), opening)
     )
-    _comb(canvas, grid.cover(shape), person.hair, 46.0, (0.0, -0.98))
+    comb(canvas, grid.cover(shape), person.hair, 46.0, (0.0, -0.98))
 
 
 def _bun(canvas: Canvas, person: Person) -> None:
     grid, w = canvas.grid, person.width
-    _comb(canvas, grid.cover(ellipse(grid, 0.0, -0.86, 0.23, 0.17)), scale(person.hair, 0.93), 30.0,
+    comb(canvas, grid.cover(ellipse(grid, 0.0, -0.86, 0.23, 0.17)), scale(person.hair, 0.93), 30.0,
           (0.0, -0.6))  # fmt: skip
     opening = [(0.0, -0.545), (0.22, -0.50), (0.37, -0.32), (w - 0.025, -0.08), (w + 0.05, 0.2),
                (0.4, 0.8), (0.0, 0.9)]  # fmt: skip
-    shape = _cap(grid, _outer(w, 0.06, 0.045, 0.05), opening)
-    _comb(canvas, grid.cover(shape), person.hair, 44.0, (0.0, -1.05))
+    shape = cap(grid, outer(w, 0.06, 0.045, 0.05), opening)
+    comb(canvas, grid.cover(shape), person.hair, 44.0, (0.0, -1.05))
 
 
 def _ponytail(canvas: Canvas, person: Person) -> None:
     grid, w = canvas.grid, person.width
     opening = [(0.0, -0.555), (0.22, -0.50), (0.36, -0.33), (w - 0.02, -0.08), (w + 0.05, 0.2),
                (0.4, 0.8), (0.0, 0.9)]  # fmt: skip
-    shape = _cap(grid, _outer(w, 0.05, 0.035, 0.02), opening)
-    _comb(canvas, grid.cover(shape), person.hair, 48.0, (0.25, -1.0))
+    shape = cap(grid, outer(w, 0.05, 0.035, 0.02), opening)
+    comb(canvas, grid.cover(shape), person.hair, 48.0, (0.25, -1.0))
 
 
 def _afro(canvas: Canvas, person: Person) -> None:
@@ -170,9 +127,9 @@ def _afro(canvas: Canvas, person: Person) -> None:
     opening = [(0.0, -0.53), (0.24, -0.49), (0.38, -0.32), (w - 0.02, -0.02), (w + 0.1, 0.3),
                (0.5, 0.9), (0.0, 1.0)]  # fmt: skip
     hair = ellipse(grid, 0.0, -0.24, w + 0.34, 0.70)
-    free = _fuzz(grid, blob(grid, (0.0, -0.02), opening), 30)
+    free = fuzz(grid, blob(grid, (0.0, -0.02), opening), 30)
     low = grid.y - 0.25
-    _curls(canvas, torch.maximum(torch.maximum(hair, -free), low), person.hair)
+    curls(canvas, torch.maximum(torch.maximum(hair, -free), low), person.hair)
 
 
 def _curly(canvas: Canvas, person: Person) -> None:
@@ -180,20 +137,20 @@ def _curly(canvas: Canvas, person: Person) -> None:
     down = -0.02 if person.sex == "m" else 0.20
     opening = [(0.0, -0.47), (0.24, -0.44), (0.39, -0.28), (w - 0.02, -0.06), (w + 0.08, 0.3),
                (0.5, 0.9), (0.0, 1.0)]  # fmt: skip
-    outer = blob(grid, _TOP, _outer(w, 0.16, 0.10, down))
-    free = _fuzz(grid, blob(grid, (0.0, -0.02), opening), 25)
-    _curls(canvas, torch.maximum(_fuzz(grid, outer, 19), -free), person.hair)
+    edge = blob(grid, TOP, outer(w, 0.16, 0.10, down))
+    free = fuzz(grid, blob(grid, (0.0, -0.02), opening), 25)
+    curls(canvas, torch.maximum(fuzz(grid, edge, 19), -free), person.hair)
 
 
 def _fade(canvas: Canvas, person: Person) -> None:
     grid, w = canvas.grid, person.width
     opening = [(0.0, -0.515), (0.26, -0.50), (0.385, -0.44), (0.40, -0.28), (w - 0.04, -0.10),
                (w + 0.05, 0.1), (0.5, 0.9), (0.0, 1.0)]  # fmt: skip
-    shape = _cap(grid, _outer(w, 0.075, 0.012, -0.02), opening)
+    shape = cap(grid, outer(w, 0.075, 0.012, -0.02), opening)
     sides = grid.glow(grid.y + 0.24, 0.34)
     canvas.shade(grid.cover(shape), person.hair, 0.55)
     canvas.paint(grid.cover(shape) * sides, person.hair)
-    grain = torch.sin(grid.x * 70) * torch.sin(grid.y * 70)
+    grain = speckle(grid, 0.035).clamp(-1, 1)
     canvas.shade(grid.cover(shape) * sides * (grain * 0.5 + 0.5),
                  mix(person.hair, (1, 1, 1), 0.22), 0.35)  # fmt: skip
 
@@ -203,20 +160,20 @@ def _parted(canvas: Canvas, person: Person) -> None:
     opening = [(0.22, -0.60), (0.33, -0.46), (0.39, -0.26), (w - 0.035, -0.07), (w + 0.05, 0.1),
                (0.5, 0.9), (0.0, 1.0), (-0.5, 0.9), (-w - 0.05, 0.1), (-w + 0.035, -0.07),
                (-0.41, -0.26), (-0.36, -0.40), (-0.12, -0.475)]  # fmt: skip
-    shape = _cap(grid, _outer(w, 0.115, 0.025, -0.02), opening, mirror=False)
-    _comb(canvas, grid.cover(shape), person.hair, 38.0, (0.30, -1.0))
+    shape = cap(grid, outer(w, 0.115, 0.025, -0.02), opening, mirror=False)
+    comb(canvas, grid.cover(shape), person.hair, 38.0, (0.30, -1.0))
 
 
 def _quiff(canvas: Canvas, person: Person) -> None:
     grid, w = canvas.grid, person.width
     opening = [(0.0, -0.50), (0.25, -0.48), (0.385, -0.38), (0.41, -0.25), (w - 0.03, -0.08),
                (w + 0.05, 0.1), (0.5, 0.9), (0.0, 1.0)]  # fmt: skip
-    shape = _cap(grid, _outer(w, 0.08, 0.015, -0.02), opening)
-    _comb(canvas, grid.cover(shape), scale(person.hair, 0.9), 38.0, (0.1, -0.2))
+    shape = cap(grid, outer(w, 0.08, 0.015, -0.02), opening)
+    comb(canvas, grid.cover(shape), scale(person.hair, 0.9), 38.0, (0.1, -0.2))
     top = blob(grid, (0.0, -0.68), [(0.0, -0.90), (0.20, -0.95), (0.42, -0.86), (0.44, -0.62),
                                     (0.30, -0.50), (0.0, -0.47), (-0.28, -0.48), (-0.42, -0.56),
                                     (-0.38, -0.74), (-0.2, -0.86)], mirror=False)  # fmt: skip
-    _comb(canvas, grid.cover(top), person.hair, 30.0, (-0.55, -0.25))
+    comb(canvas, grid.cover(top), person.hair, 30.0, (-0.55, -0.25))
 
 
 def _mop(canvas: Canvas, person: Person) -> None:
@@ -225,16 +182,16 @@ def _mop(canvas: Canvas, person: Person) -> None:
     bent = Grid(grid.x, grid.y - saw * (grid.y < 0.0), grid.pixel)
     opening = [(0.0, -0.38), (0.22, -0.37), (0.36, -0.30), (w - 0.04, -0.05), (w - 0.01, 0.14),
                (0.5, 0.9), (0.0, 1.0)]  # fmt: skip
-    outer = _fuzz(grid, blob(grid, _TOP, _outer(w, 0.15, 0.085, 0.08)), 13)
-    shape = torch.maximum(outer, -blob(bent, (0.0, 0.0), opening))
-    _comb(canvas, grid.cover(shape), person.hair, 30.0, (0.12, -0.95))
+    edge = fuzz(grid, blob(grid, TOP, outer(w, 0.15, 0.085, 0.08)), 13)
+    shape = torch.maximum(edge, -blob(bent, (0.0, 0.0), opening))
+    comb(canvas, grid.cover(shape), person.hair, 30.0, (0.12, -0.95))
 
 
 def _horseshoe(canvas: Canvas, person: Person) -> None:
     grid, w = canvas.grid, person.width
     for s in (-1, 1):
         tuft = ellipse(grid, s * (w + 0.005), -0.17, 0.085, 0.20, s * 0.12)
-        _curls(canvas, _fuzz(grid, tuft, 24), person.hair)
+        curls(canvas, fuzz(grid, tuft, 24), person.hair)
     shine = grid.glow(ellipse(grid, -0.14, -0.58, 0.16, 0.05, -0.25), 0.12)
     canvas.shade(shine, (1.0, 0.98, 0.94), 0.45)
 
@@ -250,10 +207,10 @@ def _scarf(canvas: Canvas, person: Person) -> None:
     cloth = _scarf_color(person)
     opening = [(0.0, -0.50), (0.24, -0.46), (w - 0.07, -0.24), (w - 0.05, 0.05),
                (person.jaw - 0.01, 0.40), (0.22, 0.63), (0.0, 0.70)]  # fmt: skip
-    outer = [(0.0, -0.86), (w * 0.65, -0.76), (w + 0.09, -0.36), (w + 0.12, 0.0), (w + 0.08, 0.40),
+    around = [(0.0, -0.86), (w * 0.65, -0.76), (w + 0.09, -0.36), (w + 0.12, 0.0), (w + 0.08, 0.40),
              (0.36, 0.72), (0.0, 0.84)]  # fmt: skip
     free = blob(grid, (0.0, 0.02), opening)
-    mask = grid.cover(torch.maximum(blob(grid, _TOP, outer), -free))
+    mask = grid.cover(torch.maximum(blob(grid, TOP, around), -free))
     canvas.paint(mask, cloth)
     folds = torch.sin(free * 62 + 1.5 * torch.sin(grid.y * 6))
     canvas.rgb = (canvas.rgb * (1 + 0.07 * mask * folds)).clamp(0, 1)
@@ -266,4 +223,3 @@ STYLES: dict[str, Callable[[Canvas, Person], None]] = {
     "afro": _afro, "curly": _curly, "fade": _fade, "parted": _parted, "quiff": _quiff,
     "mop": _mop, "horseshoe": _horseshoe, "bald": _bald, "scarf": _scarf,
 }  # fmt: skip
-__all__ = ["STYLES", "circle", "paint_back_hair", "paint_front_locks", "paint_hair"]

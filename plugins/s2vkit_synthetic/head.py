@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from s2vkit_synthetic.body import shadow_of
 from s2vkit_synthetic.expression import Expression
 from s2vkit_synthetic.identity import Person
-from s2vkit_synthetic.shapes import Canvas, Grid, blob, box, circle, ellipse, mix, scale, stroke
+from s2vkit_synthetic.shapes import (
+    Canvas,
+    Grid,
+    blob,
+    box,
+    circle,
+    ellipse,
+    mix,
+    scale,
+    speckle,
+    stroke,
+)
 
 EYES_AT = -0.06  # height of the eyes
 MOUTH_AT = 0.39  # height of the mouth, on a chin that ends at 0.68
@@ -84,7 +96,7 @@ def _ears(
 def _cheeks(canvas: Canvas, person: Person, mood: Expression, dark: tuple[float, ...]) -> None:
     grid = canvas.grid
     rosy = mix(person.skin, (0.90, 0.32, 0.30), 0.45)
-    amount = 0.50 + 0.4 * mood.blush + (0.1 if person.sex == "f" else -0.1)
+    amount = 0.50 + 0.22 * mood.blush + (0.1 if person.sex == "f" else -0.1)
     for side in (-1, 1):
         lift = 0.035 * mood.cheek
         spot = ellipse(grid, side * 0.30, 0.165 - lift, 0.10, 0.06)
@@ -109,7 +121,9 @@ def _sockets(canvas: Canvas, person: Person, dark: tuple[float, ...]) -> None:
         hollow = ellipse(grid, x, EYES_AT - 0.05, person.eye_size * 1.15, 0.09)
         canvas.shade(grid.glow(hollow, 0.14), dark, 0.26)
         if person.lines > 0.2:
-            bag = stroke(grid, [(x - 0.09, 0.03), (x, 0.065), (x + 0.09, 0.03)], [0.003, 0.01, 0.003])
+            bag = stroke(
+                grid, [(x - 0.09, 0.03), (x, 0.065), (x + 0.09, 0.03)], [0.003, 0.01, 0.003]
+            )
             canvas.shade(grid.glow(bag, 0.03), dark, 0.6 * person.lines)
 
 
@@ -117,7 +131,9 @@ def _nose(canvas: Canvas, person: Person, mood: Expression, dark: tuple[float, .
     grid, wide = canvas.grid, person.nose_wide
     low = person.nose_low - 0.02 * mood.wrinkle
     deep = scale(dark, 0.72)
-    side = stroke(grid, [(0.045, -0.12), (0.035, 0.03), (wide * 0.75, low - 0.04)], [0.008, 0.012, 0.02])
+    side = stroke(
+        grid, [(0.045, -0.12), (0.035, 0.03), (wide * 0.75, low - 0.04)], [0.008, 0.012, 0.02]
+    )
     canvas.shade(grid.glow(side, 0.075), dark, 0.55)
     ridge = stroke(grid, [(-0.012, -0.10), (-0.018, low - 0.05)], [0.012, 0.03])
     light = mix(person.skin, (1.0, 0.97, 0.90), 0.7)
@@ -144,7 +160,10 @@ def _wrinkles(canvas: Canvas, person: Person, mood: Expression, dark: tuple[floa
 
     brow = max(mood.forehead, 0.7 * person.lines)
     for k, y in enumerate((-0.43, -0.51)):
-        line([(-0.22 + 0.03 * k, y + 0.01), (0.0, y - 0.015), (0.22 - 0.03 * k, y + 0.01)], 0.6 * brow)
+        line(
+            [(-0.22 + 0.03 * k, y + 0.01), (0.0, y - 0.015), (0.22 - 0.03 * k, y + 0.01)],
+            0.6 * brow,
+        )
     for s in (-1, 1):
         line([(s * 0.035, -0.31), (s * 0.045, -0.25), (s * 0.035, -0.18)], 0.85 * mood.frown)
         line([(s * 0.02, -0.12), (s * 0.06, -0.09), (s * 0.085, -0.04)], 0.8 * mood.wrinkle)
@@ -159,9 +178,9 @@ def _wrinkles(canvas: Canvas, person: Person, mood: Expression, dark: tuple[floa
 def _freckles(canvas: Canvas, person: Person, dark: tuple[float, ...]) -> None:
     grid = canvas.grid
     spots = torch.zeros_like(grid.x)
-    for k in range(22):
-        x = 0.36 * (((k * 0.618) % 1.0) * 2 - 1)
-        y = 0.10 + 0.10 * (((k * 0.377) % 1.0) * 2 - 1) - 0.12 * abs(x)
+    places = np.random.default_rng(3).uniform(-1, 1, (26, 2))
+    for across, down in places.tolist():
+        x, y = 0.36 * across, 0.10 + 0.085 * down - 0.10 * abs(across)
         spots = torch.maximum(spots, grid.cover(circle(grid, x, y, 0.008), 0.02))
     canvas.shade(spots, scale(dark, 0.9), 0.5)
 
@@ -169,7 +188,7 @@ def _freckles(canvas: Canvas, person: Person, dark: tuple[float, ...]) -> None:
 def _beard(canvas: Canvas, person: Person, outline: Tensor) -> None:
     """Paint the beard and the moustache, under the lips that come later."""
     grid, low = canvas.grid, mouth_at(person)
-    hairs = 0.5 + 0.5 * torch.sin(grid.x * 95 + 3 * torch.sin(grid.y * 31)) * torch.sin(grid.y * 67)
+    hairs = (0.5 + 0.5 * speckle(grid, 0.03)).clamp(0.0, 1.0)
     ink = scale(person.hair, 0.92)
     lit = mix(person.hair, (1, 1, 1), 0.16)
     mask = torch.zeros_like(grid.x)
@@ -182,7 +201,10 @@ def _beard(canvas: Canvas, person: Person, outline: Tensor) -> None:
         mask = grid.glow(edge, soft) * (0.40 if person.beard == "stubble" else 0.93)
     if person.beard == "goatee":
         ring = ellipse(grid, 0.0, low + 0.09, person.mouth * 0.92, 0.235)
-        mask = grid.glow(torch.maximum(torch.maximum(ring, outline - 0.01), 0.235 - grid.y), 0.04) * 0.92
+        mask = (
+            grid.glow(torch.maximum(torch.maximum(ring, outline - 0.01), 0.235 - grid.y), 0.04)
+            * 0.92
+        )
     if person.moustache:
         for s in (-1, 1):
             half = stroke(grid, [(s * 0.02, low - 0.105), (s * 0.13, low - 0.10),

@@ -81,7 +81,11 @@ def _lines(canvas: Canvas, person: Person, mood: Expression, say: Speaking) -> _
     low = middle + (1 - _SHARE_UP) * gap * (0.6 * flat + 0.4 * arch)
     thin = 1.0 - 0.35 * say.press - 0.18 * say.open
     full = person.lips * mood.thick * thin * (1.0 + 0.45 * say.round)
-    bow = 1.0 - 0.22 * torch.exp(-((u / 0.18) ** 2)) + 0.18 * torch.exp(-(((u.abs() - 0.36) / 0.25) ** 2))
+    bow = (
+        1.0
+        - 0.22 * torch.exp(-((u / 0.18) ** 2))
+        + 0.18 * torch.exp(-(((u.abs() - 0.36) / 0.25) ** 2))
+    )
     top = up - 0.92 * full * bow * arch**0.8 - 0.010 * mood.wrinkle * arch
     bottom = low + 1.20 * full * (1.0 - 0.55 * say.tuck) * arch**0.6
     return _Lines(grid.x, top, up, low, bottom, middle, half, gap)
@@ -89,7 +93,7 @@ def _lines(canvas: Canvas, person: Person, mood: Expression, say: Speaking) -> _
 
 def _middle(person: Person, mood: Expression, u: Tensor, purse: Tensor) -> Tensor:
     """Follow the line where the lips meet: raised or lowered corners, a sneer on one side."""
-    rise = mood.corner * (1.0 - 0.45 * purse)
+    rise = (mood.corner + 0.012) * (1.0 - 0.45 * purse)
     height = mouth_at(person) - mood.lift + 0.25 * max(mood.corner, 0.0)
     return height - rise * u.abs().clamp(max=1.3) ** 1.7 - mood.sneer * u.clamp(-1.2, 1.2)
 
@@ -99,9 +103,7 @@ def _at_corner(lines: _Lines, person: Person, mood: Expression, side: int) -> Te
     return _middle(person, mood, torch.ones_like(lines.half) * side, purse)
 
 
-def _inside(
-    canvas: Canvas, mood: Expression, say: Speaking, lines: _Lines, sides: Tensor
-) -> None:
+def _inside(canvas: Canvas, mood: Expression, say: Speaking, lines: _Lines, sides: Tensor) -> None:
     grid = canvas.grid
     y = grid.y
     hole = torch.maximum(torch.maximum(lines.up - y, y - lines.low), sides)

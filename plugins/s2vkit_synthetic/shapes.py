@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 Color = tuple[float, float, float]  # RGB in [0, 1]
 Point = tuple[float, float]
@@ -76,6 +78,14 @@ class Canvas:
         self.rgb = (self.rgb * factor).clamp(0.0, 1.0)
 
 
+def speckle(grid: Grid, cell: float) -> Tensor:
+    """Make fixed smooth noise, about -1 to 1, whose grains are `cell` wide."""
+    count = max(4, round(2.5 / cell))
+    noise = torch.randn(1, 1, count, count, generator=torch.Generator().manual_seed(5))
+    at = torch.stack([grid.x, grid.y], -1) / 1.25
+    return functional.grid_sample(noise, at, "bicubic", "reflection", align_corners=False)[0]
+
+
 def tint(color: Color) -> Tensor:
     """Give a colour as a tensor that broadcasts over a canvas."""
     return torch.tensor(color).view(3, 1, 1, 1)
@@ -123,7 +133,7 @@ def stroke(grid: Grid, points: Sequence[Point], widths: Sequence[float]) -> Tens
     """Measure the distance to a curve through `points`, of radius `widths` along it."""
     path = _curve(points, widths)
     best = torch.full_like(grid.x, 1e3)
-    for (x0, y0, r0), (x1, y1, r1) in zip(path[:-1], path[1:], strict=True):
+    for (x0, y0, r0), (x1, y1, r1) in pairwise(path):
         ex, ey = x1 - x0, y1 - y0
         dx, dy = grid.x - x0, grid.y - y0
         t = ((dx * ex + dy * ey) / max(ex * ex + ey * ey, 1e-8)).clamp(0.0, 1.0)
@@ -180,7 +190,7 @@ def _curve(points: Sequence[Point], widths: Sequence[float]) -> list[tuple[float
         return [(*p, w) for p, w in zip(points, (widths[0], widths[-1]), strict=True)]
     a, m, b = (np.array(p) for p in points)
     bend = 2 * m - (a + b) / 2
-    steps = np.linspace(0.0, 1.0, 7)
+    steps = np.linspace(0.0, 1.0, 17 if max(widths) > 0.1 else 7)
     path = [(1 - t) ** 2 * a + 2 * t * (1 - t) * bend + t * t * b for t in steps]
     along = np.interp(steps, np.linspace(0, 1, len(widths)), widths)
     return [(float(p[0]), float(p[1]), float(w)) for p, w in zip(path, along, strict=True)]

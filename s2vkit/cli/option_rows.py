@@ -79,11 +79,15 @@ def type_words(annotation: Any) -> str:
         return " | ".join(map(str, inner))
     if origin in (Union, types.UnionType):
         return " | ".join(type_words(a) for a in inner)
-    if origin in (list, tuple, dict):
-        words = ", ".join("..." if a is ... else type_words(a) for a in inner)
-        return f"{origin.__name__}[{words}]"
+    if origin is dict:
+        return f"mapping of {type_words(inner[0])} to {type_words(inner[1])}"
+    if origin in (list, tuple):
+        words = [type_words(a) for a in inner if a is not ...]
+        return f"{origin.__name__} of {', '.join(words)}"
     if annotation is type(None):
         return "null"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "mapping"
     return annotation.__name__ if isinstance(annotation, type) else str(annotation)
 
 

@@ -27,7 +27,11 @@ class Log:
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Add the figures of a step."""
         seconds = round(self._before + time.monotonic() - self._start, 3)
-        line = {"step": step, "seconds": seconds, **{k: float(f"{v:.6g}") for k, v in values.items()}}
+        line = {
+            "step": step,
+            "seconds": seconds,
+            **{k: float(f"{v:.6g}") for k, v in values.items()},
+        }
         self._file.write(json.dumps(line) + "\n")
 
     def flush(self) -> None:

@@ -27,8 +27,6 @@ class AdversarialLoss(Protocol):
         """Give the generator's scalar loss from the scores of what it made."""
         ...
 
-    def discriminator(
-        self, real: Tensor, fake: Tensor, mismatched: Tensor | None = None
-    ) -> Tensor:
+    def discriminator(self, real: Tensor, fake: Tensor, mismatched: Tensor | None = None) -> Tensor:
         """Give the discriminator's scalar loss; `mismatched` are real parts in wrong company."""
         ...

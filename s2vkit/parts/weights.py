@@ -25,7 +25,9 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: no such checkpoint file", hint="check `checkpoint` in the recipe")
+        raise InputError(
+            f"{path}: no such checkpoint file", hint="check `checkpoint` in the recipe"
+        )
     try:
         if path.suffix == ".safetensors":
             found: object = load_file(path)

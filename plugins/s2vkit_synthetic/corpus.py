@@ -1,0 +1,136 @@
+"""The dataset `synthetic`: every speaker says every sentence in every emotion."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from s2vkit import ClipFiles, RawClip
+from s2vkit_synthetic import SyntheticOptions
+from s2vkit_synthetic.cast import FIRST_ID, cast
+from s2vkit_synthetic.expression import express
+from s2vkit_synthetic.motion import lighting, move
+from s2vkit_synthetic.mouth import Speaking
+from s2vkit_synthetic.portrait import draw
+from s2vkit_synthetic.sentences import EMOTIONS, LEVELS, SENTENCES
+from s2vkit_synthetic.speech import SAMPLE_RATE, loudness, room, say
+from s2vkit_synthetic.viseme import codes, speaking
+
+_VAL, _TEST = 0.15, 0.15  # shares of clips or of actors
+
+
+@dataclass(frozen=True)
+class _Entry:
+    speaker: int  # index into the cast
+    sentence: str
+    emotion: str
+    level: str
+
+    @property
+    def name(self) -> str:
+        return f"{FIRST_ID + self.speaker}_{self.sentence}_{EMOTIONS[self.emotion]}_{self.level}"
+
+
+class SyntheticCorpus:
+    """Drawn talking faces; clips are named as in CREMA-D (ACTOR_SENTENCE_EMOTION_LEVEL).
+
+    The truth of a clip: "openness" (V,) float32, the drawn gap between the lips as a part of
+    the widest one (11 % of the picture's height), and "phoneme" (V,) int16, indices into
+    `s2vkit_synthetic.viseme.PHONEMES`.
+    """
+
+    sample_rate = SAMPLE_RATE
+
+    def __init__(self, options: SyntheticOptions, *, seed: int = 0) -> None:
+        self.options = options
+        self.seed = seed
+        self.size = options.size
+        self.fps = options.fps
+        speakers = tuple(str(FIRST_ID + k) for k in range(options.speakers))
+        self.labels = {"identity": speakers, "emotion": tuple(options.emotions)}
+        self._entries = [
+            _Entry(speaker, sentence, emotion, level)
+            for speaker in range(options.speakers)
+            for sentence in list(SENTENCES)[: options.sentences]
+            for emotion in options.emotions
+            for level in list(LEVELS)[: options.takes]
+        ]
+
+    def clips(self) -> list[ClipFiles]:
+        """List every clip: by speaker, sentence, emotion and take."""
+        splits = self._splits()
+        return [
+            ClipFiles(
+                entry.name,
+                {
+                    "identity": str(FIRST_ID + entry.speaker),
+                    "emotion": entry.emotion,
+                    "sentence": entry.sentence,
+                },
+                split,
+            )
+            for entry, split in zip(self._entries, splits, strict=True)
+        ]
+
+    def load(self, index: int) -> RawClip:
+        """Speak and draw clip `index`.
+
+        The same options, seed and index give the same bytes, whatever was loaded before.
+        Raises ResourceError where eSpeak NG is not installed.
+        """
+        entry = self._entries[index]
+        rng = np.random.default_rng([self.seed, *entry.name.encode()])
+        person = cast(entry.speaker + 1)[entry.speaker]
+        strength = LEVELS[entry.level] * float(rng.uniform(0.9, 1.08))
+        spoken = say(SENTENCES[entry.sentence], person.voice, entry.emotion, strength, rng)
+        lead, tail = rng.uniform(0.12, 0.20, 2)
+        frames = math.ceil((lead + len(spoken.speech) / SAMPLE_RATE + tail) * self.fps)
+        speech = room(round(frames * SAMPLE_RATE / self.fps), rng)
+        offset = round(lead * SAMPLE_RATE)
+        speech[offset : offset + len(spoken.speech)] += spoken.speech
+        phonemes = [p.later(offset / SAMPLE_RATE) for p in spoken.phonemes]
+        mood = express(entry.emotion, strength)
+        mouth = speaking(phonemes, loudness(speech, 250.0), frames, self.fps, gain=mood.gain)
+        level = loudness(speech, self.fps, 0.08)
+        level = np.resize(level / level.max(), frames)
+        motion = move(frames, self.fps, level, 1.0 + person.age / 120, rng)
+        picture = draw(
+            person,
+            mood,
+            Speaking(**{k: torch.from_numpy(v).view(-1, 1, 1) for k, v in mouth.items()}),
+            motion,
+            lighting(rng),
+            size=self.size,
+            noise=torch.Generator().manual_seed(int(rng.integers(2**31))),
+        )
+        truth = {"openness": mouth["open"], "phoneme": codes(phonemes, frames, self.fps)}
+        return RawClip(picture, speech.clip(-1.0, 1.0).astype(np.float32), truth)
+
+    def _splits(self) -> list[str]:
+        how = self.options.split
+        if how == "by_sentence":
+            used = list(SENTENCES)[: self.options.sentences]
+            test, val = max(1, round(len(used) / 6)), max(1, round(len(used) / 12))
+            part = dict(zip(used, _parts(len(used), val, test), strict=True))
+            return [part[e.sentence] for e in self._entries]
+        rng = np.random.default_rng([self.seed, 15])
+        if how == "by_actor":
+            order, parts = _shares(self.options.speakers, rng)
+            of = dict(zip(order, parts, strict=True))
+            return [of[e.speaker] for e in self._entries]
+        order, parts = _shares(len(self._entries), rng)
+        of = dict(zip(order, parts, strict=True))
+        return [of[k] for k in range(len(self._entries))]
+
+
+def _shares(count: int, rng: np.random.Generator) -> tuple[list[int], list[str]]:
+    order = [int(k) for k in rng.permutation(count)]
+    return order, _parts(count, max(1, round(count * _VAL)), max(1, round(count * _TEST)))
+
+
+def _parts(count: int, val: int, test: int) -> Sequence[str]:
+    return ["train"] * (count - val - test) + ["val"] * val + ["test"] * test

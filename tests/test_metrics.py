@@ -1,0 +1,275 @@
+"""The metrics, against scikit-image and against cases worked out by hand."""
+
+import math
+import time
+
+import numpy as np
+import pytest
+import torch
+from s2vkit_metrics import SsimOptions
+from s2vkit_metrics.judged import EmotionAccuracy, IdentityAccuracy
+from s2vkit_metrics.likeness import Psnr, Ssim, psnr, ssim, unit
+from s2vkit_metrics.mouth import OpennessCorrelation, pearson
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from s2vkit import InputError, Metric, Options, Outcome, Teacher
+
+
+def faces(n=4, height=40, width=32, seed=0):
+    """Smooth pictures in [-1, 1] and noisy copies of them."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(n, 3, 6, 6, generator=generator) * 2 - 1
+    true = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")
+    noise = torch.randn(true.shape, generator=generator) * 0.1
+    return (true + noise).clamp(-1, 1), true
+
+
+def outcome(made, true=None, **more):
+    return Outcome(name="clip", made=made, true=made if true is None else true, **more)
+
+
+def reference_ssim(made, true):
+    return structural_similarity(
+        unit(made).permute(1, 2, 0).numpy(),
+        unit(true).permute(1, 2, 0).numpy(),
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        data_range=1.0,
+        channel_axis=2,
+    )
+
+
+@pytest.mark.parametrize("size", [(40, 32), (11, 11), (64, 64)])
+def test_ssim_agrees_with_scikit_image(size):
+    made, true = faces(3, *size)
+    expected = [reference_ssim(m, t) for m, t in zip(made, true, strict=True)]
+    assert ssim(unit(made), unit(true)).tolist() == pytest.approx(expected, abs=1e-5)
+    assert max(expected) < 0.99
+
+
+def test_ssim_agrees_on_flat_and_on_dark_frames():
+    made, true = faces(2)
+    for m, t in [(made * 0 - 1, true * 0 - 0.9), (made * 0.05 - 0.9, true * 0.05 - 0.9)]:
+        expected = [reference_ssim(a, b) for a, b in zip(m, t, strict=True)]
+        assert ssim(unit(m), unit(t)).tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def test_ssim_on_luma_agrees_with_scikit_image():
+    made, true = faces(1)
+    weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
+    grey = [(unit(x)[0] * weights).sum(0).numpy() for x in (made, true)]
+    expected = structural_similarity(
+        *grey, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1.0
+    )
+    metric = Ssim(SsimOptions(channel="grey"))
+    metric.update(outcome(made, true))
+    assert metric.compute().value == pytest.approx(expected, abs=1e-5)
+    assert "luma" in metric.compute().definition
+
+
+def test_ssim_of_equal_frames_is_one_and_of_tiny_ones_refused():
+    made, _ = faces(1)
+    assert ssim(unit(made), unit(made)).item() == pytest.approx(1, abs=1e-6)
+    with pytest.raises(InputError, match="at least 11 px"):
+        ssim(torch.zeros(1, 3, 10, 20), torch.zeros(1, 3, 10, 20))
+
+
+def test_psnr_agrees_with_scikit_image():
+    made, true = faces(3)
+    expected = [
+        peak_signal_noise_ratio(unit(t).numpy(), unit(m).numpy(), data_range=1.0)
+        for m, t in zip(made, true, strict=True)
+    ]
+    assert psnr(unit(made), unit(true)).tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def test_psnr_by_hand_and_of_equal_frames():
+    black = torch.full((1, 3, 16, 16), -1.0)
+    assert psnr(unit(black), unit(-black)).item() == pytest.approx(0)
+    assert psnr(unit(black), unit(black + 0.2)).item() == pytest.approx(20, abs=1e-4)
+    assert psnr(unit(black), unit(black)).item() == 100
+
+
+@pytest.mark.parametrize("metric", [Ssim(SsimOptions()), Psnr(Options())])
+def test_likeness_is_a_mean_over_frames_then_clips_and_chance_is_another_clips(metric):
+    clips = [faces(n, seed=seed) for seed, n in enumerate((2, 5, 70))]
+    for made, true in clips:
+        metric.update(outcome(made, true))
+    score = metric.compute()
+
+    def measure(made, true):
+        n = min(len(made), len(true))
+        return metric.measure(unit(made[:n]), unit(true[:n])).mean().item()
+
+    own = [measure(made, true) for made, true in clips]
+    other = [measure(clips[i][0], clips[i - 1][1]) for i in range(3)]
+    assert score.value == pytest.approx(sum(own) / 3, abs=1e-5)
+    assert score.chance == pytest.approx(sum(other) / 3, abs=1e-5)
+    assert score.chance < score.value < score.on_real
+    assert score.n == 3
+    assert metric.compute() == score  # asking twice changes nothing
+    assert isinstance(metric, Metric)
+
+
+def test_a_single_clip_has_no_chance_figure():
+    metric = Psnr(Options())
+    metric.update(outcome(*faces(2)))
+    assert metric.compute().chance is None
+
+
+def test_an_empty_evaluation_is_not_a_number_but_no_crash():
+    for metric in (Psnr(Options()), IdentityAccuracy(Options()), OpennessCorrelation(Options())):
+        score = metric.compute()
+        assert math.isnan(score.value)
+        assert score.n == 0
+
+
+class Judge(torch.nn.Module):
+    """Reads its verdict from the brightness of the red channel, -1 to 1."""
+
+    gives, map_shapes, pretrained = "logits", [], True
+
+    def __init__(self, classes=()):
+        super().__init__()
+        self.classes = classes
+        self.dim = max(1, len(classes))
+        self.seen = []
+
+    def forward(self, images):
+        return self.classify(images)
+
+    def classify(self, images):
+        self.seen.append(len(images))
+        assert not torch.is_grad_enabled()
+        red = images[:, 0].mean((1, 2)).unsqueeze(1)
+        if not self.classes:
+            return red
+        places = torch.linspace(-1, 1, len(self.classes))
+        return -20 * (red - places) ** 2
+
+    def maps(self, images):
+        return []
+
+
+def red(*levels):
+    return torch.tensor(levels).view(-1, 1, 1, 1).expand(-1, 3, 4, 4).clone()
+
+
+def judged(metric, side, clips, classes=("ann", "bob", "cid")):
+    judge = Judge(classes)
+    assert isinstance(judge, Teacher)
+    for label, made, true in clips:
+        metric.update(outcome(red(*made), red(*true), labels={side: label}, judges={side: judge}))
+    return metric.compute(), judge
+
+
+@pytest.mark.parametrize(
+    ("metric", "side"), [(IdentityAccuracy, "identity"), (EmotionAccuracy, "emotion")]
+)
+def test_accuracy_by_hand(metric, side):
+    clips = [
+        ("ann", [-1.0, -1.0, -0.2], [-1.0] * 3),  # right, though the last frame is bob's
+        ("ann", [0.0, 0.0], [-1.0, -1.0]),  # taken for bob
+        ("bob", [0.1, -0.1], [1.0, 1.0]),  # right; the true frames are taken for cid
+        ("cid", [-1.0], [1.0]),  # taken for ann
+        ("eve", [0.0], [0.0]),  # unknown to the judge
+    ]
+    score, _ = judged(metric(Options()), side, clips)
+    assert score.value == pytest.approx(2 / 4)
+    assert score.on_real == pytest.approx(3 / 4)
+    assert score.chance == pytest.approx(2 / 4)
+    assert score.n == 4
+    assert score.details["confusion"] == [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
+    assert score.details["confusion_on_real"] == [[2, 0, 0], [0, 0, 1], [0, 0, 1]]
+    assert score.details["left_out_unknown_label"] == 1
+    assert side in score.definition
+
+
+def test_log_probabilities_are_averaged_over_frames_not_votes():
+    # two frames lean a little to bob, one is surely ann's: the mean says ann
+    score, _ = judged(
+        IdentityAccuracy(Options()), "identity", [("ann", [-0.45, -0.45, -1.0], [-1.0])]
+    )
+    assert score.value == 1
+
+
+def test_judges_see_long_clips_in_chunks_and_without_gradient():
+    clips = [("ann", [-1.0] * 150, [-1.0] * 2)]
+    _, judge = judged(IdentityAccuracy(Options()), "identity", clips)
+    assert judge.seen == [64, 64, 22, 2]
+
+
+def test_a_missing_judge_is_named():
+    with pytest.raises(InputError, match="no judge of emotion"):
+        EmotionAccuracy(Options()).update(outcome(red(0.0), labels={"emotion": "sad"}))
+
+
+def opened(clips):
+    metric, judge = OpennessCorrelation(Options()), Judge()
+    for made, true, truth in clips:
+        metric.update(
+            outcome(
+                red(*made), red(*true),
+                truth={"openness": np.array(truth, dtype=np.float32)},
+                judges={"openness": judge},
+            )
+        )  # fmt: skip
+    return metric.compute()
+
+
+def test_openness_by_hand():
+    rising, falling = [0.0, 0.1, 0.2, 0.3], [0.3, 0.2, 0.1, 0.0]
+    bump = [0.0, 0.2, 0.2, 0.0]
+    score = opened(
+        [
+            (rising, rising, [1, 2, 3, 4]),  # r = 1
+            (falling, rising, [1, 2, 3, 4]),  # r = -1 made, 1 real
+            (bump, rising, [1, 2, 3, 4]),  # r = 0
+            (rising, rising, [2, 2, 2, 2]),  # left out: the truth is constant
+        ]
+    )
+    assert score.value == pytest.approx(0, abs=1e-5)
+    assert score.on_real == pytest.approx(1, abs=1e-5)
+    assert score.n == 3
+    assert score.details["left_out_constant_truth"] == 1
+
+
+def test_openness_by_chance_is_measured_against_other_clips():
+    made = [0.0, 0.3, 0.1, 0.2, 0.9]
+    truths = [[1, 2, 3, 4, 5], [5, 3, 1, 4, 1, 9], [2, 7, 1]]
+    score = opened([(made, made, truth) for truth in truths])
+
+    def r(truth):
+        n = min(len(made), len(truth))
+        return np.corrcoef(made[:n], truth[:n])[0, 1]
+
+    # the clip of three frames is made of three frames only
+    third = [np.corrcoef(made[:3], t[:3])[0, 1] for t in truths[:2]]
+    others = [r(truths[1]), r(truths[2]), r(truths[0]), r(truths[2]), *third]
+    assert score.chance == pytest.approx(np.mean(others), abs=1e-5)
+
+
+def test_a_still_mouth_counts_as_no_correlation():
+    score = opened([([0.5] * 4, [0.0, 0.1, 0.2, 0.3], [1, 2, 3, 4])])
+    assert score.value == 0
+    assert score.details["still_mouths"] == 1
+    assert score.chance is None
+
+
+def test_pearson_agrees_with_numpy():
+    a, b = np.random.default_rng(0).normal(size=(2, 30))
+    assert pearson(a, b) == pytest.approx(np.corrcoef(a, b)[0, 1])
+
+
+def test_a_dataset_without_openness_is_told():
+    with pytest.raises(InputError, match="no true 'openness'"):
+        OpennessCorrelation(Options()).update(outcome(red(0.0)))
+
+
+def test_ssim_is_quick():
+    frames = torch.rand(64, 3, 64, 64)
+    ssim(frames, frames)
+    begin = time.perf_counter()
+    ssim(frames, frames.flip(0))
+    assert time.perf_counter() - begin < 2  # takes about 30 ms
