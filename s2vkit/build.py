@@ -16,6 +16,7 @@ from s2vkit.options import Slot
 from s2vkit.parts.dataset import Dataset
 from s2vkit.parts.graph import Graph, World
 from s2vkit.parts.seed import seed_step
+from s2vkit.parts.stage import Job, Stage
 from s2vkit.recipe.schema import Recipe
 from s2vkit.registry import Registry
 
@@ -94,6 +95,11 @@ class Builder:
             for name, slot in self.recipe.judges.items()
         }
         return graph
+
+    def stages(self, graph: Graph, device: torch.device) -> dict[str, Stage | Job]:
+        """Build the stages on a graph; the losses they build may hold filters, on the device."""
+        with device:
+            return {name: self.make(slot, graph=graph) for name, slot in self.recipe.stages.items()}
 
     def _face(self, part: str, slot: Slot, label: str, world: World) -> Any:
         return self.part(part, slot, size=world.size, labels=world.labels.get(label, ()))

@@ -33,6 +33,14 @@ class S2vkitError(Exception):
         return f"{self.message}\n  = {self.hint}" if self.hint else self.message
 
 
+def memory_is_out(error: BaseException) -> bool:
+    """Say whether an error is a lack of memory, as Python or torch tells it."""
+    names = {base.__name__ for base in type(error).__mro__}
+    if names & {"MemoryError", "OutOfMemoryError"}:
+        return True
+    return "DefaultCPUAllocator" in str(error)  # torch on a CPU has no class for it
+
+
 class RecipeError(S2vkitError):
     """The recipe cannot be run as it stands."""
 

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import click
 import pytest
@@ -359,9 +360,12 @@ def test_generate_hands_over_what_was_asked(capsys, monkeypatch, tmp_path):
     import s2vkit.engine.infer as engine
 
     seen = []
-    monkeypatch.setattr(engine, "generate", lambda *a, **k: seen.append((a, k)))
+    made = engine.Generated(Path("o.mp4"), 50, 25.0, 2.0, ["the speech is quiet"])
+    monkeypatch.setattr(engine, "generate", lambda *a, **k: seen.append((a, k)) or made)
     called = call(capsys, "generate", "runs/x", "a b.wav", "-o", "o.mp4", "--force")
     assert called.code == 0
+    assert called.out == "wrote o.mp4: 50 frames, 25 a second\n"
+    assert called.err == "note: the speech is quiet\n"
     (args, said) = seen[0]
     assert [str(a) for a in args] == ["runs/x", "a b.wav", "o.mp4"]
     assert (said["device"], said["force"]) == ("auto", True)
@@ -460,7 +464,7 @@ def test_light_commands_cost_at_most_three_times_their_libraries():
         base = min(base, _seconds(["-c", "import click, pydantic, rich, yaml"], {}))
         for name, (command, env) in ours.items():
             best[name] = min(best[name], _seconds(command, env))
-        if max(best.values()) <= 2.7 * base:
+        if max(best.values()) <= 2.9 * base:
             break
     assert {name: t / base for name, t in best.items() if t > 3 * base} == {}
 

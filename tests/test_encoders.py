@@ -174,8 +174,9 @@ def test_windows_hold_only_the_clips_own_speech():
     assert torch.equal(windows[1], torch.arange(120.0) % 50)
 
 
-def test_scores_are_the_means_of_products():
-    trained = stage(small_cpc())
+@pytest.mark.parametrize(("score", "divisor"), [("mean", 16), ("scaled", 4)])
+def test_scores_are_the_means_of_products(score, divisor):
+    trained = stage(small_cpc(), score=score)
     z, foretold = torch.randn(2, 20, 16), torch.randn(2, 17, 3, 16)
     torch.manual_seed(5)
     scores = trained.score(z, foretold)
@@ -183,7 +184,8 @@ def test_scores_are_the_means_of_products():
     at = draw_negatives(2, 20, 17, 5)
     for b, a, k in [(0, 0, 0), (1, 4, 2), (0, 16, 1)]:
         seen = torch.stack([z[b, a + k + 1], *z.flatten(0, 1)[at[b, a]]])
-        torch.testing.assert_close(scores[b, a, :, k], (seen * foretold[b, a, k]).mean(1))
+        want = (seen * foretold[b, a, k]).sum(1) / divisor
+        torch.testing.assert_close(scores[b, a, :, k], want)
 
 
 @pytest.mark.parametrize("predictor", ["linear", "transformer"])

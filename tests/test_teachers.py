@@ -268,7 +268,7 @@ def test_timm_keeps_the_classes_of_a_file(tmp_path):
 
 
 def test_timm_says_what_it_does_not_know():
-    with pytest.raises(RecipeError, match="near it are: .*resnet18"):
+    with pytest.raises(RecipeError, match=r"near it are: .*resnet18"):
         Timm(TimmOptions(model="resnet_18"), size=64, labels=())
     with pytest.raises(RecipeError, match="widht"):
         Timm(TimmOptions(arguments={"widht": 3}), size=64, labels=())

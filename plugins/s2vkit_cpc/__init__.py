@@ -38,6 +38,11 @@ class ContrastiveOptions(StageOptions):
     predictor: Literal["linear", "transformer"] = Field(
         default="transformer", description="what foretells each step ahead"
     )
+    score: Literal["mean", "scaled"] = Field(
+        default="mean",
+        description="a score is the mean over dimensions, as CPC_audio's, or the sum divided by "
+        "their root, which learns in hundreds of steps instead of many thousands",
+    )
     sampling: Literal["same_speaker", "uniform"] = Field(
         default="same_speaker", description="whether a batch, hence the negatives, is one speaker's"
     )

@@ -37,6 +37,7 @@ class Contrastive(Stage):
         self.graph = graph
         self.same_speaker = options.sampling == "same_speaker"
         encoder = graph.encoder
+        # At least two anchors, however short the window is set.
         self.steps = max(round(options.window * encoder.rate), options.predictions + 2)
         self.samples = round(self.steps * encoder.sample_rate / encoder.rate)
         self.anchors = self.steps - options.predictions
@@ -73,11 +74,15 @@ class Contrastive(Stage):
         """Score (B, A, K, C) against z (B, T, C): (B, A, 1 + negatives, K), the first is right."""
         count = self.options.predictions
         ahead = z[:, 1:].unfold(1, count, 1)  # (B, A, C, K) without a copy
-        right = torch.einsum("bakc,back->bak", foretold, ahead) / z.shape[2]
+        right = torch.einsum("bakc,back->bak", foretold, ahead) / self.divisor(z.shape[2])
         at = draw_negatives(z.shape[0], z.shape[1], self.anchors, self.options.negatives)
         wrong = F.embedding(at.to(z.device), z.flatten(0, 1))  # (B, A, N, C), shared by all k
-        scores = torch.einsum("banc,bakc->bank", wrong, foretold) / z.shape[2]
+        scores = torch.einsum("banc,bakc->bank", wrong, foretold) / self.divisor(z.shape[2])
         return torch.cat([right.unsqueeze(2), scores], 2)
+
+    def divisor(self, dim: int) -> float:
+        """Say by what a score's sum over dimensions is divided."""
+        return float(dim) if self.options.score == "mean" else dim**0.5
 
     def losses(self, turn: str, clips: Clips, shared: Foretold) -> dict[str, Tensor]:
         """Give the sum of the losses of every step ahead."""

@@ -25,6 +25,7 @@ class ChannelNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (B, C, A)."""
+        x = x.float()  # in reduced precision the variance would suffer
         var, mean = torch.var_mean(x, dim=1, keepdim=True)
         return (x - mean) * torch.rsqrt(var + 1e-5) * self.weight + self.bias
 

@@ -64,8 +64,11 @@ class Classify(Stage):
             return F.smooth_l1_loss(given.squeeze(1), label.flatten().float(), beta=0.1)
         names = self.graph.world.labels[name]
         place = torch.tensor([network.classes.index(n) for n in names], device=given.device)
-        repeats = len(images) // len(label)
-        return F.cross_entropy(given, place[label].repeat_interleave(repeats))
+        known = label >= 0  # clips without this label teach nothing of it
+        wanted = torch.where(known, place[label], -100)
+        wanted = wanted.repeat_interleave(len(images) // len(label))
+        error = F.cross_entropy(given, wanted, ignore_index=-100, reduction="sum")
+        return error / (wanted >= 0).sum().clamp(min=1)
 
 
 def _shift(images: Tensor, most: int) -> Tensor:

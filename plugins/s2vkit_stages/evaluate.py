@@ -15,6 +15,7 @@ class Evaluate(Job):
 
     def __init__(self, options: EvaluateOptions, *, graph: Graph) -> None:
         self.options = options
+        self.splits = (options.split,)
         self.metrics: dict[str, Metric] = {
             name: graph.make(slot) for name, slot in options.metrics.items()
         }

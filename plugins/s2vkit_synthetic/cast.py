@@ -91,4 +91,5 @@ def _new_voice(rng: np.random.Generator, base: Voice, near: Voice) -> Voice:
         tilt=kind.tilt + float(rng.uniform(-2, 2)),
         breath=max(0.0, base.breath + float(rng.uniform(-0.2, 0.4))),
         shake=base.shake,
+        ring=kind.ring * float(rng.uniform(0.7, 1.4)),
     )

@@ -1,8 +1,8 @@
 """eSpeak NG through ctypes: a sentence in, samples and timed phonemes out.
 
 eSpeak keeps state between calls (wave phase, flutter, noise), so what it says depends on
-what it said before. Each call here loads the library afresh and unloads it, which costs
-about 3 ms and makes every call start from the same state.
+what it said before and on the time of day. Each call here loads the library afresh, seeds
+its noise and unloads it, which costs about 3 ms and makes every call start alike.
 """
 
 from __future__ import annotations
@@ -123,6 +123,8 @@ def _speak(
             f"eSpeak NG cannot start with its data in {data}",
             hint='install it again: pip install --force-reinstall "s2vkit[synthetic]"',
         )
+    if hasattr(library, "espeak_ng_SetRandSeed"):  # it seeds its noise with the time of day
+        library.espeak_ng_SetRandSeed(ctypes.c_long(1))
     library.espeak_SetSynthCallback(callback)
     if library.espeak_SetVoiceByName(voice.encode()) != 0:
         raise ResourceError(

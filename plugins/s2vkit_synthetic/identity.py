@@ -51,6 +51,7 @@ class Voice:
     tilt: float  # dB an octave above 500 Hz; brighter above 0
     breath: float = 0.0  # how much breath is heard
     shake: float = 0.0  # how much the pitch trembles
+    ring: float = 1500.0  # Hz, where this voice resonates most
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ spectral tilt, breath, roughness, drive, loudness, and a little room noise.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,17 +36,21 @@ class Prosody:
     shake_hz: float = 5.5
     rough: float = 0.0
     drive: float = 0.0
+    tract: float = 1.0  # formants higher: lips spread, larynx raised
 
 
 PROSODY: dict[str, Prosody] = {
-    "neutral": Prosody(),
-    "happiness": Prosody(pitch=1.28, spread=95, rate=1.06, loud=1.25, tilt=1.2),
+    "neutral": Prosody(spread=30),
+    "happiness": Prosody(pitch=1.42, spread=100, rate=1.04, loud=1.25, tilt=2.2, tract=1.07,
+                         shake=0.025, shake_hz=3.2),
     "sadness": Prosody(pitch=0.86, spread=12, rate=0.78, loud=0.50, tilt=-3.0, breath=0.8,
-                       shake=0.012, shake_hz=4.0),
-    "anger": Prosody(pitch=1.16, spread=78, rate=1.20, loud=1.75, tilt=3.0, drive=2.5, rough=0.12),
-    "disgust": Prosody(pitch=0.90, spread=70, rate=0.84, loud=0.85, tilt=-0.8, rough=0.45),
+                       shake=0.012, shake_hz=4.0, tract=0.97),
+    "anger": Prosody(pitch=1.16, spread=78, rate=1.20, loud=1.75, tilt=3.0, drive=3.0, rough=0.12,
+                     tract=0.98),
+    "disgust": Prosody(pitch=0.90, spread=70, rate=0.84, loud=0.85, tilt=-1.5, rough=0.65,
+                       tract=0.95),
     "fear": Prosody(pitch=1.48, spread=35, rate=1.24, loud=0.85, tilt=1.0, breath=0.5,
-                    shake=0.045, shake_hz=7.5),
+                    shake=0.045, shake_hz=7.5, tract=1.02),
 }  # fmt: skip
 
 
@@ -64,16 +69,17 @@ def say(text: str, voice: Voice, emotion: str, strength: float, rng: np.random.G
     Raises ResourceError where eSpeak NG is absent.
     """
     prosody = _vary(_blend(PROSODY[emotion], strength), rng)
-    pitch = voice.pitch * prosody.pitch / (voice.natural * voice.tract)
+    tract = voice.tract * prosody.tract
+    pitch = voice.pitch * prosody.pitch / (voice.natural * tract)
     raw, phonemes = speak(
         text,
         f"gmw/en-US+{voice.variant}",
-        rate=round(max(80.0, voice.rate * prosody.rate / voice.tract)),
+        rate=round(max(80.0, voice.rate * prosody.rate / tract)),
         pitch=round(min(99.0, max(0.0, 50 + 51 * math.log2(pitch)))),
         spread=prosody.spread,
     )
     phonemes = _give_closures(raw, phonemes)
-    speech, times = _play(raw, voice, prosody, rng)
+    speech, times = _play(raw, tract, voice.shake, prosody, rng)
     end = len(speech) / SAMPLE_RATE
     moved = [
         replace(p, start=float(times(p.start)), end=min(end, float(times(p.end)))) for p in phonemes
@@ -146,20 +152,22 @@ def _give_closures(raw: np.ndarray, phonemes: list[Phoneme]) -> list[Phoneme]:
     return moved
 
 
-def _play(raw: np.ndarray, voice: Voice, prosody: Prosody, rng: np.random.Generator):
+def _play(
+    raw: np.ndarray, tract: float, shake: float, prosody: Prosody, rng: np.random.Generator
+) -> tuple[np.ndarray, Callable[[float], float]]:
     """Play at the speed of the vocal tract, pitch trembling: samples at 16 kHz, and the clock."""
     spectrum = np.fft.rfft(raw)
     hertz = np.fft.rfftfreq(len(raw), 1 / SPOKEN_RATE)
-    limit = 7600.0 / voice.tract
+    limit = 7600.0 / tract
     spectrum *= np.clip((limit + 300 - hertz) / 300, 0, 1)
     fine = np.fft.irfft(spectrum, len(raw) * _FINER) * _FINER
     seconds = len(raw) / SPOKEN_RATE
-    count = int(seconds / voice.tract * SAMPLE_RATE)
+    count = int(seconds / tract * SAMPLE_RATE)
     clock = np.arange(count) / SAMPLE_RATE
-    depth = prosody.shake + 0.010 * voice.shake
+    depth = prosody.shake + 0.010 * shake
     phase = rng.uniform(0, 2 * np.pi)
     swing = depth * np.sin(2 * np.pi * prosody.shake_hz * clock + phase)
-    source = np.cumsum(voice.tract * (1 + swing)) / SAMPLE_RATE
+    source = np.cumsum(tract * (1 + swing)) / SAMPLE_RATE
     speech = np.interp(source * SPOKEN_RATE * _FINER, np.arange(len(fine)), fine)
     speech = speech * (1 + 4 * depth * np.sin(2 * np.pi * prosody.shake_hz * clock + phase + 1.0))
 
@@ -173,7 +181,7 @@ def _color(
     speech: np.ndarray, voice: Voice, prosody: Prosody, rng: np.random.Generator
 ) -> np.ndarray:
     """Tilt the spectrum and add breath, roughness and drive."""
-    speech = _tilt(speech, voice.tilt + prosody.tilt)
+    speech = _ring(_tilt(speech, voice.tilt + prosody.tilt), voice.ring)
     speech = speech / max(float(np.sqrt((speech**2).mean())), 1e-6)
     clock = np.arange(len(speech)) / SAMPLE_RATE
     if prosody.rough > 0:
@@ -198,6 +206,14 @@ def _tilt(speech: np.ndarray, slope: float) -> np.ndarray:
     spectrum = np.fft.rfft(speech)
     hertz = np.clip(np.fft.rfftfreq(len(speech), 1 / SAMPLE_RATE), 250.0, 4000.0)
     spectrum *= 10 ** (slope * np.log2(hertz / 1000.0) / 20)
+    return np.fft.irfft(spectrum, len(speech)).astype(np.float32)
+
+
+def _ring(speech: np.ndarray, ring: float, gain: float = 8.0) -> np.ndarray:
+    """Raise the tones around `ring` Hz by `gain` dB, over about two thirds of an octave."""
+    spectrum = np.fft.rfft(speech)
+    hertz = np.fft.rfftfreq(len(speech), 1 / SAMPLE_RATE).clip(min=1.0)
+    spectrum *= 10 ** (gain * np.exp(-((np.log2(hertz / ring) / 0.35) ** 2)) / 20)
     return np.fft.irfft(spectrum, len(speech)).astype(np.float32)
 
 

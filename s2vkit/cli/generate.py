@@ -30,4 +30,7 @@ def generate(run: Path, speech: Path, output: Path, device: str, force: bool) ->
     """
     from s2vkit.engine.infer import generate as make
 
-    make(run, speech, output, device=device, force=force)
+    made = make(run, speech, output, device=device, force=force)
+    for note in made.notes:
+        click.echo(f"note: {note}", err=True)
+    click.echo(f"wrote {made.path}: {made.frames} frames, {made.fps:g} a second")

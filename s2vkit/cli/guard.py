@@ -73,11 +73,14 @@ def _debug(args: list[str]) -> bool:
 
 
 def _go_on(args: list[str]) -> str:
-    if "run" in args[:2]:
-        return "; the same command goes on from the last checkpoint: " + shlex.join(
-            ["s2vkit", *[a for a in args if a != "--fresh"]]
-        )
-    return "; nothing half-written was kept"
+    if not _runs(args):
+        return ""
+    again = shlex.join(["s2vkit", *[a for a in args if a != "--fresh"]])
+    return f"; the same command goes on from the last checkpoint: {again}"
+
+
+def _runs(args: list[str]) -> bool:
+    return next((a for a in args if not a.startswith("-")), "") == "run"
 
 
 def _disk_is_full(error: Exception) -> bool:
@@ -100,7 +103,7 @@ def _place(error: Any) -> str:
 
 def _free_some(args: list[str]) -> str:
     text = "\n  = free some space"
-    return text + ", then the same command goes on" if "run" in args[:2] else text
+    return text + ", then the same command goes on" if _runs(args) else text
 
 
 def _first_line(error: Exception) -> str:

@@ -27,6 +27,7 @@ class Shape:
     wants: tuple[str, ...] = ()
     base: str = "Options"
     also: tuple[str, ...] = ()  # what the options import beside base and Field
+    checked: str = ""  # options that the test must give
 
 
 SHAPES: dict[str, Shape] = {
@@ -51,6 +52,7 @@ SHAPES: dict[str, Shape] = {
         "stages:\n  mine: {use: $name, optimizer: {use: rmsprop, lr: 1.0e-3}}",
         base="StageOptions",
         also=("OptimizerSlot",),
+        checked=', optimizer={"use": "rmsprop", "lr": 1.0e-3}',
     ),
 }
 
@@ -106,6 +108,7 @@ def plugin_files(name: str, kind: str) -> dict[str, str]:
         "gives": _tuple(shape.gives),
         "wants": _tuple(shape.wants),
         "summary": f"a small {kind.replace('_', ' ')} to begin from",
+        "checked": shape.checked,
         "example": Template(shape.example).substitute(name=name),
     }
     words["options"] = Template(options).substitute(words)

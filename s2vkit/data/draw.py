@@ -50,7 +50,8 @@ class Drawer:
         order = torch.randperm(
             len(self._groups[group]), generator=self._generator("order", group, epoch)
         )
-        return np.asarray(self._groups[group])[order.numpy()]
+        shuffled: np.ndarray = np.asarray(self._groups[group])[order.numpy()]
+        return shuffled
 
     def draw(self, step: int) -> Drawn:
         """Draw the batch of a step."""
@@ -75,4 +76,5 @@ class Drawer:
         gap = np.minimum(self.gap, counts // 2)[:, None]
         room = np.maximum(counts[:, None] - 2 * gap, 0) + 1
         moved = (torch.rand(frames.shape, generator=generator).numpy() * room).astype(int)
-        return (frames + gap + moved) % counts[:, None]
+        elsewhere: np.ndarray = (frames + gap + moved) % counts[:, None]
+        return elsewhere

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from s2vkit.data.files import atomic_folder, new_array, recover_folder
+from s2vkit.data.arrays import Arrays, flush, new_array
 from s2vkit.data.store import ClipStore
+from s2vkit.files import atomic_folder, locked, recover_folder
 from s2vkit.parts.audio_encoder import AudioEncoder
 from s2vkit.parts.clip import align, speech_steps
 from s2vkit.parts.teacher import Teacher
@@ -21,27 +22,21 @@ from s2vkit.parts.teacher import Teacher
 Progress = Callable[[int, int], None]
 
 
-class Arrays:
-    """A finished folder of arrays, memory-mapped."""
-
-    def __init__(self, folder: Path) -> None:
-        self._held = {p.stem: np.load(p, mmap_mode="r") for p in sorted(folder.glob("*.npy"))}
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        return self._held[name]
-
-    def named(self, prefix: str) -> list[np.ndarray]:
-        """Give the arrays PREFIX0, PREFIX1 and so on, in order."""
-        return [self._held[f"{prefix}{i}"] for i in range(len(self._held)) if
-                f"{prefix}{i}" in self._held]  # fmt: skip
-
-
 def cached(folder: Path, make: Callable[[Path], None]) -> Arrays:
-    """Open a folder of arrays, making it first where it is not there."""
-    if not recover_folder(folder):
-        with atomic_folder(folder) as part:
-            make(part)
+    """Open a folder of arrays, making it first where it is not there.
+
+    Where another run is just making it, waits for that one.
+    """
+    with locked(lock_of(folder), wait=True):
+        if not recover_folder(folder):
+            with atomic_folder(folder) as part:
+                make(part)
     return Arrays(folder)
+
+
+def lock_of(folder: Path) -> Path:
+    """Name the lock file of a folder that several runs may want to make."""
+    return folder.with_name(f".{folder.name}.lock")
 
 
 @torch.inference_mode()
@@ -56,7 +51,7 @@ def hear_all(
     by_length = sorted(range(len(store.clips)), key=lambda i: store.clips[i].samples)
     done = 0
     for clips in _chunks(by_length, batch):
-        speech, lengths = pad_speech([store.speech(i) for i in clips])
+        speech, lengths = pad_speech([store.speech(i, encoder.sample_rate) for i in clips])
         heard, summary = encoder(speech.to(device), lengths.to(device))
         steps = speech_steps(lengths, encoder.sample_rate, encoder.rate, heard.shape[1])
         for row, i in enumerate(clips):
@@ -69,8 +64,7 @@ def hear_all(
             summaries[i] = summary[row].float().cpu()
         done += len(clips)
         progress(done, len(store.clips))
-    features.flush()
-    summaries.flush()
+    flush(features, summaries)
 
 
 @torch.inference_mode()
@@ -96,8 +90,7 @@ def look_all(
             for held, made in zip(mapped, teacher.maps(first), strict=True):
                 held[chosen] = made.float().cpu().numpy()
         progress(chosen[-1] + 1, clips)
-    for held in (targets, *mapped):
-        held.flush()
+    flush(targets, *mapped)
 
 
 def _views(store: ClipStore, clip: int, views: int, generator: torch.Generator) -> np.ndarray:

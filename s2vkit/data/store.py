@@ -6,14 +6,16 @@ RGB), `speech.npy` (all samples, float32) and `truth.npz` (known truth for each 
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
+from s2vkit.data.arrays import damaged, open_array
 from s2vkit.errors import InputError
+from s2vkit.files import read_json
 
 FORMAT = 1
 
@@ -50,17 +52,27 @@ class Index:
 def load_index(folder: Path) -> Index:
     """Read the index of a corpus. Raises InputError where there is none, or of another format."""
     path = folder / "index.json"
-    try:
-        data = json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise InputError(f"{folder}: not a prepared corpus: {error}") from error
+    data = read_json(path)
+    if not isinstance(data, dict):
+        raise damaged(path, "not a prepared corpus: no readable index")
     if data.pop("format", None) != FORMAT:
         raise InputError(
             f"{folder}: a corpus of another format", hint="delete the folder; it is made again"
         )
-    data["clips"] = [Record(**clip) for clip in data["clips"]]
-    data["labels"] = {k: tuple(v) for k, v in data["labels"].items()}
-    return Index(**data)
+    try:
+        data["clips"] = [Record(**clip) for clip in data["clips"]]
+        data["labels"] = {k: tuple(v) for k, v in data["labels"].items()}
+        return Index(**data)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise damaged(path, f"{type(error).__name__}: {error}") from error
+
+
+def _load_truths(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path) as held:
+            return {k: held[k] for k in held.files}
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise damaged(path, error) from error
 
 
 class ClipStore:
@@ -69,10 +81,9 @@ class ClipStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.index = load_index(folder)
-        self._frames = np.load(folder / "frames.npy", mmap_mode="r")
-        self._speech = np.load(folder / "speech.npy", mmap_mode="r")
-        with np.load(folder / "truth.npz") as held:
-            self.truths: dict[str, np.ndarray] = {k: held[k] for k in held.files}
+        self._frames = open_array(folder / "frames.npy")
+        self._speech = open_array(folder / "speech.npy")
+        self.truths = _load_truths(folder / "truth.npz")
 
     @property
     def clips(self) -> list[Record]:
@@ -92,10 +103,15 @@ class ClipStore:
         held = self._frames[record.frame : record.frame + record.frames]
         return np.array(held if at is None else held[at])
 
-    def speech(self, clip: int) -> np.ndarray:
-        """Read the speech of a clip: (S,) float32."""
-        record = self.clips[clip]
-        return np.array(self._speech[record.sample : record.sample + record.samples])
+    def speech(self, clip: int, rate: int | None = None) -> np.ndarray:
+        """Read the speech of a clip: (S,) float32, at `rate` Hz or as it is stored."""
+        record, own = self.clips[clip], self.index.sample_rate
+        held = np.array(self._speech[record.sample : record.sample + record.samples])
+        if rate in (None, own):
+            return held
+        from s2vkit.media import resample  # brings FFmpeg in, which few corpora need here
+
+        return resample(held, own, rate or own)
 
     def truth(self, clip: int) -> dict[str, np.ndarray]:
         """Read the known truth of a clip: name -> (V,). For metrics only."""

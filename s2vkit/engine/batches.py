@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from s2vkit.data.arrays import Arrays
 from s2vkit.data.draw import Drawer, Drawn
-from s2vkit.data.frozen import Arrays, pad_speech, to_images
+from s2vkit.data.frozen import pad_speech, to_images
 from s2vkit.data.store import ClipStore
 from s2vkit.parts.clip import Clips
 from s2vkit.parts.seed import generator
@@ -23,6 +24,7 @@ class Sources:
     """Everything a batch can be made from."""
 
     store: ClipStore
+    rate: int | None = None  # Hz, of the speech in batches; as stored if absent
     speech: Arrays | None = None  # features, summary
     faces: Mapping[str, Arrays] = field(default_factory=dict)  # side -> targets, maps
 
@@ -58,7 +60,7 @@ class Batches:
         clips = Clips(names=[store.clips[i].name for i in drawn.clips])
         clips.labels = self._labels(drawn)
         if "speech" in needs:
-            speech, lengths = pad_speech([store.speech(i) for i in drawn.clips])
+            speech, lengths = pad_speech([store.speech(i, self.sources.rate) for i in drawn.clips])
             clips.speech, clips.lengths = self._put(speech), self._put(lengths)
         if "frames" in needs:
             frames = np.stack([store.frames(i, drawn.frames[row]) for row, i in _rows(drawn)])

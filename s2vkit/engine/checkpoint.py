@@ -13,8 +13,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn, optim
 
-from s2vkit.data.files import atomic_folder, atomic_path, recover_folder
 from s2vkit.errors import RunFolderError
+from s2vkit.files import atomic_folder, read_json, recover_folder, replacing
+
+_ANEW = "delete it to do its stage again, or begin the run anew with --fresh"
 
 Modules = Mapping[str, nn.Module]
 Optimizers = Mapping[str, optim.Optimizer]
@@ -22,17 +24,15 @@ Optimizers = Mapping[str, optim.Optimizer]
 
 def save_modules(path: Path, modules: Modules) -> None:
     """Write the weights of named modules to one file: NAME/KEY."""
-    with atomic_path(path) as part:
+    with replacing(path) as part:
         _write(_module_tensors(modules), part)
 
 
 def load_modules(path: Path, modules: Modules) -> None:
-    """Read weights into those of the named modules that the file holds."""
+    """Read the weights of every named module; the file may hold others' too."""
     tensors = _read(path)
     for name, module in modules.items():
-        own = _under(tensors, f"{name}/")
-        if own:
-            _fit(module, own, path, name)
+        _fit(module, _under(tensors, f"{name}/"), path, name)
 
 
 def save_state(folder: Path, step: int, modules: Modules, optimizers: Optimizers) -> None:
@@ -58,17 +58,24 @@ def load_state(folder: Path, modules: Modules, optimizers: Optimizers) -> int:
     if not recover_folder(folder):
         return 0
     tensors = _read(folder / "tensors.safetensors")
-    plain = json.loads((folder / "state.json").read_text())
+    plain = read_json(folder / "state.json")
     for name, module in modules.items():
         _fit(module, _under(tensors, f"module/{name}/"), folder, name)
-    for name, optimizer in optimizers.items():
-        held = plain["optimizers"][name]
-        state: dict[int, dict[str, Any]] = {int(i): dict(v) for i, v in held["state"].items()}
-        for key, value in _under(tensors, f"optimizer/{name}/").items():
-            index, _, what = key.partition("/")
-            state.setdefault(int(index), {})[what] = value
-        optimizer.load_state_dict({"state": state, "param_groups": held["groups"]})
-    return int(plain["step"])
+    try:
+        for name, optimizer in optimizers.items():
+            moments = _under(tensors, f"optimizer/{name}/")
+            optimizer.load_state_dict(_optimizer_state(plain["optimizers"][name], moments))
+        return int(plain["step"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunFolderError(f"{folder}: damaged: {error!r}", hint=_ANEW) from error
+
+
+def _optimizer_state(held: dict[str, Any], moments: Mapping[str, Tensor]) -> dict[str, Any]:
+    state: dict[int, dict[str, Any]] = {int(i): dict(v) for i, v in held["state"].items()}
+    for key, value in moments.items():
+        index, _, what = key.partition("/")
+        state.setdefault(int(index), {})[what] = value
+    return {"state": state, "param_groups": held["groups"]}
 
 
 def _module_tensors(modules: Modules, prefix: str = "") -> dict[str, Tensor]:
@@ -88,8 +95,7 @@ def _fit(module: nn.Module, tensors: dict[str, Tensor], path: Path, name: str) -
         module.load_state_dict(tensors)
     except RuntimeError as error:
         raise RunFolderError(
-            f"{path}: does not fit {name}: {str(error).splitlines()[-1].strip()}",
-            hint="the run folder was made by another recipe or version; use --fresh",
+            f"{path}: does not fit {name}: {str(error).splitlines()[-1].strip()}", hint=_ANEW
         ) from error
 
 
@@ -106,6 +112,4 @@ def _read(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise RunFolderError(
-            f"{path}: cannot be read: {error}", hint="run again with --fresh to begin anew"
-        ) from error
+        raise RunFolderError(f"{path}: cannot be read: {error}", hint=_ANEW) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 from collections.abc import Iterator
@@ -10,11 +9,11 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from s2vkit.data.files import read_json, write_json
 from s2vkit.engine.model import FORMAT, check_run
 from s2vkit.errors import ResourceError, RunFolderError
+from s2vkit.files import clear_parts, locked, read_json, remove, write_json
 
-_OURS = {"run.json", "recipe.yaml", "stages", ".lock"}
+_LOCK = ".lock"
 
 
 @contextmanager
@@ -23,21 +22,44 @@ def taken(folder: Path, *, fresh: bool) -> Iterator[Path]:
 
     Raises RunFolderError where it is in use, of another version, or holds other things.
     """
-    if folder.is_file():
+    check_place(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / _LOCK, wait=False) as held:
+        if not held:
+            raise RunFolderError(
+                f"{folder}: in use by another s2vkit run", hint="wait for it, or stop it"
+            )
+        if fresh:
+            for path in sorted(folder.iterdir(), key=lambda p: p.name == "run.json"):
+                if path.name != _LOCK:  # run.json goes last: a kill leaves a run still
+                    remove(path)
+        if (folder / "run.json").exists():
+            check_run(folder)
+        clear_parts(folder)
+        write_json(folder / "run.json", about())
+        yield folder
+
+
+def check_place(folder: Path) -> None:
+    """Raise RunFolderError where a run folder cannot be: it is a file, or holds other things."""
+    if folder.exists() and not folder.is_dir():
         raise RunFolderError(f"{folder}: is a file, not a run folder", hint="change `output:`")
-    held = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
-    if held - {".lock"} and "run.json" not in held:
+    held = [p for p in folder.iterdir() if not _is_left_over(p)] if folder.is_dir() else []
+    if held and not is_run(folder):
         raise RunFolderError(
             f"{folder}: holds files that are no run of s2vkit's", hint="choose another `output:`"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
-        if fresh:
-            _empty(folder)
-        if (folder / "run.json").exists():
-            check_run(folder)
-        write_json(folder / "run.json", about())
-        yield folder
+
+
+def is_run(folder: Path) -> bool:
+    """Tell a folder that some version of s2vkit made from any other."""
+    about = read_json(folder / "run.json")
+    return isinstance(about, dict) and "s2vkit" in (about.get("versions") or {})
+
+
+def _is_left_over(path: Path) -> bool:
+    """Tell what a run that was killed at its very start leaves."""
+    return path.name == _LOCK or (path.name.startswith(".") and ".part" in path.name)
 
 
 def about() -> dict[str, object]:
@@ -62,45 +84,14 @@ def need_room(folder: Path, needed: int, what: str) -> None:
         )
 
 
-def clear_cache_of(folder: Path) -> None:
-    """Remove half-written leftovers of a killed process."""
-    for left in folder.glob(".*.part*"):
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            left.unlink(missing_ok=True)
-
-
-def _empty(folder: Path) -> None:
-    if (folder / "run.json").exists():
-        for path in folder.iterdir():
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            elif path.name != ".lock":
-                path.unlink()
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    try:
-        import fcntl
-    except ImportError:  # Windows: no lock, two runs at once are the user's to avoid
-        yield
-        return
-    descriptor = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RunFolderError(
-                f"{folder}: in use by another s2vkit run", hint="wait for it, or stop it"
-            ) from error
-        yield
-    finally:
-        os.close(descriptor)
+def clear_cache(cache: Path) -> None:
+    """Remove what killed runs left half-written in a cache, not what other runs are making."""
+    for left in list(cache.glob(".*.part")):
+        with locked(left.with_suffix(".lock"), wait=False) as held:
+            if held:
+                remove(left)
 
 
 def record(folder: Path, fingerprint: str, seconds: float) -> None:
     """Mark a stage as done."""
-    before = read_json(folder / "done.json") or {}
-    write_json(folder / "done.json", {**before, "fingerprint": fingerprint, "seconds": seconds})
+    write_json(folder / "done.json", {"fingerprint": fingerprint, "seconds": seconds})

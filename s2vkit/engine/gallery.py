@@ -15,7 +15,7 @@ CLIPS = 8  # shown as mp4
 TIMES = 8  # pictures of a clip in the sheet
 
 
-def show_run(work: RunWork, title: str | None = None) -> None:
+def show_run(work: RunWork) -> None:
     """Write videos/, samples/, curves/ and report.html of a run."""
     rows, labels = [], []
     chosen = pick_clips(work)
@@ -29,7 +29,8 @@ def show_run(work: RunWork, title: str | None = None) -> None:
         rows += [[true[i] for i in at], [made[i] for i in at]]
         labels += [f"{outcome.name} true", "made from speech"]
         work.progress(done, len(chosen))
-    contact_sheet(rows, labels, work.folder / "samples" / "held_out.png", scale=1)
+    if rows:
+        contact_sheet(rows, labels, work.folder / "samples" / "held_out.png", scale=1)
     draw_all_curves(work.folder)
     write_page(work.folder)
 
@@ -41,8 +42,12 @@ def draw_all_curves(folder: Path) -> None:
 
 
 def pick_clips(work: RunWork) -> list[int]:
-    """Pick test clips of as many speakers and emotions as there is room for."""
-    clips = work.store.split("test")
+    """Pick clips of as many speakers and emotions as there is room for, held out if there are."""
+    by_split = {
+        split: [i for i, clip in enumerate(work.store.clips) if clip.split == split]
+        for split in ("test", "val", "train")
+    }
+    clips = next((found for found in by_split.values() if found), [])
     speakers = sorted({work.store.clips[i].labels.get("identity", "") for i in clips})
     chosen = []
     for turn, speaker in enumerate(speakers[:CLIPS]):

@@ -9,9 +9,11 @@ from s2vkit.engine.device import choose
 from s2vkit.engine.listener import Listener
 from s2vkit.engine.model import load_model
 from s2vkit.errors import InputError
+from s2vkit.files import naming_full_disk
 from s2vkit.media.sound import read_speech
 from s2vkit.media.video import VideoWriter
-from s2vkit.plugins import registry
+from s2vkit.plugins import registry as installed
+from s2vkit.registry import Registry
 from s2vkit.report.pictures import to_uint8
 
 
@@ -27,8 +29,9 @@ class Generated:
 
 
 def generate(
-    run: Path, speech: Path, output: Path, *, device: str = "auto", force: bool = True
-) -> Generated:
+    run: Path, speech: Path, output: Path, *, device: str = "auto", force: bool = True,
+    registry: Registry | None = None,
+) -> Generated:  # fmt: skip
     """Make an mp4 of a recording's speech with the model of a run.
 
     Raises RunFolderError, or InputError where the recording cannot be used or the output
@@ -36,16 +39,16 @@ def generate(
     """
     run, speech, output = Path(run), Path(speech), Path(output)
     _check_output(speech, output, force)
-    graph, recipe = load_model(run, registry())
+    graph, recipe = load_model(run, registry or installed())
     sound = read_speech(speech, graph.encoder.sample_rate)
     policy = choose(recipe.compute.model_copy(update={"device": device, "precision": "fp32"}))
     listener = Listener(graph, recipe.alignment, policy)
     frames = listener.frames_of(len(sound.samples))
     size, fps = graph.world.size, graph.world.fps
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with VideoWriter(
+    writer = VideoWriter(
         output, (size, size), fps, speech=sound.samples, sample_rate=listener.sample_rate
-    ) as video:
+    )
+    with naming_full_disk(output.parent), writer as video:
         for chunk in listener.draw(listener.hear(sound.samples, frames)):
             video.write(to_uint8(chunk))
     return Generated(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -44,24 +44,31 @@ class Listener:
         Speech longer than a window is heard window by window, each with what came before it;
         the summary is the mean over windows, weighted by their length.
         """
-        encoder = self.graph.encoder
         pieces, summaries, weights = [], [], []
-        for start, stop, before in _windows(len(speech), self.sample_rate):
-            piece = torch.from_numpy(np.ascontiguousarray(speech[before:stop]))
-            length = torch.tensor([len(piece)])
-            heard, summary = encoder(
-                piece[None].to(self.policy.device), length.to(self.policy.device)
-            )
-            steps = int(speech_steps(length, self.sample_rate, encoder.rate, heard.shape[1])[0])
-            skip = round((start - before) / self.sample_rate * encoder.rate)
-            pieces.append(heard[:, min(skip, steps - 1) : steps])
-            summaries.append(summary * (stop - start))
-            weights.append(stop - start)
+        for window in _windows(len(speech), self.sample_rate, causal=self.graph.encoder.causal):
+            heard, summary = self._hear_window(speech, window)
+            pieces.append(heard)
+            summaries.append(summary * (window.stop - window.start))
+            weights.append(window.stop - window.start)
         features = align(
-            torch.cat(pieces, 1), encoder.rate, self.graph.world.fps, frames,
+            torch.cat(pieces, 1), self.graph.encoder.rate, self.graph.world.fps, frames,
             mode=self.alignment.mode, shift=self.alignment.shift,
         )  # fmt: skip
         return self.graph.hear(features, torch.stack(summaries).sum(0) / sum(weights))
+
+    def _hear_window(self, speech: np.ndarray, window: Window) -> tuple[Tensor, Tensor]:
+        """Hear one window: the features of its own time (1, A, D), and its summary (1, E)."""
+        encoder, device = self.graph.encoder, self.policy.device
+        piece = torch.from_numpy(np.ascontiguousarray(speech[window.first : window.last]))
+        length = torch.tensor([len(piece)])
+        heard, summary = encoder(piece[None].to(device), length.to(device))
+        steps = int(speech_steps(length, self.sample_rate, encoder.rate, heard.shape[1])[0])
+        first, start, stop = (
+            int(at * encoder.rate / self.sample_rate)
+            for at in (window.first, window.start, window.stop)
+        )
+        at = torch.arange(start, max(stop, start + 1), device=device) - first
+        return heard[:, at.clamp(max=steps - 1)], summary
 
     @torch.inference_mode()
     def draw(self, codes: Codes) -> Iterator[Tensor]:
@@ -76,16 +83,23 @@ class Listener:
         return torch.cat(list(self.draw(self.hear(speech, frames))))
 
 
-def _windows(samples: int, rate: int) -> Iterator[tuple[int, int, int]]:
-    """Cut speech into windows: start, stop, and where what is heard before them begins."""
+@dataclass(frozen=True)
+class Window:
+    """A stretch of speech in samples, and the greater one that is heard for its sake."""
+
+    start: int
+    stop: int
+    first: int
+    last: int
+
+
+def _windows(samples: int, rate: int, *, causal: bool) -> Iterator[Window]:
     width, context = int(WINDOW * rate), int(CONTEXT * rate)
-    if samples <= width + context:
-        yield 0, samples, 0
-        return
-    for start in range(0, samples, width):
-        stop = min(start + width, samples)
+    after = 0 if causal else context
+    start = 0
+    while start < samples:
+        stop = start + width
         if samples - stop < context:  # a stump would be too short to hear anything in
             stop = samples
-        yield start, stop, max(0, start - context)
-        if stop == samples:
-            return
+        yield Window(start, stop, max(0, start - context), min(samples, stop + after))
+        start = stop

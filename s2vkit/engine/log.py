@@ -5,51 +5,58 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from pathlib import Path
+from types import TracebackType
 from typing import Any
+
+from s2vkit.files import write_text
 
 
 class Log:
     """Appends figures; a resumed stage first forgets what came after its checkpoint.
 
-    The seconds go on from where the earlier part of the run ended.
+    A context manager. The seconds go on from where the earlier part of the run ended.
     """
 
     def __init__(self, path: Path, *, since: int) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         kept = [line for line in read_log(path) if line["step"] <= since]
-        self._before = kept[-1]["seconds"] if kept else 0.0
+        write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
+        self._before = kept[-1].get("seconds", 0.0) if kept else 0.0
         self._start = time.monotonic()
-        self._file = path.open("w", encoding="utf-8")
-        for line in kept:
-            self._file.write(json.dumps(line) + "\n")
+        self._file = path.open("a", encoding="utf-8")
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        with suppress(OSError) if error is not None else nullcontext():
+            self._file.close()
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Add the figures of a step."""
         seconds = round(self._before + time.monotonic() - self._start, 3)
-        line = {
-            "step": step,
-            "seconds": seconds,
-            **{k: float(f"{v:.6g}") for k, v in values.items()},
-        }
+        figures = {name: float(f"{value:.6g}") for name, value in values.items()}
+        line = {"step": step, "seconds": seconds, **figures}
         self._file.write(json.dumps(line) + "\n")
 
     def flush(self) -> None:
         """Bring everything to the disk."""
         self._file.flush()
 
-    def close(self) -> None:
-        """Finish the log."""
-        self._file.close()
-
 
 def read_log(path: Path) -> list[dict[str, Any]]:
     """Read the figures of a stage; a line that a kill cut short is left out."""
     lines = []
     if path.is_file():
-        for text in path.read_text(encoding="utf-8").splitlines():
+        for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                lines.append(json.loads(text))
+                line = json.loads(text)
             except json.JSONDecodeError:
                 continue
+            if isinstance(line, dict) and isinstance(line.get("step"), int):
+                lines.append(line)
     return lines

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from s2vkit.build import Builder, Sizes, load_sizes, sizes_of
-from s2vkit.data.files import read_json, write_json
 from s2vkit.engine.checkpoint import load_modules, save_modules
 from s2vkit.errors import RunFolderError
+from s2vkit.files import atomic_folder, read_json, recover_folder, write_json
 from s2vkit.parts.graph import Graph
 from s2vkit.recipe.load import recipe_from_data
 from s2vkit.recipe.schema import Recipe
@@ -20,10 +20,11 @@ _HEARS_AND_DRAWS = ("encoder", "student", "generator")
 def save_model(folder: Path, graph: Graph, data: dict[str, object], version: str) -> None:
     """Write the inference half of a graph: weights, sizes and the recipe it came from."""
     modules = {k: m for k, m in graph.modules().items() if k.split(".")[0] in _HEARS_AND_DRAWS}
-    save_modules(folder / "model.safetensors", modules)
     sizes = sizes_of(graph).dump()
     about = {"format": FORMAT, "s2vkit": version, "sizes": sizes, "recipe": data}
-    write_json(folder / "model.json", about)
+    with atomic_folder(folder) as part:
+        save_modules(part / "model.safetensors", modules)
+        write_json(part / "model.json", about)
 
 
 def load_model(run: Path, registry: Registry) -> tuple[Graph, Recipe]:
@@ -33,13 +34,18 @@ def load_model(run: Path, registry: Registry) -> tuple[Graph, Recipe]:
     """
     check_run(run)
     folder = run / "model"
-    about = read_json(folder / "model.json")
-    if about is None:
+    if not recover_folder(folder):
         raise RunFolderError(
             f"{run}: this run has no finished model yet",
             hint="run its recipe again; it goes on from its last checkpoint",
         )
-    _check_format(run, about.get("format"))
+    about = read_json(folder / "model.json")
+    if not isinstance(about, dict) or not {"format", "recipe", "sizes"} <= set(about):
+        raise RunFolderError(
+            f"{folder}: damaged: it has no readable model.json",
+            hint="delete the folder and run the recipe again; it is written anew",
+        )
+    _check_format(run, about["format"])
     recipe = recipe_from_data(_without_checkpoints(about["recipe"]), registry)
     sizes: Sizes = load_sizes(about["sizes"])
     graph = Builder(recipe, registry).listener(sizes)

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from s2vkit.build import part_slots
-from s2vkit.data.files import read_json
+from s2vkit.files import read_json
 from s2vkit.options import Slot
 from s2vkit.parts.graph import Graph
 from s2vkit.parts.stage import Job, Stage
 from s2vkit.recipe.schema import Recipe
-from s2vkit.recipe.stages import ordered_stages
+from s2vkit.recipe.stages import after, ordered_stages
 from s2vkit.registry import Registry
 
-_HEARD = frozenset({"features", "mismatched", "summary", "codes"})
+HEARD = frozenset({"features", "mismatched", "summary", "codes"})
+"""What a batch may hold that an encoder has heard."""
 
 
 @dataclass
@@ -30,7 +31,9 @@ class Step:
     fingerprint: str
     idle: str  # why there is nothing to do; empty: there is
     done: bool
-    seconds: float | None = None  # it took, or will take
+    before: frozenset[str]  # stages that must be done first
+    changed: bool = False  # it was done once, but something it depends on changed since
+    seconds: float | None = None  # it took
 
 
 @dataclass(frozen=True)
@@ -63,21 +66,28 @@ class Plan:
         }
         self.maps = any("maps" in s.needs for s in trained)
         self.caches: dict[str, Caches] = {}
+        self._trainer: dict[str, str] = {}  # part -> the last stage so far that moves it
         self.steps = [self._step(name, stages[name]) for name in ordered_stages(recipe)]
 
     def _step(self, name: str, stage: Stage | Job) -> Step:
-        slot = self._slot(self.recipe.stages[name])
+        chosen = self.recipe.stages[name]
+        slot = self._slot(chosen)
         uses = sorted(self._uses(stage))
         depends = [self.versions[part] for part in uses]
-        fingerprint = self._hash(name, slot, self.recipe.seed, self.data, depends, self._how())
+        how = self._how() if "encoder" in uses else {}
+        fingerprint = self._hash(name, slot, self.recipe.seed, self.data, depends, how)
         self.caches[name] = self._caches()
+        before = {self._trainer[part] for part in uses if part in self._trainer}
         idle = stage.idle() if isinstance(stage, Stage) else ""
         if isinstance(stage, Stage) and not idle:
             for part in stage.optimizers():
-                self.versions[part] = fingerprint
+                self.versions[part], self._trainer[part] = fingerprint, name
         record = read_json(self.run / "stages" / name / "done.json") or {}
         done = record.get("fingerprint") == fingerprint and self._left(name, stage)
-        return Step(name, stage, fingerprint, idle, done, record.get("seconds") if done else None)
+        return Step(
+            name, stage, fingerprint, idle, done, frozenset(before | set(after(chosen))),
+            changed=bool(record) and not done, seconds=record.get("seconds") if done else None,
+        )  # fmt: skip
 
     def _left(self, name: str, stage: Stage | Job) -> bool:
         if isinstance(stage, Job):
@@ -90,9 +100,9 @@ class Plan:
             kinds = ("encoder", "student", "generator", "judge")
             return {part for part in self.slots if part.split(".")[0] in kinds}
         used = set(stage.optimizers()) & set(self.slots)
-        used |= {"encoder"} if stage.needs & _HEARD else set()
-        kinds = {"codes": "student", "targets": "teacher"}
-        for need, kind in kinds.items():
+        used |= {"encoder"} if stage.needs & HEARD else set()
+        of_need = {"codes": "student", "targets": "teacher"}
+        for need, kind in of_need.items():
             if need in stage.needs:
                 used |= {part for part in self.slots if part.split(".")[0] == kind}
         if "maps" in stage.needs:

@@ -6,36 +6,91 @@ Wrong shapes and too little memory show here, in seconds, and not after hours.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 
 import torch
 
 from s2vkit.build import Builder
 from s2vkit.engine.device import Policy
 from s2vkit.engine.train import Trainer
+from s2vkit.errors import (
+    InputError,
+    RecipeError,
+    ResourceError,
+    S2vkitError,
+    memory_is_out,
+)
 from s2vkit.parts.clip import Clips
-from s2vkit.parts.dataset import Dataset
+from s2vkit.parts.dataset import ClipFiles, Dataset
 from s2vkit.parts.graph import Graph
 from s2vkit.parts.seed import generator
-from s2vkit.parts.stage import Stage
+from s2vkit.parts.stage import Job, Stage
 
 SECONDS = 2.5  # of speech in a made-up clip
+_TRIED = 4  # clips loaded at most to time one
+
+
+def check_splits(clips: Sequence[ClipFiles], stages: Mapping[str, Stage | Job]) -> None:
+    """Raise InputError where a stage needs clips of a split that the dataset leaves empty."""
+    there = {clip.split for clip in clips}
+    for name, stage in stages.items():
+        needed = stage.splits if isinstance(stage, Job) else () if stage.idle() else ("train",)
+        for split in needed:
+            if split not in there:
+                raise InputError(
+                    f"the dataset has no clip in split '{split}', which stage '{name}' needs",
+                    hint="look at how `data:` splits its clips",
+                )
 
 
 def time_stages(
     stages: Mapping[str, Stage], builder: Builder, graph: Graph, policy: Policy
 ) -> dict[str, float]:
-    """Step every stage twice on made-up clips, on a graph of its own: seconds each will take."""
+    """Step every stage twice on made-up clips, on a graph of its own: seconds each will take.
+
+    Raises RecipeError where the parts of a stage do not go together, ResourceError where a
+    step does not fit into memory.
+    """
     found = {}
     for name, stage in stages.items():
-        clips = make_up(stage, graph, policy.device)
-        trainer = Trainer(
-            stage, name, graph, lambda step, clips=clips: clips, policy=policy,
-            seed=builder.recipe.seed, make_optimizer=builder.make, compiled=False,
-        )  # fmt: skip
-        trainer.step(0)
-        found[name] = _timed(trainer) * stage.options.steps
+        with _naming(name, stage):
+            found[name] = _time_stage(name, stage, builder, graph, policy)
     return found
+
+
+def _time_stage(name: str, stage: Stage, builder: Builder, graph: Graph, policy: Policy) -> float:
+    clips = make_up(stage, graph, policy.device)
+
+    def batches(step: int) -> Clips:
+        return clips
+
+    trainer = Trainer(
+        stage, name, graph, batches, policy=policy, seed=builder.recipe.seed,
+        make_optimizer=builder.make, compiled=False,
+    )  # fmt: skip
+    trainer.step(0)
+    return _timed(trainer) * stage.options.steps
+
+
+@contextmanager
+def _naming(name: str, stage: Stage) -> Iterator[None]:
+    try:
+        yield
+    except S2vkitError:
+        raise
+    except Exception as error:
+        if memory_is_out(error):
+            raise ResourceError(
+                f"stage '{name}': a step of {stage.options.batch} clips does not fit into memory",
+                hint=f"lower `stages.{name}.batch`, or `size` of the data",
+            ) from error
+        said = (str(error).strip().splitlines() or ["no message"])[0]
+        raise RecipeError(
+            f"stage '{name}' cannot do one made-up step: {type(error).__name__}: {said}",
+            hint="its parts do not go together, or one has a bug; nothing was run. "
+            "`s2vkit --debug run ...` shows where",
+        ) from error
 
 
 def _timed(trainer: Trainer) -> float:
@@ -52,18 +107,24 @@ def _wait(device: torch.device) -> None:
 
 
 def time_load(dataset: Dataset) -> float:
-    """Load one clip: the seconds it takes."""
-    dataset.load(0)  # the first pays for imports
-    start = time.perf_counter()
-    dataset.load(1)
-    return time.perf_counter() - start
+    """Load clips until two are usable: the seconds that the last took."""
+    seconds, usable = 0.0, 0
+    for i in range(min(_TRIED, len(dataset.clips()))):
+        start = time.perf_counter()
+        with suppress(InputError):  # preparing sets such a clip aside, and says why
+            dataset.load(i)
+            usable += 1
+        seconds = time.perf_counter() - start
+        if usable == 2:  # the first pays for imports
+            break
+    return seconds
 
 
 def make_up(stage: Stage, graph: Graph, device: torch.device) -> Clips:
     """Make up a batch of the shapes that a stage will see."""
     random = generator(0, "preflight")
-    b, v, size = stage.options.batch, stage.frames or 1, graph.world.size
-    samples = int(SECONDS * graph.world.sample_rate)
+    b, v, size = stage.options.batch, stage.frames, graph.world.size
+    samples = int(SECONDS * graph.encoder.sample_rate)
     shapes: dict[str, tuple[int, ...]] = {
         "speech": (b, samples),
         "frames": (b, v, 3, size, size),

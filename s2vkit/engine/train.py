@@ -15,6 +15,7 @@ from torch import Tensor, nn, optim
 from s2vkit.engine.checkpoint import load_state, save_modules, save_state
 from s2vkit.engine.device import Policy
 from s2vkit.engine.log import Log
+from s2vkit.engine.stop import Stopped
 from s2vkit.errors import TrainingError
 from s2vkit.options import Slot
 from s2vkit.parts.clip import Clips
@@ -31,10 +32,6 @@ class Hooks:
 
     step: Callable[[int, int, Mapping[str, float]], None]
     stopped: Callable[[], bool]
-
-
-class Stopped(KeyboardInterrupt):
-    """Training was asked to stop; all that was done is saved."""
 
 
 class Trainer:
@@ -66,9 +63,14 @@ class Trainer:
 
     def run(self, folder: Path, hooks: Hooks, save_seconds: float) -> None:
         """Train to the end, saving every `save_seconds`; raise Stopped when asked to stop."""
-        checkpoint = folder / "checkpoint"
-        done = load_state(checkpoint, self.trained, self.optimizers)
-        log = Log(folder / "log.jsonl", since=done)
+        done = load_state(folder / "checkpoint", self.trained, self.optimizers)
+        with Log(folder / "log.jsonl", since=done) as log:
+            self._loop(folder / "checkpoint", log, hooks, done, save_seconds)
+        save_modules(folder / "weights.safetensors", self.trained)
+
+    def _loop(
+        self, checkpoint: Path, log: Log, hooks: Hooks, done: int, save_seconds: float
+    ) -> None:
         total, saved = self.stage.options.steps, time.monotonic()
         for step in range(done, total):
             figures = self.step(step)
@@ -80,13 +82,12 @@ class Trainer:
                 log.write(step + 1, values)
                 hooks.step(step + 1, total, values)
             if save:
+                self._check_weights(step)
                 log.flush()
                 save_state(checkpoint, step + 1, self.trained, self.optimizers)
                 saved = time.monotonic()
             if stop and not last:
                 raise Stopped
-        save_modules(folder / "weights.safetensors", self.trained)
-        log.close()
 
     def step(self, step: int) -> dict[str, Tensor]:
         """Do one step; give the figures."""
@@ -108,7 +109,8 @@ class Trainer:
             self.optimizers[key].zero_grad(set_to_none=True)
         with self.policy.autocast():
             terms = self.stage.losses(turn.name, clips, shared)
-        torch.stack([term.float() for term in terms.values()]).sum().backward()
+        total = torch.stack([term.float() for term in terms.values()]).sum()
+        total.backward()  # type: ignore[no-untyped-call]
         for key in turn.trains:
             self.optimizers[key].step()
         return {name: term.detach() for name, term in terms.items()}
@@ -120,10 +122,21 @@ class Trainer:
     def _checked(self, figures: Mapping[str, Tensor], step: int) -> dict[str, float]:
         values = {name: float(figure) for name, figure in figures.items()}
         wrong = [name for name, value in values.items() if not math.isfinite(value)]
+        self._give_up(step, wrong)
+        return values
+
+    def _check_weights(self, step: int) -> None:
+        """A loss can still be a number where the step it led to made the weights none."""
+        self._give_up(step, [k for k, m in self.trained.items() if not _finite(m)])
+
+    def _give_up(self, step: int, wrong: list[str]) -> None:
         if wrong:
             raise TrainingError(
                 f"stage '{self.name}', step {step + 1}: {', '.join(wrong)} is no longer a number; "
                 f"clips of this step: {', '.join(self.batches(step).names[:4])} ...",
                 hint="the last good checkpoint is kept; lower a learning rate and run again",
             )
-        return values
+
+
+def _finite(module: nn.Module) -> bool:
+    return all(bool(p.isfinite().all()) for p in module.state_dict().values())

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import TracebackType
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 QUIET_SECONDS = 10.0  # between lines where the output is no terminal
@@ -62,14 +63,10 @@ class View:
         else:
             self.console.print(f"  {self._title}: {text}", highlight=False)
 
-    def advance_step(self, step: int, total: int, figures: Mapping[str, float]) -> None:
-        """Show a step of training."""
-        self.advance(step, total, figures)
-
     def end(self, what: str = "done") -> None:
         """Say what came of it."""
         self._drop()
-        self.console.print(f"[green]✓[/green] {self._title}: {what}", highlight=False)
+        self.console.print(f"[green]✓[/green] {self._title}: {escape(what)}", highlight=False)
 
     def _drop(self) -> None:
         if self._live is not None and self._task is not None:

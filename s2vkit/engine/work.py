@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-import torchaudio.functional as AF
 
-from s2vkit.data.files import write_json
 from s2vkit.data.frozen import to_images
 from s2vkit.data.store import ClipStore
 from s2vkit.engine.listener import Listener
+from s2vkit.files import write_json
 from s2vkit.parts.graph import Graph
 from s2vkit.parts.metric import Outcome
 
@@ -42,14 +42,21 @@ class RunWork:
     def outcome(self, clip: int) -> Outcome:
         """Make one clip from its speech."""
         record = self.store.clips[clip]
-        speech = torch.from_numpy(self.store.speech(clip))
-        speech = AF.resample(speech, self.store.index.sample_rate, self.listener.sample_rate)
-        made = self.listener.make(speech.numpy(), record.frames)
+        speech = self.store.speech(clip, self.listener.sample_rate)
+        made = self.listener.make(speech, record.frames)
         true = to_images(torch.from_numpy(self.store.frames(clip))).to(made.device)
         return Outcome(
             record.name, made, true, dict(record.labels), self.store.truth(clip), self.graph.judges
         )
 
     def save(self, name: str, data: Any) -> None:
-        """Write a result of the run."""
-        write_json(self.folder / name, data)
+        """Write a result of the run; figures that are no number become null, as JSON wants."""
+        write_json(self.folder / name, _finite(data))
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {k: _finite(v) for k, v in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(v) for v in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data

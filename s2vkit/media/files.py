@@ -1,9 +1,7 @@
-"""Opening media that a user names, and replacing files whole or not at all."""
+"""Opening media that a user names."""
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,23 +54,3 @@ def _check(path: Path) -> None:
         raise InputError(f"{path}: is no regular file", hint="save it to a file first")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty (0 bytes)")
-
-
-@contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """Lend a temporary name beside `path`; it takes the place of `path` only on success.
-
-    Missing folders are made. Whatever ends the block early removes the temporary file and
-    goes on; raises InputError where `path` is a folder.
-    """
-    path = Path(path).absolute()
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder, so no file can be written there")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        yield part
-        os.replace(part, path)  # noqa: PTH105
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise

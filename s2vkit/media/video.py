@@ -16,7 +16,7 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from s2vkit.media.files import replacing
+from s2vkit.files import replacing
 from s2vkit.media.resample import Resampler
 
 SOUND_RATE = 48000  # Hz; every player takes it, and it is 16 kHz times three

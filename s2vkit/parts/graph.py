@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,7 +46,7 @@ class Graph:
         named: dict[str, Any] = {"encoder": self.encoder}
         if self.generator is not None:
             named["generator"] = self.generator
-        groups = {
+        groups: dict[str, Mapping[str, Any]] = {
             "teacher": self.teachers,
             "student": self.students,
             "discriminator": self.discriminators,

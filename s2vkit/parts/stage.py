@@ -35,7 +35,7 @@ class Stage:
     needs: frozenset[str] = frozenset()
     """What each batch must hold: speech, frames, features, mismatched, summary, stills, maps,
     targets, codes; labels are always there."""
-    frames: int | None = 1  # how many frames of each clip are drawn; None: all are contiguous
+    frames: int = 1  # how many frames of each clip are drawn
     same_speaker: bool = False  # whether all clips of a batch are of one speaker
     gap: int = 5  # least distance, in frames, of a mismatched time from the true one
     views: Mapping[str, int] = {}  # frames of a clip that a teacher looks at; 1: the first
@@ -89,6 +89,7 @@ class Job:
     """Base of stages that train nothing (evaluation). Built as `Job(options, graph=...)`."""
 
     leaves: tuple[str, ...] = ()  # files of the run folder that are its result
+    splits: tuple[str, ...] = ()  # splits of the corpus that it needs clips of
 
     def run(self, work: Work) -> None:
         """Do the job once; what it leaves in the run folder is its result."""

@@ -77,6 +77,17 @@ def parse(text: str, source: Source, problems: Problems, within: Path = ()) -> N
     return _Composer(text, source, problems).document(within)
 
 
+def _events(text: str) -> Iterator[Event]:
+    """Parse with libyaml where there is one, ten times as fast; PyYAML words errors better."""
+    hostile = text.count("[") + text.count("{") > 1000  # libyaml's time grows with its square
+    try:
+        if not hostile:
+            return iter(list(yaml.parse(text, Loader=yaml.CSafeLoader)))
+    except (AttributeError, yaml.YAMLError):
+        pass
+    return iter(yaml.parse(text, Loader=yaml.SafeLoader))
+
+
 class _Composer:
     def __init__(self, text: str, source: Source, problems: Problems) -> None:
         self.text = text
@@ -89,7 +100,7 @@ class _Composer:
 
     def document(self, within: Path) -> Node | None:
         try:
-            self.events = iter(yaml.parse(self.text, Loader=yaml.SafeLoader))
+            self.events = _events(self.text)
             next(self.events)
             if isinstance(next(self.events), StreamEndEvent):
                 return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from s2vkit.media import replacing
+from s2vkit.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ from string import Template
 from typing import Any
 from urllib.parse import quote
 
-from s2vkit.media import replacing
+from s2vkit.files import replacing
 from s2vkit.report.table import HEADINGS, metric_rows, show
 
 _PAGE = Template("""<!doctype html>

@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from s2vkit.media import VideoWriter, replacing
+from s2vkit.files import replacing
+from s2vkit.media import VideoWriter
 
 _INK, _PAPER, _GAP = (30, 30, 34), (246, 246, 244), 2
 _LEAST_HEIGHT = 192  # small faces are enlarged to about this in comparisons

@@ -1,0 +1,65 @@
+"""Flat arrays on the disk, filled and read through memory."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from s2vkit.errors import InputError
+
+
+def new_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> np.ndarray:
+    """Make a .npy file to be filled through memory, its room on the disk taken at once.
+
+    A full disk is then an OSError here, not a crash at some later write.
+    """
+    made = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, max(1, path.stat().st_size))
+    return made
+
+
+def flush(*arrays: np.ndarray) -> None:
+    """Bring filled arrays to the disk."""
+    for array in arrays:
+        if isinstance(array, np.memmap):
+            array.flush()
+
+
+def open_array(path: Path) -> np.ndarray:
+    """Open a .npy file through memory. Raises InputError where it is missing or damaged."""
+    try:
+        held: np.ndarray = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise damaged(path, error) from error
+    return held
+
+
+def damaged(path: Path, error: object) -> InputError:
+    """Say that a file of a prepared folder is missing or damaged, and how to mend it."""
+    return InputError(
+        f"{path}: cannot be read: {str(error).splitlines()[0] if str(error) else error!r}",
+        hint=f"delete the folder {path.parent}; the same command makes it again",
+    )
+
+
+class Arrays:
+    """A finished folder of arrays, memory-mapped; raises InputError where one is damaged."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._held = {p.stem: open_array(p) for p in sorted(folder.glob("*.npy"))}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._held:
+            raise damaged(self.folder / f"{name}.npy", "no such file")
+        return self._held[name]
+
+    def named(self, prefix: str) -> list[np.ndarray]:
+        """Give the arrays PREFIX0, PREFIX1 and so on, in order."""
+        names = [f"{prefix}{i}" for i in range(len(self._held))]
+        return [self._held[name] for name in names if name in self._held]

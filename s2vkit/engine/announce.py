@@ -1,0 +1,69 @@
+"""Saying at the start what will be done, and about how long it takes on this machine."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from s2vkit.build import Builder
+from s2vkit.engine.cache import Cache
+from s2vkit.engine.device import Policy
+from s2vkit.engine.plan import Plan, Step
+from s2vkit.engine.preflight import time_load, time_stages
+from s2vkit.engine.view import clock
+from s2vkit.parts.stage import Stage
+from s2vkit.recipe.load import Loaded
+
+Row = tuple[str, str, float | None]  # the step, what it does, the seconds it will take
+
+_PREPARING = 5.0  # seconds that preparing takes beside the loading of clips
+
+
+def announce(
+    loaded: Loaded, console: Console, plan: Plan, cache: Cache, builder: Builder, policy: Policy
+) -> None:
+    """Print what will be done; every stage to do makes one made-up step on the way."""
+    for note in loaded.dropped:
+        console.print(f"note: {escape(note)}", highlight=False)
+    console.print("looking at the machine: one made-up step of every stage ...")
+    rows = [_corpus(cache), *_stages(plan, builder, policy)]
+    table = Table(title=escape(f"{loaded.path} on {policy}"), title_justify="left")
+    table.add_column("step")
+    table.add_column("what")
+    table.add_column("time", justify="right")
+    for name, what, seconds in rows:
+        table.add_row(name, what, "" if seconds is None else f"about {clock(seconds)}")
+    whole = sum(seconds or 0 for _, _, seconds in rows)
+    table.add_row("", "all of it", f"about {clock(whole)}", style="bold")
+    console.print(table)
+
+
+def _corpus(cache: Cache) -> Row:
+    clips = len(cache.dataset.clips())
+    if cache.corpus.is_dir():
+        return "corpus", f"{clips} clips, there already", None
+    workers = max(1, cache.recipe.compute.workers)
+    seconds = time_load(cache.dataset) * clips / workers + _PREPARING
+    return "corpus", f"{clips} clips from {cache.recipe.data.use}", seconds
+
+
+def _stages(plan: Plan, builder: Builder, policy: Policy) -> list[Row]:
+    todo = {step.name for step in plan.steps if not (step.done or step.idle)}
+    probe = builder.graph(plan.graph.world)
+    stages = builder.stages(probe, policy.device)
+    trained = {n: s for n, s in stages.items() if n in todo and isinstance(s, Stage)}
+    times = time_stages(trained, builder, probe, policy)
+    return [(step.name, _what(step, plan), times.get(step.name)) for step in plan.steps]
+
+
+def _what(step: Step, plan: Plan) -> str:
+    if step.idle:
+        return f"nothing to do: {step.idle}"
+    if step.done:
+        return f"done already in {clock(step.seconds or 0)}"
+    again = "changed, so again: " if step.changed else ""
+    if isinstance(step.stage, Stage):
+        moved = ", ".join(step.stage.optimizers())
+        return f"{again}{step.stage.options.steps} steps of {moved}"
+    return again + plan.recipe.stages[step.name].use

@@ -1,0 +1,170 @@
+"""Writing files so that a kill or a full disk never leaves half of one behind. No torch."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from s2vkit.errors import InputError, ResourceError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Lend a temporary name beside `path`; it takes the place of `path` only on success.
+
+    Missing folders are made. Whatever ends the block early removes the temporary file and
+    goes on; raises InputError where `path` is a folder.
+    """
+    path = Path(path).absolute()
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, so no file can be written there")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{uuid.uuid4().hex}.part{path.suffix}")
+    try:
+        yield part
+        sync(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Force a written file to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text, whole or not at all."""
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write data as JSON, whole or not at all."""
+    write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON; None where there is no such file, or only a damaged one."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Lend a temporary folder beside `path`; on success it takes the place of what is there.
+
+    A kill at any moment leaves the former folder or the new one, if need be for
+    `recover_folder` to bring back.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    recover_folder(path)
+    part, old = path.with_name(f".{path.name}.part"), _old(path)
+    for left in (part, old):
+        shutil.rmtree(left, ignore_errors=True)
+    part.mkdir()
+    try:
+        yield part
+        for file in part.iterdir():
+            sync(file)
+        if path.is_dir():
+            path.rename(old)
+        part.rename(path)
+    finally:
+        recover_folder(path)
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def recover_folder(path: Path) -> bool:
+    """Bring back what a kill in the middle of `atomic_folder` left; say whether it is there."""
+    old = _old(path)
+    if not path.is_dir() and old.is_dir():
+        old.rename(path)
+    return path.is_dir()
+
+
+def _old(path: Path) -> Path:
+    return path.with_name(f".{path.name}.old")
+
+
+def clear_parts(folder: Path) -> None:
+    """Remove what killed processes left half-written in a folder and below it."""
+    for left in list(folder.rglob(".*.part*")):
+        remove(left)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool) -> Iterator[bool]:
+    """Hold a lock file for this process; gives whether it is held.
+
+    The lock goes with the process, however that ends. Where the system has no such locks
+    (Windows), it is always given.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield True
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def naming_full_disk(*folders: Path) -> Iterator[None]:
+    """Turn every way in which a full disk shows into one ResourceError that names the folder."""
+    try:
+        yield
+    except Exception as error:
+        if not disk_is_full(error):
+            raise
+        fullest = min(map(_existing, folders), key=lambda p: shutil.disk_usage(p).free)
+        raise ResourceError(
+            f"{fullest}: no room left on the disk",
+            hint="free some room, or name another place; then the same command goes on",
+        ) from error
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Say whether an error is a full disk, as Python, numpy, safetensors or FFmpeg tell it."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return True
+    text = str(error)
+    short = isinstance(error, OSError) and " requested and " in text and text.endswith(" written")
+    return short or "No space left on device" in text or "os error 28" in text
+
+
+def _existing(folder: Path) -> Path:
+    return next(p for p in (folder.absolute(), *folder.absolute().parents) if p.is_dir())

@@ -1,0 +1,137 @@
+"""Checks of what sees and draws faces."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from s2vkit.parts.clip import Codes, Made
+from s2vkit.parts.face_detector import Faces
+from s2vkit.testing.checking import SIZE, Subject, noise
+from s2vkit.testing.stand_ins import EMOTION, FEATURES, IDENTITY, LABELS, MAPS
+
+_WANTS = {("identity_maps",), ("frames",), ("frames", "features")}
+
+
+def check_teacher(subject: Subject) -> None:
+    """Check a teacher of labels and one of a number: sizes, classes, maps and gradients."""
+    for labels in (LABELS["identity"], ()):
+        teacher = subject.build(size=SIZE, labels=labels)
+        subject.require_module(teacher)
+        subject.require_attributes(
+            teacher, dim=int, gives=str, map_shapes=list, classes=tuple, pretrained=bool
+        )
+        words = ("embedding", "logits")
+        subject.require(teacher.gives in words, f"gives '{teacher.gives}', not one of {words}")
+        if not teacher.pretrained:
+            lacking = set(labels) - set(teacher.classes)
+            subject.require(not lacking, f"its classes lack the labels {sorted(lacking)}")
+            subject.require(labels or not teacher.classes, "has classes where there are no labels")
+        _check_looking(subject, teacher.eval())
+        _check_maps(subject, teacher)
+        if not teacher.pretrained:
+            logits = teacher.train().classify(noise(4, 3, SIZE, SIZE))
+            subject.require_gradients("training by classify", teacher, logits)
+
+
+def _check_looking(subject: Subject, teacher: Any) -> None:
+    images = noise(3, 3, SIZE, SIZE)
+    with torch.no_grad():
+        seen, logits = teacher(images), teacher.classify(images)
+        subject.require_tensor(f"its {teacher.gives}", seen, (3, teacher.dim))
+        subject.require_tensor("classify", logits, (3, max(1, len(teacher.classes))))
+        said = "in eval, what it sees depends on the batch"
+        subject.require_equal(said, seen[:1], teacher(images[:1]))
+
+
+def _check_maps(subject: Subject, teacher: Any) -> None:
+    shapes = [tuple(shape) for shape in teacher.map_shapes]
+    promised = "maps" in subject.entry.gives
+    subject.require(shapes or not promised, "is registered as giving maps but has no map_shapes")
+    images = noise(2, 3, SIZE, SIZE).requires_grad_()
+    maps = teacher.maps(images)
+    subject.require(len(maps) == len(shapes), f"{len(maps)} maps, but {len(shapes)} map_shapes")
+    for i, (made, shape) in enumerate(zip(maps, shapes, strict=True)):
+        subject.require_tensor(f"map {i}", made, (2, *shape))
+    sides = [h for _, h, _ in shapes]
+    doubled = all(b == 2 * a for a, b in pairwise(sides))
+    subject.require(doubled, f"its maps do not double from small to large: {sides}")
+    if maps:
+        torch.stack([m.mean() for m in maps]).sum().backward()
+        subject.require(images.grad is not None, "no gradient flows through its maps")
+
+
+def check_generator(subject: Subject) -> None:
+    """Check drawing with and without each side, and with and without identity maps."""
+    sides = [(IDENTITY, EMOTION, MAPS), (IDENTITY, 0, MAPS), (IDENTITY, EMOTION, [])]
+    for identity, emotion, maps in [*sides, (0, EMOTION, []), (0, 0, [])]:
+        generator = subject.build(
+            size=SIZE, features=FEATURES, identity=identity, emotion=emotion, map_shapes=maps
+        )
+        subject.require_module(generator)
+        subject.require(generator.size == SIZE, f"its size is {generator.size}, not {SIZE}")
+        codes = Codes(
+            noise(2, 3, FEATURES),
+            noise(2, identity) if identity else None,
+            noise(2, emotion) if emotion else None,
+        )
+        made = generator.train()(codes)
+        _check_made(subject, made, maps if "identity_maps" in subject.entry.gives else [])
+        with_gradient = [made.frames, *made.identity_maps]
+        subject.require_gradients("training", generator, *with_gradient)
+        generator.eval()
+        with torch.no_grad():
+            one, other = generator(codes).frames, generator(codes).frames
+        subject.require_equal("in eval, the same codes gave other frames", one, other)
+
+
+def _check_made(subject: Subject, made: Any, maps: list[tuple[int, int, int]]) -> None:
+    subject.require(isinstance(made, Made), f"gives a {type(made).__name__}, not Made")
+    subject.require_tensor("frames", made.frames, (2, 3, 3, SIZE, SIZE))
+    subject.require(made.frames.detach().abs().max() <= 1.0, "draws frames outside [-1, 1]")
+    count = len(made.identity_maps)
+    subject.require(count == len(maps), f"made {count} identity maps, not {len(maps)}")
+    for i, (drawn, shape) in enumerate(zip(made.identity_maps, maps, strict=True)):
+        subject.require_tensor(f"identity map {i}", drawn, (2, *shape))
+
+
+def check_discriminator(subject: Subject) -> None:
+    """Check that it scores every item of what it wants, with gradient to what it sees."""
+    player = subject.build(size=SIZE, features=FEATURES, map_shapes=MAPS)
+    subject.require_module(player)
+    subject.require_attributes(player, wants=tuple)
+    subject.require(player.wants in _WANTS, f"wants {player.wants}, not one of {sorted(_WANTS)}")
+    said = f"wants {player.wants} but is registered as wanting {subject.entry.wants}"
+    subject.require(player.wants == subject.entry.wants, said)
+    kinds: dict[str, list[Tensor]] = {
+        "frames": [noise(4, 3, SIZE, SIZE).requires_grad_()],
+        "features": [noise(4, FEATURES).requires_grad_()],
+        "identity_maps": [noise(4, *shape).requires_grad_() for shape in MAPS],
+    }
+    seen = [kinds[w] if w == "identity_maps" else kinds[w][0] for w in player.wants]
+    scores = player.train()(*seen)
+    subject.require_tensor("scores", scores, (4, *scores.shape[1:]))
+    subject.require_gradients("training", player, scores)
+    for want in player.wants:
+        reached = all(t.grad is not None and t.grad.abs().sum() > 0 for t in kinds[want])
+        subject.require(reached, f"no gradient reaches its {want}")
+
+
+def check_face_detector(subject: Subject) -> None:
+    """Check that it gives boxes and scores for every picture."""
+    detector = subject.build()
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 48, 40, 3), dtype=np.uint8)
+    found = detector(pictures)
+    said = "does not give one Faces for each picture"
+    subject.require(len(found) == 2 and all(isinstance(f, Faces) for f in found), said)
+    for faces in found:
+        count = len(faces.boxes)
+        subject.require(faces.boxes.shape == (count, 4), f"boxes of shape {faces.boxes.shape}")
+        subject.require(faces.scores.shape == (count,), f"scores of shape {faces.scores.shape}")
+        subject.require(((faces.scores >= 0) & (faces.scores <= 1)).all(), "scores not in [0, 1]")
+        ordered = (faces.boxes[:, :2] <= faces.boxes[:, 2:]).all()
+        subject.require(ordered, "boxes are not left, top, right, bottom")

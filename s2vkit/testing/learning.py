@@ -1,0 +1,156 @@
+"""Checks of what trains: losses, optimizers and stages."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn, optim
+
+from s2vkit.options import Slot
+from s2vkit.parts.graph import Graph
+from s2vkit.parts.metric import Outcome
+from s2vkit.parts.stage import Job, Stage, Turn
+from s2vkit.testing.checking import SIZE, Subject, noise, seeded
+from s2vkit.testing.data import outcomes
+from s2vkit.testing.stand_ins import stand_in_clips, stand_in_graph
+
+_NEEDS = {
+    "speech", "frames", "features", "mismatched", "summary", "stills", "maps", "targets", "codes",
+}  # fmt: skip
+
+
+def check_loss(subject: Subject) -> None:
+    """Check a loss of a pair, or of the adversarial game."""
+    loss, gives = subject.build(), subject.entry.gives
+    subject.require_module(loss)
+    said = "its options have no 'weight'; derive them from LossOptions"
+    subject.require(hasattr(subject.options, "weight"), said)
+    if gives == ("adversarial",):
+        fake, real = noise(4, 3).requires_grad_(), noise(4, 3, seed=2).requires_grad_()
+        _check_scalar(subject, "generator", loss.generator(fake), fake)
+        _check_scalar(subject, "discriminator", loss.discriminator(real, fake), real, fake)
+        three = [noise(4, 3, seed=s).requires_grad_() for s in (1, 2, 3)]
+        _check_scalar(subject, "discriminator, mismatched", loss.discriminator(*three), *three)
+        return
+    frames, codes = gives == ("pair", "frames"), gives == ("pair", "codes")
+    subject.require(frames or codes, f"is registered as giving {gives}, which is no loss")
+    shape = (4, 3, SIZE, SIZE) if frames else (4, 10)
+    made, true = noise(*shape).requires_grad_(), noise(*shape, seed=2)
+    value = loss(made, true)
+    _check_scalar(subject, "the loss", value, made)
+    subject.require(value.detach() >= 0, f"is negative: {value.detach()}")
+    if frames:
+        same = float(loss(true, true))
+        subject.require(abs(same) < 1e-6, f"is {same} for equal frames, not 0")
+
+
+def _check_scalar(subject: Subject, what: str, value: Any, *sources: Tensor) -> None:
+    subject.require_tensor(what, value, ())
+    value.backward()
+    for source in sources:
+        reached = source.grad is not None and torch.isfinite(source.grad).all()
+        subject.require(reached and source.grad is not None, f"{what}: no finite gradient")
+        assert source.grad is not None
+        subject.require(source.grad.abs().sum() > 0, f"{what}: its gradient is zero")
+        source.grad = None
+
+
+def check_optimizer(subject: Subject) -> None:
+    """Check that it makes a torch optimizer that goes downhill."""
+    weights = nn.Parameter(torch.ones(3))
+    optimizer = subject.target(subject.options, [weights])
+    subject.require(isinstance(optimizer, optim.Optimizer), "makes no torch optimizer")
+    for _ in range(3):
+        optimizer.zero_grad()
+        weights.square().sum().backward()
+        optimizer.step()
+    subject.require(weights.detach().square().sum() < 3.0, "does not go downhill")
+    subject.require(optimizer.state_dict()["state"] is not None, "has no state to save")
+
+
+def check_stage(subject: Subject) -> None:
+    """Check a job by running it, a training stage by one step, on stand-ins for all parts."""
+    graph = stand_in_graph(subject.make)
+    with seeded():
+        stage = subject.target(subject.options, graph=graph)
+    if isinstance(stage, Job):
+        _check_job(subject, stage, graph)
+        return
+    subject.require(isinstance(stage, Stage), "is neither a Stage nor a Job")
+    subject.require(isinstance(stage.idle(), str), "idle() gives no text")
+    subject.require(set(stage.needs) <= _NEEDS, f"needs {set(stage.needs) - _NEEDS}: unknown")
+    extras = stage.extras()
+    modules: dict[str, nn.Module] = {**graph.modules(), **extras}
+    slots = stage.optimizers()
+    subject.require(slots, "moves nothing: optimizers() is empty")
+    for key, slot in slots.items():
+        subject.require(key in modules, f"optimizers() names '{key}', there are {sorted(modules)}")
+        right = isinstance(slot, Slot) and slot.kind == "optimizer"
+        subject.require(right, f"optimizers() gives no optimizer for '{key}'")
+    left_out = set(extras) - set(slots)
+    subject.require(not left_out, f"nothing moves its extras {sorted(left_out)}")
+    _check_step(subject, stage, {key: modules[key] for key in slots}, modules)
+
+
+def _check_step(
+    subject: Subject, stage: Stage, trained: dict[str, nn.Module], modules: dict[str, nn.Module]
+) -> None:
+    for key, module in modules.items():
+        module.train(key in trained).requires_grad_(key in trained)
+    clips = stand_in_clips(stage)
+    with seeded():
+        shared = stage.prepare(clips)
+        turns = stage.turns()
+        for turn in turns:
+            subject.require(set(turn.trains) <= set(trained), f"'{turn.name}' has no optimizer")
+            _check_turn(subject, stage, turn, trained, stage.losses, (clips, shared))
+        moved = {key for turn in turns for key in turn.trains}
+        subject.require(moved == set(trained), f"no turn trains {set(trained) - moved}")
+        for name, figure in stage.watch(clips, shared).items():
+            finite = math.isfinite(float(figure.detach()))
+            subject.require(finite, f"watch: '{name}' is not finite")
+
+
+def _check_turn(
+    subject: Subject, stage: Stage, turn: Turn, trained: dict[str, nn.Module], losses: Any,
+    given: tuple[Any, Any],
+) -> None:  # fmt: skip
+    for key, module in trained.items():
+        module.zero_grad(set_to_none=True)
+        module.requires_grad_(key in turn.trains)
+    terms = losses(turn.name, *given)
+    subject.require(terms, f"turn '{turn.name}' has no losses")
+    for name, term in terms.items():
+        subject.require_tensor(f"loss '{name}'", term, ())
+    torch.stack(list(terms.values())).sum().backward()
+    for key in turn.trains:
+        gradients = [p.grad for p in trained[key].parameters() if p.grad is not None]
+        reached = any(g.abs().sum() > 0 for g in gradients)
+        subject.require(reached, f"turn '{turn.name}' trains '{key}', but no gradient reaches it")
+
+
+class _Desk:
+    """What a job is offered here: made-up clips, and a place for its results."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.folder = Path()
+        self.saved: dict[str, str] = {}
+
+    def outcomes(self, split: str, most: int | None) -> Iterator[Outcome]:
+        yield from outcomes(self.graph.judges)
+
+    def save(self, name: str, data: Any) -> None:
+        self.saved[name] = json.dumps(data)
+
+
+def _check_job(subject: Subject, job: Job, graph: Graph) -> None:
+    desk = _Desk(graph)
+    job.run(desk)
+    lacking = set(job.leaves) - set(desk.saved)
+    subject.require(not lacking, f"says it leaves {sorted(lacking)}, but does not")

@@ -1,0 +1,69 @@
+"""Checks of what hears: audio encoders and students."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from s2vkit.parts.clip import speech_steps
+from s2vkit.testing.checking import Subject, noise
+
+_SECONDS = (1.0, 0.613, 0.25)
+
+
+def check_audio_encoder(subject: Subject) -> None:
+    """Check sizes, rate, that padding changes nothing, and gradients where it trains."""
+    encoder = subject.build()
+    subject.require_module(encoder)
+    subject.require_attributes(
+        encoder, sample_rate=int, dim=int, summary_dim=int, rate=(int, float), causal=bool,
+        pretrained=bool,
+    )  # fmt: skip
+    rate = encoder.sample_rate
+    speech = noise(len(_SECONDS), rate, scale=0.1)  # noise, not silence, past the ends too
+    lengths = torch.tensor([round(s * rate) for s in _SECONDS])
+    encoder.eval()
+    with torch.no_grad():
+        features, summary = encoder(speech, lengths)
+        steps = features.shape[1] if features.dim() == 3 else 0
+        subject.require_tensor("features", features, (len(_SECONDS), steps, encoder.dim))
+        subject.require_tensor("summary", summary, (len(_SECONDS), encoder.summary_dim))
+        wanted = encoder.rate  # of one second
+        subject.require(abs(steps - wanted) <= 2, f"{steps} steps in 1 s, its rate is {wanted}")
+        _check_padding(subject, encoder, speech, lengths, (features, summary))
+        again = encoder(speech, lengths)
+        subject.require_equal("in eval, the same speech gave other features", features, again[0])
+    if not encoder.pretrained:
+        encoder.train()
+        subject.require_gradients("training", encoder, *encoder(speech, lengths))
+
+
+def _check_padding(
+    subject: Subject, encoder: Any, speech: Tensor, lengths: Tensor, batch: tuple[Tensor, Tensor]
+) -> None:
+    steps = speech_steps(lengths, encoder.sample_rate, encoder.rate, batch[0].shape[1])
+    for row, length in enumerate(lengths.tolist()):
+        alone, summary = encoder(speech[row : row + 1, :length], lengths[row : row + 1])
+        n = min(int(steps[row]), alone.shape[1])
+        said = f"a clip of {length} samples has other {{}} in a batch of longer ones than alone"
+        subject.require_equal(said.format("features"), batch[0][row, :n], alone[0, :n])
+        subject.require_equal(said.format("summary"), batch[1][row], summary[0])
+
+
+def check_student(subject: Subject) -> None:
+    """Check its size and gradients."""
+    student = subject.build(inputs=20, dim=6)
+    subject.require_module(student)
+    subject.require_attributes(student, dim=int)
+    subject.require(student.dim == 6, f"its dim is {student.dim}, it was built for 6")
+    summary = noise(4, 20)
+    student.train()
+    code = student(summary)
+    subject.require_tensor("the code", code, (4, 6))
+    subject.require_gradients("training", student, code)
+    student.eval()
+    with torch.no_grad():
+        said = "in eval, a code depends on the batch it is in"
+        subject.require_equal(said, student(summary)[:1], student(summary[:1]))

@@ -1,0 +1,177 @@
+"""Parts that stand in for a recipe's while a stage or a metric is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from s2vkit.parts.clip import Clips, Codes, Made
+from s2vkit.parts.discriminator import Discriminator
+from s2vkit.parts.graph import Graph, World
+from s2vkit.parts.stage import Stage
+from s2vkit.parts.teacher import Teacher
+from s2vkit.testing.checking import SIZE, noise, seeded
+
+FEATURES, SUMMARY, IDENTITY, EMOTION = 16, 24, 10, 6
+MAPS = [(8, 4, 4), (8, 8, 8), (4, 16, 16)]
+LABELS = {"identity": ("ann", "bob", "cas"), "emotion": ("anger", "neutral")}
+RATE = 16000
+
+
+class Ear(nn.Module):
+    """An audio encoder that can be pre-trained."""
+
+    sample_rate, rate, dim, summary_dim = RATE, 100.0, FEATURES, SUMMARY
+    causal, pretrained = True, False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(1, FEATURES, 160, 160)
+        self.mix = nn.Linear(FEATURES, FEATURES)
+        self.head = nn.Linear(FEATURES, SUMMARY)
+
+    def encode(self, speech: Tensor) -> Tensor:
+        """Encode (B, S) as (B, A, FEATURES)."""
+        made: Tensor = self.conv(speech.unsqueeze(1)).transpose(1, 2)
+        return made
+
+    def context(self, z: Tensor) -> Tensor:
+        """Mix (B, A, FEATURES)."""
+        return torch.tanh(self.mix(z))
+
+    def forward(self, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Hear (B, S)."""
+        c = self.context(self.encode(speech))
+        return c, self.head(c.mean(1))
+
+
+class Eye(nn.Module):
+    """A teacher or judge, with maps for the identity's."""
+
+    pretrained = False
+
+    def __init__(self, dim: int, classes: tuple[str, ...], gives: str) -> None:
+        super().__init__()
+        self.dim, self.classes, self.gives = dim, classes, gives
+        self.map_shapes = list(MAPS)
+        self.see = nn.Linear(3 * 16, dim)
+        self.name = nn.Linear(dim, max(1, len(classes)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Look at (N, 3, H, W)."""
+        return torch.tanh(self.see(F.adaptive_avg_pool2d(images, 4).flatten(1)))
+
+    def classify(self, images: Tensor) -> Tensor:
+        """Give logits."""
+        logits: Tensor = self.name(self(images))
+        return logits
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Give maps: copies of the images, made small."""
+        grey = images.mean(1, keepdim=True)
+        return [F.adaptive_avg_pool2d(grey, (h, w)).expand(-1, c, -1, -1) for c, h, w in MAPS]
+
+
+class Mind(nn.Linear):
+    """A student."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(SUMMARY, dim)
+        self.dim = dim
+
+
+class Hand(nn.Module):
+    """A generator."""
+
+    size = SIZE
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.draw = nn.Linear(FEATURES + IDENTITY + EMOTION, 3 * 16)
+        self.inflate = nn.ModuleList(nn.Linear(IDENTITY, c) for c, _, _ in MAPS)
+
+    def forward(self, codes: Codes) -> Made:
+        """Draw the codes as coarse frames."""
+        assert codes.identity is not None
+        assert codes.emotion is not None
+        sides = torch.cat([codes.identity, codes.emotion], 1).unsqueeze(1)
+        all_codes = torch.cat([codes.features, sides.expand(-1, codes.features.shape[1], -1)], 2)
+        coarse = torch.tanh(self.draw(all_codes)).unflatten(2, (3, 4, 4))
+        frames = coarse.repeat_interleave(SIZE // 4, 3).repeat_interleave(SIZE // 4, 4)
+        maps = [
+            layer(codes.identity)[:, :, None, None].expand(-1, -1, h, w)
+            for layer, (_, h, w) in zip(self.inflate, MAPS, strict=True)
+        ]
+        return Made(frames, maps)
+
+
+class Critic(nn.Module):
+    """A discriminator of whatever it wants."""
+
+    def __init__(self, wants: tuple[str, ...]) -> None:
+        super().__init__()
+        self.wants = wants
+        self.score = nn.LazyLinear(1)
+        seen: dict[str, Any] = {
+            "frames": torch.zeros(1, 3, SIZE, SIZE), "features": torch.zeros(1, FEATURES),
+            "identity_maps": [torch.zeros(1, *shape) for shape in MAPS],
+        }  # fmt: skip
+        self(*(seen[want] for want in wants))
+
+    def forward(self, *seen: Tensor | list[Tensor]) -> Tensor:
+        """Score what is seen."""
+        flat = [t for s in seen for t in (s if isinstance(s, list) else [s])]
+        scores: Tensor = self.score(torch.cat([t.flatten(1) for t in flat], 1))
+        return scores
+
+
+def stand_in_graph(make: Callable[..., Any]) -> Graph:
+    """Make a graph of stand-ins.
+
+    Its discriminators are identity, frame and sync, its judges identity, emotion, openness.
+    """
+    with seeded():
+        eyes: dict[str, Teacher] = {
+            "identity": Eye(IDENTITY, LABELS["identity"], "embedding"),
+            "emotion": Eye(EMOTION, LABELS["emotion"], "logits"),
+            "openness": Eye(4, (), "logits"),
+        }
+        critics: dict[str, Discriminator] = {
+            "identity": Critic(("identity_maps",)),
+            "frame": Critic(("frames",)),
+            "sync": Critic(("frames", "features")),
+        }
+        judges: dict[str, Teacher] = {
+            name: Eye(4, eye.classes, "logits") for name, eye in eyes.items()
+        }
+        del eyes["openness"]
+        return Graph(
+            World(SIZE, 25.0, RATE, LABELS), make, Ear(), eyes,
+            {"identity": Mind(IDENTITY), "emotion": Mind(EMOTION)}, Hand(), critics, judges,
+        )  # fmt: skip
+
+
+def stand_in_clips(stage: Stage) -> Clips:
+    """Make up a batch that holds what a stage needs."""
+    count, views = 2, stage.frames or 4
+    shapes: dict[str, tuple[int, ...]] = {
+        "speech": (count, RATE), "frames": (count, views, 3, SIZE, SIZE),
+        "stills": (count, 3, SIZE, SIZE), "features": (count, views, FEATURES),
+        "mismatched": (count, views, FEATURES), "summary": (count, SUMMARY),
+    }  # fmt: skip
+    needs = stage.needs | ({"summary"} if "codes" in stage.needs else set())
+    given = {name: noise(*shapes[name], seed=i) for i, name in enumerate(shapes) if name in needs}
+    clips = Clips(names=["one", "two"], **given)  # type: ignore[arg-type]
+    if "speech" in needs:
+        clips.lengths = torch.tensor([RATE, RATE // 2])
+    clips.labels = {name: torch.tensor([0, 1]) for name in LABELS}
+    clips.labels["openness"] = noise(count, views).abs()
+    if "targets" in needs:
+        clips.targets = {"identity": noise(count, IDENTITY), "emotion": noise(count, EMOTION)}
+    if "maps" in needs:
+        clips.maps = [noise(count, *shape) for shape in MAPS]
+    return clips

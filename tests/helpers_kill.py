@@ -1,0 +1,120 @@
+"""A process that runs the toy recipe in children and kills them; it imports torch only once.
+
+    python helpers_kill.py FOLDER SEED        prints one JSON object: what was killed, and when
+
+It must not have computed anything with threads before it forks, hence a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+
+import helpers_toy
+import matplotlib.figure  # noqa: F401  imported once, not in every child
+from helpers_toy import load_toy
+from rich.console import Console
+
+import s2vkit.engine.gallery
+from s2vkit.engine.run import run_recipe
+
+PHASES = (
+    "looking at the machine", "corpus", "teach", "judge", "hearing", "looking at every clip once "
+    "(identity)", "looking at every clip once (emotion)", "distill", "compose", "evaluate",
+    "pictures",
+)  # fmt: skip
+OPERATIONS = ("replace", "rename")
+SETS = ("checkpoint_seconds=0.001", "data.pause=0.01")
+LIMIT = 120.0  # seconds that a child may take
+
+
+def main(folder: Path, seed: int) -> None:
+    """Kill in every phase, then at some file operations, then let the last child finish."""
+    draw = random.Random(seed)
+    killed = {"phases": [], "operations": []}
+    for phase in PHASES:
+        if not kill_after(folder, phase, draw.uniform(0.0, 0.12)):
+            break
+        killed["phases"].append(phase)
+    for count in sorted(draw.sample(range(1, 60), 6)):
+        if fork(folder / "operations", killed_at=count) == signal.SIGKILL:
+            killed["operations"].append(count)
+    ends = [fork(folder), fork(folder / "operations")]
+    print(json.dumps({**killed, "ends": ends}))
+
+
+def kill_after(folder: Path, phase: str, delay: float) -> bool:
+    """Start a child, wait until it says that a phase begins, wait on, kill it."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        run(folder, writing)
+    os.close(writing)
+    seen, start = b"", time.monotonic()
+    while f"\n{phase}".encode() not in b"\n" + seen:
+        ready, _, _ = select.select([reading], [], [], LIMIT)
+        chunk = os.read(reading, 65536) if ready else b""
+        if not chunk or time.monotonic() - start > LIMIT:
+            break
+        seen += chunk
+    time.sleep(delay)
+    os.kill(child, signal.SIGKILL)
+    os.close(reading)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
+
+
+def fork(folder: Path, killed_at: int = 0) -> int:
+    """Run in a child that kills itself at a file operation, if told so; 0 or the signal."""
+    child = os.fork()
+    if child == 0:
+        if killed_at:
+            count_down(killed_at)
+        run(folder, os.open(os.devnull, os.O_WRONLY))
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else os.WTERMSIG(status)
+
+
+def count_down(left: int) -> None:
+    """Let this process die at its n-th renaming: before it or after it, in turn."""
+    counter = {"left": left}
+
+    def dying(operation):
+        def wrapped(*args, **kwargs):
+            counter["left"] -= 1
+            if counter["left"] == 0 and left % 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            done = operation(*args, **kwargs)
+            if counter["left"] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return done
+
+        return wrapped
+
+    for name in OPERATIONS:
+        setattr(Path, name, dying(getattr(Path, name)))
+
+
+def run(folder: Path, output: int) -> None:
+    """Run the recipe in this child, and end it."""
+    try:
+        with os.fdopen(output, "w", buffering=1) as file:
+            console = Console(file=file, width=200)
+            loaded = load_toy(folder, *SETS)
+            run_recipe(loaded, console=console, registry=helpers_toy.REGISTRY)
+        os._exit(0)
+    except BaseException as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    s2vkit.engine.gallery.draw_curves = lambda *args: True  # seconds of matplotlib each
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,215 @@
+"""Every registered component keeps the contract of its kind, and broken ones are caught."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from s2vkit import Options
+from s2vkit.plugins import registry
+from s2vkit.registry import Entry, Registry
+from s2vkit.testing import ContractError, MissingPackageError, check_component
+
+ADAM = {"use": "adam", "lr": 1e-3}
+TINY = {
+    ("audio_encoder", "cpc"): [
+        {"channels": 16}, {"channels": 16, "context": "gru", "layers": 2, "summary": "statistics"},
+    ],
+    ("audio_encoder", "logmel"): [{"n_mels": 16}, {"n_mels": 8, "context": 2}],
+    ("teacher", "vggface"): [{"width": 0.125}, {"width": 0.125, "tap": "fc7_pre"}],
+    ("teacher", "senet50"): [
+        {"width": 0.125, "layers": [1, 1, 1, 1]},
+        {"width": 0.125, "layers": [1, 1, 1, 1], "tap": "pool5", "input_size": 96},
+    ],
+    ("teacher", "timm"): [{}],
+    ("student", "mlp"): [{"hidden": [16]}, {"hidden": [16], "norm": "none", "input_norm": "batch"}],
+    ("student", "linear"): [{}],
+    ("generator", "frame_decoder"): [{"width": 32, "identity_width": 16}],
+    ("discriminator", "identity_maps"): [{"channels": 8}],
+    ("discriminator", "patch"): [{"channels": 8}],
+    ("discriminator", "speech_sync"): [{"channels": 8, "joint": 16}, {"region": "lower"}],
+    ("loss", "lsgan"): [{}, {"labels": "usual", "reduction": "sum"}, {"variant": "as_printed"}],
+    ("loss", "hinge"): [{}],
+    ("loss", "non_saturating"): [{}],
+    ("loss", "wasserstein"): [{}],
+    ("loss", "normalized_l2"): [{}],
+    ("loss", "soft_targets"): [{}, {"temperature": 2.0, "direction": "as_printed"}],
+    ("loss", "l1"): [{}, {"region": "full", "reduction": "sum"}],
+    ("loss", "l2"): [{}],
+    ("loss", "smooth_gradient"): [{}, {"gradient": "sobel"}],
+    ("optimizer", "rmsprop"): [{"lr": 1e-3, "momentum": 0.5}],
+    ("optimizer", "adam"): [{"lr": 1e-3}],
+    ("optimizer", "adamw"): [{"lr": 1e-3}],
+    ("dataset", "synthetic"): [{"speakers": 2, "sentences": 3, "size": 32}],
+    ("metric", "ssim"): [{}, {"channel": "grey"}],
+    ("metric", "psnr"): [{}],
+    ("metric", "identity_accuracy"): [{}],
+    ("metric", "emotion_accuracy"): [{}],
+    ("metric", "openness_correlation"): [{}],
+    ("face_detector", "none"): [{}],
+    ("stage", "contrastive"): [
+        {"optimizer": ADAM, "window": 0.3, "negatives": 4, "predictor": kind}
+        for kind in ("linear", "transformer")
+    ],
+    ("stage", "classify"): [{"optimizer": ADAM}, {"optimizer": ADAM, "of": "judge", "blur": 0.5}],
+    ("stage", "distill"): [
+        {"optimizer": ADAM, "losses": {"match": "normalized_l2", "distill": "soft_targets"}},
+    ],
+    ("stage", "adversarial"): [{
+        "optimizers": dict.fromkeys(("generator", "identity", "frame", "sync"), ADAM),
+        "losses": {"adversarial": "lsgan", "similarity": "l1", "gradient": "smooth_gradient"},
+        "frames": 2,
+    }],
+    ("stage", "evaluate"): [{"metrics": {"ssim": "ssim", "judged": "identity_accuracy"}}],
+}  # fmt: skip
+
+
+def test_every_registered_component_is_checked():
+    assert registry().failures == []
+    assert set(registry().entries) == set(TINY)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "options"),
+    [(kind, name, o) for (kind, name), given in TINY.items() for o in given],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_component_keeps_its_contract(kind, name, options):
+    try:
+        check_component(kind, name, **options)
+    except MissingPackageError as error:
+        pytest.skip(str(error))
+
+
+def check(monkeypatch, kind, target, options=Options, **words):
+    """Check a component that is not installed."""
+    own = Registry()
+    own.add_all([Entry(kind, "broken", "nowhere:it", options, "a test", **words)], [])
+    monkeypatch.setattr("s2vkit.testing.registry", lambda: own)
+    monkeypatch.setattr(Entry, "load", lambda self: target)
+    check_component(kind, "broken")
+
+
+class Encoder(nn.Module):
+    """Right but for what its subclasses do wrong."""
+
+    sample_rate, rate, dim, summary_dim, causal, pretrained = 16000, 100.0, 4, 4, True, False
+
+    def __init__(self, options):
+        super().__init__()
+        self.mix = nn.Linear(160, 4)
+
+    def forward(self, speech, lengths):
+        steps = speech.shape[1] // 160
+        features = self.mix(speech[:, : steps * 160].unflatten(1, (steps, 160)))
+        own = torch.arange(steps) < (lengths // 160).unsqueeze(1)
+        return features, (features * own.unsqueeze(2)).sum(1) / own.sum(1, keepdim=True)
+
+
+class Unmasked(Encoder):
+    def forward(self, speech, lengths):
+        features, _ = super().forward(speech, lengths)
+        return features, features.mean(1)
+
+
+class Unused(Encoder):
+    def __init__(self, options):
+        super().__init__(options)
+        self.idle = nn.Linear(2, 2)
+
+
+class Slow(Encoder):
+    rate = 50.0
+
+
+class Nameless(Encoder):
+    summary_dim = None
+
+
+class Restless(Encoder):
+    def forward(self, speech, lengths):
+        features, summary = super().forward(speech, lengths)
+        return features + torch.rand(()), summary
+
+
+def test_a_right_encoder_passes(monkeypatch):
+    check(monkeypatch, "audio_encoder", Encoder)
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        (Unmasked, "other summary in a batch of longer ones than alone"),
+        (Unused, "no gradient reaches 'idle.weight'"),
+        (Slow, "100 steps in 1 s, its rate is 50"),
+        (Nameless, "its 'summary_dim' is None"),
+        (Restless, "features"),
+        (lambda options: SimpleNamespace(), "no nn.Module"),
+    ],
+)
+def test_a_broken_encoder_is_caught(monkeypatch, broken, said):
+    with pytest.raises(ContractError, match=said) as error:
+        check(monkeypatch, "audio_encoder", broken)
+    assert "audio_encoder 'broken' of a test" in str(error.value)
+
+
+class Shifted(nn.Module):
+    def __init__(self, options):
+        super().__init__()
+
+    def forward(self, made, true):
+        return (made - true).abs().mean() + 1
+
+
+class Detached(Shifted):
+    def forward(self, made, true):
+        return (made.detach() - true).abs().mean().requires_grad_()
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"), [(Shifted, "for equal frames"), (Detached, "gradient")]
+)
+def test_a_broken_loss_is_caught(monkeypatch, broken, said):
+    from s2vkit import LossOptions
+
+    with pytest.raises(ContractError, match=said):
+        check(monkeypatch, "loss", broken, LossOptions, gives=("pair", "frames"))
+
+
+def test_a_loss_without_a_weight_is_caught(monkeypatch):
+    with pytest.raises(ContractError, match="derive them from LossOptions"):
+        check(monkeypatch, "loss", Shifted, gives=("pair", "frames"))
+
+
+class Blind(nn.Module):
+    dim, gives, map_shapes, pretrained = 2, "logits", [(4, 8, 8), (4, 12, 12)], False
+
+    def __init__(self, options, *, size, labels):
+        super().__init__()
+        self.classes = ("x", "y")
+
+    def forward(self, images):
+        return images.mean((2, 3))[:, :2]
+
+    classify = forward
+
+
+def test_a_teacher_that_does_not_know_its_labels_is_caught(monkeypatch):
+    with pytest.raises(ContractError, match=r"lack the labels \['ann', 'bob', 'cas'\]"):
+        check(monkeypatch, "teacher", Blind, gives=("logits",))
+
+
+def test_wrong_options_are_said():
+    from s2vkit import RecipeError
+
+    with pytest.raises(RecipeError, match="unknown key 'chanels'"):
+        check_component("audio_encoder", "cpc", chanels=8)
+
+
+def test_a_missing_package_is_told_apart(monkeypatch):
+    def needs_more(options):
+        raise ImportError("No module named 'rare'")
+
+    with pytest.raises(MissingPackageError, match="No module named 'rare'"):
+        check(monkeypatch, "audio_encoder", needs_more)

@@ -1,0 +1,111 @@
+"""A run that is stopped or killed at any moment goes on, and ends as one that never stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers_kill import PHASES, SETS
+from helpers_toy import REGISTRY, install_toy, load_toy, results, run_toy, write_recipe
+
+from s2vkit.engine.run import run_recipe
+from s2vkit.engine.stop import Stopped
+from s2vkit.engine.view import View
+from s2vkit.files import read_json
+
+HERE = Path(__file__).parent
+ALONE = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(autouse=True)
+def no_curves(monkeypatch):
+    monkeypatch.setattr("s2vkit.engine.gallery.draw_curves", lambda *args: True)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The results of a run that was never stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("s2vkit.engine.gallery.draw_curves", lambda *args: True)
+        run_toy(folder, *SETS)
+    return results(folder)
+
+
+def test_kill_9_at_any_moment_changes_nothing(tmp_path, whole):
+    command = [sys.executable, str(HERE / "helpers_kill.py"), str(tmp_path), "7"]
+    done = subprocess.run(command, capture_output=True, text=True, env=ALONE, check=False)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["ends"] == [0, 0], done.stderr
+    assert done.stderr == ""
+    assert said["phases"] == list(PHASES)
+    assert len(said["operations"]) >= 5
+    assert results(tmp_path) == whole
+    assert results(tmp_path / "operations") == whole
+    assert [p for p in tmp_path.rglob(".*.part*")] == []
+
+
+@pytest.mark.parametrize("where", ["corpus", "hearing", "teach", "compose", "evaluate"])
+def test_ctrl_c_saves_and_the_run_goes_on(tmp_path, whole, quiet, monkeypatch, where):
+    def press(self, done, total, figures=None, before=View.advance):
+        before(self, done, total, figures)
+        if self._title.startswith(where) and done >= min(2, total):
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(View, "advance", press)
+    loaded = load_toy(tmp_path, *SETS)
+    with pytest.raises(Stopped):
+        run_recipe(loaded, console=quiet, registry=REGISTRY)
+    if where in ("teach", "compose"):
+        state = read_json(tmp_path / "run" / "stages" / where / "checkpoint" / "state.json")
+        assert state["step"] in (2, 3)
+    monkeypatch.undo()
+    monkeypatch.setattr("s2vkit.engine.gallery.draw_curves", lambda *args: True)
+    run_recipe(loaded, console=quiet, registry=REGISTRY)
+    assert results(tmp_path) == whole
+
+
+def test_ctrl_c_ends_the_command_with_130(tmp_path):
+    recipe = write_recipe(tmp_path)
+    env = {**ALONE, **install_toy(tmp_path / "site")}
+    command = [sys.executable, "-c", "from s2vkit.cli.main import main; main()", "run", recipe]
+    command += ["--set", "stages.teach.steps=100000", "--set", "data.pause=0"]
+    with subprocess.Popen(
+        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        for line in process.stdout:
+            if line.startswith("  teach: "):
+                process.send_signal(signal.SIGINT)
+                break
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "interrupted" in err
+    assert "goes on from the last checkpoint" in err
+    assert "Traceback" not in out + err
+    checkpoint = tmp_path / "run" / "stages" / "teach" / "checkpoint"
+    assert read_json(checkpoint / "state.json")["step"] >= 1
+
+
+def test_workers_end_with_a_killed_run(tmp_path):
+    recipe = write_recipe(tmp_path)
+    env = {**ALONE, **install_toy(tmp_path / "site")}
+    command = [sys.executable, "-c", "from s2vkit.cli.main import main; main()", "run", recipe]
+    command += ["--set", "compute.workers=2", "--set", "data.pause=0.2"]
+    with subprocess.Popen(
+        command, env=env, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        for line in process.stdout:
+            if line.startswith("  corpus: "):  # a first clip has come: both workers are there
+                break
+        process.kill()
+        process.stdout.read()  # ends when the last process that holds it has ended
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    parts = list((tmp_path / "cache").glob("*.parts/*.npz"))
+    assert 1 <= len(parts) < 16
