@@ -46,7 +46,7 @@ def lowest(session: nox.Session) -> None:
     pins = Path(session.create_tmp()) / "lowest.txt"
     pins.write_text("\n".join(lowest_pins()) + "\n")
     session.install("-c", str(pins), "-e", ".[test]")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", "-W", "default", *session.posargs)  # old libraries warn of new ones
 
 
 @nox.session

@@ -80,12 +80,12 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "AdversarialLoss", "AdversarialLossSlot", "AudioEncoder", "AudioEncoderSlot", "ClipFiles",
-    "Clips", "CodeLossSlot", "Codes", "Dataset", "Discriminator", "DiscriminatorSlot", "FaceDetector", "Faces",
-    "Field", "FrameLossSlot", "Generator", "GeneratorSlot", "Graph", "InputError", "Job", "LossOptions",
-    "Made", "Metric", "MetricSlot", "OptimizerOptions", "OptimizerSlot", "Options", "Outcome",
-    "PairLoss", "PluginError", "RawClip", "RecipeError", "Register",
-    "RegisterCommand", "ResourceError", "RunFolderError", "S2vkitError", "Score", "Slot",
-    "Stage", "StageOptions", "Student", "StudentSlot", "Teacher", "TeacherSlot",
+    "Clips", "CodeLossSlot", "Codes", "Dataset", "Discriminator", "DiscriminatorSlot",
+    "FaceDetector", "Faces", "Field", "FrameLossSlot", "Generator", "GeneratorSlot", "Graph",
+    "InputError", "Job", "LossOptions", "Made", "Metric", "MetricSlot", "OptimizerOptions",
+    "OptimizerSlot", "Options", "Outcome", "PairLoss", "PluginError", "RawClip", "RecipeError",
+    "Register", "RegisterCommand", "ResourceError", "RunFolderError", "S2vkitError", "Score",
+    "Slot", "Stage", "StageOptions", "Student", "StudentSlot", "Teacher", "TeacherSlot",
     "TrainingError", "Turn", "Work", "World", "__version__", "align", "fit_weights", "hookimpl",
     "pick_time", "read_weights", "speech_steps",
 ]  # fmt: skip

@@ -148,7 +148,7 @@ def _plain(value: Any) -> Any:
 
 __all__ = [
     "KINDS", "AdversarialLossSlot", "AudioEncoderSlot", "CodeLossSlot", "DatasetSlot",
-    "DiscriminatorSlot", "Field", "FrameLossSlot", "GeneratorSlot", "LossOptions",
-    "MetricSlot", "OptimizerOptions", "OptimizerSlot", "Options", "Slot", "SlotField", "SlotOf", "StageOptions",
+    "DiscriminatorSlot", "Field", "FrameLossSlot", "GeneratorSlot", "LossOptions", "MetricSlot",
+    "OptimizerOptions", "OptimizerSlot", "Options", "Slot", "SlotField", "SlotOf", "StageOptions",
     "StageSlot", "StudentSlot", "TeacherSlot", "dump_options", "slot_fields",
 ]  # fmt: skip

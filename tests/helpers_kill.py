@@ -23,6 +23,7 @@ from rich.console import Console
 
 import s2vkit.engine.gallery
 from s2vkit.engine.run import run_recipe
+from s2vkit.engine.view import View
 
 PHASES = (
     "looking at the machine", "corpus", "teach", "judge", "hearing", "looking at every clip once "
@@ -30,7 +31,12 @@ PHASES = (
     "pictures",
 )  # fmt: skip
 OPERATIONS = ("replace", "rename")
-SETS = ("checkpoint_seconds=0.001", "data.pause=0.01")
+SETS = ("checkpoint_seconds=0.001",)
+PAUSE = 0.06  # seconds at each step of whatever runs, so that a kill comes in the middle of it
+LONGEST = {
+    "corpus": 0.6, "teach": 0.2, "judge": 0.2, "distill": 0.3, "compose": 0.2, "evaluate": 0.2,
+}  # fmt: skip
+"""Seconds after its start by which a phase is killed at the latest."""
 LIMIT = 120.0  # seconds that a child may take
 
 
@@ -38,19 +44,26 @@ def main(folder: Path, seed: int) -> None:
     """Kill in every phase, then at some file operations, then let the last child finish."""
     draw = random.Random(seed)
     killed = {"phases": [], "operations": []}
-    for phase in PHASES:
-        if not kill_after(folder, phase, draw.uniform(0.0, 0.12)):
+    left = list(PHASES)
+    while left:
+        met = kill_in(folder, left, draw)
+        if met is None:
             break
-        killed["phases"].append(phase)
-    for count in sorted(draw.sample(range(1, 60), 6)):
+        killed["phases"].append(met)
+        left = left[left.index(met) + 1 :]
+    for count in draw.sample(range(1, 30), 5):
         if fork(folder / "operations", killed_at=count) == signal.SIGKILL:
             killed["operations"].append(count)
     ends = [fork(folder), fork(folder / "operations")]
     print(json.dumps({**killed, "ends": ends}))
 
 
-def kill_after(folder: Path, phase: str, delay: float) -> bool:
-    """Start a child, wait until it says that a phase begins, wait on, kill it."""
+def kill_in(folder: Path, phases: list[str], draw: random.Random) -> str | None:
+    """Start a child and kill it some time after it says that the first of the phases begins.
+
+    Gives the phase. On a busy machine a phase can be over before the kill came; then the next
+    one is met. None: the child has ended by itself.
+    """
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -58,17 +71,22 @@ def kill_after(folder: Path, phase: str, delay: float) -> bool:
         run(folder, writing)
     os.close(writing)
     seen, start = b"", time.monotonic()
-    while f"\n{phase}".encode() not in b"\n" + seen:
+    while not (met := first_in(seen.decode(errors="ignore"), phases)):
         ready, _, _ = select.select([reading], [], [], LIMIT)
         chunk = os.read(reading, 65536) if ready else b""
         if not chunk or time.monotonic() - start > LIMIT:
             break
         seen += chunk
-    time.sleep(delay)
+    time.sleep(draw.uniform(0.0, LONGEST.get(met, 0.05)))
     os.kill(child, signal.SIGKILL)
     os.close(reading)
     _, status = os.waitpid(child, 0)
-    return os.WIFSIGNALED(status)
+    return met if os.WIFSIGNALED(status) else None
+
+
+def first_in(text: str, phases: list[str]) -> str | None:
+    """Find which of the phases has begun."""
+    return next((phase for phase in phases if f"\n{phase}" in f"\n{text}"), None)
 
 
 def fork(folder: Path, killed_at: int = 0) -> int:
@@ -115,6 +133,17 @@ def run(folder: Path, output: int) -> None:
         os._exit(1)
 
 
+def slow(advance):
+    """Make each step of whatever runs take longer."""
+
+    def advancing(*args, **kwargs):
+        advance(*args, **kwargs)
+        time.sleep(PAUSE)
+
+    return advancing
+
+
 if __name__ == "__main__":
+    View.advance = slow(View.advance)
     s2vkit.engine.gallery.draw_curves = lambda *args: True  # seconds of matplotlib each
     main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -7,7 +7,6 @@ import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
-import pytest
 from rich.console import Console
 
 from s2vkit.engine.run import run_recipe
@@ -21,6 +20,8 @@ TOY = Path(__file__).parent / "toy"
 ROOT = Path(__file__).parent.parent
 if str(TOY) not in sys.path:
     sys.path.append(str(TOY))
+import s2vkit_toy  # noqa: E402
+from s2vkit_toy import Toy, ToyOptions  # noqa: E402, F401
 
 SMALL = """
 extends: {root}/recipes/tiny.yaml
@@ -51,8 +52,6 @@ compute: {{workers: 0, threads: 1}}
 
 def toy_registry() -> Registry:
     """Give a registry of all installed plugins and the toy, of its own."""
-    import s2vkit_toy
-
     registry = load(entry_points(group=ENTRY_POINT_GROUP))
     collector = Collector("toy 0.1 (toy)")
     s2vkit_toy.s2vkit_register(collector.register)
@@ -114,9 +113,3 @@ def install_toy(target: Path) -> dict[str, str]:
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: s2vkit-toy\nVersion: 0.1\n")
     (about / "entry_points.txt").write_text(f"[{ENTRY_POINT_GROUP}]\ntoy = s2vkit_toy\n")
     return {"PYTHONPATH": f"{target}:{TOY}"}
-
-
-@pytest.fixture
-def quiet() -> Console:
-    """Give a console that shows nothing."""
-    return Console(file=io.StringIO(), width=200)

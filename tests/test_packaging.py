@@ -10,6 +10,7 @@ import tomllib
 import zipfile
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from importlib.metadata import version as installed
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,8 @@ def test_constraints_hold_names_and_versions_alone() -> None:
 
 
 def test_constraints_cover_what_our_dependencies_need_in_turn() -> None:
+    if installed("torch") != pins()["torch"]:
+        pytest.skip("other versions than the pinned ones are installed")
     missing = sorted(needed_in_turn() - set(pins()))
     assert [name for name in missing if not name.startswith(("nvidia-", "cuda-"))] == []
 

@@ -209,11 +209,11 @@ def _tilt(speech: np.ndarray, slope: float) -> np.ndarray:
     return np.fft.irfft(spectrum, len(speech)).astype(np.float32)
 
 
-def _ring(speech: np.ndarray, ring: float, gain: float = 8.0) -> np.ndarray:
-    """Raise the tones around `ring` Hz by `gain` dB, over about two thirds of an octave."""
+def _ring(speech: np.ndarray, ring: float, gain: float = 15.0) -> np.ndarray:
+    """Raise the tones around `ring` Hz by `gain` dB, over about half an octave."""
     spectrum = np.fft.rfft(speech)
     hertz = np.fft.rfftfreq(len(speech), 1 / SAMPLE_RATE).clip(min=1.0)
-    spectrum *= 10 ** (gain * np.exp(-((np.log2(hertz / ring) / 0.35) ** 2)) / 20)
+    spectrum *= 10 ** (gain * np.exp(-((np.log2(hertz / ring) / 0.25) ** 2)) / 20)
     return np.fft.irfft(spectrum, len(speech)).astype(np.float32)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shlex
 import traceback
 from pathlib import Path
@@ -10,10 +9,10 @@ from typing import Any
 
 import click
 
-from s2vkit.errors import RecipeError, S2vkitError
+from s2vkit.errors import RecipeError, S2vkitError, memory_is_out
+from s2vkit.files import disk_is_full
 
 INTERRUPTED = 130
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def guard(command: click.Command, args: list[str]) -> int:
@@ -43,9 +42,9 @@ def explain(error: Exception, args: list[str]) -> tuple[str, int]:
         text = str(error)
         compiler_style = isinstance(error, RecipeError) and "\n" in error.message
         return (text if compiler_style else f"error: {text}"), error.exit_code
-    if _disk_is_full(error):
+    if disk_is_full(error):
         return f"error: No space left: {_place(error)}{_free_some(args)}", 6
-    if _memory_is_out(error):
+    if memory_is_out(error):
         return (
             f"error: out of memory: {_first_line(error)}\n"
             "  = a smaller `batch` or `size` in the recipe needs less",
@@ -81,19 +80,6 @@ def _go_on(args: list[str]) -> str:
 
 def _runs(args: list[str]) -> bool:
     return next((a for a in args if not a.startswith("-")), "") == "run"
-
-
-def _disk_is_full(error: Exception) -> bool:
-    if isinstance(error, OSError) and error.errno in _FULL:
-        return True
-    return "No space left on device" in str(error)  # safetensors and torch wrap the error
-
-
-def _memory_is_out(error: Exception) -> bool:
-    names = {base.__name__ for base in type(error).__mro__}
-    if names & {"MemoryError", "OutOfMemoryError"}:
-        return True
-    return "DefaultCPUAllocator" in str(error)  # torch on a CPU has no class for it
 
 
 def _place(error: Any) -> str:

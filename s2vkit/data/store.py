@@ -69,7 +69,7 @@ def load_index(folder: Path) -> Index:
 
 def _load_truths(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path) as held:
+        with path.open("rb") as file, np.load(file) as held:
             return {k: held[k] for k in held.files}
     except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise damaged(path, error) from error

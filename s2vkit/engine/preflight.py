@@ -146,9 +146,12 @@ def make_up(stage: Stage, graph: Graph, device: torch.device) -> Clips:
     for label in set(graph.judges) - set(graph.world.labels):
         clips.labels[label] = torch.rand(b, v, generator=random)
     if "targets" in needs:
-        clips.targets = {k: torch.randn(b, t.dim) for k, t in graph.teachers.items()}
+        clips.targets = {
+            k: torch.randn(b, t.dim, generator=random) for k, t in graph.teachers.items()
+        }
     if "maps" in needs and "identity" in graph.teachers:
-        clips.maps = [torch.randn(b, *s) for s in graph.teachers["identity"].map_shapes]
+        shapes_of_maps = graph.teachers["identity"].map_shapes
+        clips.maps = [torch.randn(b, *shape, generator=random) for shape in shapes_of_maps]
     return move(clips, device)
 
 

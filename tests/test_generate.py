@@ -1,0 +1,249 @@
+"""Video from speech with a finished run: its length, its seams, its memory, what it refuses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers_toy import REGISTRY, install_toy, run_toy
+from safetensors.torch import load_file, save_file
+
+from s2vkit import align
+from s2vkit.build import Builder
+from s2vkit.engine import listener as listening
+from s2vkit.engine.device import choose
+from s2vkit.engine.infer import generate
+from s2vkit.engine.listener import Listener
+from s2vkit.engine.model import load_model
+from s2vkit.errors import InputError, RunFolderError
+from s2vkit.files import read_json, write_json
+from s2vkit.media import probe, read_speech
+from s2vkit.recipe.schema import Alignment, Compute
+
+CPC = """
+audio_encoder: {use: cpc, channels: 16}
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A finished run."""
+    folder = tmp_path_factory.mktemp("generate")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("s2vkit.engine.gallery.draw_curves", lambda *args: True)
+        run_toy(folder)
+    return folder
+
+
+def recording(path, seconds, rate=16000, seed=0):
+    """Write a hum that comes and goes, with noise: a 16-bit wav."""
+    t = np.arange(round(seconds * rate)) / rate
+    noise = np.random.default_rng(seed).standard_normal(len(t))
+    sound = 0.2 * np.sin(900 * t) * (1 + np.sin(7 * t)) + 0.05 * noise
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((sound.clip(-1, 1) * 32767).astype("<i2").tobytes())
+    return path
+
+
+@pytest.mark.parametrize("seconds", [0.31, 1.0, 3.137])
+def test_the_video_lasts_as_long_as_the_speech(home, tmp_path, seconds):
+    speech = recording(tmp_path / "a.wav", seconds, rate=22050)
+    made = generate(home / "run", speech, tmp_path / "out" / "a.mp4", registry=REGISTRY)
+    assert made.path.exists()
+    assert made.fps == 25
+    assert abs(made.frames / made.fps - seconds) <= 0.02 + 1e-6
+    assert made.seconds == pytest.approx(seconds, abs=1e-3)
+    told = probe(made.path)
+    assert told["seconds"] == pytest.approx(seconds, abs=0.1)
+    assert [p.name for p in made.path.parent.iterdir()] == ["a.mp4"]
+
+
+def test_the_same_speech_gives_the_same_video(home, tmp_path):
+    speech = recording(tmp_path / "a.wav", 1.0)
+    one, two = (
+        generate(home / "run", speech, tmp_path / n, registry=REGISTRY).path.read_bytes()
+        for n in ("a.mp4", "b.mp4")
+    )
+    assert one == two
+
+
+def test_the_model_draws_as_the_run_did(home):
+    """What `evaluate` measured is what `generate` draws."""
+    from s2vkit.recipe.load import load_recipe
+
+    graph, recipe = load_model(home / "run", REGISTRY)
+    trained = Builder(load_recipe(home / "small.yaml", registry=REGISTRY).recipe, REGISTRY)
+    assert recipe.generator == trained.recipe.generator
+    held = load_file(home / "run" / "stages" / "compose" / "weights.safetensors")
+    own = graph.modules()["generator"].state_dict()
+    assert own
+    assert all(torch.equal(value, held[f"generator/{key}"]) for key, value in own.items())
+    assert not graph.teachers
+    assert not graph.judges
+    assert not graph.discriminators
+
+
+# Windows
+
+
+def ears(tmp_path, encoder):
+    """A listener with an encoder of random weights."""
+    from helpers_toy import load_toy
+
+    recipe = load_toy(tmp_path, more=(encoder,)).recipe
+    graph = Builder(recipe, REGISTRY).graph()
+    policy = choose(Compute(device="cpu", precision="fp32", threads=1))
+    return Listener(graph, Alignment(), policy)
+
+
+@pytest.mark.parametrize(
+    "encoder", [CPC, "audio_encoder: logmel", "audio_encoder: {use: logmel, context: 3}"]
+)
+def test_long_speech_is_heard_as_if_at_once(tmp_path, monkeypatch, encoder):
+    ear = ears(tmp_path, encoder)
+    speech = 0.1 * np.random.default_rng(0).standard_normal(16000 * 9 + 777).astype(np.float32)
+    frames = ear.frames_of(len(speech))
+    assert frames == round((9 + 777 / 16000) * 25)
+    at_once = ear.hear(speech, frames)
+    monkeypatch.setattr(listening, "WINDOW", 2.0)
+    monkeypatch.setattr(listening, "CONTEXT", 1.0)
+    windows = list(listening._windows(len(speech), 16000, causal=ear.graph.encoder.causal))
+    assert len(windows) == 5
+    assert [w.start for w in windows[1:]] == [w.stop for w in windows[:-1]]
+    assert windows[0].start == 0
+    assert windows[-1].stop == len(speech)
+    in_windows = ear.hear(speech, frames)
+    assert in_windows.features.shape == at_once.features.shape == (1, frames, ear.graph.encoder.dim)
+    difference = (in_windows.features - at_once.features).abs().amax(-1)[0]
+    spread = at_once.features.std()
+    assert float(difference.max()) < 0.05 * float(spread)  # seams too: each hears what was before
+    assert float(difference.median()) < 0.01 * float(spread)
+
+
+@pytest.mark.parametrize("encoder", [CPC, "audio_encoder: logmel"])
+def test_speech_is_heard_as_in_training(tmp_path, encoder):
+    """What the caches of training hold of a clip is what the listener hears of it."""
+    ear = ears(tmp_path, encoder)
+    encoder = ear.graph.encoder
+    speech = 0.1 * np.random.default_rng(0).standard_normal(16000 + 123).astype(np.float32)
+    with torch.no_grad():
+        features, summary = encoder(torch.from_numpy(speech)[None], torch.tensor([len(speech)]))
+        codes = ear.graph.hear(align(features, encoder.rate, 25.0, 25), summary)
+    heard = ear.hear(speech, 25)
+    torch.testing.assert_close(heard.features, codes.features)
+    torch.testing.assert_close(heard.identity, codes.identity)
+    torch.testing.assert_close(heard.emotion, codes.emotion)
+
+
+def test_a_shift_of_one_step_would_be_seen(tmp_path):
+    """The test above can fail: features a step apart differ by far more than it allows."""
+    ear = ears(tmp_path, "audio_encoder: logmel")
+    speech = 0.1 * np.random.default_rng(0).standard_normal(32000).astype(np.float32)
+    one, two = (ear.hear(speech[at:], 40).features for at in (0, 160))
+    assert float((one - two).abs().median()) > 0.05 * float(one.std())
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc, which is Linux's")
+def test_three_minutes_take_little_more_memory_than_one(home, tmp_path):
+    env = {**install_toy(tmp_path / "site"), "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
+    peaks = []
+    for seconds in (45, 180):
+        speech = recording(tmp_path / f"{seconds}.wav", seconds)
+        code = (
+            "import sys; from s2vkit.engine.infer import generate\n"
+            "from pathlib import Path as P; made = generate(*map(P, sys.argv[1:]), device='cpu')\n"
+            "peak = [s for s in open('/proc/self/status') if s.startswith('VmHWM')][0].split()[1]\n"
+            "print(made.frames, peak)"
+        )
+        output = tmp_path / f"{seconds}.mp4"
+        done = subprocess.run(
+            [sys.executable, "-c", code, home / "run", speech, output],
+            env=env, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        frames, peak = map(int, done.stdout.split())
+        assert frames == seconds * 25
+        peaks.append(peak / 1024)
+    assert peaks[1] - peaks[0] < 60, peaks  # MB, twice the longer speech and some
+
+
+# What is refused
+
+
+def test_a_folder_that_is_no_finished_run_is_told(home, tmp_path):
+    speech = recording(tmp_path / "a.wav", 0.5)
+
+    def refused(run, what):
+        with pytest.raises(RunFolderError, match=what):
+            generate(run, speech, tmp_path / "a.mp4", registry=REGISTRY)
+
+    refused(tmp_path / "none", "no such run folder")
+    refused(tmp_path, "not a run folder")
+    write_json(tmp_path / "run.json", {**read_json(home / "run" / "run.json")})
+    refused(tmp_path, "no finished model yet")
+    write_json(tmp_path / "run.json", {**read_json(home / "run" / "run.json"), "format": 99})
+    refused(tmp_path, r"made by another version of s2vkit \(format 99, this one reads 1\)")
+    assert not (tmp_path / "a.mp4").exists()
+
+
+@pytest.fixture
+def model(home, tmp_path):
+    """A copy of the finished run's model."""
+    import shutil
+
+    (tmp_path / "run").mkdir()
+    shutil.copy(home / "run" / "run.json", tmp_path / "run")
+    shutil.copytree(home / "run" / "model", tmp_path / "run" / "model")
+    return tmp_path / "run" / "model"
+
+
+def test_damaged_weights_are_told(model):
+    weights = model / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(RunFolderError, match=r"model.safetensors: cannot be read"):
+        load_model(model.parent, REGISTRY)
+
+
+def test_weights_that_lack_a_part_are_told(model):
+    """Else it would draw from random weights and say nothing."""
+    weights = model / "model.safetensors"
+    held = load_file(weights)
+    save_file({k: v for k, v in held.items() if not k.startswith("generator/")}, weights)
+    with pytest.raises(RunFolderError, match="does not fit generator: Missing key"):
+        load_model(model.parent, REGISTRY)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"format": 1}'])
+def test_a_damaged_description_is_told(model, text):
+    (model / "model.json").write_text(text)
+    with pytest.raises(RunFolderError, match=r"damaged: it has no readable model.json"):
+        load_model(model.parent, REGISTRY)
+
+
+def test_a_model_of_another_version_is_told(model):
+    write_json(model / "model.json", {**read_json(model / "model.json"), "format": 99})
+    with pytest.raises(RunFolderError, match="format 99"):
+        load_model(model.parent, REGISTRY)
+
+
+def test_outputs_that_cannot_be_written_are_told(home, tmp_path):
+    speech = recording(tmp_path / "a.wav", 0.5)
+    (tmp_path / "folder.mp4").mkdir()
+    (tmp_path / "there.mp4").write_bytes(b"mine")
+    for name, what in [("a.avi", "must be named .mp4"), ("folder.mp4", "is a folder")]:
+        with pytest.raises(InputError, match=what):
+            generate(home / "run", speech, tmp_path / name, registry=REGISTRY)
+    with pytest.raises(InputError, match="is there already"):
+        generate(home / "run", speech, tmp_path / "there.mp4", force=False, registry=REGISTRY)
+    assert (tmp_path / "there.mp4").read_bytes() == b"mine"
+    video = generate(home / "run", speech, tmp_path / "there.mp4", registry=REGISTRY).path
+    with pytest.raises(InputError, match="is the recording itself"):
+        generate(home / "run", video, video, registry=REGISTRY)
+    assert read_speech(video).seconds == pytest.approx(0.5, abs=0.1)
