@@ -14,7 +14,7 @@ from s2vkit.testing import ContractError, MissingPackageError, check_component
 ADAM = {"use": "adam", "lr": 1e-3}
 TINY = {
     ("audio_encoder", "cpc"): [
-        {"channels": 16}, {"channels": 16, "context": "gru", "layers": 2, "summary": "statistics"},
+        {"channels": 16}, {"channels": 16, "context": "gru", "layers": 2, "summary": "layers"},
     ],
     ("audio_encoder", "logmel"): [{"n_mels": 16}, {"n_mels": 8, "context": 2}],
     ("teacher", "vggface"): [{"width": 0.125}, {"width": 0.125, "tap": "fc7_pre"}],

@@ -10,12 +10,13 @@ import pytest
 import torch
 from helpers_toy import Toy, ToyOptions
 
-from s2vkit import align
+from s2vkit import Stage, StageOptions, align
 from s2vkit.data.arrays import Arrays, new_array
 from s2vkit.data.draw import Drawer
-from s2vkit.data.frozen import cached, pad_speech, to_images
+from s2vkit.data.frozen import cached, hear_all, pad_speech, to_images
 from s2vkit.data.prepare import prepare
 from s2vkit.data.store import ClipStore
+from s2vkit.engine.batches import Batches, Sources
 from s2vkit.errors import InputError, PluginError
 from s2vkit.files import atomic_folder, locked, read_json, recover_folder, replacing, write_json
 from s2vkit.parts.seed import generator
@@ -362,3 +363,65 @@ def test_a_lock_is_held_by_one_process(tmp_path):
         assert held
     holder.join()
     assert holder.exitcode == 0
+
+
+# What is heard once
+
+
+class Ear:
+    """An encoder whose summary is a clip's length and its mean square."""
+
+    sample_rate, rate, dim, summary_dim = 16000, 100.0, 1, 2
+
+    def __call__(self, speech, lengths):
+        valid = torch.arange(speech.shape[1]) < lengths.unsqueeze(1)
+        power = (speech.square() * valid).sum(1) / lengths
+        steps = speech[:, ::160].unsqueeze(2)
+        return steps, torch.stack([lengths.float(), power], 1)
+
+
+def heard(store, folder, stretches, seed=5):
+    folder.mkdir()
+    hear_all(
+        store, Ear(), folder, device=torch.device("cpu"), mode="linear", shift=0.0,
+        stretches=stretches, generator=generator(seed, "stretches"), progress=lambda *at: None,
+    )  # fmt: skip
+    return Arrays(folder)
+
+
+def test_stretches_are_pieces_of_the_training_clips(store, tmp_path):
+    arrays = heard(store, tmp_path / "one", 3)
+    whole = arrays["summary"][:, 0]
+    np.testing.assert_array_equal(whole, [clip.samples for clip in store.clips])
+    for i in store.split("train"):
+        share = arrays["stretches"][i, :, 0] / whole[i]
+        assert (share > 0.3).all()
+        assert (share < 0.91).all()
+        assert len(set(share)) == 3
+    assert not arrays["stretches"][store.split("test")].any()
+    again = heard(store, tmp_path / "two", 3)
+    np.testing.assert_array_equal(arrays["stretches"], again["stretches"])
+    other = heard(store, tmp_path / "three", 3, seed=6)
+    assert (arrays["stretches"][0] != other["stretches"][0]).any()
+
+
+def test_a_step_hears_wholes_and_stretches(store, tmp_path):
+    arrays = heard(store, tmp_path / "heard", 3)
+
+    class Listens(Stage):
+        needs = frozenset({"summary"})
+        stretches = 3
+        options = StageOptions(steps=1, batch=4)
+
+    batches = Batches(
+        Sources(store, speech=arrays), Listens(), "listens", seed=1, device=torch.device("cpu")
+    )
+    seen = set()
+    for step in range(20):
+        clips = batches(step)
+        for name, summary in zip(clips.names, clips.summary, strict=True):
+            i = [clip.name for clip in store.clips].index(name)
+            known = [tuple(arrays["summary"][i]), *map(tuple, arrays["stretches"][i])]
+            seen.add(known.index(tuple(summary.tolist())))
+    assert seen == {0, 1, 2, 3}
+    assert torch.equal(batches(7).summary, batches(7).summary)

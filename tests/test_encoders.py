@@ -85,7 +85,7 @@ def test_cpc_counts_steps_as_the_original(samples, steps):
 @pytest.mark.parametrize(
     "encoder",
     [
-        *(lambda s=s: small_cpc(summary=s) for s in ("last", "mean", "statistics")),
+        *(lambda s=s: small_cpc(summary=s) for s in ("last", "mean", "statistics", "layers")),
         lambda: small_cpc(context="gru", layers=2),
         lambda: LogMel(LogMelOptions(n_mels=16)),
         lambda: LogMel(LogMelOptions(n_mels=16, context=2)),

@@ -21,10 +21,10 @@ class CpcOptions(Options):
         default=None,
         description="file with the weights, as Libri-Light's 60k_epoch4; none: train",
     )
-    summary: Literal["last", "mean", "statistics"] = Field(
+    summary: Literal["last", "mean", "statistics", "layers"] = Field(
         default="last",
         description="what stands for a whole clip: its last context (the paper's omega), the mean "
-        "context, or mean and deviation of context and encoding",
+        "context, mean and deviation of context and encoding, or these of every layer",
     )
 
 

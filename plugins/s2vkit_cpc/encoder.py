@@ -40,10 +40,13 @@ class ConvStack(nn.Module):
             self.add_module(f"conv{i}", conv)
             self.add_module(f"batchNorm{i}", ChannelNorm(channels))  # the checkpoint's name
 
-    def forward(self, speech: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def forward(
+        self, speech: Tensor, lengths: Tensor | None = None, pooled: list[Tensor] | None = None
+    ) -> Tensor:
         """Encode (B, S) as (B, C, A); given (B,) lengths, each clip as if it were alone.
 
-        Every layer then sees zeros past a clip's own steps, as its padding would be.
+        Every layer then sees zeros past a clip's own steps, as its padding would be. The
+        statistics of every layer but the last are added to `pooled`, if given.
         """
         x = speech.unsqueeze(1)
         for i, (kernel, stride, pad) in enumerate(LAYERS):
@@ -52,6 +55,8 @@ class ConvStack(nn.Module):
             if lengths is not None:
                 lengths = (lengths + 2 * pad - kernel) // stride + 1
                 x = x * _valid(lengths, x.shape[2]).unsqueeze(1)
+                if pooled is not None and i + 1 < len(LAYERS):
+                    pooled.append(_pool(x, lengths))
         return x
 
 
@@ -83,7 +88,8 @@ class Cpc(nn.Module):
         self.gAR = Context(options.context, options.channels, options.layers)
         self.dim = options.channels
         self.kind = options.summary
-        self.summary_dim = self.dim * (4 if self.kind == "statistics" else 1)
+        pooled = {"statistics": 2, "layers": len(LAYERS) + 1}
+        self.summary_dim = self.dim * 2 * pooled[self.kind] if self.kind in pooled else self.dim
         self.pretrained = path is not None
         if path:
             _check_layers(found, options.layers, path)
@@ -102,21 +108,27 @@ class Cpc(nn.Module):
         speech = speech * _valid(lengths, speech.shape[1])
         speech = F.pad(speech, (0, max(0, HOP - speech.shape[1])))
         lengths = lengths.clamp(min=HOP)  # so that every clip has a step
-        z = self.encode(speech, lengths)
+        pooled: list[Tensor] | None = [] if self.kind == "layers" else None
+        z = self.gEncoder(speech, lengths, pooled).transpose(1, 2)
         c = self.context(z)
-        return c, self._summarise(c, z, (lengths + 1) // HOP)
+        steps = (lengths + 1) // HOP
+        return c, torch.cat([self._summarise(c, z, steps), *(pooled or [])], 1)
 
     def _summarise(self, c: Tensor, z: Tensor, steps: Tensor) -> Tensor:
         if self.kind == "last":
             return c[torch.arange(len(c), device=c.device), steps - 1]
-        valid = _valid(steps, c.shape[1]).unsqueeze(2)
-        count = steps.view(-1, 1)
         if self.kind == "mean":
-            return (c * valid).sum(1) / count
-        both = torch.cat([c, z], 2)
-        mean = (both * valid).sum(1) / count
-        var = ((both - mean.unsqueeze(1)).square() * valid).sum(1) / count
-        return torch.cat([mean, (var + 1e-6).sqrt()], 1)
+            valid = _valid(steps, c.shape[1]).unsqueeze(2)
+            return (c * valid).sum(1) / steps.view(-1, 1)
+        return _pool(torch.cat([c, z], 2).transpose(1, 2), steps)
+
+
+def _pool(x: Tensor, steps: Tensor) -> Tensor:
+    """Take mean and deviation of (B, C, A) over each clip's own steps: (B, 2 C)."""
+    valid, count = _valid(steps, x.shape[2]).unsqueeze(1), steps.view(-1, 1)
+    mean = (x * valid).sum(2) / count
+    var = ((x - mean.unsqueeze(2)).square() * valid).sum(2) / count
+    return torch.cat([mean, (var + 1e-6).sqrt()], 1)
 
 
 def _valid(lengths: Tensor, size: int) -> Tensor:

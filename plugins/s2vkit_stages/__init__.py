@@ -43,6 +43,11 @@ class DistillOptions(StageOptions):
     batch: int = Field(default=64, ge=1, description="clips in a step")
     optimizer: OptimizerSlot = Field(description="moves every student")
     losses: DistillLosses = Field(description="the terms of Eq. 2")
+    stretches: int = Field(
+        default=0, ge=0, le=64,
+        description="random stretches of each clip whose summary the students hear besides the "
+        "whole clip's; 0 as the paper",
+    )  # fmt: skip
     emotion_frames: int = Field(default=5, ge=1, description="K of Eq. 1, drawn anew each step")
     emotion_pool: int = Field(default=16, ge=1, description="frames a clip the teacher looks at")
     identity_frames: int = Field(default=1, ge=1, description="1: the first frame, as the paper")

@@ -19,6 +19,7 @@ class Distill(Stage):
     def __init__(self, options: DistillOptions, *, graph: Graph) -> None:
         self.options, self.graph = options, graph
         self.views = {"identity": options.identity_frames, "emotion": options.emotion_pool}
+        self.stretches = options.stretches
         self.chosen = {"emotion": min(options.emotion_frames, options.emotion_pool)}
         slots = {"match": options.losses.match, "distill": options.losses.distill}
         self.terms = {

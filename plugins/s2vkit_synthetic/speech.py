@@ -41,16 +41,16 @@ class Prosody:
 
 PROSODY: dict[str, Prosody] = {
     "neutral": Prosody(spread=30),
-    "happiness": Prosody(pitch=1.42, spread=100, rate=1.04, loud=1.25, tilt=2.2, tract=1.07,
+    "happiness": Prosody(pitch=1.09, spread=90, rate=1.04, loud=1.25, tilt=2.2, tract=1.03,
                          shake=0.025, shake_hz=3.2),
-    "sadness": Prosody(pitch=0.86, spread=12, rate=0.78, loud=0.50, tilt=-3.0, breath=0.8,
-                       shake=0.012, shake_hz=4.0, tract=0.97),
-    "anger": Prosody(pitch=1.16, spread=78, rate=1.20, loud=1.75, tilt=3.0, drive=3.0, rough=0.12,
-                     tract=0.98),
-    "disgust": Prosody(pitch=0.90, spread=70, rate=0.84, loud=0.85, tilt=-1.5, rough=0.65,
-                       tract=0.95),
-    "fear": Prosody(pitch=1.48, spread=35, rate=1.24, loud=0.85, tilt=1.0, breath=0.5,
-                    shake=0.045, shake_hz=7.5, tract=1.02),
+    "sadness": Prosody(pitch=0.93, spread=10, rate=0.78, loud=0.50, tilt=-3.0, breath=0.8,
+                       shake=0.012, shake_hz=4.0, tract=0.99),
+    "anger": Prosody(pitch=1.05, spread=65, rate=1.20, loud=1.75, tilt=3.0, drive=3.0, rough=0.12,
+                     tract=1.0),
+    "disgust": Prosody(pitch=0.95, spread=55, rate=0.84, loud=0.85, tilt=-1.5, rough=0.65,
+                       tract=0.98),
+    "fear": Prosody(pitch=1.10, spread=30, rate=1.24, loud=0.85, tilt=1.0, breath=0.5,
+                    shake=0.045, shake_hz=7.5, tract=1.01),
 }  # fmt: skip
 
 
@@ -209,11 +209,17 @@ def _tilt(speech: np.ndarray, slope: float) -> np.ndarray:
     return np.fft.irfft(spectrum, len(speech)).astype(np.float32)
 
 
-def _ring(speech: np.ndarray, ring: float, gain: float = 15.0) -> np.ndarray:
-    """Raise the tones around `ring` Hz by `gain` dB, over about half an octave."""
+def _ring(speech: np.ndarray, ring: float, gain: float = 17.0) -> np.ndarray:
+    """Raise the tones around `ring` Hz by `gain` dB, and lower those more than an octave away.
+
+    The nose and throat of every speaker favour some tones and swallow others.
+    """
     spectrum = np.fft.rfft(speech)
     hertz = np.fft.rfftfreq(len(speech), 1 / SAMPLE_RATE).clip(min=1.0)
-    spectrum *= 10 ** (gain * np.exp(-((np.log2(hertz / ring) / 0.25) ** 2)) / 20)
+    dip = ring * 2.2 if ring < 1500 else ring / 2.2
+    shape = gain * np.exp(-((np.log2(hertz / ring) / 0.3) ** 2))
+    shape -= 0.7 * gain * np.exp(-((np.log2(hertz / dip) / 0.25) ** 2))
+    spectrum *= 10 ** (shape / 20)
     return np.fft.irfft(spectrum, len(speech)).astype(np.float32)
 
 

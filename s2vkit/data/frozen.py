@@ -42,9 +42,15 @@ def lock_of(folder: Path) -> Path:
 @torch.inference_mode()
 def hear_all(
     store: ClipStore, encoder: AudioEncoder, out: Path, *, device: torch.device,
-    mode: str, shift: float, progress: Progress, batch: int = 16,
+    mode: str, shift: float, stretches: int, generator: torch.Generator, progress: Progress,
+    batch: int = 16,
 ) -> None:  # fmt: skip
-    """Hear every clip: `features` (all frames, D) at frame times and `summary` (clips, E)."""
+    """Hear every clip: `features` (all frames, D) at frame times and `summary` (clips, E).
+
+    Besides, `stretches` (clips, stretches, E): summaries of random stretches of each clip of
+    the training split, the same for one seed. They let students learn from more than one
+    summary a clip.
+    """
     frames = sum(clip.frames for clip in store.clips)
     features = new_array(out / "features.npy", (frames, encoder.dim))
     summaries = new_array(out / "summary.npy", (len(store.clips), encoder.summary_dim))
@@ -65,6 +71,31 @@ def hear_all(
         done += len(clips)
         progress(done, len(store.clips))
     flush(features, summaries)
+    if stretches:
+        _hear_stretches(store, encoder, out, device, stretches, generator, progress)
+
+
+def _hear_stretches(
+    store: ClipStore, encoder: AudioEncoder, out: Path, device: torch.device, stretches: int,
+    generator: torch.Generator, progress: Progress,
+) -> None:  # fmt: skip
+    held = new_array(out / "stretches.npy", (len(store.clips), stretches, encoder.summary_dim))
+    clips = store.split("train")
+    for done, i in enumerate(clips, 1):
+        speech = store.speech(i, encoder.sample_rate)
+        pieces = [_stretch(speech, generator) for _ in range(stretches)]
+        padded, lengths = pad_speech(pieces)
+        held[i] = encoder(padded.to(device), lengths.to(device))[1].float().cpu()
+        progress(done, len(clips))
+    flush(held)
+
+
+def _stretch(speech: np.ndarray, generator: torch.Generator) -> np.ndarray:
+    """Cut out between a third and nine tenths of a clip."""
+    share, place = torch.rand(2, generator=generator).tolist()
+    length = max(1, int(len(speech) * (0.33 + 0.57 * share)))
+    start = int((len(speech) - length) * place)
+    return speech[start : start + length]
 
 
 @torch.inference_mode()

@@ -68,7 +68,7 @@ class Batches:
         if "stills" in needs:
             stills = np.stack([store.frames(i, np.zeros(1, int))[0] for i in drawn.clips])
             clips.stills = to_images(self._put(torch.from_numpy(stills)))
-        self._add_speech(clips, drawn)
+        self._add_speech(clips, drawn, step)
         self._add_faces(clips, drawn, step)
         return clips
 
@@ -81,7 +81,7 @@ class Batches:
                 found[name] = torch.from_numpy(values[first + drawn.frames].astype(np.float32))
         return {k: self._put(v) for k, v in found.items()}
 
-    def _add_speech(self, clips: Clips, drawn: Drawn) -> None:
+    def _add_speech(self, clips: Clips, drawn: Drawn, step: int) -> None:
         cache, needs = self.sources.speech, self.stage.needs
         if cache is None:
             return
@@ -91,7 +91,18 @@ class Batches:
         if "mismatched" in needs:
             clips.mismatched = self._put(torch.from_numpy(cache["features"][first + drawn.others]))
         if needs & {"summary", "codes"}:
-            clips.summary = self._put(torch.from_numpy(cache["summary"][drawn.clips]))
+            clips.summary = self._put(torch.from_numpy(self._summaries(cache, drawn, step)))
+
+    def _summaries(self, cache: Arrays, drawn: Drawn, step: int) -> np.ndarray:
+        """Take each clip's summary, or that of one of its stretches, anew each step."""
+        whole = np.array(cache["summary"][drawn.clips])
+        if self.stage.stretches:
+            rows = torch.randint(
+                self.stage.stretches + 1, (len(whole),), generator=self.fresh("stretch", step)
+            ).numpy()
+            for row in np.flatnonzero(rows):
+                whole[row] = cache["stretches"][drawn.clips[row], rows[row] - 1]
+        return whole
 
     def _add_faces(self, clips: Clips, drawn: Drawn, step: int) -> None:
         for side, cache in self.sources.faces.items():

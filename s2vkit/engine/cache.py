@@ -82,7 +82,8 @@ class Cache:
             alignment = self.recipe.alignment
             hear_all(
                 store, self.graph.encoder, out, device=self.policy.device,
-                mode=alignment.mode, shift=alignment.shift, progress=self.progress,
+                mode=alignment.mode, shift=alignment.shift, stretches=self.plan.stretches,
+                generator=generator(self.recipe.seed, "stretches"), progress=self.progress,
             )  # fmt: skip
             self.view.end("speech features kept")
 

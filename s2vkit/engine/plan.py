@@ -64,6 +64,7 @@ class Plan:
         self.views = {
             side: max([s.views.get(side, 1) for s in trained], default=1) for side in graph.teachers
         }
+        self.stretches = max([s.stretches for s in trained], default=0)
         self.maps = any("maps" in s.needs for s in trained)
         self.caches: dict[str, Caches] = {}
         self._trainer: dict[str, str] = {}  # part -> the last stage so far that moves it
@@ -111,7 +112,7 @@ class Plan:
 
     def _caches(self) -> Caches:
         how = self._how()
-        speech = self._hash("speech", self.data, self.versions["encoder"], how)
+        speech = self._hash("speech", self.data, self.versions["encoder"], how, self.stretches)
         faces = {
             side: self._hash("faces", self.data, self.versions[f"teacher.{side}"], views, self.maps)
             for side, views in self.views.items()

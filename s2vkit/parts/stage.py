@@ -38,6 +38,7 @@ class Stage:
     frames: int = 1  # how many frames of each clip are drawn
     same_speaker: bool = False  # whether all clips of a batch are of one speaker
     gap: int = 5  # least distance, in frames, of a mismatched time from the true one
+    stretches: int = 0  # stretches of each clip heard besides the whole, for other summaries
     views: Mapping[str, int] = {}  # frames of a clip that a teacher looks at; 1: the first
     chosen: Mapping[str, int] = {}  # how many of those views a step averages (Eq. 1); all if absent
 
