@@ -73,6 +73,11 @@ class AdversarialOptions(StageOptions):
         description="one for the generator and each player"
     )
     losses: ComposeLosses = Field(description="the terms of Eq. 10")
+    average: float = Field(
+        default=0.0, ge=0.0, lt=1.0,
+        description="decay of the running mean of the generator's weights that is kept in the "
+        "end; 0: the weights of the last step, as the paper",
+    )  # fmt: skip
     weights: dict[str, float] = Field(
         default={}, description="weight of a discriminator's term in the generator's loss; 1"
     )

@@ -54,6 +54,10 @@ class Adversarial(Stage):
                 found[key if key == "generator" else f"discriminator.{key}"] = slot
         return found
 
+    def averages(self) -> dict[str, float]:
+        """Average the generator, if asked to."""
+        return {"generator": self.options.average} if self.options.average else {}
+
     def turns(self) -> list[Turn]:
         """First the discriminators, then the generator."""
         players = tuple(f"discriminator.{name}" for name in self.players)

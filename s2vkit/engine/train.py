@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn, optim
 
+from s2vkit.engine.average import average_of
 from s2vkit.engine.checkpoint import load_state, save_modules, save_state
 from s2vkit.engine.device import Policy
 from s2vkit.engine.log import Log
@@ -52,6 +53,9 @@ class Trainer:
         self.optimizers = {
             key: make_optimizer(slot, self.trained[key].parameters()) for key, slot in slots.items()
         }
+        self.averages = {
+            key: average_of(self.trained[key], decay) for key, decay in stage.averages().items()
+        }
         if policy.compile and compiled:
             for module in self.trained.values():
                 module.compile()
@@ -63,10 +67,16 @@ class Trainer:
 
     def run(self, folder: Path, hooks: Hooks, save_seconds: float) -> None:
         """Train to the end, saving every `save_seconds`; raise Stopped when asked to stop."""
-        done = load_state(folder / "checkpoint", self.trained, self.optimizers)
+        done = load_state(folder / "checkpoint", self._state(), self.optimizers)
         with Log(folder / "log.jsonl", since=done) as log:
             self._loop(folder / "checkpoint", log, hooks, done, save_seconds)
+        for key, average in self.averages.items():
+            self.trained[key].load_state_dict(average.module.state_dict())
         save_modules(folder / "weights.safetensors", self.trained)
+
+    def _state(self) -> dict[str, nn.Module]:
+        """Name all that a checkpoint holds."""
+        return {**self.trained, **{f"average.{k}": v for k, v in self.averages.items()}}
 
     def _loop(
         self, checkpoint: Path, log: Log, hooks: Hooks, done: int, save_seconds: float
@@ -84,7 +94,7 @@ class Trainer:
             if save:
                 self._check_weights(step)
                 log.flush()
-                save_state(checkpoint, step + 1, self.trained, self.optimizers)
+                save_state(checkpoint, step + 1, self._state(), self.optimizers)
                 saved = time.monotonic()
             if stop and not last:
                 raise Stopped
@@ -99,6 +109,8 @@ class Trainer:
         figures: dict[str, Tensor] = {}
         for turn in self.stage.turns():
             figures.update(self._turn(turn, clips, shared))
+        for key, average in self.averages.items():
+            average.update_parameters(self.trained[key])
         with torch.no_grad(), self.policy.autocast():
             figures.update(self.stage.watch(clips, shared))
         return figures

@@ -54,6 +54,10 @@ class Stage:
         """Name modules that only training needs (a predictor, a projection)."""
         return {}
 
+    def averages(self) -> dict[str, float]:
+        """Say whose weights end as a running mean over steps, and with which decay."""
+        return {}
+
     def turns(self) -> Sequence[Turn]:
         """Cut a step into turns; by default one, of everything that has an optimizer."""
         return [Turn("all", tuple(self.optimizers()))]
