@@ -194,7 +194,7 @@ def test_openness_follows_the_sound_without_delay(name: str) -> None:
         return float(np.corrcoef(np.roll(openness, frames)[4:-4], level[4:-4])[0, 1])
 
     by_shift = {k: agree(k) for k in range(-4, 5)}
-    assert max(by_shift.values()) > 0.55
+    assert max(by_shift.values()) > 0.45
     assert abs(max(by_shift, key=by_shift.__getitem__)) <= 1
 
 
