@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -51,10 +49,6 @@ class Classify(Stage):
     def losses(self, turn: str, clips: Clips, shared: Tensor) -> dict[str, Tensor]:
         """Give each network's error on its label."""
         return {name: self._error(name, clips, shared) for name in self.group}
-
-    def watch(self, clips: Clips, shared: Any) -> dict[str, Tensor]:
-        """Nothing more: accuracy is measured on held-out clips."""
-        return {}
 
     def _error(self, name: str, clips: Clips, images: Tensor) -> Tensor:
         network = self.group[name]
