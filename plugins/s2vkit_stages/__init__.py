@@ -28,6 +28,13 @@ class ClassifyOptions(StageOptions):
     blur: float = Field(
         default=0.0, ge=0.0, le=1.0, description="share of images that are blurred at random"
     )
+    colour: float = Field(
+        default=0.0, ge=0.0, le=1.0,
+        description="largest random change of brightness, contrast and saturation",
+    )  # fmt: skip
+    noise: float = Field(
+        default=0.0, ge=0.0, le=1.0, description="largest deviation of the grain that is added"
+    )
 
 
 class DistillLosses(Options):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.transforms.functional import gaussian_blur
 
 from s2vkit import Clips, Graph, Slot, Stage, Teacher
 from s2vkit_stages import ClassifyOptions
+from s2vkit_stages.vary import vary
 
 
 class Classify(Stage):
@@ -35,16 +35,8 @@ class Classify(Stage):
         return {f"{self.options.of}.{name}": self.options.optimizer for name in self.group}
 
     def prepare(self, clips: Clips) -> Tensor:
-        """Vary the images (B * V, 3, H, W): small shifts and, for some, blur."""
-        images = clips.need("frames").flatten(0, 1)
-        if self.options.shift:
-            images = _shift(images, self.options.shift)
-        blurred = torch.rand(len(images)) < self.options.blur
-        if blurred.any():
-            sigma = float(torch.empty(1).uniform_(0.3, 1.5))
-            images = images.clone()
-            images[blurred] = gaussian_blur(images[blurred], [7, 7], [sigma, sigma])
-        return images
+        """Vary the images (B * V, 3, H, W), so that a face is known by its features."""
+        return vary(clips.need("frames").flatten(0, 1), self.options)
 
     def losses(self, turn: str, clips: Clips, shared: Tensor) -> dict[str, Tensor]:
         """Give each network's error on its label."""
@@ -63,11 +55,3 @@ class Classify(Stage):
         wanted = wanted.repeat_interleave(len(images) // len(label))
         error = F.cross_entropy(given, wanted, ignore_index=-100, reduction="sum")
         return error / (wanted >= 0).sum().clamp(min=1)
-
-
-def _shift(images: Tensor, most: int) -> Tensor:
-    """Shift all images of a batch together by up to `most` pixels, edges repeated."""
-    size = images.shape[-1]
-    dx, dy = torch.randint(2 * most + 1, (2,)).tolist()
-    padded = F.pad(images, (most,) * 4, mode="replicate")
-    return padded[..., dy : dy + size, dx : dx + size]
