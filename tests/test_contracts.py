@@ -52,7 +52,10 @@ TINY = {
         {"optimizer": ADAM, "window": 0.3, "negatives": 4, "predictor": kind}
         for kind in ("linear", "transformer")
     ],
-    ("stage", "classify"): [{"optimizer": ADAM}, {"optimizer": ADAM, "of": "judge", "blur": 0.5, "colour": 0.4}],
+    ("stage", "classify"): [
+        {"optimizer": ADAM},
+        {"optimizer": ADAM, "of": "judge", "blur": 0.5, "colour": 0.4},
+    ],
     ("stage", "distill"): [
         {"optimizer": ADAM, "losses": {"match": "normalized_l2", "distill": "soft_targets"}},
     ],

@@ -23,7 +23,8 @@ def test_nothing_asked_for_changes_nothing() -> None:
 @pytest.mark.parametrize("option", [{"shift": 2}, {"blur": 1.0}, {"colour": 0.4}, {"noise": 0.1}])
 def test_each_option_changes_images_within_range_and_by_the_seed(option: dict[str, float]) -> None:
     varied = _varied(**option)
-    assert varied.shape == IMAGES.shape and varied.abs().max() <= 1
+    assert varied.shape == IMAGES.shape
+    assert varied.abs().max() <= 1
     assert not torch.allclose(varied, IMAGES)
     assert torch.equal(varied, _varied(**option))
     assert not torch.equal(varied, _varied(1, **option))
