@@ -25,9 +25,7 @@ CPU = choose(Compute(device="cpu", precision="fp32", threads=1))
 NOBODY = Hooks(lambda step, total, figures: None, lambda: False)
 
 
-@pytest.fixture(autouse=True)
-def no_curves(monkeypatch):
-    monkeypatch.setattr("s2vkit.engine.gallery.draw_curves", lambda *args: True)
+pytestmark = pytest.mark.usefixtures("no_curves")
 
 
 class Set:
