@@ -54,7 +54,7 @@ TINY = {
     ],
     ("stage", "classify"): [
         {"optimizer": ADAM},
-        {"optimizer": ADAM, "of": "judge", "blur": 0.5, "colour": 0.4},
+        {"optimizer": ADAM, "of": "judge", "colour": 0.4, "average": 0.9},
     ],
     ("stage", "distill"): [
         {"optimizer": ADAM, "losses": {"match": "normalized_l2", "distill": "soft_targets"}},

@@ -35,6 +35,11 @@ class ClassifyOptions(StageOptions):
     noise: float = Field(
         default=0.0, ge=0.0, le=1.0, description="largest deviation of the grain that is added"
     )
+    average: float = Field(
+        default=0.0, ge=0.0, lt=1.0,
+        description="what each network keeps is the running mean of its weights, with this decay; "
+        "0: its last weights",
+    )  # fmt: skip
 
 
 class DistillLosses(Options):
