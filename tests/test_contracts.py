@@ -17,6 +17,15 @@ TINY = {
         {"channels": 16}, {"channels": 16, "context": "gru", "layers": 2, "summary": "layers"},
     ],
     ("audio_encoder", "logmel"): [{"n_mels": 16}, {"n_mels": 8, "context": 2}],
+    ("audio_encoder", "ge2e"): [
+        {"hidden": 16, "layers": 2, "embedding": 12}, {"hidden": 16, "loudness": None},
+    ],
+    ("audio_encoder", "hubert"): [{"size": "tiny", "summary": "statistics"}],
+    ("audio_encoder", "wav2vec2"): [{"size": "tiny"}],
+    ("audio_encoder", "wavlm"): [{"size": "tiny"}],
+    ("teacher", "arcface"): [{"width": 0.125, "layers": [1, 1, 1, 1], "dim": 16}],
+    ("teacher", "facenet"): [{"input_size": 80}],
+    ("teacher", "hsemotion"): [{}, {"tap": "pooled"}],
     ("teacher", "vggface"): [{"width": 0.125}, {"width": 0.125, "tap": "fc7_pre"}],
     ("teacher", "senet50"): [
         {"width": 0.125, "layers": [1, 1, 1, 1]},

@@ -15,7 +15,10 @@ from torch import Tensor, nn
 from s2vkit.checkpoints import COUNTERS, compare
 from s2vkit.errors import InputError, memory_is_out
 
-CONTAINERS = ("weights", "state_dict", "model_state_dict", "model_state", "model", "gEncoder")
+CONTAINERS = (
+    "weights", "state_dict", "state_dict_backbone", "model_state_dict", "model_state", "model",
+    "gEncoder",
+)  # fmt: skip
 """The keys under which others put the weights among what else they save."""
 
 _CONFIGS = ("config", "args")  # keys of a container that hold how the network was made
