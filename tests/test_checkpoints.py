@@ -9,6 +9,7 @@ import timm
 import torch
 import torch.nn.functional as F
 import torchvision
+from helpers_toy import REGISTRY, load_toy
 from helpers_weights import published, random_weights
 from s2vkit_cpc import CpcOptions
 from s2vkit_cpc.encoder import Cpc
@@ -21,6 +22,9 @@ from test_encoders import cpc_by_hand
 from torch import nn
 
 from s2vkit import InputError
+from s2vkit.build import Builder
+from s2vkit.engine.model import load_model, save_model
+from s2vkit.files import write_json
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 LIBRI = "60k_epoch4-d0f474de.pt"
@@ -145,6 +149,21 @@ def test_cpc_takes_its_layout_from_the_file(tmp_path, layout):
         if name in layout:
             with pytest.raises(InputError, match=f"set `{name}: {layout[name]}`, or leave it out"):
                 Cpc(CpcOptions(checkpoint=str(tmp_path / "own.pt"), **{name: value}))
+
+
+def test_a_model_needs_its_encoders_file_no_more(tmp_path):
+    torch.manual_seed(0)
+    trained = Cpc(CpcOptions(channels=32, context="gru", layers=2))
+    torch.save({"gEncoder": trained.state_dict()}, tmp_path / "own.pt")
+    loaded = load_toy(tmp_path, f"audio_encoder={{use: cpc, checkpoint: {tmp_path / 'own.pt'}}}")
+    graph = Builder(loaded.recipe, REGISTRY).graph()
+    save_model(tmp_path / "run" / "model", graph, loaded.data, "0")
+    write_json(tmp_path / "run" / "run.json", {"format": 1})
+    (tmp_path / "own.pt").unlink()
+    kept, _ = load_model(tmp_path / "run", REGISTRY)
+    assert all(
+        torch.equal(v, trained.state_dict()[k]) for k, v in kept.encoder.state_dict().items()
+    )
 
 
 def test_cpc_refuses_networks_that_it_has_not(tmp_path):

@@ -109,13 +109,10 @@ def test_files_of_either_form_load(tmp_path, kind, form):
 
 
 def test_the_large_kind_is_known_by_its_norms(tmp_path):
-    from s2vkit_ssl.encoder import _layout, wav2vec2_model
-
-    torch.manual_seed(0)
-    layout = _layout(8, 32, 2, 2, 24, (8, 2), "layer_norm", bias=False)
-    plain = wav2vec2_model(**layout).eval()
+    plain = tiny(Wav2Vec2, norm="layer").net
     torch.save(published_names(plain), tmp_path / "x.pth")
     encoder = Wav2Vec2(SslOptions(checkpoint=str(tmp_path / "x.pth"), layer=1)).eval()
+    assert encoder.as_built == {"size": "tiny", "norm": "layer"}
     speech = sound(4000) * 3 + 0.1
     normal = (speech - speech.mean()) / (speech.var(unbiased=False) + 1e-5).sqrt()
     padded = torch.nn.functional.pad(normal, (40, 40))
@@ -123,6 +120,14 @@ def test_the_large_kind_is_known_by_its_norms(tmp_path):
         want = plain.extract_features(padded, num_layers=1)[0][-1]
         made = encoder(speech, torch.tensor([4000]))[0]
     torch.testing.assert_close(made, want, **CLOSE)
+
+
+def test_a_network_of_no_known_size_is_said(tmp_path):
+    weights = published_names(tiny(Hubert).net)
+    weights["encoder.transformer.layers.2.x"] = torch.zeros(1)
+    torch.save(weights, tmp_path / "x.pth")
+    with pytest.raises(InputError, match="width 32 with 3 layers is none of those known"):
+        Hubert(SslOptions(checkpoint=str(tmp_path / "x.pth")))
 
 
 def test_a_layer_that_is_not_there_is_said():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -85,6 +87,7 @@ class Cpc(nn.Module):
         path = options.checkpoint
         held = open_weights(path) if path else None
         layout = layout_of(held, options, str(path)) if held else layout_without_file(options)
+        self.as_built = asdict(layout)
         self.gEncoder = ConvStack(layout.channels, layout.norm)
         self.gAR = Context(layout.context, layout.channels, layout.layers)
         self.dim = layout.channels

@@ -14,8 +14,13 @@ class SslOptions(Options):
         default=None,
         description="file with the weights, torchaudio's or Hugging Face's; none: random",
     )
-    size: Literal["tiny", "base", "large"] = Field(
-        default="base", description="size of a random network; that of a file is its own"
+    size: Literal["tiny", "base", "large", "xlarge"] = Field(
+        default="base", description="size of a random network; a file has its own"
+    )
+    norm: Literal["group", "layer"] | None = Field(
+        default=None,
+        description="norm of a random network's convolutions; none: group if tiny or base; "
+        "a file has its own",
     )
     layer: int | None = Field(
         default=None, ge=1, description="transformer layer whose output is heard; none: the last"

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchaudio.models import wav2vec2_model, wavlm_model
 
-from s2vkit import RecipeError, fit_weights, rename
+from s2vkit import InputError, RecipeError, fit_weights, rename
 from s2vkit_ssl import SslOptions
 from s2vkit_ssl.checkpoint import open_ssl
 
@@ -18,11 +18,13 @@ HOP, SEEN = 320, 400  # samples between steps, and of which one step is made
 STRIDES = (5, 2, 2, 2, 2, 2, 2)
 KERNELS = (10, 3, 3, 3, 3, 2, 2)
 POSITIONS = "encoder.transformer.pos_conv_embed.conv."
-SIZES = {  # convolutions, width, layers, heads, inner width, positions (kernel, groups), norm
-    "tiny": (16, 32, 2, 2, 48, (16, 4), "group_norm"),
-    "base": (512, 768, 12, 12, 3072, (128, 16), "group_norm"),
-    "large": (512, 1024, 24, 16, 4096, (128, 16), "layer_norm"),
+SIZES = {  # channels of the convolutions, width, layers, inner width, positions (kernel, groups)
+    "tiny": (16, 32, 2, 48, (16, 4)),
+    "base": (512, 768, 12, 3072, (128, 16)),
+    "large": (512, 1024, 24, 4096, (128, 16)),
+    "xlarge": (512, 1280, 48, 5120, (128, 16)),
 }
+HEADS = {"tiny": 2, "base": 12, "large": 16, "xlarge": 16}
 
 
 class Ssl(nn.Module):
@@ -43,7 +45,10 @@ class Ssl(nn.Module):
         super().__init__()
         path = options.checkpoint
         found = open_ssl(path).tensors if path else {}
-        layout = (_layout_of(found) if found else None) or self._random_layout(options.size)
+        norm = options.norm or ("group" if options.size in ("tiny", "base") else "layer")
+        size, norm = _size_of(found, str(path)) or (options.size, norm)
+        self.as_built = {"size": size, "norm": norm}
+        layout = _layout(size, norm, bias=self.large_bias and norm == "layer")
         if self.wavlm:
             layout |= {"encoder_num_buckets": 320, "encoder_max_distance": 800}
         self.net = (wavlm_model if self.wavlm else wav2vec2_model)(**layout)
@@ -58,9 +63,6 @@ class Ssl(nn.Module):
         self.pretrained = path is not None
         if path:
             fit_weights(self.net, rename(found, _built), source=path)
-
-    def _random_layout(self, size: str) -> dict[str, Any]:
-        return _layout(*SIZES[size], bias=size == "large" and self.large_bias)
 
     def forward(self, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Hear (B, S) of (B,) lengths: features (B, A, dim), summary (B, summary_dim)."""
@@ -109,34 +111,33 @@ class WavLm(Ssl):
     wavlm = True
 
 
-def _layout(
-    channels: int, width: int, layers: int, heads: int, inner: int,
-    positions: tuple[int, int], norm: str, *, bias: bool,
-) -> dict[str, Any]:  # fmt: skip
-    large = norm == "layer_norm"
+def _layout(size: str, norm: str, *, bias: bool) -> dict[str, Any]:
+    """Give the arguments of torchaudio's factory."""
+    channels, width, layers, inner, (kernel, groups) = SIZES[size]
+    dropouts = (
+        "encoder_projection_dropout", "encoder_attention_dropout", "encoder_ff_interm_dropout",
+        "encoder_dropout", "encoder_layer_drop",
+    )  # fmt: skip
     return {
-        "extractor_mode": norm,
+        "extractor_mode": f"{norm}_norm",
         "extractor_conv_layer_config": [
             (channels, k, s) for k, s in zip(KERNELS, STRIDES, strict=True)
         ],
         "extractor_conv_bias": bias,
         "encoder_embed_dim": width,
-        "encoder_pos_conv_kernel": positions[0],
-        "encoder_pos_conv_groups": positions[1],
+        "encoder_pos_conv_kernel": kernel,
+        "encoder_pos_conv_groups": groups,
         "encoder_num_layers": layers,
-        "encoder_num_heads": heads,
+        "encoder_num_heads": HEADS[size],
         "encoder_ff_interm_features": inner,
-        "encoder_layer_norm_first": large,
-        **dict.fromkeys(
-            ("encoder_projection_dropout", "encoder_attention_dropout",
-             "encoder_ff_interm_dropout", "encoder_dropout", "encoder_layer_drop"), 0.0,
-        ),
+        "encoder_layer_norm_first": norm == "layer",
+        **dict.fromkeys(dropouts, 0.0),
         "aux_num_out": None,
-    }  # fmt: skip
+    }
 
 
-def _layout_of(tensors: Mapping[str, Tensor]) -> dict[str, Any] | None:
-    """Read the layout from a file's tensors; None where too little is there to tell."""
+def _size_of(tensors: Mapping[str, Tensor], path: str) -> tuple[str, str] | None:
+    """Read size and norm from a file's tensors; None where too little is there to tell."""
     first = tensors.get("feature_extractor.conv_layers.0.conv.weight")
     positions = tensors.get(f"{POSITIONS}weight_v")
     inner = tensors.get("encoder.transformer.layers.0.feed_forward.intermediate_dense.weight")
@@ -144,16 +145,16 @@ def _layout_of(tensors: Mapping[str, Tensor]) -> dict[str, Any] | None:
         return None
     width = inner.shape[1]
     layers = len({k.split(".")[3] for k in tensors if k.startswith("encoder.transformer.layers.")})
-    constant = tensors.get("encoder.transformer.layers.0.attention.gru_rel_pos_const")
-    heads = (
-        constant.shape[1] if constant is not None else 16 if width > 768 else max(2, width // 64)
-    )
-    groups = width // positions.shape[1]
-    norm = "layer_norm" if "feature_extractor.conv_layers.1.layer_norm.weight" in tensors else ""
-    return _layout(
-        first.shape[0], width, layers, heads, inner.shape[0], (positions.shape[2], groups),
-        norm or "group_norm", bias="feature_extractor.conv_layers.0.conv.bias" in tensors,
-    )  # fmt: skip
+    where = (positions.shape[2], width // positions.shape[1])
+    held = (first.shape[0], width, layers, inner.shape[0], where)
+    size = next((name for name, known in SIZES.items() if known == held), None)
+    if size is None:
+        raise InputError(
+            f"{path}: a network of width {width} with {layers} layers is none of those known",
+            hint=f"known sizes: {', '.join(SIZES)}",
+        )
+    by_layer = "feature_extractor.conv_layers.1.layer_norm.weight" in tensors
+    return size, "layer" if by_layer else "group"
 
 
 def _built(name: str) -> str:

@@ -38,7 +38,8 @@ class AudioEncoder(Protocol):
 
     The host resamples speech to `sample_rate`, freezes the encoder, aligns its features to
     video frames and caches them. One that can hear in pieces has `stream` too (`Streaming`);
-    others hear long speech in windows.
+    others hear long speech in windows. One that takes its layout from its file of weights says
+    in `as_built` the options that make the same network without the file; a model keeps them.
     """
 
     sample_rate: int  # Hz, of the speech it takes
