@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torchaudio
+from helpers_cli import call
 from helpers_weights import published, random_weights
 from s2vkit_ge2e import Ge2eOptions
 from s2vkit_ge2e.encoder import Ge2e, partials
@@ -42,10 +43,10 @@ def published_names(net):
     return weights
 
 
-def hugging_face_names(net, prefix):
-    """Give a network's weights under Hugging Face's names, with what else its files hold."""
+def hugging_face_names(published, prefix):
+    """Give weights under Hugging Face's names, with what else its files hold."""
     weights = {f"{prefix}masked_spec_embed": torch.zeros(4), "lm_head.bias": torch.zeros(4)}
-    for name, tensor in net.state_dict().items():
+    for name, tensor in published.items():
         name = name.removeprefix("encoder.transformer.") if "transformer" in name else name
         inner = not name.startswith(("feature_extractor", "encoder.feature_projection"))
         name = f"encoder.{name}" if inner else name.replace("encoder.feature_p", "feature_p")
@@ -94,7 +95,7 @@ def test_files_of_either_form_load(tmp_path, kind, form):
     prefix = kind.__name__.lower() + "." if form.endswith("whole") else ""
     weights = (
         published_names(trained.net) if form == "torchaudio"
-        else hugging_face_names(trained.net, prefix)
+        else hugging_face_names(published_names(trained.net), prefix)
     )  # fmt: skip
     torch.save(weights, tmp_path / "x.pth")
     path = str(tmp_path / "x.pth")
@@ -120,6 +121,15 @@ def test_the_large_kind_is_known_by_its_norms(tmp_path):
         want = plain.extract_features(padded, num_layers=1)[0][-1]
         made = encoder(speech, torch.tensor([4000]))[0]
     torch.testing.assert_close(made, want, **CLOSE)
+
+
+def test_a_whole_file_of_hugging_face_is_checked(capsys, tmp_path):
+    shapes = published("wavlm", "wavlm_base.pth").shapes()
+    weights = {k: torch.zeros(1).expand(shape) for k, (shape, *_) in shapes.items()}
+    torch.save(hugging_face_names(weights, "wavlm."), tmp_path / "x.bin")
+    called = call(capsys, "weights", "check", "wavlm", tmp_path / "x.bin")
+    assert called.code == 0, called.out
+    assert "fits audio_encoder 'wavlm' as wavlm_base.pth" in called.out
 
 
 def test_a_network_of_no_known_size_is_said(tmp_path):

@@ -269,6 +269,21 @@ def test_timm_keeps_the_classes_of_a_file(tmp_path):
     torch.testing.assert_close(teacher(images()), trained(images()))
 
 
+def test_timm_sees_as_published_weights_do(tmp_path):
+    plain = timm.create_model("resnet18", num_classes=7).eval()
+    torch.save(plain.state_dict(), tmp_path / "net.pt")
+    options = {"model": "resnet18", "checkpoint": str(tmp_path / "net.pt")}
+    teacher = Timm(TimmOptions(published=True, **options), size=64, labels=()).eval()
+    assert teacher.input_size == 224
+    mean, std = (torch.tensor(plain.pretrained_cfg[k]).view(1, 3, 1, 1) for k in ("mean", "std"))
+    x = images(1, 224)
+    with torch.no_grad():
+        want = plain(((x + 1) / 2 - mean) / std)
+        torch.testing.assert_close(teacher(x), want, rtol=1e-5, atol=1e-5)
+        as_they_come = Timm(TimmOptions(**options), size=224, labels=()).eval()
+        torch.testing.assert_close(as_they_come(x), plain(x), rtol=1e-4, atol=1e-4)
+
+
 def test_timm_says_what_it_does_not_know():
     with pytest.raises(RecipeError, match=r"near it are: .*resnet18"):
         Timm(TimmOptions(model="resnet_18"), size=64, labels=())

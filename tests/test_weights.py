@@ -118,6 +118,19 @@ def test_the_nearest_of_several_files_is_compared(capsys, tmp_path):
     assert "1 missing, 0 unexpected, 0 of another shape" in called.out
 
 
+@pytest.mark.parametrize("linear", [False, True])
+def test_a_file_of_pytorch_mcn_fits_as_it_is_published(capsys, tmp_path, linear):
+    shapes = published("senet50", "senet50_ferplus_dag.pth").shapes()
+    weights = {
+        k: torch.zeros(1).expand(either[linear and len(either) > 1])
+        for k, either in shapes.items() if not k.endswith("num_batches_tracked")
+    }  # fmt: skip
+    torch.save(weights, tmp_path / "s.pth")
+    called = call(capsys, "weights", "check", "senet50", tmp_path / "s.pth")
+    assert called.code == 0, called.out
+    assert "as senet50_ferplus_dag.pth\n  331 tensors" in called.out
+
+
 def test_shapes_may_be_one_of_several_or_left_open():
     wanted = {"a": ((8, 4, 1, 1), (8, 4)), "b": ((None, 3),), "c.num_batches_tracked": ((),)}
     assert compare(wanted, {"a": (8, 4), "b": (7, 3)}).fits
@@ -136,6 +149,11 @@ class Hostile:
 
 def truncated(path):
     torch.save(cpc_weights(), path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def truncated_old(path):
+    torch.save(cpc_weights(), path, _use_new_zipfile_serialization=False)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
@@ -163,6 +181,7 @@ WRONG = {
     "noise": ("x.pt", lambda p: p.write_bytes(b"\x8f" * 99), "no torch checkpoint", "download"),
     "text": ("x.pt", lambda p: p.write_text("hello\n"), "no torch checkpoint", "download"),
     "truncated": ("x.pt", truncated, "only a part of one", "download it again"),
+    "truncated, of 2018": ("x.pt", truncated_old, "only a part of one", "download it again"),
     "a web page": ("x.pt", lambda p: p.write_text("<!DOCTYPE html>"), "web page", "download"),
     "an LFS pointer": (
         "x.pt", lambda p: p.write_text("version https://git-lfs.github.com/spec/v1\n"),
@@ -230,6 +249,12 @@ def test_containers_are_opened(tmp_path, key):
     assert list(opened.tensors) == ["a"]
     assert opened.config == ({"x": 1} if key else {})
     assert opened.container == key
+
+
+def test_files_of_2018_are_opened(tmp_path):
+    held = {"weights": {"a": torch.ones(2)}, "config": {"x": 1}}
+    torch.save(held, tmp_path / "x.pt", _use_new_zipfile_serialization=False)
+    assert open_weights(tmp_path / "x.pt").config == {"x": 1}
 
 
 def test_converting_keeps_names_numbers_and_origin(capsys, tmp_path):
