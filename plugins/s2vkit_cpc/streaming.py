@@ -89,7 +89,7 @@ class Layer:
 
 
 class Moments:
-    """Mean and deviation of all that was added, in double precision."""
+    """Mean and deviation of all that was added, in double precision where the device has it."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -101,7 +101,7 @@ class Moments:
         count = x.shape[2]
         if not count:
             return
-        x = x.double()
+        x = x if x.device.type == "mps" else x.double()
         mean = x.mean(2)
         squares = (x - mean.unsqueeze(2)).square().sum(2)
         total, apart = self.count + count, mean - self.mean.to(mean)
