@@ -142,6 +142,23 @@ class Restless(Encoder):
         return features + torch.rand(()), summary
 
 
+class Forgetful(Encoder):
+    """Hears each piece as if nothing had been before."""
+
+    def stream(self):
+        heard = [torch.zeros(1, 0)]
+
+        def hear(speech):
+            heard[0] = speech
+            usable = speech[:, : speech.shape[1] // 160 * 160]
+            return self.mix(usable.unflatten(1, (-1, 160))) if usable.numel() else self.none()
+
+        return SimpleNamespace(hear=hear, finish=lambda: (self.none(), torch.zeros(1, 4)))
+
+    def none(self):
+        return torch.zeros(1, 0, 4)
+
+
 def test_a_right_encoder_passes(monkeypatch):
     check(monkeypatch, "audio_encoder", Encoder)
 
@@ -154,6 +171,7 @@ def test_a_right_encoder_passes(monkeypatch):
         (Slow, "100 steps in 1 s, its rate is 50"),
         (Nameless, "its 'summary_dim' is None"),
         (Restless, "features"),
+        (Forgetful, "heard in pieces, speech has other features than at once"),
         (lambda options: SimpleNamespace(), "no nn.Module"),
     ],
 )

@@ -16,6 +16,7 @@ from s2vkit_hsemotion.teacher import EIGHT, SEVEN, HsEmotion
 
 from s2vkit import InputError, ResourceError
 from s2vkit.plugins import registry
+from s2vkit.testing import check_component
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 BACKBONE = "ms1mv3_arcface_r50_fp16/backbone.pth"
@@ -87,6 +88,7 @@ def test_arcface_of_any_depth_loads(tmp_path):
     torch.save({"epoch": 3, "state_dict_backbone": kept}, path)  # as its training saves
     again = ArcFace(ArcFaceOptions(checkpoint=path, input_size=32, **options), size=64, labels=())
     torch.testing.assert_close(again.eval()(images(32)), trained(images(32)))
+    check_component("teacher", "arcface", checkpoint=path, input_size=32, **options)
 
 
 @pytest.mark.parametrize("size", [32, 48, 64, 100])
