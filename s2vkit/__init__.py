@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from s2vkit.checkpoints import Checkpoint
 from s2vkit.errors import (
     InputError,
     PluginError,
@@ -39,7 +40,7 @@ from s2vkit.options import (
 )
 
 if TYPE_CHECKING:
-    from s2vkit.parts.audio_encoder import AudioEncoder
+    from s2vkit.parts.audio_encoder import AudioEncoder, SpeechStream
     from s2vkit.parts.clip import Clips, Codes, Made, align, pick_time, speech_steps
     from s2vkit.parts.dataset import ClipFiles, Dataset, RawClip
     from s2vkit.parts.discriminator import Discriminator
@@ -51,12 +52,18 @@ if TYPE_CHECKING:
     from s2vkit.parts.stage import Job, Stage, Turn, Work
     from s2vkit.parts.student import Student
     from s2vkit.parts.teacher import Teacher
-    from s2vkit.parts.weights import fit_weights, read_weights
+    from s2vkit.parts.weights import (
+        Weights,
+        fit_weights,
+        open_weights,
+        read_weights,
+        rename,
+    )
 
 __version__ = "0.1.0"
 
 _LAZY = {
-    "AudioEncoder": "audio_encoder",
+    **dict.fromkeys(["AudioEncoder", "SpeechStream"], "audio_encoder"),
     **dict.fromkeys(["Clips", "Codes", "Made", "align", "pick_time", "speech_steps"], "clip"),
     **dict.fromkeys(["ClipFiles", "Dataset", "RawClip"], "dataset"),
     "Discriminator": "discriminator",
@@ -68,7 +75,9 @@ _LAZY = {
     **dict.fromkeys(["Job", "Stage", "Turn", "Work"], "stage"),
     "Student": "student",
     "Teacher": "teacher",
-    **dict.fromkeys(["fit_weights", "read_weights"], "weights"),
+    **dict.fromkeys(
+        ["Weights", "fit_weights", "open_weights", "read_weights", "rename"], "weights"
+    ),
 }
 
 
@@ -79,13 +88,14 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "AdversarialLoss", "AdversarialLossSlot", "AudioEncoder", "AudioEncoderSlot", "ClipFiles",
-    "Clips", "CodeLossSlot", "Codes", "Dataset", "Discriminator", "DiscriminatorSlot",
+    "AdversarialLoss", "AdversarialLossSlot", "AudioEncoder", "AudioEncoderSlot", "Checkpoint",
+    "ClipFiles", "Clips", "CodeLossSlot", "Codes", "Dataset", "Discriminator", "DiscriminatorSlot",
     "FaceDetector", "Faces", "Field", "FrameLossSlot", "Generator", "GeneratorSlot", "Graph",
     "InputError", "Job", "LossOptions", "Made", "Metric", "MetricSlot", "OptimizerOptions",
     "OptimizerSlot", "Options", "Outcome", "PairLoss", "PluginError", "RawClip", "RecipeError",
     "Register", "RegisterCommand", "ResourceError", "RunFolderError", "S2vkitError", "Score",
-    "Slot", "Stage", "StageOptions", "Student", "StudentSlot", "Teacher", "TeacherSlot",
-    "TrainingError", "Turn", "Work", "World", "__version__", "align", "fit_weights", "hookimpl",
-    "pick_time", "read_weights", "speech_steps",
+    "Slot", "SpeechStream", "Stage", "StageOptions", "Student", "StudentSlot", "Teacher",
+    "TeacherSlot", "TrainingError", "Turn", "Weights", "Work", "World", "__version__", "align",
+    "fit_weights", "hookimpl", "open_weights", "pick_time", "read_weights", "rename",
+    "speech_steps",
 ]  # fmt: skip

@@ -17,6 +17,15 @@ TINY = {
         {"channels": 16}, {"channels": 16, "context": "gru", "layers": 2, "summary": "layers"},
     ],
     ("audio_encoder", "logmel"): [{"n_mels": 16}, {"n_mels": 8, "context": 2}],
+    ("audio_encoder", "ge2e"): [
+        {"hidden": 16, "layers": 2, "embedding": 12}, {"hidden": 16, "loudness": None},
+    ],
+    ("audio_encoder", "hubert"): [{"size": "tiny", "summary": "statistics"}],
+    ("audio_encoder", "wav2vec2"): [{"size": "tiny"}],
+    ("audio_encoder", "wavlm"): [{"size": "tiny"}],
+    ("teacher", "arcface"): [{"width": 0.125, "layers": [1, 1, 1, 1], "dim": 16}],
+    ("teacher", "facenet"): [{"input_size": 80}],
+    ("teacher", "hsemotion"): [{}, {"tap": "pooled"}],
     ("teacher", "vggface"): [{"width": 0.125}, {"width": 0.125, "tap": "fc7_pre"}],
     ("teacher", "senet50"): [
         {"width": 0.125, "layers": [1, 1, 1, 1]},
@@ -136,6 +145,23 @@ class Restless(Encoder):
         return features + torch.rand(()), summary
 
 
+class Forgetful(Encoder):
+    """Hears each piece as if nothing had been before."""
+
+    def stream(self):
+        heard = [torch.zeros(1, 0)]
+
+        def hear(speech):
+            heard[0] = speech
+            usable = speech[:, : speech.shape[1] // 160 * 160]
+            return self.mix(usable.unflatten(1, (-1, 160))) if usable.numel() else self.none()
+
+        return SimpleNamespace(hear=hear, finish=lambda: (self.none(), torch.zeros(1, 4)))
+
+    def none(self):
+        return torch.zeros(1, 0, 4)
+
+
 def test_a_right_encoder_passes(monkeypatch):
     check(monkeypatch, "audio_encoder", Encoder)
 
@@ -148,6 +174,7 @@ def test_a_right_encoder_passes(monkeypatch):
         (Slow, "100 steps in 1 s, its rate is 50"),
         (Nameless, "its 'summary_dim' is None"),
         (Restless, "features"),
+        (Forgetful, "heard in pieces, speech has other features than at once"),
         (lambda options: SimpleNamespace(), "no nn.Module"),
     ],
 )

@@ -29,6 +29,14 @@ def components(ctx: click.Context, param: click.Parameter, incomplete: str) -> l
     ]
 
 
+def weighty(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Complete the name of a component that reads published weights."""
+    from s2vkit.plugins import registry
+
+    there = (entry.name for entry in registry().of_kind() if entry.checkpoints)
+    return [name for name in there if name.startswith(incomplete)]
+
+
 def devices(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Complete a device's name."""
     return [device for device in DEVICES if device.startswith(incomplete)]

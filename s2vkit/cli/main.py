@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("s2vkit.cli.show:show", "Print a resolved recipe, and where each value came from."),
     "list-components": ("s2vkit.cli.list_components:list_components", "List what is installed."),
     "describe": ("s2vkit.cli.describe:describe", "Describe a component and its options."),
+    "weights": ("s2vkit.cli.weights:weights", "List, check and convert published weights."),
     "new-plugin": ("s2vkit.cli.new_plugin:new_plugin", "Write a small working plugin."),
     "doctor": ("s2vkit.cli.doctor:doctor", "Report what this machine has and lacks."),
 }

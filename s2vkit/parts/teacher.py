@@ -28,7 +28,10 @@ class Teacher(Protocol):
         ...
 
     def classify(self, images: Tensor) -> Tensor:
-        """Give logits (N, len(classes)), or (N, 1) where there are no classes."""
+        """Give logits (N, len(classes)), or (N, 1) where there are no classes.
+
+        Raises InputError where the weights came from a file without a classifier.
+        """
         ...
 
     def maps(self, images: Tensor) -> list[Tensor]:
