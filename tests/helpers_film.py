@@ -9,7 +9,10 @@ from pathlib import Path
 import av
 import numpy as np
 
+from s2vkit.parts.face_detector import Faces
+
 FLASH = 0.12  # s
+RATE = 22050  # of the sound, in Hz
 CODECS = {
     ".mp4": ("libx264", "aac"), ".mov": ("libx264", "aac"), ".mkv": ("libx264", "pcm_s16le"),
     ".flv": ("flv", "libmp3lame"), ".avi": ("mpeg4", "libmp3lame"), ".mpg": ("mpeg1video", "mp2"),
@@ -22,7 +25,7 @@ def steady(fps: float, seconds: float, start: float = 0.0) -> np.ndarray:
     return start + np.arange(round(seconds * fps)) / fps
 
 
-def flashing(size: tuple[int, int] = (64, 48)) -> Callable[[float], np.ndarray]:
+def flashing(size: tuple[int, int] = (32, 24)) -> Callable[[float], np.ndarray]:
     """Pictures that are dark with a moving bar, and bright at the start of every second."""
 
     def draw(time: float) -> np.ndarray:
@@ -35,7 +38,7 @@ def flashing(size: tuple[int, int] = (64, 48)) -> Callable[[float], np.ndarray]:
     return draw
 
 
-def clicks(seconds: float, rate: int = 48000, start: float = 0.0) -> np.ndarray:
+def clicks(seconds: float, rate: int = RATE, start: float = 0.0) -> np.ndarray:
     """float32 (S,): faint noise, and 10 ms of a tone at every full second of the film's time."""
     count = round(seconds * rate)
     samples = np.random.default_rng(0).normal(0, 0.003, count).astype(np.float32)
@@ -53,7 +56,7 @@ def write_film(
     sound: np.ndarray | None = None,
     *,
     sound_start: float = 0.0,
-    sound_rate: int = 48000,
+    sound_rate: int = RATE,
     rate: Fraction | None = None,
     pix_fmt: str = "yuv420p",
     codecs: tuple[str, str] | None = None,
@@ -97,3 +100,58 @@ def _sound(stream, samples: np.ndarray, rate: int, start: float) -> list:
     for block in [*swr.resample(frame), *swr.resample(None)]:
         packets += stream.encode(block)
     return packets + stream.encode(None)
+
+
+FACE = (200, 120, 90)
+
+
+class Portrait:
+    """Pictures of drawn faces: each (x, y, height) in pixels as a function of time."""
+
+    def __init__(self, *faces, size: tuple[int, int] = (160, 120), background=None) -> None:
+        self.faces, self.size = faces, size
+        self.background = background or (lambda time: 30)
+        self.mouths: dict[int, Callable[[float], float]] = {}  # of a face: how open, in [0, 1]
+
+    def __call__(self, time: float) -> np.ndarray:
+        width, height = self.size
+        rows, columns = np.mgrid[:height, :width]
+        picture = np.full((height, width, 3), self.background(time), np.uint8)
+        picture += (columns[..., None] * 40 // width).astype(np.uint8)
+        for i, face in enumerate(self.faces):
+            x, y, tall = face(time)
+            inside = ((columns - x) / (0.375 * tall)) ** 2 + ((rows - y) / (0.5 * tall)) ** 2 < 1
+            picture[inside] = FACE
+            opened = self.mouths.get(i, lambda time: 0.0)(time)
+            mouth = (abs(columns - x) < 0.12 * tall) & (
+                abs(rows - y - 0.27 * tall) < 0.09 * tall * opened
+            )
+            picture[mouth] = (90, 20, 20)
+        return picture
+
+
+class FindsDrawn:
+    """Finds drawn faces by their colour, with landmarks where faces have them."""
+
+    def __call__(self, frames: np.ndarray) -> list[Faces]:
+        return [self._one(frame) for frame in frames]
+
+    def _one(self, frame: np.ndarray) -> Faces:
+        from scipy.ndimage import binary_closing, find_objects, label
+
+        red, green, blue = frame.astype(int).transpose(2, 0, 1)
+        near = (red - green > 35) & (red - blue > 35)
+        found, _ = label(binary_closing(near, iterations=2))
+        boxes, marks = [], []
+        for rows, columns in find_objects(found):
+            left, top, right, bottom = columns.start, rows.start, columns.stop, rows.stop
+            width, height = right - left, bottom - top
+            if min(width, height) < 5:
+                continue
+            boxes.append([left, top, right, bottom])
+            at = [(0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.77), (0.65, 0.77)]
+            marks.append([(left + a * width, top + b * height) for a, b in at])
+        return Faces(
+            np.array(boxes, np.float32).reshape(-1, 4), np.ones(len(boxes), np.float32),
+            np.array(marks, np.float32).reshape(-1, 5, 2),
+        )  # fmt: skip
