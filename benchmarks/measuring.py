@@ -6,13 +6,14 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 
 def machine() -> str:
     """Describe the machine in one line: processor, cores this process may use, Python."""
     model = platform.processor() or platform.machine()
     try:
-        with open("/proc/cpuinfo") as file:
+        with Path("/proc/cpuinfo").open() as file:
             model = next(line.split(":")[1].strip() for line in file if "model name" in line)
     except (OSError, StopIteration):
         pass
