@@ -28,16 +28,16 @@ from s2vkit.parts.dataset import Source
 from s2vkit.plugins import registry
 
 SIZES = {
-    "voxceleb2-like": (224, 224, 8),
+    "voxceleb2-like": (224, 224, 5),
     "crema-d-like": (480, 360, 3),
-    "phone-like": (1280, 720, 4),
+    "phone-like": (1280, 720, 2),
 }
 
 
 def main(paths: list[Path]) -> None:
     """Print a line for each video."""
     torch.set_num_threads(1)
-    print(machine())
+    print(machine(), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for path in paths or list(made(Path(folder))):
             report(path)
@@ -101,16 +101,18 @@ def report(path: Path) -> None:
     print(
         f"{path.name}: {count} frames; decode only {count / best['decode']:.0f} fps, to RGB "
         f"{count / best['rgb']:.0f}, cut with 'none' {count / best['none']:.0f}: "
-        f"{share:.0%} of decoding, {of_rgb:.0%} of decoding to RGB"
+        f"{share:.0%} of decoding, {of_rgb:.0%} of decoding to RGB",
+        flush=True,
     )
     always = replace(cutting, every=1)
     if aside := cut(path, cutting, eyes):
         print(f"  mtcnn: set aside ({aside}), so times of detection only:")
     some = {"some": partial(cut, path, cutting, eyes), "all": partial(cut, path, always, eyes)}
-    best = best_of(some, rounds=2)
+    best = best_of(some, rounds=1)
     print(
         f"  mtcnn every {cutting.every} frames {count / best['some']:.1f} fps, in every frame "
-        f"{count / best['all']:.1f}: {best['all'] / best['some']:.1f} times as fast"
+        f"{count / best['all']:.1f}: {best['all'] / best['some']:.1f} times as fast",
+        flush=True,
     )
 
 
