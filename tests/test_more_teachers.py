@@ -138,7 +138,7 @@ def test_facenet_says_which_extra_it_needs(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "facenet_pytorch", None)
     with pytest.raises(ResourceError) as error:
         FaceNet(FaceNetOptions(), size=64, labels=())
-    assert "pip install 's2vkit[facenet]'" in str(error.value)
+    assert "pip install 's2vkit[faces]'" in str(error.value)
 
 
 def hsemotion_file(path, outputs=8, inner="0."):

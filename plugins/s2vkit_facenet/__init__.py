@@ -24,7 +24,7 @@ _RELEASE = "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9
 CHECKPOINTS = tuple(
     Checkpoint(
         name, f"s2vkit_facenet:{keys}", _RELEASE + name, "MIT (facenet-pytorch)",
-        note=f"trained on {data}; the component needs the extra s2vkit[facenet]",
+        note=f"trained on {data}; the component needs the extra s2vkit[faces]",
     )
     for name, keys, data in (
         ("20180402-114759-vggface2.pt", "keys_vggface2.json", "VGGFace2"),

@@ -67,6 +67,6 @@ def _network() -> Any:
     except ImportError as error:
         raise ResourceError(
             f"teacher 'facenet' needs facenet-pytorch: {error}",
-            hint="pip install 's2vkit[facenet]'",
+            hint="pip install 's2vkit[faces]'",
         ) from error
     return InceptionResnetV1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -25,6 +26,17 @@ class RawClip:
     frames: np.ndarray  # (V, H, W, 3) uint8 RGB at the dataset's fps
     speech: np.ndarray  # (S,) float32 in [-1, 1] at the dataset's sample rate
     truth: dict[str, np.ndarray] = field(default_factory=dict)  # name -> (V,), for metrics only
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of a talking face, before it is cut into clips."""
+
+    name: str  # unique in the corpus, a valid file name
+    path: Path  # the video
+    labels: Mapping[str, str]  # "identity" -> speaker, "emotion" -> emotion, ... what is known
+    split: str  # train, val or test
+    sound: Path | None = None  # a separate sound file, or None: the video's own track
 
 
 @runtime_checkable
