@@ -27,6 +27,7 @@ from s2vkit.options import (
     Field,
     FrameLossSlot,
     GeneratorSlot,
+    IndependenceLossSlot,
     LossOptions,
     MetricSlot,
     OptimizerOptions,
@@ -46,8 +47,8 @@ if TYPE_CHECKING:
     from s2vkit.parts.face_detector import FaceDetector, Faces
     from s2vkit.parts.generator import Generator
     from s2vkit.parts.graph import Graph, World
-    from s2vkit.parts.loss import AdversarialLoss, PairLoss
-    from s2vkit.parts.metric import Metric, Outcome, Score
+    from s2vkit.parts.loss import AdversarialLoss, IndependenceLoss, PairLoss
+    from s2vkit.parts.metric import Heard, Metric, Outcome, Probe, Score
     from s2vkit.parts.stage import Job, Stage, Turn, Work
     from s2vkit.parts.student import Student
     from s2vkit.parts.teacher import Teacher
@@ -63,8 +64,8 @@ _LAZY = {
     **dict.fromkeys(["FaceDetector", "Faces"], "face_detector"),
     "Generator": "generator",
     **dict.fromkeys(["Graph", "World"], "graph"),
-    **dict.fromkeys(["AdversarialLoss", "PairLoss"], "loss"),
-    **dict.fromkeys(["Metric", "Outcome", "Score"], "metric"),
+    **dict.fromkeys(["AdversarialLoss", "IndependenceLoss", "PairLoss"], "loss"),
+    **dict.fromkeys(["Heard", "Metric", "Outcome", "Probe", "Score"], "metric"),
     **dict.fromkeys(["Job", "Stage", "Turn", "Work"], "stage"),
     "Student": "student",
     "Teacher": "teacher",
@@ -82,10 +83,11 @@ __all__ = [
     "AdversarialLoss", "AdversarialLossSlot", "AudioEncoder", "AudioEncoderSlot", "ClipFiles",
     "Clips", "CodeLossSlot", "Codes", "Dataset", "Discriminator", "DiscriminatorSlot",
     "FaceDetector", "Faces", "Field", "FrameLossSlot", "Generator", "GeneratorSlot", "Graph",
-    "InputError", "Job", "LossOptions", "Made", "Metric", "MetricSlot", "OptimizerOptions",
-    "OptimizerSlot", "Options", "Outcome", "PairLoss", "PluginError", "RawClip", "RecipeError",
-    "Register", "RegisterCommand", "ResourceError", "RunFolderError", "S2vkitError", "Score",
-    "Slot", "Stage", "StageOptions", "Student", "StudentSlot", "Teacher", "TeacherSlot",
-    "TrainingError", "Turn", "Work", "World", "__version__", "align", "fit_weights", "hookimpl",
-    "pick_time", "read_weights", "speech_steps",
+    "Heard", "IndependenceLoss", "IndependenceLossSlot", "InputError", "Job", "LossOptions",
+    "Made", "Metric", "MetricSlot", "OptimizerOptions", "OptimizerSlot", "Options", "Outcome",
+    "PairLoss", "PluginError", "Probe", "RawClip", "RecipeError", "Register", "RegisterCommand",
+    "ResourceError", "RunFolderError", "S2vkitError", "Score", "Slot", "Stage", "StageOptions",
+    "Student", "StudentSlot", "Teacher", "TeacherSlot", "TrainingError", "Turn", "Work",
+    "World", "__version__", "align", "fit_weights", "hookimpl", "pick_time", "read_weights",
+    "speech_steps",
 ]  # fmt: skip

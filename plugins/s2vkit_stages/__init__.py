@@ -9,6 +9,7 @@ from s2vkit import (
     CodeLossSlot,
     Field,
     FrameLossSlot,
+    IndependenceLossSlot,
     MetricSlot,
     OptimizerSlot,
     Options,
@@ -31,10 +32,15 @@ class ClassifyOptions(StageOptions):
 
 
 class DistillLosses(Options):
-    """The two terms of Eq. 2, for each side."""
+    """The two terms of Eq. 2, for each side, and what may hold the sides apart."""
 
     match: CodeLossSlot | None = Field(default=None, description="distance of normalised codes")
     distill: CodeLossSlot | None = Field(default=None, description="Eq. 3")
+    apart: IndependenceLossSlot | None = Field(
+        default=None,
+        description="how much each code tells of what the other side's teacher saw, to be made "
+        "small; none: as the paper",
+    )
 
 
 class DistillOptions(StageOptions):
@@ -51,6 +57,14 @@ class DistillOptions(StageOptions):
     emotion_frames: int = Field(default=5, ge=1, description="K of Eq. 1, drawn anew each step")
     emotion_pool: int = Field(default=16, ge=1, description="frames a clip the teacher looks at")
     identity_frames: int = Field(default=1, ge=1, description="1: the first frame, as the paper")
+    through_head: bool = Field(
+        default=False,
+        description="Eq. 3 compares what the teachers' own classifiers say of the codes (fc8 of "
+        "VGG-Face, as in Speech2Face), not the codes themselves",
+    )
+    validate_every: int = Field(
+        default=50, ge=0, description="steps between looks at clips of the split val; 0: none"
+    )
 
 
 class ComposeLosses(Options):

@@ -20,7 +20,7 @@ from s2vkit.engine.view import View
 from s2vkit.files import recover_folder
 from s2vkit.parts.dataset import Dataset
 from s2vkit.parts.seed import generator
-from s2vkit.parts.stage import Stage
+from s2vkit.parts.stage import Job, Stage
 
 _SHOWN = 5  # clips set aside that are named
 
@@ -64,7 +64,7 @@ class Cache:
         prepare(self.dataset, self.corpus, workers=workers, progress=self.progress)
         self.view.end(f"{clips} clips in {self.corpus}")
 
-    def sources(self, name: str, stage: Stage, store: ClipStore) -> Sources:
+    def sources(self, name: str, stage: Stage | Job, store: ClipStore) -> Sources:
         """Give everything that the batches of a stage are made from."""
         caches = self.plan.caches[name]
         heard = self._hear(store, caches.speech) if stage.needs & HEARD else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,13 @@ class Plan:
             changed=bool(record) and not done, seconds=record.get("seconds") if done else None,
         )  # fmt: skip
 
+    @property
+    def draws(self) -> bool:
+        """Tell whether the generator has learnt to draw, or never had to."""
+        generator = self.graph.generator
+        ready = getattr(generator, "pretrained", False) or not any(_parameters(generator))
+        return ready or "generator" in self._trainer
+
     def _left(self, name: str, stage: Stage | Job) -> bool:
         if isinstance(stage, Job):
             return all((self.run / file).exists() for file in stage.leaves)
@@ -98,8 +105,7 @@ class Plan:
     def _uses(self, stage: Stage | Job) -> set[str]:
         """Name the parts whose weights a stage depends on."""
         if isinstance(stage, Job):
-            kinds = ("encoder", "student", "generator", "judge")
-            return {part for part in self.slots if part.split(".")[0] in kinds}
+            return {part for part in self.slots if part.split(".")[0] in stage.uses}
         used = set(stage.optimizers()) & set(self.slots)
         used |= {"encoder"} if stage.needs & HEARD else set()
         of_need = {"codes": "student", "targets": "teacher"}
@@ -143,3 +149,7 @@ class Plan:
     def _hash(*what: Any) -> str:
         text = json.dumps(what, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def _parameters(module: Any) -> Iterator[Any]:
+    return iter(module.parameters()) if module is not None else iter(())
