@@ -11,6 +11,7 @@ from torchaudio.functional import detect_pitch_frequency
 from s2vkit import Heard
 
 _LOUD = 0.1  # of a clip's loudest frame: below it nothing is voiced
+_LEAST = 0.5  # seconds; a shorter clip is repeated, since pitches are smoothed over 0.3
 _HOP = 0.01  # seconds between pitches
 
 
@@ -34,9 +35,8 @@ def voices(train: Heard, test: Heard, border: float) -> tuple[list[str], list[st
 def clip_pitch(heard: Heard, clip: int) -> float:
     """Estimate the median pitch of a clip where it is loud, in Hz."""
     speech = torch.from_numpy(heard.speech(clip))[None]
-    least = int(0.1 * heard.sample_rate)
-    if speech.shape[1] < least:
-        speech = torch.nn.functional.pad(speech, (0, least - speech.shape[1]))
+    times = -(-int(_LEAST * heard.sample_rate) // speech.shape[1])
+    speech = speech.repeat(1, max(1, times))
     found = detect_pitch_frequency(speech, heard.sample_rate, frame_time=_HOP)[0]
     hop = int(_HOP * heard.sample_rate)
     level = speech[0].unfold(0, hop, hop).square().mean(1).sqrt()[: len(found)]

@@ -57,6 +57,11 @@ class DistillOptions(StageOptions):
     emotion_frames: int = Field(default=5, ge=1, description="K of Eq. 1, drawn anew each step")
     emotion_pool: int = Field(default=16, ge=1, description="frames a clip the teacher looks at")
     identity_frames: int = Field(default=1, ge=1, description="1: the first frame, as the paper")
+    average: float = Field(
+        default=0.0, ge=0.0, lt=1.0,
+        description="decay of the running mean of the students' weights that is kept in the end; "
+        "0: the weights of the last step",
+    )  # fmt: skip
     through_head: bool = Field(
         default=False,
         description="Eq. 3 compares what the teachers' own classifiers say of the codes (fc8 of "

@@ -56,6 +56,11 @@ class Distill(Stage):
         """Move every student."""
         return {f"student.{name}": self.options.optimizer for name in self.graph.students}
 
+    def averages(self) -> dict[str, float]:
+        """Average the students, if asked to."""
+        decay = self.options.average
+        return {f"student.{name}": decay for name in self.graph.students} if decay else {}
+
     def losses(self, turn: str, clips: Clips, shared: Any) -> dict[str, Tensor]:
         """Give the weighted terms of Eq. 2, side by side."""
         found = {}

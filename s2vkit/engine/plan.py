@@ -94,7 +94,8 @@ class Plan:
     def draws(self) -> bool:
         """Tell whether the generator has learnt to draw, or never had to."""
         generator = self.graph.generator
-        ready = getattr(generator, "pretrained", False) or not any(_parameters(generator))
+        ready = getattr(generator, "pretrained", False)
+        ready = ready or next(_parameters(generator), None) is None
         return ready or "generator" in self._trainer
 
     def _left(self, name: str, stage: Stage | Job) -> bool:
