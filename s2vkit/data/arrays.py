@@ -23,6 +23,38 @@ def new_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike = np.float32)
     return made
 
 
+HALF_MOST = 65504.0  # the greatest number that float16 holds
+
+
+class Halves:
+    """An array that is kept as float16, or as float32 once a value does not fit.
+
+    float16 rounds to 11 bits: relative errors up to 2^-11, 0.05 %.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
+        self.path = path
+        self.held = new_array(path, shape, np.float16)
+
+    def __setitem__(self, at: object, values: np.ndarray) -> None:
+        if self.held.dtype == np.float16 and np.abs(values).max(initial=0.0) > HALF_MOST:
+            self._widen()
+        self.held[at] = values  # type: ignore[index]
+
+    def _widen(self) -> None:
+        flush(self.held)
+        wide = self.path.with_name(f"wide-{self.path.name}")
+        made = new_array(wide, self.held.shape)
+        for row in range(len(made)):
+            made[row] = self.held[row]
+        wide.replace(self.path)
+        self.held = made
+
+    def flush(self) -> None:
+        """Bring it to the disk."""
+        flush(self.held)
+
+
 def flush(*arrays: np.ndarray) -> None:
     """Bring filled arrays to the disk."""
     for array in arrays:

@@ -105,9 +105,9 @@ class Batches:
             return
         first = np.array([self.sources.store.clips[i].frame for i in drawn.clips])[:, None]
         if "features" in needs:
-            clips.features = self._put(torch.from_numpy(cache["features"][first + drawn.frames]))
+            clips.features = self._put_float(cache["features"][first + drawn.frames])
         if "mismatched" in needs:
-            clips.mismatched = self._put(torch.from_numpy(cache["features"][first + drawn.others]))
+            clips.mismatched = self._put_float(cache["features"][first + drawn.others])
         if needs & {"summary", "codes"}:
             clips.summary = self._put(torch.from_numpy(self._summaries(cache, drawn, step)))
 
@@ -130,9 +130,7 @@ class Batches:
                 rows = torch.from_numpy(held[drawn.clips][:, chosen])
                 clips.targets[side] = self._put(rows.mean(1))  # Eq. 1
             if "maps" in self.stage.needs and side == "identity":
-                clips.maps = [
-                    self._put(torch.from_numpy(m[drawn.clips])) for m in cache.named("maps")
-                ]
+                clips.maps = [self._put_float(m[drawn.clips]) for m in cache.named("maps")]
 
     def _views(self, held: int, side: str, step: int | None) -> np.ndarray:
         """Choose K of the M views kept (Eq. 1), anew each step."""
@@ -140,6 +138,10 @@ class Batches:
             return np.arange(held)
         wanted = self.stage.chosen.get(side, held)
         return torch.randperm(held, generator=self.fresh("views", side, step))[:wanted].numpy()
+
+    def _put_float(self, kept: np.ndarray) -> Tensor:
+        """Put on the device as float32 what may be kept as float16."""
+        return self._put(torch.from_numpy(kept)).float()
 
     def _put(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
@@ -56,8 +57,9 @@ def run_recipe(
     with full, taken(folder, fresh=fresh), stop_flag() as stopped:
         write_text(folder / "recipe.yaml", dump_recipe(loaded))
         run = Run(loaded, folder, console, stopped, registry)
-        run.announce()
-        run.all(stages)
+        with closing(run.cache):
+            run.announce()
+            run.all(stages)
         run.conclude()
     return folder
 
@@ -149,7 +151,7 @@ class Run:
         remove(folder / "done.json")
 
     def _train(self, step: Step, stage: Stage, folder: Path) -> None:
-        sources = self.cache.sources(step.name, stage, self.store)
+        sources = self.cache.sources(stage, self.store)
         self.view.begin(step.name)
         seed = self.recipe.seed
         batches = Batches(sources, stage, step.name, seed=seed, device=self.policy.device)
@@ -167,7 +169,7 @@ class Run:
 
         def sources() -> Sources:
             assert step is not None
-            return self.cache.sources(step.name, step.stage, self.store)
+            return self.cache.sources(step.stage, self.store)
 
         return RunWork(self.graph, self.folder, self.store, listener, self._progress, sources)
 
