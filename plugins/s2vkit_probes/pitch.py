@@ -20,7 +20,7 @@ def voices(train: Heard, test: Heard, border: float) -> tuple[list[str], list[st
 
     Without a label of the speaker, each clip stands for itself.
     """
-    pitches = [[clip_pitch(part, i) for i in range(len(part.names))] for part in (train, test)]
+    pitches = [_pitches(part) for part in (train, test)]
     speakers = [
         [who or name for who, name in zip(part.label("identity"), part.names, strict=True)]
         for part in (train, test)
@@ -30,6 +30,12 @@ def voices(train: Heard, test: Heard, border: float) -> tuple[list[str], list[st
         own[who].append(pitch)
     called = {who: "high" if median(found) > border else "low" for who, found in own.items()}
     return [called[who] for who in speakers[0]], [called[who] for who in speakers[1]]
+
+
+def _pitches(heard: Heard) -> list[float]:
+    if "pitches" not in heard.shared:
+        heard.shared["pitches"] = [clip_pitch(heard, i) for i in range(len(heard.names))]
+    return list(heard.shared["pitches"])
 
 
 def clip_pitch(heard: Heard, clip: int) -> float:

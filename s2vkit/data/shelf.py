@@ -90,10 +90,8 @@ def _entry(path: Path) -> Kept:
 
 def _size(folder: Path) -> int:
     """Count the bytes that a folder takes on the disk."""
-    blocks = [getattr(p.stat(), "st_blocks", None) for p in folder.rglob("*") if p.is_file()]
-    if any(count is None for count in blocks):
-        return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-    return 512 * sum(count for count in blocks if count)
+    states = [path.stat() for path in folder.rglob("*") if path.is_file()]
+    return sum(512 * s.st_blocks if hasattr(s, "st_blocks") else s.st_size for s in states)
 
 
 def _is_held(path: Path) -> bool:

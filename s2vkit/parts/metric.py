@@ -33,6 +33,7 @@ class Heard:
     targets: dict[str, Tensor]  # side -> (N, dim) the teacher's, mean over the frames it saw
     speech: Callable[[int], np.ndarray]  # of clip i: (S,) float32
     sample_rate: int  # Hz, of that speech
+    shared: dict[str, Any] = field(default_factory=dict)  # what one probe computed for the next
 
     def label(self, name: str) -> list[str]:
         """Give a label of every clip, "" where the corpus has none of that name."""
