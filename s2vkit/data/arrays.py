@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -36,10 +37,10 @@ class Halves:
         self.path = path
         self.held = new_array(path, shape, np.float16)
 
-    def __setitem__(self, at: object, values: np.ndarray) -> None:
+    def __setitem__(self, at: Any, values: np.ndarray) -> None:
         if self.held.dtype == np.float16 and np.abs(values).max(initial=0.0) > HALF_MOST:
             self._widen()
-        self.held[at] = values  # type: ignore[index]
+        self.held[at] = values
 
     def _widen(self) -> None:
         flush(self.held)

@@ -138,8 +138,8 @@ def _assemble(
             all_frames[record.frame : record.frame + record.frames] = held["frames"]
             all_speech[record.sample : record.sample + record.samples] = held["speech"]
             content.update(f"{record.name} {record.split} {held['frames'].shape}".encode())
-            content.update(all_frames[record.frame : record.frame + record.frames])
-            content.update(all_speech[record.sample : record.sample + record.samples])
+            content.update(all_frames[record.frame : record.frame + record.frames].tobytes())
+            content.update(all_speech[record.sample : record.sample + record.samples].tobytes())
             for key in held.files:
                 if key.startswith("truth."):
                     truths.setdefault(key.removeprefix("truth."), []).append(held[key])

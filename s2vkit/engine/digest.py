@@ -49,5 +49,6 @@ def digest_of_module(module: nn.Module) -> str:
         if isinstance(tensor, torch.Tensor):
             held = tensor.detach().cpu().contiguous()
             found.update(f"{name} {held.dtype} {tuple(held.shape)}".encode())
-            found.update(held.view(-1).view(torch.uint8).numpy() if held.numel() else b"")
+            raw = held.view(-1).view(torch.uint8).numpy() if held.numel() else b""
+            found.update(memoryview(raw))
     return found.hexdigest()[:20]
