@@ -49,6 +49,5 @@ def digest_of_module(module: nn.Module) -> str:
         if isinstance(tensor, torch.Tensor):
             held = tensor.detach().cpu().contiguous()
             found.update(f"{name} {held.dtype} {tuple(held.shape)}".encode())
-            raw = held.view(-1).view(torch.uint8).numpy() if held.numel() else b""
-            found.update(memoryview(raw))
+            found.update(held.flatten().view(torch.uint8).numpy().tobytes())
     return found.hexdigest()[:20]
