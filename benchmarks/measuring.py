@@ -1,12 +1,13 @@
-"""Measuring for the benchmarks: alternatives run in turn, the best of each, on which machine."""
+"""What benchmarks share: timing of alternatives, the machine in a line, and a table."""
 
 from __future__ import annotations
 
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
 
 
 def machine() -> str:
@@ -33,3 +34,23 @@ def best_of(alternatives: dict[str, Callable[[], object]], rounds: int = 5) -> d
             work()
             best[name] = min(best[name], time.process_time() - begun)
     return best
+
+
+def seconds_of(work: Callable[[], object], *, repeats: int = 5, warm: int = 1) -> float:
+    """Give the median wall seconds of a call, after `warm` calls that do not count."""
+    for _ in range(warm):
+        work()
+    found = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - start)
+    return median(found)
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows under their headings, as Markdown."""
+    print(f"| {' | '.join(headings)} |")
+    print("|" + "---|" * len(headings))
+    for row in rows:
+        print(f"| {' | '.join(row)} |")

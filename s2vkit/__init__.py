@@ -28,6 +28,7 @@ from s2vkit.options import (
     Field,
     FrameLossSlot,
     GeneratorSlot,
+    IndependenceLossSlot,
     LossOptions,
     MetricSlot,
     OptimizerOptions,
@@ -47,8 +48,8 @@ if TYPE_CHECKING:
     from s2vkit.parts.face_detector import FaceDetector, Faces
     from s2vkit.parts.generator import Generator
     from s2vkit.parts.graph import Graph, World
-    from s2vkit.parts.loss import AdversarialLoss, PairLoss
-    from s2vkit.parts.metric import Metric, Outcome, Score
+    from s2vkit.parts.loss import AdversarialLoss, IndependenceLoss, PairLoss
+    from s2vkit.parts.metric import Heard, Metric, Outcome, Probe, Score
     from s2vkit.parts.stage import Job, Stage, Turn, Work
     from s2vkit.parts.student import Student
     from s2vkit.parts.teacher import Teacher
@@ -70,8 +71,8 @@ _LAZY = {
     **dict.fromkeys(["FaceDetector", "Faces"], "face_detector"),
     "Generator": "generator",
     **dict.fromkeys(["Graph", "World"], "graph"),
-    **dict.fromkeys(["AdversarialLoss", "PairLoss"], "loss"),
-    **dict.fromkeys(["Metric", "Outcome", "Score"], "metric"),
+    **dict.fromkeys(["AdversarialLoss", "IndependenceLoss", "PairLoss"], "loss"),
+    **dict.fromkeys(["Heard", "Metric", "Outcome", "Probe", "Score"], "metric"),
     **dict.fromkeys(["Job", "Stage", "Turn", "Work"], "stage"),
     "Student": "student",
     "Teacher": "teacher",
@@ -91,11 +92,11 @@ __all__ = [
     "AdversarialLoss", "AdversarialLossSlot", "AudioEncoder", "AudioEncoderSlot", "Checkpoint",
     "ClipFiles", "Clips", "CodeLossSlot", "Codes", "Dataset", "Discriminator", "DiscriminatorSlot",
     "FaceDetector", "Faces", "Field", "FrameLossSlot", "Generator", "GeneratorSlot", "Graph",
-    "InputError", "Job", "LossOptions", "Made", "Metric", "MetricSlot", "OptimizerOptions",
-    "OptimizerSlot", "Options", "Outcome", "PairLoss", "PluginError", "RawClip", "RecipeError",
-    "Register", "RegisterCommand", "ResourceError", "RunFolderError", "S2vkitError", "Score",
-    "Slot", "SpeechStream", "Stage", "StageOptions", "Student", "StudentSlot", "Teacher",
-    "TeacherSlot", "TrainingError", "Turn", "Weights", "Work", "World", "__version__", "align",
-    "fit_weights", "hookimpl", "open_weights", "pick_time", "read_weights", "rename",
-    "speech_steps",
+    "Heard", "IndependenceLoss", "IndependenceLossSlot", "InputError", "Job", "LossOptions", "Made",
+    "Metric", "MetricSlot", "OptimizerOptions", "OptimizerSlot", "Options", "Outcome", "PairLoss",
+    "PluginError", "Probe", "RawClip", "RecipeError", "Register", "RegisterCommand",
+    "ResourceError", "RunFolderError", "S2vkitError", "Score", "Slot", "SpeechStream", "Stage",
+    "StageOptions", "Student", "StudentSlot", "Teacher", "TeacherSlot", "TrainingError", "Turn",
+    "Weights", "Work", "World", "__version__", "align", "fit_weights", "hookimpl", "open_weights",
+    "pick_time", "read_weights", "rename", "speech_steps",
 ]  # fmt: skip

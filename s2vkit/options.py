@@ -93,6 +93,7 @@ StageSlot = Annotated[Slot, SlotOf("stage")]
 OptimizerSlot = Annotated[Slot, SlotOf("optimizer")]
 FrameLossSlot = Annotated[Slot, SlotOf("loss", gives=("pair", "frames"))]
 CodeLossSlot = Annotated[Slot, SlotOf("loss", gives=("pair", "codes"))]
+IndependenceLossSlot = Annotated[Slot, SlotOf("loss", gives=("independence",))]
 AdversarialLossSlot = Annotated[Slot, SlotOf("loss", gives=("adversarial",))]
 
 
@@ -148,7 +149,8 @@ def _plain(value: Any) -> Any:
 
 __all__ = [
     "KINDS", "AdversarialLossSlot", "AudioEncoderSlot", "CodeLossSlot", "DatasetSlot",
-    "DiscriminatorSlot", "Field", "FrameLossSlot", "GeneratorSlot", "LossOptions", "MetricSlot",
-    "OptimizerOptions", "OptimizerSlot", "Options", "Slot", "SlotField", "SlotOf", "StageOptions",
-    "StageSlot", "StudentSlot", "TeacherSlot", "dump_options", "slot_fields",
+    "DiscriminatorSlot", "Field", "FrameLossSlot", "GeneratorSlot", "IndependenceLossSlot",
+    "LossOptions", "MetricSlot", "OptimizerOptions", "OptimizerSlot", "Options", "Slot",
+    "SlotField", "SlotOf", "StageOptions", "StageSlot", "StudentSlot", "TeacherSlot",
+    "dump_options", "slot_fields",
 ]  # fmt: skip

@@ -21,18 +21,9 @@ _TARGET = re.compile(r"[\w.]+:\w+")
 _COMMAND = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 OUR_COMMANDS = frozenset(
-    {
-        "run",
-        "generate",
-        "validate",
-        "show",
-        "list-components",
-        "describe",
-        "weights",
-        "new-plugin",
-        "doctor",
-    }
-)
+    {"run", "generate", "validate", "show", "list-components", "describe", "weights", "cache",
+     "new-plugin", "doctor"}
+)  # fmt: skip
 """The commands that no plugin may claim."""
 
 

@@ -32,8 +32,10 @@ TINY = {
         {"width": 0.125, "layers": [1, 1, 1, 1], "tap": "pool5", "input_size": 96},
     ],
     ("teacher", "timm"): [{}],
-    ("student", "mlp"): [{"hidden": [16]}, {"hidden": [16], "norm": "none", "input_norm": "batch"}],
-    ("student", "linear"): [{}],
+    ("student", "mlp"): [
+        {"hidden": [16]}, {"hidden": [16], "norm": "none", "input_norm": "batch", "rank": 3},
+    ],
+    ("student", "linear"): [{}, {"rank": 2}],
     ("generator", "frame_decoder"): [{"width": 32, "identity_width": 16}],
     ("discriminator", "identity_maps"): [{"channels": 8}],
     ("discriminator", "patch"): [{"channels": 8}],
@@ -44,6 +46,8 @@ TINY = {
     ("loss", "wasserstein"): [{}],
     ("loss", "normalized_l2"): [{}],
     ("loss", "soft_targets"): [{}, {"temperature": 2.0, "direction": "as_printed"}],
+    ("loss", "decorrelate"): [{}, {"ridge": 0.5}],
+    ("loss", "hsic"): [{}, {"width": 0.5}],
     ("loss", "l1"): [{}, {"region": "full", "reduction": "sum"}],
     ("loss", "l2"): [{}],
     ("loss", "smooth_gradient"): [{}, {"gradient": "sobel"}],
@@ -56,6 +60,12 @@ TINY = {
     ("metric", "identity_accuracy"): [{}],
     ("metric", "emotion_accuracy"): [{}],
     ("metric", "openness_correlation"): [{}],
+    ("metric", "linear_probe"): [
+        {"of": "identity", "on": "emotion"}, {"of": "sentence", "on": "summary"},
+        {"of": "pitch", "on": "identity"},
+    ],
+    ("metric", "face_retrieval"): [{}, {"top": 2, "speakers": "heard", "distractors": True}],
+    ("metric", "code_map"): [{"of": "identity"}],
     ("face_detector", "none"): [{}],
     ("face_detector", "mtcnn"): [{}, {"least": 12, "thresholds": [0.6, 0.7, 0.9]}],
     ("stage", "contrastive"): [
@@ -68,13 +78,17 @@ TINY = {
     ],
     ("stage", "distill"): [
         {"optimizer": ADAM, "losses": {"match": "normalized_l2", "distill": "soft_targets"}},
+        {"optimizer": ADAM, "losses": {"match": "normalized_l2", "apart": "decorrelate"}},
     ],
     ("stage", "adversarial"): [{
         "optimizers": dict.fromkeys(("generator", "identity", "frame", "sync"), ADAM),
         "losses": {"adversarial": "lsgan", "similarity": "l1", "gradient": "smooth_gradient"},
         "frames": 2,
     }],
-    ("stage", "evaluate"): [{"metrics": {"ssim": "ssim", "judged": "identity_accuracy"}}],
+    ("stage", "evaluate"): [
+        {"metrics": {"ssim": "ssim", "judged": "identity_accuracy"}},
+        {"metrics": {"map": {"use": "code_map", "of": "emotion"}, "ssim": "ssim"}},
+    ],
 }  # fmt: skip
 
 

@@ -20,12 +20,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "list-components": ("s2vkit.cli.list_components:list_components", "List what is installed."),
     "describe": ("s2vkit.cli.describe:describe", "Describe a component and its options."),
     "weights": ("s2vkit.cli.weights:weights", "List, check and convert published weights."),
+    "cache": ("s2vkit.cli.cache:cache", "Show and prune what is kept for several runs."),
     "new-plugin": ("s2vkit.cli.new_plugin:new_plugin", "Write a small working plugin."),
     "doctor": ("s2vkit.cli.doctor:doctor", "Report what this machine has and lacks."),
 }
 """Name -> where the command lies, and its one line in the help."""
 
-_LIGHT = {"validate", "show", "list-components", "describe", "new-plugin"}
+_LIGHT = {"validate", "show", "list-components", "describe", "cache", "new-plugin"}
 
 
 class LazyGroup(click.Group):

@@ -43,6 +43,7 @@ class Index:
     labels: dict[str, tuple[str, ...]]
     clips: list[Record]
     set_aside: dict[str, str]  # name -> reason
+    content: str = ""  # hash of all frames and samples; empty where a corpus has none
 
     def dump(self) -> dict[str, Any]:
         """Give plain data."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
@@ -13,7 +14,7 @@ from rich.markup import escape
 from s2vkit import __version__
 from s2vkit.build import Builder, world_of
 from s2vkit.engine.announce import announce
-from s2vkit.engine.batches import Batches
+from s2vkit.engine.batches import Batches, Sources
 from s2vkit.engine.cache import Cache
 from s2vkit.engine.checkpoint import load_modules
 from s2vkit.engine.device import choose
@@ -56,8 +57,9 @@ def run_recipe(
     with full, taken(folder, fresh=fresh), stop_flag() as stopped:
         write_text(folder / "recipe.yaml", dump_recipe(loaded))
         run = Run(loaded, folder, console, stopped, registry)
-        run.announce()
-        run.all(stages)
+        with closing(run.cache):
+            run.announce()
+            run.all(stages)
         run.conclude()
     return folder
 
@@ -125,7 +127,7 @@ class Run:
         start = time.monotonic()
         if isinstance(step.stage, Job):
             self.view.begin(step.name)
-            step.stage.run(self._work())
+            step.stage.run(self._work(step))
             self.view.end()
         else:
             self._train(step, step.stage, folder)
@@ -149,7 +151,7 @@ class Run:
         remove(folder / "done.json")
 
     def _train(self, step: Step, stage: Stage, folder: Path) -> None:
-        sources = self.cache.sources(step.name, stage, self.store)
+        sources = self.cache.sources(stage, self.store)
         self.view.begin(step.name)
         seed = self.recipe.seed
         batches = Batches(sources, stage, step.name, seed=seed, device=self.policy.device)
@@ -157,24 +159,31 @@ class Run:
             stage, step.name, self.graph, batches, policy=self.policy, seed=seed,
             make_optimizer=self.builder.make,
         )  # fmt: skip
-        hooks = Hooks(self.view.advance, self.stopped.is_set)
+        hooks = Hooks(self.view.advance, self.stopped.is_set, batches.held_out)
         trainer.run(folder, hooks, self.recipe.checkpoint_seconds)
         self.view.end(f"{stage.options.steps} steps")
 
-    def _work(self) -> RunWork:
+    def _work(self, step: Step | None = None) -> RunWork:
         exact = choose(self.recipe.compute.model_copy(update={"precision": "fp32"}))
         listener = Listener(self.graph, self.recipe.alignment, exact)
-        return RunWork(self.graph, self.folder, self.store, listener, self._progress)
+
+        def sources() -> Sources:
+            assert step is not None
+            return self.cache.sources(step.stage, self.store)
+
+        return RunWork(self.graph, self.folder, self.store, listener, self._progress, sources)
 
     def _leave(self) -> None:
         """Leave the model, pictures, curves and clips of a finished run."""
         versions = "-".join(sorted(s.fingerprint for s in self.plan.steps))
         mark, model = self.folder / "shown", self.folder / "model"
-        if mark.exists() and mark.read_text(encoding="utf-8") == versions and model.is_dir():
+        there = model.is_dir() or not self.plan.draws
+        if mark.exists() and mark.read_text(encoding="utf-8") == versions and there:
             return
-        save_model(model, self.graph, self.loaded.data, __version__)
-        self.view.begin("pictures, curves and clips")
-        show_run(self._work())
+        if self.plan.draws:
+            save_model(model, self.graph, self.loaded.data, __version__)
+        self.view.begin("pictures, curves and clips" if self.plan.draws else "curves")
+        show_run(self._work(), clips=self.plan.draws)
         write_text(mark, versions)
         self.view.end(str(self.folder))
 

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from s2vkit.files import replacing
+from s2vkit.report.probes import probe_section
 from s2vkit.report.table import HEADINGS, metric_rows, show
 
 _PAGE = Template("""<!doctype html>
@@ -55,9 +56,11 @@ def write_page(run_dir: str | Path) -> Path:
     """
     run = Path(run_dir).resolve()
     facts = _read_json(run / "run.json")
+    metrics = _read_json(run / "metrics.json")
     sections = [
         ("Clips", _clips(run)),
-        ("Metrics", _metrics(_read_json(run / "metrics.json"))),
+        ("Metrics", _metrics(metrics)),
+        ("Who and how: what the codes tell", probe_section(metrics)),
         ("Samples", _pictures(run / "samples")),
         ("Curves", _pictures(run / "curves")),
         ("Time", _times(run)),

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from s2vkit.parts.dataset import RawClip
-from s2vkit.parts.metric import Outcome, Score
+from s2vkit.parts.metric import Heard, Outcome, Probe, Score
 from s2vkit.testing.checking import SIZE, Subject, noise
-from s2vkit.testing.stand_ins import LABELS, stand_in_graph
+from s2vkit.testing.stand_ins import EMOTION, IDENTITY, LABELS, RATE, SUMMARY, stand_in_graph
 
 _FILE_NAME = re.compile(r"[\w.-]+")
 _FIELDS = {"speech", "frames"}
@@ -65,11 +65,7 @@ def _check_clip(subject: Subject, dataset: Any, raw: RawClip) -> None:
 
 def check_metric(subject: Subject) -> None:
     """Check that it measures made-up clips and says what it measured."""
-    metric = subject.build()
-    judges = stand_in_graph(subject.make).judges
-    for outcome in outcomes(judges):
-        metric.update(outcome)
-    score = metric.compute()
+    score = _measure(subject, subject.build())
     subject.require(isinstance(score, Score), f"computes a {type(score).__name__}, no Score")
     figures = {"value": score.value, "on_real": score.on_real, "chance": score.chance}
     for name, figure in figures.items():
@@ -81,6 +77,29 @@ def check_metric(subject: Subject) -> None:
         json.dumps(score.details)
     except TypeError as error:
         subject.require(False, f"its details are no plain data: {error}")
+
+
+def _measure(subject: Subject, metric: Any) -> Any:
+    """Show a metric made-up clips, or what was heard in some."""
+    if isinstance(metric, Probe):
+        fine = set(metric.sides) <= {"identity", "emotion"}
+        subject.require(fine, f"its sides are {metric.sides}: identity and emotion are known")
+        return metric.probe(heard(24, 1), heard(12, 2))
+    for outcome in outcomes(stand_in_graph(subject.make).judges):
+        metric.update(outcome)
+    return metric.compute()
+
+
+def heard(clips: int, seed: int) -> Heard:
+    """Make up what was heard in clips, and what the teachers saw in them."""
+    codes = {"identity": noise(clips, IDENTITY, seed=seed), "emotion": noise(clips, EMOTION)}
+    labels = {k: [v[i % len(v)] for i in range(clips)] for k, v in LABELS.items()}
+    labels["sentence"] = [f"sentence{seed}{i // 6}" for i in range(clips)]
+    return Heard(
+        [f"clip{i}" for i in range(clips)], labels, noise(clips, SUMMARY, seed=seed + 2), codes,
+        {side: code + noise(*code.shape, seed=seed + 3) for side, code in codes.items()},
+        lambda i: noise(RATE // 2, seed=i).numpy(), RATE,
+    )  # fmt: skip
 
 
 def outcomes(judges: Mapping[str, Any], clips: int = 3, frames: int = 6) -> list[Outcome]:
