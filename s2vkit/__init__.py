@@ -24,7 +24,9 @@ from s2vkit.options import (
     AudioEncoderSlot,
     CodeLossSlot,
     DiscriminatorSlot,
+    FaceDetectorSlot,
     Field,
+    FootageOptions,
     FrameLossSlot,
     GeneratorSlot,
     LossOptions,
@@ -41,7 +43,7 @@ from s2vkit.options import (
 if TYPE_CHECKING:
     from s2vkit.parts.audio_encoder import AudioEncoder
     from s2vkit.parts.clip import Clips, Codes, Made, align, pick_time, speech_steps
-    from s2vkit.parts.dataset import ClipFiles, Dataset, RawClip
+    from s2vkit.parts.dataset import ClipFiles, Dataset, Footage, RawClip, Source, Survey
     from s2vkit.parts.discriminator import Discriminator
     from s2vkit.parts.face_detector import FaceDetector, Faces
     from s2vkit.parts.generator import Generator
@@ -58,7 +60,9 @@ __version__ = "0.1.0"
 _LAZY = {
     "AudioEncoder": "audio_encoder",
     **dict.fromkeys(["Clips", "Codes", "Made", "align", "pick_time", "speech_steps"], "clip"),
-    **dict.fromkeys(["ClipFiles", "Dataset", "RawClip"], "dataset"),
+    **dict.fromkeys(
+        ["ClipFiles", "Dataset", "Footage", "RawClip", "Source", "Survey"], "dataset"
+    ),
     "Discriminator": "discriminator",
     **dict.fromkeys(["FaceDetector", "Faces"], "face_detector"),
     "Generator": "generator",
@@ -81,11 +85,12 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "AdversarialLoss", "AdversarialLossSlot", "AudioEncoder", "AudioEncoderSlot", "ClipFiles",
     "Clips", "CodeLossSlot", "Codes", "Dataset", "Discriminator", "DiscriminatorSlot",
-    "FaceDetector", "Faces", "Field", "FrameLossSlot", "Generator", "GeneratorSlot", "Graph",
-    "InputError", "Job", "LossOptions", "Made", "Metric", "MetricSlot", "OptimizerOptions",
-    "OptimizerSlot", "Options", "Outcome", "PairLoss", "PluginError", "RawClip", "RecipeError",
-    "Register", "RegisterCommand", "ResourceError", "RunFolderError", "S2vkitError", "Score",
-    "Slot", "Stage", "StageOptions", "Student", "StudentSlot", "Teacher", "TeacherSlot",
-    "TrainingError", "Turn", "Work", "World", "__version__", "align", "fit_weights", "hookimpl",
-    "pick_time", "read_weights", "speech_steps",
+    "FaceDetector", "FaceDetectorSlot", "Faces", "Field", "Footage", "FootageOptions",
+    "FrameLossSlot", "Generator", "GeneratorSlot", "Graph", "InputError", "Job", "LossOptions",
+    "Made", "Metric", "MetricSlot", "OptimizerOptions", "OptimizerSlot", "Options", "Outcome",
+    "PairLoss", "PluginError", "RawClip", "RecipeError", "Register", "RegisterCommand",
+    "ResourceError", "RunFolderError", "S2vkitError", "Score", "Slot", "Source", "Stage",
+    "StageOptions", "Student", "StudentSlot", "Survey", "Teacher", "TeacherSlot", "TrainingError",
+    "Turn", "Work", "World", "__version__", "align", "fit_weights", "hookimpl", "pick_time",
+    "read_weights", "speech_steps",
 ]  # fmt: skip

@@ -89,11 +89,32 @@ GeneratorSlot = Annotated[Slot, SlotOf("generator")]
 DiscriminatorSlot = Annotated[Slot, SlotOf("discriminator")]
 DatasetSlot = Annotated[Slot, SlotOf("dataset")]
 MetricSlot = Annotated[Slot, SlotOf("metric")]
+FaceDetectorSlot = Annotated[Slot, SlotOf("face_detector")]
 StageSlot = Annotated[Slot, SlotOf("stage")]
 OptimizerSlot = Annotated[Slot, SlotOf("optimizer")]
 FrameLossSlot = Annotated[Slot, SlotOf("loss", gives=("pair", "frames"))]
 CodeLossSlot = Annotated[Slot, SlotOf("loss", gives=("pair", "codes"))]
 AdversarialLossSlot = Annotated[Slot, SlotOf("loss", gives=("adversarial",))]
+
+
+class FootageOptions(Options):
+    """What the host needs to know of every dataset of videos that it has to cut."""
+
+    root: str | None = Field(
+        default=None, description="folder of the corpus as it came; not read once it is prepared"
+    )
+    corpus: str = Field(min_length=1, description="folder of the prepared corpus; made if absent")
+    size: int = Field(default=128, ge=32, le=1024, description="height and width of the faces")
+    fps: float = Field(default=25.0, ge=5.0, le=60.0, description="frames a second")
+    sample_rate: int = Field(default=16000, ge=8000, le=48000, description="of the sound, in Hz")
+    face_detector: FaceDetectorSlot | None = Field(
+        default=None, description="what finds the face; null: the installed one with landmarks"
+    )
+    quality: int = Field(default=95, ge=50, le=100, description="of the frames' JPEG")
+    crop_cache_gb: float = Field(
+        default=16.0, ge=0.0,
+        description="decoded frames are kept memory-mapped where they need no more than this",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -147,8 +168,9 @@ def _plain(value: Any) -> Any:
 
 
 __all__ = [
-    "KINDS", "AdversarialLossSlot", "AudioEncoderSlot", "CodeLossSlot", "DatasetSlot",
-    "DiscriminatorSlot", "Field", "FrameLossSlot", "GeneratorSlot", "LossOptions", "MetricSlot",
-    "OptimizerOptions", "OptimizerSlot", "Options", "Slot", "SlotField", "SlotOf", "StageOptions",
-    "StageSlot", "StudentSlot", "TeacherSlot", "dump_options", "slot_fields",
+    "AdversarialLossSlot", "AudioEncoderSlot", "CodeLossSlot", "DatasetSlot", "DiscriminatorSlot",
+    "FaceDetectorSlot", "Field", "FootageOptions", "FrameLossSlot", "GeneratorSlot", "KINDS",
+    "LossOptions", "MetricSlot", "OptimizerOptions", "OptimizerSlot", "Options", "Slot",
+    "SlotField", "SlotOf", "StageOptions", "StageSlot", "StudentSlot", "TeacherSlot",
+    "dump_options", "slot_fields",
 ]  # fmt: skip
