@@ -48,6 +48,7 @@ TINY = {
     ("metric", "emotion_accuracy"): [{}],
     ("metric", "openness_correlation"): [{}],
     ("face_detector", "none"): [{}],
+    ("face_detector", "mtcnn"): [{}, {"least": 12, "thresholds": [0.6, 0.7, 0.9]}],
     ("stage", "contrastive"): [
         {"optimizer": ADAM, "window": 0.3, "negatives": 4, "predictor": kind}
         for kind in ("linear", "transformer")
