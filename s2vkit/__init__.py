@@ -60,9 +60,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "AudioEncoder": "audio_encoder",
     **dict.fromkeys(["Clips", "Codes", "Made", "align", "pick_time", "speech_steps"], "clip"),
-    **dict.fromkeys(
-        ["ClipFiles", "Dataset", "Footage", "RawClip", "Source", "Survey"], "dataset"
-    ),
+    **dict.fromkeys(["ClipFiles", "Dataset", "Footage", "RawClip", "Source", "Survey"], "dataset"),
     "Discriminator": "discriminator",
     **dict.fromkeys(["FaceDetector", "Faces"], "face_detector"),
     "Generator": "generator",

@@ -110,6 +110,34 @@ class FootageOptions(Options):
     face_detector: FaceDetectorSlot | None = Field(
         default=None, description="what finds the face; null: the installed one with landmarks"
     )
+    margin: float = Field(
+        default=0.2, ge=0.0, le=2.0, description="added on each side of a face, as a share of it"
+    )
+    every: int = Field(
+        default=8, ge=1, description="the detector sees every n-th frame; between, it is followed"
+    )
+    detect_at: int = Field(
+        default=256, ge=64, description="longest side of the pictures that the detector sees"
+    )
+    least_face: int = Field(
+        default=48, ge=1, description="pixels, chin to hairline; lower faces are set aside"
+    )
+    least_score: float = Field(
+        default=0.9, ge=0.0, le=1.0, description="least score of a detection that counts"
+    )
+    dominance: float = Field(
+        default=1.8, ge=1.0, description="a face that many times as high as the others talks"
+    )
+    steady: float = Field(
+        default=0.3, ge=0.0, description="seconds over which the crop's place is smoothed"
+    )
+    shortest: float = Field(default=1.0, gt=0.0, description="seconds; shorter is set aside")
+    longest: float = Field(
+        default=120.0, gt=0.0, description="seconds; what is longer becomes several clips"
+    )
+    most_silence: float = Field(
+        default=0.5, ge=0.0, description="seconds by which sound may start late or end early"
+    )
     quality: int = Field(default=95, ge=50, le=100, description="of the frames' JPEG")
     crop_cache_gb: float = Field(
         default=16.0, ge=0.0,
@@ -168,9 +196,9 @@ def _plain(value: Any) -> Any:
 
 
 __all__ = [
-    "AdversarialLossSlot", "AudioEncoderSlot", "CodeLossSlot", "DatasetSlot", "DiscriminatorSlot",
-    "FaceDetectorSlot", "Field", "FootageOptions", "FrameLossSlot", "GeneratorSlot", "KINDS",
-    "LossOptions", "MetricSlot", "OptimizerOptions", "OptimizerSlot", "Options", "Slot",
-    "SlotField", "SlotOf", "StageOptions", "StageSlot", "StudentSlot", "TeacherSlot",
+    "KINDS", "AdversarialLossSlot", "AudioEncoderSlot", "CodeLossSlot", "DatasetSlot",
+    "DiscriminatorSlot", "FaceDetectorSlot", "Field", "FootageOptions", "FrameLossSlot",
+    "GeneratorSlot", "LossOptions", "MetricSlot", "OptimizerOptions", "OptimizerSlot", "Options",
+    "Slot", "SlotField", "SlotOf", "StageOptions", "StageSlot", "StudentSlot", "TeacherSlot",
     "dump_options", "slot_fields",
 ]  # fmt: skip

@@ -19,9 +19,10 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _TARGET = re.compile(r"[\w.]+:\w+")
 _COMMAND = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
-OUR_COMMANDS = frozenset(
-    {"run", "generate", "validate", "show", "list-components", "describe", "new-plugin", "doctor"}
-)
+OUR_COMMANDS = frozenset({
+    "run", "prepare", "inspect", "generate", "validate", "show", "list-components", "describe",
+    "new-plugin", "doctor",
+})  # fmt: skip
 """The commands that no plugin may claim."""
 
 

@@ -76,5 +76,5 @@ def s2vkit_register(register: Register) -> None:
     register(
         "dataset", "folder", "s2vkit_corpora.folder:Folder", FolderOptions,
         gives=("speech", "frames", "identity", "emotion"),
-        summary="any folder of videos; speaker and emotion from folders' names, a table, or unknown",
+        summary="any folder of videos; labels by its folders' names, by a table, or none",
     )  # fmt: skip

@@ -22,8 +22,12 @@ ACTORS = tuple(str(actor) for actor in range(1001, 1092))
 CLIPS = 7442
 """Of the 7,462 combinations of actor, sentence, emotion and level, 20 were never published."""
 
-SDFA_TEST = frozenset("1015 1020 1021 1030 1033 1052 1062 1081 1082 1089".split())
-SDFA_VAL = frozenset("1003 1019 1023 1024 1028 1050 1056 1058 1073 1074".split())
+SDFA_TEST = frozenset(
+    ["1015", "1020", "1021", "1030", "1033", "1052", "1062", "1081", "1082", "1089"]
+)
+SDFA_VAL = frozenset(
+    ["1003", "1019", "1023", "1024", "1028", "1050", "1056", "1058", "1073", "1074"]
+)
 KNOWN_BAD = {
     "1076_MTI_NEU_XX": "its video is cut short and silent",
     "1076_MTI_SAD_XX": "it has no sound, nor has its wav",

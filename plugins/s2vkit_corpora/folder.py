@@ -70,7 +70,7 @@ class Folder:
         ]
 
     def _names(self) -> dict[str, str]:
-        """Make names of paths; where two would be alike, the suffix or a number tells them apart."""
+        """Make names of paths; of two alike, the suffix or a number tells them apart."""
         plain = {file: _name(file.removesuffix(Path(file).suffix)) for file in self._videos}
         counts, names, taken = Counter(plain.values()), {}, set()
         for file in self._videos:
@@ -142,86 +142,6 @@ class Folder:
                 hint="a table begins with a line such as file,speaker,emotion",
             )
         return {row.pop("file"): row for row in held}
-
-
-def _names(self) -> dict[str, str]:
-        """Make names of paths; where two would be alike, the suffix or a number tells them apart."""
-        plain = {file: _name(file.removesuffix(Path(file).suffix)) for file in self._videos}
-        counts, names, taken = Counter(plain.values()), {}, set()
-        for file in self._videos:
-            name = plain[file] if counts[plain[file]] == 1 else _name(file)
-            number = 1
-            while name in taken:
-                number += 1
-                name = f"{_name(file)}_{number}"
-            taken.add(name)
-            names[file] = name
-        return names
-
-    def _labels(self, file: str) -> dict[str, str]:
-        folders = file.split("/")[:-1]
-        found = {
-            label: name
-            for label, name in zip(self.options.folders, folders, strict=False) if label != "-"
-        }  # fmt: skip
-        told = {k: v for k, v in self._table.get(file, {}).items() if k != "split" and v}
-        return found | told
-
-    def _splits(self, labels: dict[str, dict[str, str]]) -> dict[str, str]:
-        options, files = self.options, self._videos
-        if options.split == "table":
-            return {file: self._split_told(file) for file in files}
-        if options.split == "by_clip":
-            return shares(files, self.seed, options.val, options.test)
-        nameless = [file for file in files if "identity" not in labels[file]]
-        if nameless:
-            raise InputError(
-                f"{self._root / nameless[0]}: no speaker is known of it "
-                f"({len(nameless)} such videos), so the speakers cannot be split",
-                hint="name them by `folders: [identity]` or in a `table`, or `split: by_clip`",
-            )
-        of = {file: labels[file]["identity"] for file in files}
-        split = shares(of.values(), self.seed, options.val, options.test)
-        return {file: split[of[file]] for file in files}
-
-    def _split_told(self, file: str) -> str:
-        told = self._table.get(file, {}).get("split", "")
-        if told not in _SPLITS:
-            raise InputError(
-                f"{self.options.table}: '{file}' is in split '{told}', not train, val or test",
-                hint="give the table a column `split` with a row for each video",
-            )
-        return told
-
-    @cached_property
-    def _table(self) -> dict[str, dict[str, str]]:
-        """The rows of the table by file: label -> value."""
-        if self.options.table is None:
-            return {}
-        path = Path(self.options.table)
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: the table cannot be read: {error}") from error
-        first = (text.splitlines() or [""])[0]
-        separator = max("\t;,", key=first.count)
-        rows = csv.DictReader(text.splitlines(), delimiter=separator)
-        held = [
-            {_COLUMNS[k.strip().lower()]: (v or "").strip() for k, v in row.items()
-             if k and k.strip().lower() in _COLUMNS}
-            for row in rows
-        ]  # fmt: skip
-        if not held or "file" not in held[0]:
-            raise InputError(
-                f"{path}: no column `file` in its first line, '{first[:80]}'",
-                hint="a table begins with a line such as file,speaker,emotion",
-            )
-        return {row.pop("file"): row for row in held}
-
-
-def _called(column: str) -> str:
-    name = column.strip().lower()
-    return _CALLED.get(name, name)
 
 
 def _name(path: str) -> str:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from s2vkit import InputError
 
-VIDEOS = frozenset(
-    ".mp4 .m4v .mov .mkv .webm .avi .flv .mpg .mpeg .ts .mts .m2ts .3gp .wmv .mxf .ogv .gif".split()
-)
+VIDEOS = frozenset({
+    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".flv", ".mpg", ".mpeg", ".ts", ".mts",
+    ".m2ts", ".3gp", ".wmv", ".mxf", ".ogv", ".gif",
+})  # fmt: skip
 """Suffixes, in lower case, of what is taken for a video."""
 
 

@@ -61,8 +61,7 @@ class VoxCeleb2:
         """Compare the folder with the corpus. Raises InputError where it has none of its videos."""
         if not self._videos:
             raise InputError(
-                f"{self._root}: no VoxCeleb2 video, such as "
-                "dev/mp4/id00012/21Uxsk56VDQ/00001.mp4",
+                f"{self._root}: no VoxCeleb2 video, such as dev/mp4/id00012/21Uxsk56VDQ/00001.mp4",
                 hint=f"get the corpus from {SOURCE}; licence: {LICENCE}",
             )
         missing, extra = [], []
@@ -145,7 +144,8 @@ class VoxCeleb2:
         """List a folder of sounds; the last one is remembered, for they are asked for in turn."""
         folder = self._root / which / "aac" / speaker / video
         if self.__dict__.get("_last", (None,))[0] != folder:
-            self._last = (folder, frozenset(os.listdir(folder) if folder.is_dir() else ()))
+            names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
+            self._last = (folder, frozenset(names))
         return self._last[1]
 
 

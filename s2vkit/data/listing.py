@@ -23,6 +23,7 @@ from s2vkit.parts.face_detector import FaceDetector
 FORMAT = 1
 PART = 64  # sources whose clips make one shard
 _NOT_LABELS = {"root", "corpus", "crop_cache_gb"}
+_NOT_CONTENT = {"hold", "most_pixels"}  # change speed and what is refused, never a clip
 _KEY = re.compile(r"[\w-]+")  # WebDataset ends a key at its first dot
 
 
@@ -52,7 +53,7 @@ class Listing:
     def settings(self) -> dict[str, Any]:
         """All that the shards' bytes follow from, beside the sources."""
         return {
-            **_plain(asdict(self.cutting)), "quality": self.options.quality,
+            **_plain(_telling(self.cutting)), "quality": self.options.quality,
             "face_detector": self.detector,
         }  # fmt: skip
 
@@ -101,6 +102,10 @@ class Listing:
                 f"{out}: holds a preparation that was begun with other {' and '.join(differs)}",
                 hint="finish it as it was begun, delete the folder, or name another one",
             )
+
+
+def _telling(cutting: Cutting) -> dict[str, Any]:
+    return {k: v for k, v in asdict(cutting).items() if k not in _NOT_CONTENT}
 
 
 def _wrong(sources: list[Source]) -> Iterator[str]:

@@ -19,9 +19,7 @@ COLUMNS = (
 _ENOUGH = 200  # sources after which a share says something
 
 
-def stop_if_hopeless(
-    tally: Counter[str], total: int, most: float, example: dict[str, Any]
-) -> None:
+def stop_if_hopeless(tally: Counter[str], total: int, most: float, example: dict[str, Any]) -> None:
     """Raise InputError where more than the share `most` is set aside, of enough or of all."""
     done, aside = tally.total(), tally["set_aside"]
     if done < min(total, _ENOUGH) or aside <= most * done:
