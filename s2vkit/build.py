@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -133,7 +133,8 @@ def build_dataset(slot: Slot, seed: int, registry: Registry) -> Dataset:
     assert isinstance(options, FootageOptions)
     detector = options.face_detector or _only_detector(registry)
     make = partial(registry.get(detector.kind, detector.use).load(), detector.options)
-    return FootageCorpus(slot.use, options, built, seed, detector, make)
+    corpus: Any = FootageCorpus(slot.use, options, built, seed, detector, make)
+    return cast(Dataset, corpus)
 
 
 def _only_detector(registry: Registry) -> Slot:

@@ -54,4 +54,4 @@ def from_flac(data: bytes) -> np.ndarray:
         return np.zeros(0, np.float32)
     joined = np.concatenate(blocks)
     scale = 2.0 ** (8 * joined.dtype.itemsize - 1)
-    return (joined / scale).astype(np.float32)
+    return joined.astype(np.float32) / np.float32(scale)

@@ -54,7 +54,7 @@ class Listing:
         """All that the shards' bytes follow from, beside the sources."""
         return {
             **_plain(_telling(self.cutting)), "quality": self.options.quality,
-            "face_detector": self.detector,
+            "face_detector": {k: v for k, v in self.detector.items() if k != "device"},
         }  # fmt: skip
 
     @cached_property
