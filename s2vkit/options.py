@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import types
 from dataclasses import dataclass
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -59,6 +59,9 @@ class StageOptions(Options):
     after: list[str] = Field(default=[], description="stages that must be finished first")
     steps: int = Field(default=1000, ge=1, description="training steps")
     batch: int = Field(default=16, ge=1, description="clips in a step")
+    sampling: Literal["uniform", "balanced"] = Field(
+        default="uniform", description="every clip equally often, or every speaker"
+    )
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def from_flac(data: bytes) -> np.ndarray:
     except (FFmpegError, ValueError, IndexError) as error:
         raise InputError(f"speech cannot be decoded: {error}") from error
     if not blocks:
-        return np.zeros(0, np.float32)
+        raise InputError("speech cannot be decoded: there is none")
     joined = np.concatenate(blocks)
     scale = 2.0 ** (8 * joined.dtype.itemsize - 1)
     return joined.astype(np.float32) / np.float32(scale)

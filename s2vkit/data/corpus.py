@@ -133,11 +133,16 @@ class FootageCorpus:
                     hint="change the options back, name another `corpus`, or delete the folder",
                 )
         if told.get("labelling") != listing.labelling:
-            self._relabel()
+            self._relabel(told.get("labelling"), listing.labelling)
 
-    def _relabel(self) -> None:
-        """Write other labels and splits into the index; no clip is cut again."""
+    def _relabel(self, held: Any, wanted: dict[str, Any]) -> None:
+        """Write other labels and splits into the index; no clip is cut again.
+
+        Where the root is not there, another seed is no reason to refuse what was prepared.
+        """
         if self.options.root is None:
+            if isinstance(held, dict) and {**held, "seed": 0} == {**wanted, "seed": 0}:
+                return
             raise InputError(
                 f"{self.folder}: prepared with other labels or splits",
                 hint="set `root`, from which they are read, or change the options back",
