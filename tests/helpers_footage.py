@@ -1,6 +1,6 @@
 """Small talking "faces" on the disk: trees like CREMA-D's and VoxCeleb2's, and ways to cut them.
 
-    python helpers_footage.py ROOT OUT RANK [PART]     prepares, and prints what it cut
+python helpers_footage.py ROOT OUT RANK [PART]     prepares, and prints what it cut
 """
 
 from __future__ import annotations
@@ -88,7 +88,13 @@ def folder_of_videos(root: Path, speakers: int = 2, each: int = 3, seconds: floa
 
 def options_of(dataset: str, root: Path, out: Path, **more):
     """Make a dataset's options, with the detector that takes whole pictures."""
-    said = {"root": root and str(root), "corpus": str(out), "size": 32, "face_detector": "none", **more}
+    said = {
+        "root": root and str(root),
+        "corpus": str(out),
+        "size": 32,
+        "face_detector": "none",
+        **more,
+    }
     sets = [f"{key}={json.dumps(value)}" for key, value in said.items()]
     return load_slot("dataset", dataset, sets, registry()).options
 

@@ -103,9 +103,14 @@ class FootageCorpus:
     def prepare(
         self, *, workers: int, progress: Progress, rank: Rank = ALONE, most_aside: float = 0.5
     ) -> bool:
-        """Cut this rank's share; see `prepare_footage`. Gives whether the corpus is whole."""
+        """Cut this rank's share; see `prepare_footage`. Gives whether the corpus is whole.
+
+        Of a corpus that is whole, labels and splits are read again.
+        """
         if is_finished(self.folder):
             self._check()
+            if self.options.root is not None and Path(self.options.root).is_dir():
+                relabel(self.listing, self.folder)
             return True
         if self.options.root is None:
             raise InputError(
@@ -118,6 +123,12 @@ class FootageCorpus:
         )  # fmt: skip
         self.__dict__.pop("ready", None)
         return whole
+
+    def unknown_videos(self) -> int:
+        """Count the videos of the root that the prepared corpus was not made of."""
+        if self.options.root is None or not Path(self.options.root).is_dir():
+            return 0
+        return len(self.listing.sources) - int((about(self.folder) or {}).get("sources", 0))
 
     def _check(self) -> None:
         """See that the prepared corpus is what the options say; take over other labels."""
@@ -147,8 +158,7 @@ class FootageCorpus:
                 f"{self.folder}: prepared with other labels or splits",
                 hint="set `root`, from which they are read, or change the options back",
             )
-        with locked(self.folder / ".relabel.lock", wait=True):
-            relabel(self.listing, self.folder)
+        relabel(self.listing, self.folder)
 
     @property
     def decoded_bytes(self) -> int:

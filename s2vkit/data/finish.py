@@ -61,7 +61,7 @@ def finish(listing: Listing, out: Path, most_aside: float) -> None:
     reasons = {str(one["name"]): f"{one['reason']}: {one['detail']}" for one in aside}
     write_index(listing, out, [(c.source, c.key, c.frames, c.samples) for c in clips], reasons)
     contents = hashlib.sha256("".join(c.content for c in clips).encode()).hexdigest()
-    conclude(listing, out, len(clips), contents)
+    conclude(listing, out, len(listing.sources), len(clips), contents)
 
 
 def write_index(
@@ -84,7 +84,7 @@ def _write_index(index: Index, out: Path) -> None:
         json.dump(index.dump(), file, ensure_ascii=False)
 
 
-def conclude(listing: Listing, out: Path, clips: int, contents: str) -> None:
+def conclude(listing: Listing, out: Path, sources: int, clips: int, contents: str) -> None:
     """Write CORPUS, which marks the corpus as whole and tells it from every other.
 
     `contents` is a hash of all clips' bytes.
@@ -93,7 +93,7 @@ def conclude(listing: Listing, out: Path, clips: int, contents: str) -> None:
     write_json(out / CORPUS, {
         "format": FORMAT, "dataset": listing.dataset, "identity": digest.hexdigest(),
         "contents": contents, "settings": listing.settings, "labelling": listing.labelling,
-        "sources": len(listing.sources), "clips": clips,
+        "sources": sources, "clips": clips,
     })  # fmt: skip
 
 
@@ -117,7 +117,7 @@ def relabel(listing: Listing, out: Path) -> None:
         for clip in index.clips if (source := by_key[clip.name])
     ]  # fmt: skip
     _write_index(replace(index, labels=listing.labels(), clips=records), out)
-    conclude(listing, out, told["clips"], told["contents"])
+    conclude(listing, out, told["sources"], told["clips"], told["contents"])
 
 
 def source_of(key: str, sources: Container[str]) -> str:

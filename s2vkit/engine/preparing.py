@@ -39,6 +39,12 @@ def prepare_corpus(
             raise
     if whole:
         show_outcome(corpus.folder, console)
+        more = corpus.unknown_videos()
+        if more > 0:
+            console.print(
+                f"note: the root holds {more} more videos than this corpus was made of; "
+                "for those too, prepare into another folder", highlight=False,
+            )  # fmt: skip
         console.print(f"the corpus is in {escape(str(corpus.folder))}", highlight=False)
     else:
         console.print(

@@ -7,6 +7,7 @@ import io
 import tempfile
 from collections.abc import Sequence
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def draw_waveform(speech: np.ndarray) -> np.ndarray:
     picture = np.full((_HEIGHT, _WIDTH, 3), 255, np.uint8)
     edges = np.linspace(0, len(speech), _WIDTH + 1).astype(int)
     middle, scale = _HEIGHT // 2, _HEIGHT / 2 - 1
-    for x, (start, end) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for x, (start, end) in enumerate(pairwise(edges.tolist())):
         block = speech[start : max(end, start + 1)]
         if len(block):
             top, low = middle - block.max() * scale, middle - block.min() * scale

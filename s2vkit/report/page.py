@@ -115,6 +115,7 @@ def _pictures(folder: Path) -> str:
 
 def table(headings: Iterable[str], rows: Iterable[Iterable[str]], numbers: set[int]) -> str:
     """Write a table as HTML; the columns `numbers` are right-aligned figures."""
+
     def line(cells: Iterable[str], tag: str) -> str:
         marks = [' class="n"' if place in numbers else "" for place in range(20)]
         inside = "".join(
