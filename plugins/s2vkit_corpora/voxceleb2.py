@@ -68,7 +68,7 @@ class VoxCeleb2:
         for which, wanted in SPEAKERS.items():
             folders = self._speakers[which]
             speakers = [name for name in folders if _SPEAKER.fullmatch(name)]
-            extra += [f"{which}/mp4/{name}" for name in folders if name not in set(speakers)]
+            extra += [f"{which}/mp4/{name}" for name in folders if not _SPEAKER.fullmatch(name)]
             known = self._of_set(which)
             lacking = sorted(known - set(speakers))
             missing += [f"{which}/mp4/{name}" for name in lacking]

@@ -86,8 +86,9 @@ class FootageCorpus:
 
     @property
     def labels(self) -> dict[str, tuple[str, ...]]:
-        """Every label's values."""
-        return self.index.labels if self.ready else self.listing.labels()
+        """Every label's values; none for who speaks where nobody knows."""
+        known = self.index.labels if self.ready else self.listing.labels()
+        return {"identity": (), **known}
 
     def clips(self) -> list[ClipFiles]:
         """List the clips; before they are cut, one for each source."""

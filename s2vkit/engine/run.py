@@ -23,7 +23,7 @@ from s2vkit.engine.gallery import show_run
 from s2vkit.engine.listener import Listener
 from s2vkit.engine.model import save_model
 from s2vkit.engine.plan import Plan, Step
-from s2vkit.engine.preflight import check_splits
+from s2vkit.engine.preflight import check_labels, check_splits
 from s2vkit.engine.stop import Stopped, stop_flag
 from s2vkit.engine.train import Hooks, Trainer
 from s2vkit.engine.view import View
@@ -80,6 +80,7 @@ class Run:
         self.graph = self.builder.graph(world_of(dataset))
         stages = self.builder.stages(self.graph, self.policy.device)
         check_splits(dataset.clips(), stages)
+        check_labels(self.graph)
         self.dataset, identity = dataset, ""
         if isinstance(dataset, FootageCorpus):
             identity = dataset.identity
