@@ -160,7 +160,7 @@ class _Cutter:
         steady = self.cutting.steady * self.cutting.fps
         if landmarks is None:
             return place_by_boxes(boxes, self.cutting.margin, steady, *self.survey.upright)
-        return place_by_landmarks(landmarks, self.cutting.margin, steady)
+        return place_by_landmarks(landmarks, self.cutting.margin, steady, *self.survey.upright)
 
     def _crop(self, stretches: list[_Part], trouble: dict[str, str]) -> Iterator[Cut]:
         frames = _Frames(self.film, self.cutting, self.survey)

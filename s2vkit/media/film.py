@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from s2vkit.media.files import open_media
 from s2vkit.media.frames import is_cover
 
 _JUMP = 1.0  # s; time stamps that step back further begin another recording
+_AVERAGED = 0.8  # scales below it average pixels: as sharp there, and twice as fast
 _RATES = (Fraction(1), Fraction(1000))  # frames a second that can be believed
 
 
@@ -34,14 +36,34 @@ class Film:
         self.path, self.most_pixels = Path(path), most_pixels
         self.damaged = 0
         self.notes: list[str] = []
-        with open_media(path) as container:
+        with ExitStack() as opened:
+            container = opened.enter_context(open_media(path))
             stream = self._stream(container)
             self.width, self.height = stream.codec_context.width, stream.codec_context.height
             self.aspect = _aspect(stream)  # width of a pixel, its height being 1
+            self._opened: ExitStack | None = opened.pop_all()
+            self._at_start: InputContainer | None = container
+
+    def close(self) -> None:
+        """Close the file, if it is still open."""
+        if self._opened is not None:
+            self._opened.close()
+        self._opened = self._at_start = None
+
+    def __enter__(self) -> Film:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def __iter__(self) -> Iterator[tuple[float, av.VideoFrame]]:
         self.damaged = 0
-        with open_media(self.path) as container:
+        with ExitStack() as scope:
+            if self._at_start is None:
+                self._opened = ExitStack()
+                self._at_start = self._opened.enter_context(open_media(self.path))
+            container, self._at_start = self._at_start, None
+            scope.callback(self.close)
             stream = self._stream(container)
             step = 1 / float(_believable(stream))
             last: float | None = None
@@ -110,17 +132,19 @@ class Scaler:
     """Turns decoded frames into upright RGB pictures of one size, square pixels and all."""
 
     def __init__(self, film: Film, scale: float = 1.0) -> None:
-        """Take the factor from the film's own height, or less where it would not fit."""
+        """Take the factor by which pictures become smaller or larger."""
         self.width = max(2, round(film.width * film.aspect * scale))
         self.height = max(2, round(film.height * scale))
+        self._filter = Interpolation.AREA if scale < _AVERAGED else Interpolation.BICUBIC
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
         """Give uint8 RGB (H, W, 3), turned upright as the frame asks."""
-        rgb = self._reformatter.reformat(
-            frame, self.width, self.height, "rgb24", interpolation=Interpolation.BICUBIC
-        )
-        return np.rot90(rgb.to_ndarray(), turns(frame))
+        picture = self._reformatter.reformat(
+            frame, self.width, self.height, "rgb24", interpolation=self._filter
+        ).to_ndarray()
+        turned = turns(frame)
+        return np.rot90(picture, turned) if turned else picture
 
 
 def turns(frame: av.VideoFrame) -> int:

@@ -9,7 +9,8 @@ import numpy as np
 # Proportions of an adult's face, in units of its height from chin to hairline (0.185 m):
 _EYES = 3.0  # heights a distance between the eyes is worth
 _EYES_TO_MOUTH = 2.65  # and one from eyes to mouth; a turned head shortens the first alone
-_BELOW_EYES = 0.16  # of the height: the middle of the head lies that much below the eyes
+_BELOW_EYES = 0.12  # of the height: the middle of the head lies that much below the eyes
+_GIVES_WAY = 0.1  # of its side: how far the square moves to stay within the picture
 
 
 @dataclass
@@ -48,22 +49,27 @@ def _axes(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return landmarks[:, 1] - landmarks[:, 0], mouth - eyes
 
 
-def place_by_landmarks(landmarks: np.ndarray, margin: float, steady: float) -> Place:
+def place_by_landmarks(
+    landmarks: np.ndarray, margin: float, steady: float, width: int, height: int
+) -> Place:
     """Place the square on landmarks (V, 5, 2), smoothed over `steady` frames.
 
     The place of the head is followed closely, its size and tilt only slowly, so that what is
-    left of its motion is the head's own. After FFHQ's alignment (Karras et al. 2019), whose
-    crop is that of margin 0.17.
+    left of its motion is the head's own. A square that would reach out of the picture gives
+    way by at most a tenth of its side. Sizes as in FFHQ's alignment (Karras et al. 2019),
+    whose crop has a margin of 0.17.
     """
     across, down = _axes(landmarks)
     upright = across - np.stack([-down[:, 1], down[:, 0]], 1)
-    height = smooth(face_height(landmarks), 4 * steady)
+    tall = smooth(face_height(landmarks), 4 * steady)
+    sides = tall * (1 + 2 * margin)
     way = smooth(upright / np.linalg.norm(upright, axis=1, keepdims=True), 4 * steady)
     angles = np.arctan2(way[:, 1], way[:, 0])
     below = np.stack([-np.sin(angles), np.cos(angles)], 1)
-    eyes = smooth(landmarks[:, :2].mean(1), steady)
-    centres = eyes + _BELOW_EYES * height[:, None] * below
-    return Place(centres, height * (1 + 2 * margin), angles)
+    centres = landmarks[:, :2].mean(1) + _BELOW_EYES * tall[:, None] * below
+    inside = _within(centres, sides, width, height)
+    most = _GIVES_WAY * sides[:, None]
+    return Place(smooth(centres + np.clip(inside - centres, -most, most), steady), sides, angles)
 
 
 def place_by_boxes(
@@ -73,9 +79,14 @@ def place_by_boxes(
     sides = smooth((boxes[:, 2:] - boxes[:, :2]).max(1), 4 * steady) * (1 + 2 * margin)
     sides = np.minimum(sides, min(width, height))
     centres = smooth((boxes[:, :2] + boxes[:, 2:]) / 2, steady)
+    return Place(_within(centres, sides, width, height), sides, np.zeros(len(boxes)))
+
+
+def _within(centres: np.ndarray, sides: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Move centres (V, 2) so that their squares lie within the picture; too large ones halfway."""
     limit = np.array([width, height])
-    centres = np.clip(centres, sides[:, None] / 2, limit - sides[:, None] / 2)
-    return Place(centres, sides, np.zeros(len(boxes)))
+    half = np.minimum(sides[:, None], limit) / 2
+    return np.clip(centres, half, limit - half)
 
 
 def smooth(values: np.ndarray, sigma: float) -> np.ndarray:

@@ -21,34 +21,39 @@ class Cropper:
 
     def __init__(self, film: Film, place: Place, size: int) -> None:
         self.place, self.size = place, size
-        self.whole = _is_whole(film, place)
-        fit = _OVER * size / float(np.median(place.sides))
-        scale = size / film.height if self.whole else min(1.0, fit)
-        self._scaler = Scaler(film, scale)
+        self.still = _is_still(place)
+        self._corner = place.boxes()[0, :2]
+        fit = size / float(np.median(place.sides))
+        self._scaler = Scaler(film, fit if self.still else min(1.0, _OVER * fit))
         self._film = film
-        self._scale = scale
-        inverse = [np.linalg.inv(np.vstack([t, [0, 0, 1]])) for t in place.transforms(size)]
-        self._inverse = np.stack(inverse)[:, :2]
+        self._inverse = invert(place.transforms(size))
 
     def __call__(self, row: int, frame: av.VideoFrame) -> np.ndarray:
         """Crop a frame at the place of `row`."""
         picture = self._scaler(frame)
-        if self.whole:
-            return np.ascontiguousarray(picture)
-        x, y = (np.array(picture.shape[1::-1]) / self._upright(frame)).tolist()
-        matrix = self._inverse[row] * np.array([[x], [y]])
-        return warp(picture, matrix, self.size)
+        factor = np.array(picture.shape[1::-1]) / self._upright(frame)
+        if self.still:
+            left, top = np.rint(self._corner * factor).astype(int).tolist()
+            part = picture[top : top + self.size, left : left + self.size]
+            if part.shape[:2] == (self.size, self.size):
+                return part
+        return warp(picture, self._inverse[row] * factor[:, None], self.size)
 
     def _upright(self, frame: av.VideoFrame) -> np.ndarray:
         sides = np.array([self._film.width * self._film.aspect, self._film.height])
         return sides[::-1] if round(frame.rotation / 90) % 2 else sides
 
 
-def _is_whole(film: Film, place: Place) -> bool:
-    side = film.height
-    square = abs(film.width * film.aspect - side) < 1
-    level = not place.angles.any()
-    return square and level and bool((np.abs(place.sides - side) < 1e-3).all())
+def invert(transforms: np.ndarray) -> np.ndarray:
+    """Invert affine maps (V, 2, 3) of the plane."""
+    turned = np.linalg.inv(transforms[:, :, :2])
+    return np.concatenate([turned, -turned @ transforms[:, :, 2:]], axis=2)
+
+
+def _is_still(place: Place) -> bool:
+    """Tell whether all crops are the same upright square, as where pictures are faces already."""
+    moved = max(np.ptp(place.centres, axis=0).max(), np.ptp(place.sides))
+    return bool(moved < 1e-3) and not place.angles.any()
 
 
 def warp(picture: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:

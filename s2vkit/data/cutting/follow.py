@@ -27,6 +27,14 @@ class FaceTrack:
         """Median height of the boxes, in pixels."""
         return float(np.median([box[3] - box[1] for box in self.boxes]))
 
+    def expected(self, row: int) -> np.ndarray:
+        """Guess the box (4,) at a later row: it goes on as it moved last."""
+        if len(self.at) < 2:
+            return self.boxes[-1]
+        pace = (self.boxes[-1] - self.boxes[-2]) / (self.at[-1] - self.at[-2])
+        drift = (pace[:2] + pace[2:]) / 2 * (row - self.at[-1])
+        return self.boxes[-1] + np.tile(drift, 2)
+
     def fill(self, first: int, end: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Give boxes (V, 4) and landmarks (V, 5, 2) at every row of [first, end)."""
         rows = np.arange(first, end)
@@ -53,7 +61,7 @@ def follow(detections: dict[int, Faces], least_score: float, patience: int) -> l
         live = [t for t in tracks if row - t.at[-1] <= patience]
         wanted = [i for i in range(len(faces.boxes)) if faces.scores[i] >= least_score]
         pairs = sorted(
-            ((closeness(t.boxes[-1], faces.boxes[i]), n, i)
+            ((closeness(t.expected(row), faces.boxes[i]), n, i)
              for n, t in enumerate(live) for i in wanted),
             reverse=True,
         )  # fmt: skip

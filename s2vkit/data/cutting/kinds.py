@@ -43,10 +43,10 @@ class Cutting:
     size: int = 128  # H = W of the clips' frames
     fps: float = 25.0  # of the clips
     sample_rate: int = 16000  # of the clips' speech, in Hz
-    margin: float = 0.2  # added on each side of the face, as a share of its height
+    margin: float = 0.14  # added on each side of the face, as a share of its height
     steady: float = 0.3  # s; over which the crop's place is smoothed, 4 times that for its size
     every: int = 8  # the detector sees every n-th frame; between them the face is followed
-    detect_at: int = 256  # the longest side of the pictures that the detector sees
+    detect_at: int = 192  # the longest side of the pictures that the detector sees
     least_face: int = 48  # height of a face, chin to hairline, below which it is too small
     least_score: float = 0.9  # of a detection, in [0, 1]
     dominance: float = 1.8  # a face that many times as high as any other is the one that talks

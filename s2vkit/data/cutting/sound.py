@@ -16,6 +16,7 @@ from s2vkit.media.resample import Resampler
 from s2vkit.media.sound import mono
 
 _TOLERANCE = 0.008  # s; rounding of time stamps that is no gap and no overlap
+_BLOCK = 8192  # samples that are resampled at once
 SILENCE = 10 ** (-60 / 20)  # -60 dBFS
 
 
@@ -30,6 +31,7 @@ class Track:
         self._origin = 0  # sample of `samples` at which the present run of sound begins
         self._given = 0  # samples of the run that lie in `samples` already
         self._taken = 0  # samples of the run at its own rate
+        self._waiting: list[np.ndarray] = []  # blocks that go to the resampler together
 
     def take(self, time: float, rate: int, block: np.ndarray) -> bool:
         """Lay float32 (S,) at `time` s of the container's clock; False once all is past the end.
@@ -50,9 +52,15 @@ class Track:
             self._resampler, self._taken, self._given = Resampler(rate, self.sample_rate), 0, 0
             self._origin = round(at * self.sample_rate)
         self._taken += len(block)
-        if self._resampler is not None:
-            self._lay(self._resampler.push(block))
+        self._waiting.append(block)
+        if sum(map(len, self._waiting)) > _BLOCK:
+            self._push()
         return True
+
+    def _push(self) -> None:
+        if self._resampler is not None and self._waiting:
+            self._lay(self._resampler.push(np.concatenate(self._waiting)))
+        self._waiting = []
 
     def _lay(self, block: np.ndarray) -> None:
         begin = self._origin + self._given
@@ -67,6 +75,7 @@ class Track:
 
     def flush(self) -> None:
         """Lay what the resampler still holds."""
+        self._push()
         if self._resampler is not None:
             self._lay(self._resampler.flush())
             self._resampler = None
