@@ -65,8 +65,8 @@ def _print(facts: dict[str, Any]) -> None:
         print_table((name, "clips", "minutes", "train / val / test"), [*rows[:_SHOWN], *more])
         click.echo()
     if facts["outcomes"]:
-        rows = [(str(o["outcome"]), f"{o['files']:,}") for o in facts["outcomes"]]
-        print_table(("outcome", "files"), rows)
+        became = [(str(o["outcome"]), f"{o['files']:,}") for o in facts["outcomes"]]
+        print_table(("outcome", "files"), became)
         click.echo()
     for problem in facts["problems"]:
         click.echo(f"problem: {problem}")
