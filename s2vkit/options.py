@@ -114,13 +114,13 @@ class FootageOptions(Options):
         default=None, description="what finds the face; null: the installed one with landmarks"
     )
     margin: float = Field(
-        default=0.2, ge=0.0, le=2.0, description="added on each side of a face, as a share of it"
+        default=0.14, ge=0.0, le=2.0, description="added on each side of a face, as a share of it"
     )
     every: int = Field(
         default=8, ge=1, description="the detector sees every n-th frame; between, it is followed"
     )
     detect_at: int = Field(
-        default=256, ge=64, description="longest side of the pictures that the detector sees"
+        default=192, ge=64, description="longest side of the pictures that the detector sees"
     )
     least_face: int = Field(
         default=48, ge=1, description="pixels, chin to hairline; lower faces are set aside"

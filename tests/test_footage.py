@@ -125,6 +125,10 @@ def test_bad_files_are_set_aside_with_their_reason(tmp_path):
         "broken.mp4": "undecodable", "copy.mp4": "", "empty.mp4": "undecodable",
         "good.mp4": "duplicate", "mute.mp4": "no_sound_track", "short.mp4": "too_short",
     }  # fmt: skip
+    lengths = {row["file"]: (row["seconds"], row["fps"]) for row in read_report(out)}
+    assert lengths["short.mp4"] == ("0.4", "25")
+    assert lengths["mute.mp4"] == ("1.2", "25")
+    assert lengths["broken.mp4"] == ("", "")
     assert [clip.name for clip in ShardStore(out).clips] == ["copy"]
     assert next(iter(summary(read_report(out))))[0] == "prepared"
     with tarfile.open(out / "shards" / "000000.tar") as tar:

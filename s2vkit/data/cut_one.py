@@ -12,6 +12,7 @@ from s2vkit.data.cut import Cut, Cutting, SetAside, cut_source, fingerprint_of
 from s2vkit.data.shards import pack
 from s2vkit.errors import InputError
 from s2vkit.files import replacing, write_json
+from s2vkit.media import probe
 from s2vkit.parts.dataset import Source
 from s2vkit.parts.face_detector import FaceDetector
 
@@ -45,7 +46,7 @@ class Cutter:
         except InputError as error:
             reason = error.reason if isinstance(error, SetAside) else UNDECODABLE
             detail = (error.detail if isinstance(error, SetAside) else "") or error.message
-            told |= set_aside(reason, detail)
+            told |= set_aside(reason, detail) | _header(source, reason)
         except OSError as error:
             if error.errno is None or error.filename is None or error.filename2 is not None:
                 raise
@@ -80,6 +81,18 @@ class Cutter:
 def set_aside(reason: str, detail: str) -> dict[str, Any]:
     """Say that a source is set aside, and why."""
     return {"status": "set_aside", "reason": reason, "detail": detail, "clips": []}
+
+
+def _header(source: Source, reason: str) -> dict[str, Any]:
+    """Give what the header of a video says of its length and rate; nothing where it is damaged."""
+    if reason == UNDECODABLE:
+        return {}
+    try:
+        held = probe(source.path)
+    except InputError:
+        return {}
+    rates = [stream["fps"] for stream in held["streams"] if "fps" in stream]
+    return {"seconds": float(held["seconds"]), "fps": float(rates[0]) if rates else None}
 
 
 def _is_of(filename: Any, source: Source) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 
 from s2vkit.data.arrays import flush, new_array
 from s2vkit.data.cut_one import set_aside
-from s2vkit.data.listing import FORMAT, Listing
+from s2vkit.data.listing import FORMAT, Listing, labels_of
 from s2vkit.data.outcome import stop_if_hopeless, write_report
 from s2vkit.data.part import Part
 from s2vkit.data.store import Index, Record, load_index
@@ -75,8 +75,8 @@ def write_index(
         labels = dict(held.labels)
         records.append(Record(key, labels, held.split, frame, frames, sample, samples))
         frame, sample = frame + frames, sample + samples
-    made = Index(cutting.size, cutting.fps, cutting.sample_rate, listing.labels(), records, aside)
-    _write_index(made, out)
+    known = labels_of(records)
+    _write_index(Index(cutting.size, cutting.fps, cutting.sample_rate, known, records, aside), out)
 
 
 def _write_index(index: Index, out: Path) -> None:
@@ -116,7 +116,7 @@ def relabel(listing: Listing, out: Path) -> None:
         replace(clip, labels=dict(source.labels), split=source.split)
         for clip in index.clips if (source := by_key[clip.name])
     ]  # fmt: skip
-    _write_index(replace(index, labels=listing.labels(), clips=records), out)
+    _write_index(replace(index, labels=labels_of(records), clips=records), out)
     conclude(listing, out, told["sources"], told["clips"], told["contents"])
 
 

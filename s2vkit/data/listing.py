@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 from s2vkit.data.check import SPLITS
 from s2vkit.data.cut import Cutting
+from s2vkit.data.store import Record
 from s2vkit.errors import InputError, PluginError
 from s2vkit.files import read_json, write_json
 from s2vkit.options import FootageOptions, dump_options
@@ -72,11 +73,7 @@ class Listing:
 
     def labels(self) -> dict[str, tuple[str, ...]]:
         """Give every label's values, sorted."""
-        found: dict[str, set[str]] = {}
-        for source in self.sources:
-            for label, value in source.labels.items():
-                found.setdefault(label, set()).add(value)
-        return {label: tuple(sorted(values)) for label, values in sorted(found.items())}
+        return labels_of(self.sources)
 
     def check(self) -> None:
         """See that there are sources, each with a name of its own; else raise."""
@@ -102,6 +99,15 @@ class Listing:
                 f"{out}: holds a preparation that was begun with other {' and '.join(differs)}",
                 hint="finish it as it was begun, delete the folder, or name another one",
             )
+
+
+def labels_of(labelled: Iterable[Source | Record]) -> dict[str, tuple[str, ...]]:
+    """Give every label's values among sources or clips, sorted."""
+    found: dict[str, set[str]] = {}
+    for one in labelled:
+        for label, value in one.labels.items():
+            found.setdefault(label, set()).add(value)
+    return {label: tuple(sorted(values)) for label, values in sorted(found.items())}
 
 
 def _telling(cutting: Cutting) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from s2vkit.data.coding import to_jpeg
 from s2vkit.data.facts import spread
 from s2vkit.data.store import ClipStore
 from s2vkit.files import replacing
@@ -120,6 +121,7 @@ def _clip(store: ClipStore, clip: int) -> str:
     told = ", ".join([record.split, *(f"{k} {v}" for k, v in record.labels.items())])
     return (
         f'<figure><video controls preload="metadata" style="max-width: {2 * index.size}px" '
+        f'poster="data:image/jpeg;base64,{_base64(to_jpeg(frames[0], 90))}" '
         f'src="data:video/mp4;base64,{data}"></video><br>'
         f'<img alt="waveform" src="data:image/png;base64,{_base64(wave.getvalue())}">'
         f"<figcaption>{escape(record.name)}: {escape(told)}</figcaption></figure>"
