@@ -1,30 +1,35 @@
-"""Measuring for benchmarks: rates of several ways, taken in turn in one run."""
+"""Measuring for the benchmarks: alternatives run in turn, the best of each, on which machine."""
 
 from __future__ import annotations
 
+import os
+import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from pathlib import Path
 
 
-def rates(
-    ways: Mapping[str, Callable[[], int]], seconds: float, rounds: int = 5
-) -> dict[str, float]:
-    """Run each way in turn, `seconds` in all a way; give items a second, the median of rounds.
+def machine() -> str:
+    """Describe the machine in one line: processor, cores this process may use, Python."""
+    model = platform.processor() or platform.machine()
+    try:
+        with Path("/proc/cpuinfo").open() as file:
+            model = next(line.split(":")[1].strip() for line in file if "model name" in line)
+    except (OSError, StopIteration):
+        pass
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{model}, {cores} core(s), Python {platform.python_version()}"
 
-    A way does some work and returns how many items it did. Taking turns lets whatever else the
-    machine does fall on all of them alike.
+
+def best_of(alternatives: dict[str, Callable[[], object]], rounds: int = 5) -> dict[str, float]:
+    """Time alternatives in turn, `rounds` times each: the least processor seconds of each.
+
+    Taking turns lets a busy spell hit all of them; processor time leaves out the waiting.
     """
-    found: dict[str, list[float]] = {name: [] for name in ways}
+    best = dict.fromkeys(alternatives, float("inf"))
     for _ in range(rounds):
-        for name, way in ways.items():
-            items, began = 0, time.perf_counter()
-            while (passed := time.perf_counter() - began) < seconds / rounds:
-                items += way()
-            found[name].append(items / passed)
-    return {name: sorted(held)[len(held) // 2] for name, held in found.items()}
-
-
-def report(measured: Mapping[str, float], unit: str, alternative: str) -> None:
-    """Print each rate, and how many times that of the alternative it is."""
-    for name, rate in measured.items():
-        print(f"{name:<44} {rate:12.1f} {unit}  {rate / measured[alternative]:8.2f} x")
+        for name, work in alternatives.items():
+            begun = time.process_time()
+            work()
+            best[name] = min(best[name], time.process_time() - begun)
+    return best

@@ -5,14 +5,13 @@ from __future__ import annotations
 import struct
 import time
 import wave
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from helpers_film import CODECS, FindsDrawn, Portrait, clicks, steady, write_film
+from helpers_film import FindsDrawn, Portrait, clicks, steady, write_film
 
 from s2vkit.data.cut import REASONS, Cutting, SetAside, cut_source
 from s2vkit.parts.dataset import Source
@@ -29,9 +28,7 @@ def outcome(path: Path, sound: Path | None = None) -> str:
     try:
         made = cut_source(Source("a", path, {}, "train", sound), options, FindsDrawn())
     except SetAside as aside:
-        assert aside.reason in REASONS
-        assert aside.detail
-        result = aside.reason
+        result = aside.reason if aside.detail else "no detail"
     else:
         for clip in made.clips:
             assert clip.frames.shape[1:] == (16, 16, 3)
@@ -40,6 +37,7 @@ def outcome(path: Path, sound: Path | None = None) -> str:
             assert np.abs(clip.speech).max() <= 1
         assert made.clips
         result = "clips"
+    assert result in {"clips", *REASONS}
     assert time.monotonic() - begun < MOST
     counted.append(f"{path.name}: {result}")
     return result
@@ -118,7 +116,8 @@ def test_renamed_files_are_what_they_hold(tmp_path, whole, ending):
 NO_FILMS = {
     "empty.mp4": b"", "one.mkv": b"\0", "zeros.flv": bytes(5000), "text.avi": b"hello " * 900,
     "noise.mpg": np.random.default_rng(0).bytes(20000), "list.m3u8": b"#EXTM3U\nfile:///etc/passwd\n",
-    "concat.txt": b"ffconcat version 1.0\nfile '/etc/passwd'\n", "riff.avi": b"RIFF\xff\xff\xff\xffAVI ",
+    "concat.txt": b"ffconcat version 1.0\nfile '/etc/passwd'\n",
+    "riff.avi": b"RIFF\xff\xff\xff\xffAVI ",
     "ftyp.mp4": b"\0\0\0\x18ftypisom\0\0\0\0isommp41", "huge.mp4": b"\xff\xff\xff\xffftypisom" * 9,
     "ebml.mkv": b"\x1a\x45\xdf\xa3" + b"\xff" * 64, "flv.flv": b"FLV\x01\x05\0\0\0\x09\0\0\0\0",
 }  # fmt: skip
@@ -163,17 +162,15 @@ def test_huge_declared_sizes_are_refused(tmp_path, whole, width, height):
 FORMATS = [
     ("yuv444p", "libx264"), ("yuv422p10le", "libx264"), ("yuv420p10le", "libx264"),
     ("gray", "libx264"), ("yuvj420p", "mjpeg"), ("rgb24", "png"), ("rgba", "png"),
-    ("gray16be", "png"), ("gbrp", "ffv1"), ("yuva420p", "ffv1"), ("yuv410p", "ffv1"),
+    ("gray16be", "png"), ("yuva420p", "ffv1"), ("yuv410p", "ffv1"),
     ("gbrp16le", "ffv1"), ("bgr0", "ffv1"), ("nv12", "rawvideo"), ("yuyv422", "rawvideo"),
-    ("pal8", "png"), ("ya8", "png"), ("yuv440p", "ffv1"), ("rgb48be", "png"),
+    ("ya8", "png"), ("yuv440p", "ffv1"), ("rgb48be", "png"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("pix_fmt", "codec"), FORMATS)
 def test_unusual_pixel_formats(tmp_path, pix_fmt, codec):
-    path = tmp_path / "a.mkv"
-    if pix_fmt == "pal8":
-        pytest.skip("PyAV cannot make pictures with a palette of a drawing")
+    path = tmp_path / ("a.mov" if codec == "png" else "a.mkv")
     sound = clicks(1)
     write_film(path, steady(25, 1), face(), sound, pix_fmt=pix_fmt, codecs=(codec, "pcm_s16le"))
     grey = pix_fmt.startswith(("gray", "ya"))

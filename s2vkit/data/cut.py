@@ -96,17 +96,15 @@ class _Cutter:
     def _long_enough(self) -> list[tuple[int, int]]:
         fps, places = self.cutting.fps, self.survey.places
         if self.survey.seconds < self.cutting.shortest:
-            raise SetAside(
-                "too_short",
-                f"{self.survey.seconds:.2f} s of pictures; the least is {self.cutting.shortest:g} s",
-            )
+            seconds, least = self.survey.seconds, self.cutting.shortest
+            raise SetAside("too_short", f"{seconds:.2f} s of pictures; {least:g} s is the least")
         early = (self.track.first - self.cutting.most_silence) * fps
         late = (self.track.last + self.cutting.most_silence) * fps
         rows = [i for i, place in enumerate(places) if early <= place < late]
         low, high = (rows[0], rows[-1] + 1) if rows else (0, 0)
-        if high - low < self.least:
-            seconds = self.track.last - self.track.first
-            raise SetAside("too_short", f"only {seconds:.2f} s of sound beside the pictures")
+        heard = max(0.0, self.track.last - self.track.first)
+        if high - low < self.least or heard < self.cutting.shortest:
+            raise SetAside("too_short", f"only {heard:.2f} s of sound beside the pictures")
         parts = [(max(a, low), min(b, high)) for a, b in self.survey.parts()]
         long = [(a, b) for a, b in parts if b - a >= self.least]
         if not long:
@@ -189,7 +187,7 @@ class _Cutter:
         samples = self.track.samples[round(begin * rate) :]
         length = round((part.end - part.first) * rate)
         speech = np.zeros(length, np.float32)
-        speech[: len(samples[:length])] = samples[:length]
+        speech[: len(samples[:length])] = samples[:length].clip(-1, 1)
         return speech
 
 

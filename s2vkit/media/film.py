@@ -18,7 +18,9 @@ from s2vkit.errors import InputError
 from s2vkit.media.files import open_media
 from s2vkit.media.frames import is_cover
 
+BROKEN = (FFmpegError, ValueError, IndexError, OverflowError)  # by PyAV, of damaged files
 _JUMP = 1.0  # s; time stamps that step back further begin another recording
+_LEAP = 10.0  # s; a time stamp further ahead is damaged
 _AVERAGED = 0.8  # scales below it average pixels: as sharp there, and twice as fast
 _RATES = (Fraction(1), Fraction(1000))  # frames a second that can be believed
 
@@ -77,6 +79,9 @@ class Film:
                         self.notes.append(f"time starts again after {last:.1f} s; the rest is left")
                         return
                     continue
+                if last is not None and time > last + _LEAP:
+                    self.damaged += 1
+                    continue
                 last = time
                 yield time, frame
 
@@ -88,6 +93,8 @@ class Film:
         context = stream.codec_context
         if context is None:
             raise InputError(f"{self.path}: its pictures are of an unknown codec")
+        if not context.width * context.height:
+            raise InputError(f"{self.path}: not one picture is whole enough to tell its size")
         if context.width * context.height > self.most_pixels:
             raise InputError(
                 f"{self.path}: declares pictures of {context.width} x {context.height}, "
@@ -105,12 +112,12 @@ class Film:
                 packet = next(packets)
             except StopIteration:
                 return
-            except (FFmpegError, ValueError):  # the file breaks off here
+            except BROKEN:  # the file breaks off here
                 self.damaged += 1
                 return
             try:
                 frames = packet.decode()
-            except (FFmpegError, ValueError):
+            except BROKEN:
                 self.damaged += 1
                 continue
             yield from (frame for frame in frames if isinstance(frame, av.VideoFrame))

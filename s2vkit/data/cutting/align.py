@@ -33,15 +33,15 @@ class Place:
     def boxes(self) -> np.ndarray:
         """Give (V, 4): the upright boxes that hold the squares."""
         half = self.sides / 2 * (np.abs(np.cos(self.angles)) + np.abs(np.sin(self.angles)))
-        return np.concatenate([self.centres - half[:, None], self.centres + half[:, None]], 1)
+        held: np.ndarray = np.hstack([self.centres - half[:, None], self.centres + half[:, None]])
+        return held
 
 
 def face_height(landmarks: np.ndarray) -> np.ndarray:
     """Give the heights (V,) of faces, chin to hairline, from landmarks (V, 5, 2)."""
     across, down = _axes(landmarks)
-    return np.maximum(
-        _EYES * np.linalg.norm(across, axis=1), _EYES_TO_MOUTH * np.linalg.norm(down, axis=1)
-    )
+    wide, long = (np.linalg.norm(axis, axis=1) for axis in (across, down))
+    return np.asarray(np.maximum(_EYES * wide, _EYES_TO_MOUTH * long))
 
 
 def _axes(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -86,7 +86,7 @@ def _within(centres: np.ndarray, sides: np.ndarray, width: int, height: int) -> 
     """Move centres (V, 2) so that their squares lie within the picture; too large ones halfway."""
     limit = np.array([width, height])
     half = np.minimum(sides[:, None], limit) / 2
-    return np.clip(centres, half, limit - half)
+    return np.asarray(np.clip(centres, half, limit - half))
 
 
 def smooth(values: np.ndarray, sigma: float) -> np.ndarray:

@@ -33,7 +33,7 @@ class FaceTrack:
             return self.boxes[-1]
         pace = (self.boxes[-1] - self.boxes[-2]) / (self.at[-1] - self.at[-2])
         drift = (pace[:2] + pace[2:]) / 2 * (row - self.at[-1])
-        return self.boxes[-1] + np.tile(drift, 2)
+        return np.asarray(self.boxes[-1] + np.tile(drift, 2))
 
     def fill(self, first: int, end: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Give boxes (V, 4) and landmarks (V, 5, 2) at every row of [first, end)."""

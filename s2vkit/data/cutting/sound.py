@@ -8,15 +8,17 @@ from pathlib import Path
 import av
 import numpy as np
 from av.container import InputContainer
-from av.error import FFmpegError
 
 from s2vkit.data.cutting.kinds import SetAside
 from s2vkit.media.files import open_media
+from s2vkit.media.film import BROKEN
 from s2vkit.media.resample import Resampler
 from s2vkit.media.sound import mono
 
 _TOLERANCE = 0.008  # s; rounding of time stamps that is no gap and no overlap
 _BLOCK = 8192  # samples that are resampled at once
+_LOUDEST = 4.0  # of full scale; more (or NaN) comes of damage alone
+_FAR = 3600.0  # s; sound that begins that long before the pictures has a damaged time stamp
 SILENCE = 10 ** (-60 / 20)  # -60 dBFS
 
 
@@ -30,18 +32,20 @@ class Track:
         self._resampler: Resampler | None = None
         self._origin = 0  # sample of `samples` at which the present run of sound begins
         self._given = 0  # samples of the run that lie in `samples` already
+        self.blocks = 0  # of sound that came, wherever they belong
         self._taken = 0  # samples of the run at its own rate
         self._waiting: list[np.ndarray] = []  # blocks that go to the resampler together
 
-    def take(self, time: float, rate: int, block: np.ndarray) -> bool:
-        """Lay float32 (S,) at `time` s of the container's clock; False once all is past the end.
+    def take(self, time: float, rate: int, block: np.ndarray) -> None:
+        """Lay float32 (S,) at `time` s of the container's clock.
 
         Sound follows on from what came before it while the time stamps agree; a gap stays
         silent, and what overlaps what is there already is left out.
         """
         at = time - self.start
-        if at > self.seconds:
-            return False
+        self.blocks += 1
+        if not -_FAR < at < self.seconds:
+            return
         run = self._resampler
         due = self._origin / self.sample_rate + self._taken / rate if run else 0.0
         if run is None or run.source != rate or abs(at - due) > _TOLERANCE:
@@ -55,7 +59,6 @@ class Track:
         self._waiting.append(block)
         if sum(map(len, self._waiting)) > _BLOCK:
             self._push()
-        return True
 
     def _push(self) -> None:
         if self._resampler is not None and self._waiting:
@@ -97,7 +100,7 @@ def read_track(
             start = (container.start_time or 0) / av.time_base
         track = Track(sample_rate, start, seconds)
         damaged = _fill(track, container, path)
-    if track.last <= track.first:
+    if not track.blocks:
         if damaged:
             raise SetAside("undecodable", f"nothing of the sound of {path.name} can be decoded")
         raise SetAside("no_sound_track", f"the sound track of {path.name} holds no samples")
@@ -114,13 +117,12 @@ def _fill(track: Track, container: InputContainer, path: Path) -> int:
             damaged += 1
             continue
         rate, block = frame.sample_rate, mono(frame)
-        if rate < 1000 or not np.isfinite(block).all():
+        if rate < 1000 or not np.abs(block).max(initial=0) < _LOUDEST:
             damaged += 1
             continue
         time = clock if frame.time is None else frame.time
         clock = time + len(block) / rate
-        if not track.take(time, rate, block):
-            break
+        track.take(time, rate, block)
     track.flush()
     return damaged
 
@@ -134,12 +136,12 @@ def _decode(container: InputContainer) -> Iterator[av.AudioFrame | None]:
             packet = next(packets)
         except StopIteration:
             return
-        except (FFmpegError, ValueError):
+        except BROKEN:
             yield None
             return
         try:
             frames = packet.decode()
-        except (FFmpegError, ValueError):
+        except BROKEN:
             yield None
             continue
         yield from (frame for frame in frames if isinstance(frame, av.AudioFrame))
