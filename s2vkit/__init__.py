@@ -25,7 +25,9 @@ from s2vkit.options import (
     AudioEncoderSlot,
     CodeLossSlot,
     DiscriminatorSlot,
+    FaceDetectorSlot,
     Field,
+    FootageOptions,
     FrameLossSlot,
     GeneratorSlot,
     IndependenceLossSlot,
@@ -43,7 +45,7 @@ from s2vkit.options import (
 if TYPE_CHECKING:
     from s2vkit.parts.audio_encoder import AudioEncoder, SpeechStream
     from s2vkit.parts.clip import Clips, Codes, Made, align, pick_time, speech_steps
-    from s2vkit.parts.dataset import ClipFiles, Dataset, RawClip
+    from s2vkit.parts.dataset import ClipFiles, Dataset, Footage, RawClip, Source, Survey
     from s2vkit.parts.discriminator import Discriminator
     from s2vkit.parts.face_detector import FaceDetector, Faces
     from s2vkit.parts.generator import Generator
@@ -66,7 +68,7 @@ __version__ = "0.1.0"
 _LAZY = {
     **dict.fromkeys(["AudioEncoder", "SpeechStream"], "audio_encoder"),
     **dict.fromkeys(["Clips", "Codes", "Made", "align", "pick_time", "speech_steps"], "clip"),
-    **dict.fromkeys(["ClipFiles", "Dataset", "RawClip"], "dataset"),
+    **dict.fromkeys(["ClipFiles", "Dataset", "Footage", "RawClip", "Source", "Survey"], "dataset"),
     "Discriminator": "discriminator",
     **dict.fromkeys(["FaceDetector", "Faces"], "face_detector"),
     "Generator": "generator",
@@ -91,12 +93,13 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "AdversarialLoss", "AdversarialLossSlot", "AudioEncoder", "AudioEncoderSlot", "Checkpoint",
     "ClipFiles", "Clips", "CodeLossSlot", "Codes", "Dataset", "Discriminator", "DiscriminatorSlot",
-    "FaceDetector", "Faces", "Field", "FrameLossSlot", "Generator", "GeneratorSlot", "Graph",
-    "Heard", "IndependenceLoss", "IndependenceLossSlot", "InputError", "Job", "LossOptions", "Made",
-    "Metric", "MetricSlot", "OptimizerOptions", "OptimizerSlot", "Options", "Outcome", "PairLoss",
-    "PluginError", "Probe", "RawClip", "RecipeError", "Register", "RegisterCommand",
-    "ResourceError", "RunFolderError", "S2vkitError", "Score", "Slot", "SpeechStream", "Stage",
-    "StageOptions", "Student", "StudentSlot", "Teacher", "TeacherSlot", "TrainingError", "Turn",
-    "Weights", "Work", "World", "__version__", "align", "fit_weights", "hookimpl", "open_weights",
-    "pick_time", "read_weights", "rename", "speech_steps",
+    "FaceDetector", "FaceDetectorSlot", "Faces", "Field", "Footage", "FootageOptions",
+    "FrameLossSlot", "Generator", "GeneratorSlot", "Graph", "Heard", "IndependenceLoss",
+    "IndependenceLossSlot", "InputError", "Job", "LossOptions", "Made", "Metric", "MetricSlot",
+    "OptimizerOptions", "OptimizerSlot", "Options", "Outcome", "PairLoss", "PluginError", "Probe",
+    "RawClip", "RecipeError", "Register", "RegisterCommand", "ResourceError", "RunFolderError",
+    "S2vkitError", "Score", "Slot", "Source", "SpeechStream", "Stage", "StageOptions", "Student",
+    "StudentSlot", "Survey", "Teacher", "TeacherSlot", "TrainingError", "Turn", "Weights", "Work",
+    "World", "__version__", "align", "fit_weights", "hookimpl", "open_weights", "pick_time",
+    "read_weights", "rename", "speech_steps",
 ]  # fmt: skip

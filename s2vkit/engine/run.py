@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from s2vkit import __version__
 from s2vkit.build import Builder, world_of
+from s2vkit.data.corpus import FootageCorpus
 from s2vkit.engine.announce import announce
 from s2vkit.engine.batches import Batches, Sources
 from s2vkit.engine.cache import Cache
@@ -23,7 +24,7 @@ from s2vkit.engine.gallery import show_run
 from s2vkit.engine.listener import Listener
 from s2vkit.engine.model import save_model
 from s2vkit.engine.plan import Plan, Step
-from s2vkit.engine.preflight import check_splits
+from s2vkit.engine.preflight import check_labels, check_splits
 from s2vkit.engine.stop import Stopped, stop_flag
 from s2vkit.engine.train import Hooks, Trainer
 from s2vkit.engine.view import View
@@ -57,8 +58,10 @@ def run_recipe(
     with full, taken(folder, fresh=fresh), stop_flag() as stopped:
         write_text(folder / "recipe.yaml", dump_recipe(loaded))
         run = Run(loaded, folder, console, stopped, registry)
+        run.announce()
+        if run.cut_footage():
+            run = Run(loaded, folder, console, stopped, registry)
         with closing(run.cache):
-            run.announce()
             run.all(stages)
         run.conclude()
     return folder
@@ -79,12 +82,26 @@ class Run:
         self.graph = self.builder.graph(world_of(dataset))
         stages = self.builder.stages(self.graph, self.policy.device)
         check_splits(dataset.clips(), stages)
-        self.plan = Plan(self.recipe, registry, self.graph, stages, folder)
+        check_labels(self.graph)
+        self.dataset, identity = dataset, ""
+        if isinstance(dataset, FootageCorpus):
+            identity = dataset.identity
+        self.plan = Plan(self.recipe, registry, self.graph, stages, folder, identity)
         self.cache = Cache(self.plan, dataset, self.policy, self.view, self._progress)
 
     def announce(self) -> None:
         """Say what will be done and about how long it takes here."""
         announce(self.loaded, self.console, self.plan, self.cache, self.builder, self.policy)
+
+    def cut_footage(self) -> bool:
+        """Cut clips out of footage that is not prepared; say whether it was so."""
+        if not isinstance(self.dataset, FootageCorpus) or self.dataset.ready:
+            return False
+        with self.view:
+            self.view.begin("cutting clips")
+            self.dataset.prepare(workers=self.recipe.compute.workers, progress=self._progress)
+            self.view.end(str(self.dataset.folder))
+        return True
 
     def all(self, only: Sequence[str]) -> None:
         """Go through everything that is not done."""
