@@ -118,7 +118,9 @@ class EvaluateOptions(Options):
     """Make clips of a split from speech alone and measure them."""
 
     after: list[str] = Field(default=[], description="stages that must be finished first")
-    split: Literal["val", "test"] = Field(default="test", description="which clips")
+    split: Literal["train", "val", "test"] = Field(
+        default="test", description="which clips; those of train tell only what was learnt by heart"
+    )
     clips: int | None = Field(default=None, ge=1, description="at most so many; all if absent")
     metrics: dict[str, MetricSlot] = Field(description="what to measure, by name")
 
