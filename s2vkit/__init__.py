@@ -35,6 +35,7 @@ from s2vkit.options import (
     Slot,
     StageOptions,
     StudentSlot,
+    SyncJudgeSlot,
     TeacherSlot,
 )
 
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from s2vkit.parts.metric import Metric, Outcome, Score
     from s2vkit.parts.stage import Job, Stage, Turn, Work
     from s2vkit.parts.student import Student
+    from s2vkit.parts.sync_judge import SyncJudge
     from s2vkit.parts.teacher import Teacher
     from s2vkit.parts.weights import fit_weights, read_weights
 
@@ -67,6 +69,7 @@ _LAZY = {
     **dict.fromkeys(["Metric", "Outcome", "Score"], "metric"),
     **dict.fromkeys(["Job", "Stage", "Turn", "Work"], "stage"),
     "Student": "student",
+    "SyncJudge": "sync_judge",
     "Teacher": "teacher",
     **dict.fromkeys(["fit_weights", "read_weights"], "weights"),
 }
@@ -85,7 +88,7 @@ __all__ = [
     "InputError", "Job", "LossOptions", "Made", "Metric", "MetricSlot", "OptimizerOptions",
     "OptimizerSlot", "Options", "Outcome", "PairLoss", "PluginError", "RawClip", "RecipeError",
     "Register", "RegisterCommand", "ResourceError", "RunFolderError", "S2vkitError", "Score",
-    "Slot", "Stage", "StageOptions", "Student", "StudentSlot", "Teacher", "TeacherSlot",
-    "TrainingError", "Turn", "Work", "World", "__version__", "align", "fit_weights", "hookimpl",
-    "pick_time", "read_weights", "speech_steps",
+    "Slot", "Stage", "StageOptions", "Student", "StudentSlot", "SyncJudge", "SyncJudgeSlot",
+    "Teacher", "TeacherSlot", "TrainingError", "Turn", "Work", "World", "__version__", "align",
+    "fit_weights", "hookimpl", "pick_time", "read_weights", "speech_steps",
 ]  # fmt: skip

@@ -25,6 +25,7 @@ KINDS: tuple[str, ...] = (
     "dataset",
     "metric",
     "face_detector",
+    "sync_judge",
     "stage",
 )
 
@@ -89,6 +90,7 @@ GeneratorSlot = Annotated[Slot, SlotOf("generator")]
 DiscriminatorSlot = Annotated[Slot, SlotOf("discriminator")]
 DatasetSlot = Annotated[Slot, SlotOf("dataset")]
 MetricSlot = Annotated[Slot, SlotOf("metric")]
+SyncJudgeSlot = Annotated[Slot, SlotOf("sync_judge")]
 StageSlot = Annotated[Slot, SlotOf("stage")]
 OptimizerSlot = Annotated[Slot, SlotOf("optimizer")]
 FrameLossSlot = Annotated[Slot, SlotOf("loss", gives=("pair", "frames"))]
@@ -150,5 +152,5 @@ __all__ = [
     "KINDS", "AdversarialLossSlot", "AudioEncoderSlot", "CodeLossSlot", "DatasetSlot",
     "DiscriminatorSlot", "Field", "FrameLossSlot", "GeneratorSlot", "LossOptions", "MetricSlot",
     "OptimizerOptions", "OptimizerSlot", "Options", "Slot", "SlotField", "SlotOf", "StageOptions",
-    "StageSlot", "StudentSlot", "TeacherSlot", "dump_options", "slot_fields",
+    "StageSlot", "StudentSlot", "SyncJudgeSlot", "TeacherSlot", "dump_options", "slot_fields",
 ]  # fmt: skip

@@ -48,6 +48,14 @@ TINY = {
     ("metric", "emotion_accuracy"): [{}],
     ("metric", "openness_correlation"): [{}],
     ("face_detector", "none"): [{}],
+    ("sync_judge", "syncnet"): [
+        {"width": 0.05, "input_size": 56}, {"width": 0.05, "input_size": 64, "region": "mouth"},
+    ],
+    ("stage", "sync_judge"): [{"optimizer": ADAM, "windows": 4}],
+    ("metric", "av_confidence"): [{}, {"ends": "overlap"}],
+    ("metric", "av_offset"): [{"search": 5}],
+    ("metric", "lse_c"): [{}],
+    ("metric", "lse_d"): [{}],
     ("stage", "contrastive"): [
         {"optimizer": ADAM, "window": 0.3, "negatives": 4, "predictor": kind}
         for kind in ("linear", "transformer")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import field_validator
+
 from s2vkit import Field, Options, Register, hookimpl
 
 
@@ -13,6 +15,29 @@ class SsimOptions(Options):
     channel: Literal["rgb", "grey"] = Field(
         default="rgb", description="mean over the colour channels, or of the luma (Rec. 601)"
     )
+    window: Literal["gaussian", "uniform"] = Field(
+        default="gaussian", description="what weighs the pixels of a window; gaussian is Wang's"
+    )
+    size: int = Field(default=11, ge=3, le=63, description="side of the window in px, odd")
+    sigma: float = Field(default=1.5, gt=0.0, description="of the gaussian window, in px")
+    data_range: float = Field(
+        default=1.0, gt=0.0, description="the range in the constants; frames are in [0, 1]"
+    )
+    covariance: Literal["population", "sample"] = Field(
+        default="population", description="divided by the pixels of a window, or by one less"
+    )
+    borders: Literal["inside", "reflect"] = Field(
+        default="inside",
+        description="windows wholly inside the frame (scikit-image), or one at every pixel, the "
+        "frame reflected at its ends (torchmetrics)",
+    )
+
+    @field_validator("size")
+    @classmethod
+    def _odd(cls, size: int) -> int:
+        if size % 2 == 0:
+            raise ValueError("must be odd")
+        return size
 
 
 @hookimpl

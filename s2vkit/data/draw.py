@@ -27,15 +27,18 @@ class Drawer:
     """Draws batches: every clip once an epoch, in an order that seed and epoch give.
 
     `same_speaker` fills each batch from one speaker; `gap` is the least distance, in frames,
-    of a mismatched time. `make_generator(*names)` gives a fresh generator for names.
+    of a mismatched time. `contiguous` draws frames that follow each other; where a clip is too
+    short, its last frame is repeated. `make_generator(*names)` gives a fresh generator for names.
     """
 
     def __init__(
         self, store: ClipStore, clips: list[int], *, batch: int, frames: int,
         make_generator: MakeGenerator, same_speaker: bool = False, gap: int = 5,
+        contiguous: bool = False,
     ) -> None:  # fmt: skip
         self.store, self.pool = store, clips
         self.batch, self.per_clip, self.gap = batch, frames, gap
+        self.contiguous = contiguous
         self._generator = make_generator
         self._groups = self._by_speaker() if same_speaker else [clips]
         self._order = lru_cache(maxsize=4)(self._permute)
@@ -65,6 +68,11 @@ class Drawer:
         return Drawn(clips, frames, self._elsewhere(frames, counts, generator))
 
     def _pick(self, count: int, generator: torch.Generator) -> np.ndarray:
+        if self.contiguous:
+            room = max(1, count - self.per_clip + 1)
+            first = int(torch.randint(room, (1,), generator=generator))
+            run: np.ndarray = np.arange(first, first + self.per_clip).clip(max=count - 1)
+            return run
         if count >= self.per_clip:
             return np.sort(torch.randperm(count, generator=generator)[: self.per_clip].numpy())
         return np.sort(torch.randint(count, (self.per_clip,), generator=generator).numpy())

@@ -98,7 +98,7 @@ class Plan:
     def _uses(self, stage: Stage | Job) -> set[str]:
         """Name the parts whose weights a stage depends on."""
         if isinstance(stage, Job):
-            kinds = ("encoder", "student", "generator", "judge")
+            kinds = ("encoder", "student", "generator", "judge", "sync_judge")
             return {part for part in self.slots if part.split(".")[0] in kinds}
         used = set(stage.optimizers()) & set(self.slots)
         used |= {"encoder"} if stage.needs & HEARD else set()

@@ -15,7 +15,7 @@ import numpy as np
 from s2vkit.parts.dataset import RawClip
 from s2vkit.parts.metric import Outcome, Score
 from s2vkit.testing.checking import SIZE, Subject, noise
-from s2vkit.testing.stand_ins import LABELS, stand_in_graph
+from s2vkit.testing.stand_ins import LABELS, RATE, stand_in_graph
 
 _FILE_NAME = re.compile(r"[\w.-]+")
 _FIELDS = {"speech", "frames"}
@@ -66,8 +66,8 @@ def _check_clip(subject: Subject, dataset: Any, raw: RawClip) -> None:
 def check_metric(subject: Subject) -> None:
     """Check that it measures made-up clips and says what it measured."""
     metric = subject.build()
-    judges = stand_in_graph(subject.make).judges
-    for outcome in outcomes(judges):
+    graph = stand_in_graph(subject.make)
+    for outcome in outcomes(graph.judges, graph.sync_judge):
         metric.update(outcome)
     score = metric.compute()
     subject.require(isinstance(score, Score), f"computes a {type(score).__name__}, no Score")
@@ -83,8 +83,10 @@ def check_metric(subject: Subject) -> None:
         subject.require(False, f"its details are no plain data: {error}")
 
 
-def outcomes(judges: Mapping[str, Any], clips: int = 3, frames: int = 6) -> list[Outcome]:
-    """Make up clips, made and true, with labels, truth and judges."""
+def outcomes(
+    judges: Mapping[str, Any], sync_judge: Any = None, clips: int = 3, frames: int = 12
+) -> list[Outcome]:
+    """Make up clips, made and true, with labels, truth, speech and judges."""
     return [
         Outcome(
             f"clip{i}",
@@ -93,6 +95,8 @@ def outcomes(judges: Mapping[str, Any], clips: int = 3, frames: int = 6) -> list
             {name: names[i % len(names)] for name, names in LABELS.items()},
             {"openness": noise(frames, seed=i).abs().numpy()},
             dict(judges),
+            noise(frames * RATE // 25, scale=0.1, seed=i),
+            sync_judge=sync_judge,
         )
         for i in range(clips)
     ]

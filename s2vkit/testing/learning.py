@@ -143,7 +143,7 @@ class _Desk:
         self.saved: dict[str, str] = {}
 
     def outcomes(self, split: str, most: int | None) -> Iterator[Outcome]:
-        yield from outcomes(self.graph.judges)
+        yield from outcomes(self.graph.judges, self.graph.sync_judge)
 
     def save(self, name: str, data: Any) -> None:
         self.saved[name] = json.dumps(data)
