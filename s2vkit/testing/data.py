@@ -93,7 +93,7 @@ def outcomes(
             noise(frames, 3, SIZE, SIZE, seed=i),
             noise(frames, 3, SIZE, SIZE, seed=i + 100),
             {name: names[i % len(names)] for name, names in LABELS.items()},
-            {"openness": noise(frames, seed=i).abs().numpy()},
+            {name: noise(frames, seed=i).abs().numpy() for name in ("openness", "shut")},
             dict(judges),
             noise(frames * RATE // 25, scale=0.1, seed=i),
             sync_judge=sync_judge,

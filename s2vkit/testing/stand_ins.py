@@ -152,13 +152,15 @@ class Critic(nn.Module):
 def stand_in_graph(make: Callable[..., Any]) -> Graph:
     """Make a graph of stand-ins.
 
-    Its discriminators are identity, frame and sync, its judges identity, emotion, openness.
+    Its discriminators are identity, frame and sync, its judges identity, emotion, openness,
+    shut.
     """
     with seeded():
         eyes: dict[str, Teacher] = {
             "identity": Eye(IDENTITY, LABELS["identity"], "embedding"),
             "emotion": Eye(EMOTION, LABELS["emotion"], "logits"),
             "openness": Eye(4, (), "logits"),
+            "shut": Eye(4, (), "logits"),
         }
         critics: dict[str, Discriminator] = {
             "identity": Critic(("identity_maps",)),
@@ -168,7 +170,7 @@ def stand_in_graph(make: Callable[..., Any]) -> Graph:
         judges: dict[str, Teacher] = {
             name: Eye(4, eye.classes, "logits") for name, eye in eyes.items()
         }
-        del eyes["openness"]
+        del eyes["openness"], eyes["shut"]
         return Graph(
             World(SIZE, 25.0, RATE, LABELS), make, Ear(), eyes,
             {"identity": Mind(IDENTITY), "emotion": Mind(EMOTION)}, Hand(), critics, judges,
@@ -192,7 +194,7 @@ def stand_in_clips(stage: Stage) -> Clips:
     if "speech" in needs:
         clips.lengths = torch.tensor([RATE, RATE // 2])
     clips.labels = {name: torch.tensor([0, 1]) for name in LABELS}
-    clips.labels["openness"] = noise(count, views).abs()
+    clips.labels["openness"] = clips.labels["shut"] = noise(count, views).abs()
     if "targets" in needs:
         clips.targets = {"identity": noise(count, IDENTITY), "emotion": noise(count, EMOTION)}
     if "maps" in needs:
