@@ -7,7 +7,7 @@ python benchmarks/sync.py real FOLDER [--start RUN]  video files of talking face
 with the speech moved by -10 to 10 frames. `real` cuts faces out (facenet-pytorch's MTCNN),
 trains a judge on all clips but those of one fold of the folder `grid`, and tests on that fold;
 so no test clip, and no speaker of one, was trained on. `--start` begins from the judge of a run
-on the embedded corpus. Printed: the share of clips whose offset is exact and to within a frame,
+on the embedded corpus; with `--steps 0` that judge is tested as it is, on every clip of `grid`. Printed: the share of clips whose offset is exact and to within a frame,
 the median offset, and how well confidence tells in-sync clips from others (AUC; 0.5: not at all).
 """
 
@@ -153,6 +153,10 @@ def cross_validate(folder: Path, folds: int, steps: int, start: Path | None) -> 
     """Train on all real clips but a fold of GRID's; test on that fold; pool the folds."""
     clips = {path: cut(path) for path in sorted(folder.rglob("*")) if _usable(path)}
     grid = [p for p in clips if p.parent.name == "grid"]
+    if start and not steps:
+        judge, _ = of_run(start, 1)
+        measure("grid, by a judge that saw drawn faces alone", judge, [clips[p] for p in grid])
+        return
     speakers = sorted({SPEAKERS.get(p.stem, p.stem) for p in grid})
     pooled: list[tuple[SyncNet, list[Clip]]] = []
     for fold in range(folds):
