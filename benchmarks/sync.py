@@ -7,8 +7,9 @@ python benchmarks/sync.py real FOLDER [--start RUN]  video files of talking face
 with the speech moved by -10 to 10 frames. `real` cuts faces out (facenet-pytorch's MTCNN),
 trains a judge on all clips but those of one fold of the folder `grid`, and tests on that fold;
 so no test clip, and no speaker of one, was trained on. `--start` begins from the judge of a run
-on the embedded corpus; with `--steps 0` that judge is tested as it is, on every clip of `grid`. Printed: the share of clips whose offset is exact and to within a frame,
-the median offset, and how well confidence tells in-sync clips from others (AUC; 0.5: not at all).
+on the embedded corpus; with `--steps 0` that judge is tested as it is, on every clip of `grid`.
+Printed: the share of clips whose offset is exact and to within a frame, the median offset, and
+how well confidence tells in-sync clips from others (AUC; 0.5: not at all).
 """
 
 from __future__ import annotations
