@@ -25,6 +25,7 @@ KINDS: tuple[str, ...] = (
     "dataset",
     "metric",
     "face_detector",
+    "sync_judge",
     "stage",
 )
 
@@ -93,6 +94,7 @@ DiscriminatorSlot = Annotated[Slot, SlotOf("discriminator")]
 DatasetSlot = Annotated[Slot, SlotOf("dataset")]
 MetricSlot = Annotated[Slot, SlotOf("metric")]
 FaceDetectorSlot = Annotated[Slot, SlotOf("face_detector")]
+SyncJudgeSlot = Annotated[Slot, SlotOf("sync_judge")]
 StageSlot = Annotated[Slot, SlotOf("stage")]
 OptimizerSlot = Annotated[Slot, SlotOf("optimizer")]
 FrameLossSlot = Annotated[Slot, SlotOf("loss", gives=("pair", "frames"))]
@@ -204,5 +206,5 @@ __all__ = [
     "DiscriminatorSlot", "FaceDetectorSlot", "Field", "FootageOptions", "FrameLossSlot",
     "GeneratorSlot", "IndependenceLossSlot", "LossOptions", "MetricSlot", "OptimizerOptions",
     "OptimizerSlot", "Options", "Slot", "SlotField", "SlotOf", "StageOptions", "StageSlot",
-    "StudentSlot", "TeacherSlot", "dump_options", "slot_fields",
+    "StudentSlot", "SyncJudgeSlot", "TeacherSlot", "dump_options", "slot_fields",
 ]  # fmt: skip
