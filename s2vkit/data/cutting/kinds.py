@@ -45,7 +45,7 @@ class Cutting:
     sample_rate: int = 16000  # of the clips' speech, in Hz
     margin: float = 0.14  # added on each side of the face, as a share of its height
     steady: float = 0.3  # s; over which the crop's place is smoothed, 4 times that for its size
-    every: int = 8  # the detector sees every n-th frame; between them the face is followed
+    every: int = 10  # the detector sees every n-th frame; between them the face is followed
     detect_at: int = 192  # the longest side of the pictures that the detector sees
     least_face: int = 48  # height of a face, chin to hairline, below which it is too small
     least_score: float = 0.9  # of a detection, in [0, 1]
