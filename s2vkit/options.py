@@ -120,7 +120,7 @@ class FootageOptions(Options):
         default=0.14, ge=0.0, le=2.0, description="added on each side of a face, as a share of it"
     )
     every: int = Field(
-        default=8, ge=1, description="the detector sees every n-th frame; between, it is followed"
+        default=10, ge=1, description="the detector sees every n-th frame; between, it is followed"
     )
     detect_at: int = Field(
         default=192, ge=64, description="longest side of the pictures that the detector sees"
