@@ -1,7 +1,5 @@
 """The adversarial composer of Speech2Video: the frame decoder and its three discriminators."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from s2vkit import Field, Options, Register, hookimpl

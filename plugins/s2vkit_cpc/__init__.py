@@ -1,7 +1,5 @@
 """CPC: features of speech, learnt by telling what comes next from what does not."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from s2vkit import Checkpoint, Field, OptimizerSlot, Options, Register, StageOptions, hookimpl

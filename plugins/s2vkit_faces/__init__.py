@@ -1,7 +1,5 @@
 """Face detectors: one that finds faces, and one for corpora whose pictures are faces already."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from s2vkit import Field, Options, Register, hookimpl

@@ -1,7 +1,5 @@
 """Losses of a pair: of a code and its teacher's, of a made frame and the true one."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from s2vkit import Field, LossOptions, Register, hookimpl

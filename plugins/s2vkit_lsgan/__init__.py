@@ -1,7 +1,5 @@
 """Adversarial losses: least squares as in the paper, and others in its place."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from s2vkit import Field, LossOptions, Register, hookimpl

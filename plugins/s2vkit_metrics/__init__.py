@@ -1,7 +1,5 @@
 """Metrics of made clips: likeness to the truth, and what judges trained on real faces see."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import field_validator

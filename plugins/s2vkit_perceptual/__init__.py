@@ -1,7 +1,5 @@
 """Metrics that need the weights of published networks, given by file: LPIPS, FID, FVD."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from s2vkit import Field, Options, Register, hookimpl

@@ -1,7 +1,5 @@
 """The stages of Speech2Video: training on labels, distillation, composition, evaluation."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from s2vkit import (

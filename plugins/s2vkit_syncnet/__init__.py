@@ -1,7 +1,5 @@
 """SyncNet: whether lips and speech go together, and by how many frames they are apart."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from s2vkit import Field, OptimizerSlot, Options, Register, StageOptions, hookimpl

@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from s2vkit.errors import RecipeError, S2vkitError, memory_is_out
-from s2vkit.files import disk_is_full
 
 INTERRUPTED = 130
 
@@ -42,6 +41,8 @@ def explain(error: Exception, args: list[str]) -> tuple[str, int]:
         text = str(error)
         compiler_style = isinstance(error, RecipeError) and "\n" in error.message
         return (text if compiler_style else f"error: {text}"), error.exit_code
+    from s2vkit.files import disk_is_full  # only now: it brings much in
+
     if disk_is_full(error):
         return f"error: No space left: {_place(error)}{_free_some(args)}", 6
     if memory_is_out(error):
