@@ -87,10 +87,8 @@ class Adversarial(Stage):
     def _judge(self, name: str, player: Discriminator, clips: Clips, shared: Shared) -> Tensor:
         real = self._real(player, clips)
         fake = _detach(self._made(player, clips, shared.made))
-        groups = [real, fake]
-        if "features" in player.wants:
-            groups.append((real[0], clips.need("mismatched").flatten(0, 1)))
-        scores = [s.float() for s in _score_together(player, groups)]
+        wrong = clips.need("mismatched").flatten(0, 1) if "features" in player.wants else None
+        scores = [s.float() for s in _score_together(player, real, fake, wrong)]
         for what, score in zip(("real", "made", "mismatched"), scores, strict=False):
             shared.scores[f"score.{name}.{what}"] = score.detach().mean()
         return self.game.discriminator(*scores)
@@ -129,12 +127,28 @@ def _detach(seen: Seen) -> Seen:
     return tuple([t.detach() for t in s] if isinstance(s, list) else s.detach() for s in seen)
 
 
-def _score_together(player: Discriminator, groups: list[Seen]) -> tuple[Tensor, ...]:
-    """Score several groups in one call, so that all go through the very same network."""
+def _score_together(
+    player: Discriminator, real: Seen, fake: Seen, wrong: Tensor | None
+) -> tuple[Tensor, ...]:
+    """Score all kinds in one call, so that all go through the very same network.
+
+    `wrong` are features (N, D) that the real frames are shown with once more.
+    """
+    if wrong is None:
+        return player(*_join(real, fake)).chunk(2)
+    if not getattr(player, "pairs", False):
+        return player(*_join(real, fake, (real[0], wrong))).chunk(3)
+    frames, features = _join(real, fake)
+    count = torch.arange(2 * len(wrong), device=wrong.device)
+    which = torch.cat([count, count[: len(wrong)]])
+    return player(frames, torch.cat([features, wrong]), which).chunk(3)
+
+
+def _join(*groups: Seen) -> Seen:
     joined: list[Tensor | list[Tensor]] = []
     for parts in zip(*groups, strict=True):
         if isinstance(parts[0], list):
             joined.append([torch.cat(maps) for maps in zip(*parts, strict=True)])
         else:
             joined.append(torch.cat(list(parts)))
-    return player(*joined).chunk(len(groups))
+    return tuple(joined)

@@ -17,6 +17,10 @@ class Discriminator(Protocol):
     - ("frames",): images (N, 3, H, W) in [-1, 1]
     - ("frames", "features"): images (N, 3, H, W) and features (N, D); then it is also shown
       real frames with features of another time (`mismatched`)
+
+    One of the last kind may say `pairs = True`: then it also takes `which` (M,), with features
+    (M, D) of which feature m goes with image `which[m]`, so that it need not look twice at
+    the real frames.
     """
 
     wants: tuple[str, ...]
