@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from s2vkit.parts.graph import Graph, World
     from s2vkit.parts.loss import AdversarialLoss, PairLoss
     from s2vkit.parts.metric import Metric, Outcome, Score
-    from s2vkit.parts.stage import Job, Stage, Turn, Work
+    from s2vkit.parts.stage import Job, Limit, Stage, Turn, Work
     from s2vkit.parts.student import Student
     from s2vkit.parts.teacher import Teacher
     from s2vkit.parts.weights import fit_weights, read_weights
@@ -65,7 +65,7 @@ _LAZY = {
     **dict.fromkeys(["Graph", "World"], "graph"),
     **dict.fromkeys(["AdversarialLoss", "PairLoss"], "loss"),
     **dict.fromkeys(["Metric", "Outcome", "Score"], "metric"),
-    **dict.fromkeys(["Job", "Stage", "Turn", "Work"], "stage"),
+    **dict.fromkeys(["Job", "Limit", "Stage", "Turn", "Work"], "stage"),
     "Student": "student",
     "Teacher": "teacher",
     **dict.fromkeys(["fit_weights", "read_weights"], "weights"),
@@ -82,7 +82,7 @@ __all__ = [
     "AdversarialLoss", "AdversarialLossSlot", "AudioEncoder", "AudioEncoderSlot", "ClipFiles",
     "Clips", "CodeLossSlot", "Codes", "Dataset", "Discriminator", "DiscriminatorSlot",
     "FaceDetector", "Faces", "Field", "FrameLossSlot", "Generator", "GeneratorSlot", "Graph",
-    "InputError", "Job", "LossOptions", "Made", "Metric", "MetricSlot", "OptimizerOptions",
+    "InputError", "Job", "Limit", "LossOptions", "Made", "Metric", "MetricSlot", "OptimizerOptions",
     "OptimizerSlot", "Options", "Outcome", "PairLoss", "PluginError", "RawClip", "RecipeError",
     "Register", "RegisterCommand", "ResourceError", "RunFolderError", "S2vkitError", "Score",
     "Slot", "Stage", "StageOptions", "Student", "StudentSlot", "Teacher", "TeacherSlot",

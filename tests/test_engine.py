@@ -76,11 +76,11 @@ def test_each_half_of_the_game_moves_only_its_own_side(tmp_path, monkeypatch):
     trainer, seen = made.trainer("compose"), []
     turn = trainer._turn
 
-    def watched(which, clips, shared):
+    def watched(which, *given):
         before = copy(modules)
         for module in modules.values():
             module.zero_grad(set_to_none=True)
-        figures = turn(which, clips, shared)
+        figures = turn(which, *given)
         seen.append((which.name, with_grad(modules), moved(modules, before)))
         return figures
 

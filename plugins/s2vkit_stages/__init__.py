@@ -69,6 +69,22 @@ class ComposeLosses(Options):
     extra: dict[str, FrameLossSlot] = Field(default={}, description="further terms, by name")
 
 
+class CollapseOptions(Options):
+    """When a discriminator counts as collapsed: by its share of right answers, over many steps."""
+
+    then: Literal["warn", "stop", "ignore"] = Field(
+        default="warn", description="say so and go on, end the training, or do nothing"
+    )
+    steps: int = Field(default=500, ge=1, description="over how many steps the share is averaged")
+    won: float = Field(
+        default=0.995, gt=0.5, le=1.0,
+        description="above this it has won: the generator learns little from it",
+    )  # fmt: skip
+    lost: float = Field(
+        default=0.51, ge=0.0, lt=1.0, description="below this it is lost: it guesses; 0.5 is chance"
+    )
+
+
 class AdversarialOptions(StageOptions):
     """Train the generator against every discriminator (Eqs. 4-10)."""
 
@@ -85,6 +101,13 @@ class AdversarialOptions(StageOptions):
         description="decay of the running mean of the generator's weights that is kept in the "
         "end; 0: the weights of the last step, as the paper",
     )  # fmt: skip
+    window: int = Field(
+        default=1, ge=1, le=64,
+        description="frames are drawn in runs of so many consecutive ones; `frames` is a multiple",
+    )  # fmt: skip
+    collapse: CollapseOptions = Field(
+        default=CollapseOptions(), description="early warning when a discriminator collapses"
+    )
     weights: dict[str, float] = Field(
         default={}, description="weight of a discriminator's term in the generator's loss; 1"
     )

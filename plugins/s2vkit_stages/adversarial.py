@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from s2vkit import Clips, Discriminator, Graph, Made, Slot, Stage, Turn
+from s2vkit import Clips, Discriminator, Graph, Limit, Made, RecipeError, Slot, Stage, Turn
 from s2vkit_stages import AdversarialOptions
 
 Seen = tuple[Tensor | list[Tensor], ...]
@@ -31,13 +31,10 @@ class Adversarial(Stage):
 
     def __init__(self, options: AdversarialOptions, *, graph: Graph) -> None:
         self.options, self.graph = options, graph
-        self.frames, self.gap = options.frames, options.gap
+        self.frames, self.gap, self.window = options.frames, options.gap, options.window
         self.players: dict[str, Discriminator] = graph.discriminators
-        needs = {"frames", "features", "codes"}
-        wanted = [player.wants for player in self.players.values()]
-        needs |= {"mismatched"} if any("features" in w for w in wanted) else set()
-        needs |= {"maps"} if any("identity_maps" in w for w in wanted) else set()
-        self.needs = frozenset(needs)
+        self.needs = frozenset({"frames", "features", "codes"} | self._wanted())
+        self._check_window()
         self.game = graph.make(options.losses.adversarial)
         self.game_weight = options.losses.adversarial.options.weight
         slots = {"similarity": options.losses.similarity, "gradient": options.losses.gradient}
@@ -45,6 +42,45 @@ class Adversarial(Stage):
         self.terms = {
             name: (slot.options.weight, graph.make(slot)) for name, slot in slots.items() if slot
         }
+
+        self.balanced = hasattr(self.game, "looks_real")
+        self.shown = tuple(f"balance.{name}" for name in self.players)
+
+    def _wanted(self) -> set[str]:
+        needs = {"features": "mismatched", "identity_maps": "maps", "stills": "stills"}
+        return {
+            need for want, need in needs.items()
+            if any(want in player.wants for player in self.players.values())
+        }  # fmt: skip
+
+    def _check_window(self) -> None:
+        """Raise RecipeError where runs of frames are wanted but not drawn."""
+        if self.frames % self.window:
+            raise RecipeError(
+                f"stage 'adversarial': {self.frames} frames are no whole number of windows of "
+                f"{self.window}", hint="make `frames` a multiple of `window`",
+            )  # fmt: skip
+        for name, player in self.players.items():
+            if "windows" in player.wants and self.window == 1:
+                raise RecipeError(
+                    f"discriminator '{name}' looks at runs of frames, but single ones are drawn",
+                    hint="give the adversarial stage e.g. `window: 5` and `frames: 5`",
+                )
+
+    def limits(self) -> list[Limit]:
+        """Bound each discriminator's share of right answers."""
+        rule = self.options.collapse
+        if rule.then == "ignore" or not self.balanced:
+            return []
+        return [
+            Limit(
+                f"balance.{name}", rule.lost, rule.won, rule.steps,
+                f"discriminator '{name}' has collapsed (share of right answers; above {rule.won} "
+                f"it has won, below {rule.lost} it guesses)",
+                stops=rule.then == "stop",
+            )
+            for name in self.players
+        ]  # fmt: skip
 
     def optimizers(self) -> dict[str, Slot]:
         """Move the generator and every discriminator, each by its own optimizer."""
@@ -73,24 +109,43 @@ class Adversarial(Stage):
 
     def losses(self, turn: str, clips: Clips, shared: Shared) -> dict[str, Tensor]:
         """Give the terms of one side of the game."""
-        if turn == "discriminators":
-            return {
-                f"D.{name}": self._judge(name, player, clips, shared)
-                for name, player in self.players.items()
-            }
-        return self._draw(clips, shared)
+        if turn == "generator":
+            return self._draw(clips, shared)
+        found = {}
+        for name, player in self.players.items():
+            real = self._real(player, clips)
+            fake = _detach(self._made(player, clips, shared.made))
+            found[f"D.{name}"] = self._judge(name, player, (real, fake), clips, shared)
+            charge = getattr(self.game, "penalty", None)
+            charged = charge(player.forward, real, fake) if charge else None
+            if charged is not None:
+                found[f"P.{name}"] = charged
+        return found
 
     def watch(self, clips: Clips, shared: Shared) -> dict[str, Tensor]:
-        """Give the mean scores of what is real, made and mismatched: the balance of the game."""
+        """Give the balance of the game, of what is real, made and mismatched.
+
+        `score.NAME.KIND` is the mean score, `accuracy.NAME.KIND` the share that is told right,
+        `balance.NAME` the mean of that over real things and fakes: 0.5 is guessing.
+        """
         return shared.scores
 
-    def _judge(self, name: str, player: Discriminator, clips: Clips, shared: Shared) -> Tensor:
-        real = self._real(player, clips)
-        fake = _detach(self._made(player, clips, shared.made))
-        wrong = clips.need("mismatched").flatten(0, 1) if "features" in player.wants else None
-        scores = [s.float() for s in _score_together(player, real, fake, wrong)]
+    def _judge(
+        self, name: str, player: Discriminator, seen: tuple[Seen, Seen], clips: Clips,
+        shared: Shared,
+    ) -> Tensor:  # fmt: skip
+        wrong = self._wrong(player, clips) if "features" in player.wants else None
+        scores = [s.float() for s in _score_together(player, *seen, wrong)]
+        right = {}
         for what, score in zip(("real", "made", "mismatched"), scores, strict=False):
             shared.scores[f"score.{name}.{what}"] = score.detach().mean()
+            if self.balanced:
+                share = self.game.looks_real(score.detach()).float().mean()
+                right[what] = share if what == "real" else 1 - share
+                shared.scores[f"accuracy.{name}.{what}"] = right[what]
+        if right:
+            fakes = torch.stack([v for k, v in right.items() if k != "real"]).mean()
+            shared.scores[f"balance.{name}"] = (right["real"] + fakes) / 2
         return self.game.discriminator(*scores)
 
     def _draw(self, clips: Clips, shared: Shared) -> dict[str, Tensor]:
@@ -106,21 +161,33 @@ class Adversarial(Stage):
         return found
 
     def _real(self, player: Discriminator, clips: Clips) -> Seen:
-        frames, maps = clips.need("frames").flatten(0, 1), clips.maps
-        return self._seen(player, frames, clips.need("features"), maps)
+        return self._seen(player, clips.need("frames"), clips, clips.maps)
 
     def _made(self, player: Discriminator, clips: Clips, made: Made) -> Seen:
-        frames = made.frames.flatten(0, 1)
-        return self._seen(player, frames, clips.need("features"), made.identity_maps)
+        return self._seen(player, made.frames, clips, made.identity_maps)
 
-    @staticmethod
-    def _seen(player: Discriminator, frames: Tensor, features: Tensor, maps: list[Tensor]) -> Seen:
-        kinds: dict[str, Tensor | list[Tensor]] = {
-            "frames": frames,
-            "features": features.flatten(0, 1),
-            "identity_maps": maps,
-        }
-        return tuple(kinds[want] for want in player.wants)
+    def _wrong(self, player: Discriminator, clips: Clips) -> Tensor:
+        return self._cut(player, clips.need("mismatched"))
+
+    def _cut(self, player: Discriminator, values: Tensor) -> Tensor:
+        """Cut (B, V, ...) into single frames (N, ...), or into windows (M, W, ...)."""
+        if "windows" in player.wants:
+            return values.unflatten(1, (-1, self.window)).flatten(0, 1)
+        return values.flatten(0, 1)
+
+    def _seen(
+        self, player: Discriminator, frames: Tensor, clips: Clips, maps: list[Tensor]
+    ) -> Seen:
+        def give(want: str) -> Tensor | list[Tensor]:
+            if want == "identity_maps":
+                return maps
+            if want == "features":
+                return self._cut(player, clips.need("features"))
+            if want == "stills":
+                return clips.need("stills").repeat_interleave(frames.shape[1], 0)
+            return self._cut(player, frames)
+
+        return tuple(give(want) for want in player.wants)
 
 
 def _detach(seen: Seen) -> Seen:

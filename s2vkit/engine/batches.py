@@ -41,7 +41,7 @@ class Batches:
         self.drawer = Drawer(
             sources.store, sources.store.split(split), batch=stage.options.batch,
             frames=stage.frames, make_generator=self.fresh, same_speaker=stage.same_speaker,
-            gap=stage.gap,
+            gap=stage.gap, window=stage.window,
         )  # fmt: skip
         self.labels = self._label_table()
 

@@ -157,7 +157,7 @@ class Run:
             stage, step.name, self.graph, batches, policy=self.policy, seed=seed,
             make_optimizer=self.builder.make,
         )  # fmt: skip
-        hooks = Hooks(self.view.advance, self.stopped.is_set)
+        hooks = Hooks(self.view.advance, self.stopped.is_set, self.view.warn)
         trainer.run(folder, hooks, self.recipe.checkpoint_seconds)
         self.view.end(f"{stage.options.steps} steps")
 

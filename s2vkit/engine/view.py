@@ -63,6 +63,10 @@ class View:
         else:
             self.console.print(f"  {self._title}: {text}", highlight=False)
 
+    def warn(self, what: str) -> None:
+        """Say what looks wrong, above the moving line."""
+        self.console.print(f"[yellow]![/yellow] {escape(what)}", highlight=False)
+
     def end(self, what: str = "done") -> None:
         """Say what came of it."""
         self._drop()

@@ -27,6 +27,18 @@ class Turn:
     trains: tuple[str, ...]  # names of `Graph.modules()` or of `Stage.extras()`
 
 
+@dataclass(frozen=True)
+class Limit:
+    """What a figure must not be for long: an early warning."""
+
+    figure: str  # the name of a figure, of `losses` or `watch`
+    low: float  # its mean over `steps` may lie from here
+    high: float  # to here
+    steps: int
+    says: str  # what it means when it does not
+    stops: bool = False  # whether training then ends, or the user is only told
+
+
 class Stage:
     """Base of training stages. Built as `Stage(options, graph=...)`."""
 
@@ -40,6 +52,8 @@ class Stage:
     gap: int = 5  # least distance, in frames, of a mismatched time from the true one
     stretches: int = 0  # stretches of each clip heard besides the whole, for other summaries
     views: Mapping[str, int] = {}  # frames of a clip that a teacher looks at; 1: the first
+    window: int = 1  # the drawn frames are runs of so many consecutive ones
+    shown: tuple[str, ...] = ()  # figures that the live view shows before all others
     chosen: Mapping[str, int] = {}  # how many of those views a step averages (Eq. 1); all if absent
 
     def idle(self) -> str:
@@ -73,6 +87,10 @@ class Stage:
     def watch(self, clips: Clips, shared: Any) -> dict[str, Tensor]:
         """Give further figures to log (accuracies); never trained on."""
         return {}
+
+    def limits(self) -> Sequence[Limit]:
+        """Say which figures must not go astray for long; by default none."""
+        return []
 
 
 class Work(Protocol):
