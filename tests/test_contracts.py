@@ -26,6 +26,9 @@ TINY = {
     ("student", "mlp"): [{"hidden": [16]}, {"hidden": [16], "norm": "none", "input_norm": "batch"}],
     ("student", "linear"): [{}],
     ("generator", "frame_decoder"): [{"width": 32, "identity_width": 16}],
+    ("generator", "modulated_decoder"): [
+        {"width": 32, "motion": 16, "style": 16, "identity_width": 16}, {"width": 32, "reach": 0},
+    ],
     ("discriminator", "identity_maps"): [{"channels": 8}],
     ("discriminator", "patch"): [{"channels": 8}],
     ("discriminator", "speech_sync"): [{"channels": 8, "joint": 16}, {"region": "lower"}],

@@ -419,13 +419,11 @@ def test_a_whole_run_leaves_curves_and_a_page(tmp_path, monkeypatch):
 
 
 def test_pictures_are_of_every_speaker(tmp_path):
-    from types import SimpleNamespace
-
     run_toy(tmp_path, stages=["teach"])
     from s2vkit.data.store import ClipStore
 
     store = ClipStore(next((tmp_path / "cache").glob("corpus-*")))
-    chosen = pick_clips(SimpleNamespace(store=store))
+    chosen = pick_clips(store)
     assert {store.clips[i].labels["identity"] for i in chosen} == {"s0", "s1"}
     assert {store.clips[i].split for i in chosen} == {"test"}
     assert len({store.clips[i].labels["emotion"] for i in chosen}) == 2

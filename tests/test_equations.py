@@ -7,7 +7,7 @@ import torch
 from s2vkit_losses import PixelOptions, SmoothGradientOptions, SoftTargetsOptions
 from s2vkit_losses.codes import NormalizedL2, SoftTargets
 from s2vkit_losses.frames import L1, L2, SmoothGradient
-from s2vkit_lsgan import LsganOptions
+from s2vkit_lsgan import GameOptions, LsganOptions
 from s2vkit_lsgan.losses import Hinge, Lsgan, NonSaturating, Wasserstein
 
 from s2vkit import LossOptions, PluginError
@@ -155,7 +155,7 @@ def test_the_other_losses_by_hand(kind):
     def mean(rule, scores):
         return sum(map(rule, scores.flatten().tolist())) / scores.numel()
 
-    loss = kind(LossOptions())
+    loss = kind(GameOptions())
     real, fake, wrong = mean(of_real, REAL), mean(of_fake, FAKE), mean(of_fake, WRONG)
     assert loss.discriminator(REAL, FAKE).item() == pytest.approx(real + fake, abs=1e-6)
     assert loss.discriminator(REAL, FAKE, WRONG).item() == pytest.approx(

@@ -105,6 +105,9 @@ class AdversarialOptions(StageOptions):
         default=1, ge=1, le=64,
         description="frames are drawn in runs of so many consecutive ones; `frames` is a multiple",
     )  # fmt: skip
+    samples: int = Field(
+        default=6, ge=0, le=1000, description="how often on the way sample pictures are drawn"
+    )
     collapse: CollapseOptions = Field(
         default=CollapseOptions(), description="early warning when a discriminator collapses"
     )

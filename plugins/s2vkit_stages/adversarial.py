@@ -32,8 +32,11 @@ class Adversarial(Stage):
     def __init__(self, options: AdversarialOptions, *, graph: Graph) -> None:
         self.options, self.graph = options, graph
         self.frames, self.gap, self.window = options.frames, options.gap, options.window
+        self.samples = options.samples
         self.players: dict[str, Discriminator] = graph.discriminators
-        self.needs = frozenset({"frames", "features", "codes"} | self._wanted())
+        self.reach = graph.reach
+        needs = {"frames", "features", "codes"} | ({"around"} if self.reach else set())
+        self.needs = frozenset(needs | self._wanted())
         self._check_window()
         self.game = graph.make(options.losses.adversarial)
         self.game_weight = options.losses.adversarial.options.weight
@@ -103,7 +106,7 @@ class Adversarial(Stage):
     def prepare(self, clips: Clips) -> Shared:
         """Draw the batch once; both turns use it."""
         with torch.no_grad():
-            codes = self.graph.hear(clips.need("features"), clips.need("summary"))
+            codes = self.graph.hear(clips.need("features"), clips.need("summary"), clips.around)
         assert self.graph.generator is not None
         return Shared(self.graph.generator(codes))
 

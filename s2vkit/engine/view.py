@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 QUIET_SECONDS = 10.0  # between lines where the output is no terminal
-SHOWN = 5  # figures in the moving line
+SHOWN = 7  # figures in the moving line
 
 
 class View:

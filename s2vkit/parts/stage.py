@@ -45,14 +45,16 @@ class Stage:
     options: StageOptions
 
     needs: frozenset[str] = frozenset()
-    """What each batch must hold: speech, frames, features, mismatched, summary, stills, maps,
+    """What each batch must hold: speech, frames, features, around, mismatched, summary, stills, maps,
     targets, codes; labels are always there."""
     frames: int = 1  # how many frames of each clip are drawn
     same_speaker: bool = False  # whether all clips of a batch are of one speaker
     gap: int = 5  # least distance, in frames, of a mismatched time from the true one
     stretches: int = 0  # stretches of each clip heard besides the whole, for other summaries
     views: Mapping[str, int] = {}  # frames of a clip that a teacher looks at; 1: the first
+    reach: int = 0  # frames to either side of each drawn one whose features `around` holds
     window: int = 1  # the drawn frames are runs of so many consecutive ones
+    samples: int = 0  # how often on the way sample pictures are drawn; needs the generator
     shown: tuple[str, ...] = ()  # figures that the live view shows before all others
     chosen: Mapping[str, int] = {}  # how many of those views a step averages (Eq. 1); all if absent
 

@@ -83,6 +83,8 @@ def check_generator(subject: Subject) -> None:
             noise(2, identity) if identity else None,
             noise(2, emotion) if emotion else None,
         )
+        if reach := getattr(generator, "reach", 0):
+            codes.around = noise(2, 3, 2 * reach + 1, FEATURES)
         made = generator.train()(codes)
         _check_made(subject, made, maps if "identity_maps" in subject.entry.gives else [])
         with_gradient = [made.frames, *made.identity_maps]
