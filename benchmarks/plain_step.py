@@ -61,7 +61,9 @@ class PlainStep:
     ) -> None:  # fmt: skip
         for name, player in self.graph.discriminators.items():
             if name == "identity":
-                loss = self.game.discriminator(judge_maps(player, maps), judge_maps(player, inflated))
+                loss = self.game.discriminator(
+                    judge_maps(player, maps), judge_maps(player, inflated)
+                )
             elif name == "frame":
                 loss = self.game.discriminator(patch(player, real), patch(player, fake))
             else:

@@ -129,7 +129,9 @@ def _memory_apart(who: str, size: int) -> str:
     given = [word for word in sys.argv[1:]]
     if "--size" in given:
         at = given.index("--size")
-        after = next((i for i in range(at + 1, len(given)) if given[i].startswith("--")), len(given))
+        after = next(
+            (i for i in range(at + 1, len(given)) if given[i].startswith("--")), len(given)
+        )
         given = given[:at] + given[after:]
     command = [sys.executable, __file__, *given, "--size", str(size), "--memory", who]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

@@ -258,6 +258,38 @@ def test_no_penalty_unless_asked_for_and_a_lazy_one_now_and_then():
     assert set(given) == {4 * 0.5 * 9 * 2.0}
 
 
+# Perceptual and feature-matching terms
+
+
+@pytest.mark.parametrize("player", ["patch", "multi_scale_patch", "temporal_patch"])
+def test_terms_of_layers_are_zero_for_equal_frames_and_reach_the_generator(player):
+    stage, graph, clips = game("frame_decoder", player, "lsgan")
+    stage.perceptual, stage.matching = 2.0, 3.0
+    graph.discriminators["it"].requires_grad_(False)
+    shared = stage.prepare(clips)
+    terms = stage.losses("generator", clips, shared)
+    for name in ("G.perceptual", "G.feature_matching"):
+        graph.generator.zero_grad(set_to_none=True)
+        terms[name].backward(retain_graph=True)
+        assert any(p.grad is not None and p.grad.any() for p in graph.generator.parameters())
+    shared.made.frames = clips.frames
+    equal = stage.losses("generator", clips, shared)
+    assert equal["G.perceptual"] == equal["G.feature_matching"] == 0
+
+
+def test_perceptual_needs_a_teacher_with_maps():
+    options = registry().get("stage", "adversarial").options
+    fields = options.model_fields["losses"].annotation
+    losses = fields(adversarial=slot("loss", "lsgan"), perceptual={"weight": 1.0})
+    graph = stand_in_graph(make)
+    adam = slot("optimizer", "adam", lr=1e-3)
+    chosen = options(optimizers={"generator": adam}, losses=losses)
+    assert "maps" in Adversarial(chosen, graph=graph).needs
+    graph.teachers.clear()
+    with pytest.raises(RecipeError, match="no teacher's maps"):
+        Adversarial(chosen, graph=graph)
+
+
 # SDFA
 
 

@@ -46,7 +46,7 @@ TINY = {
     ("loss", "soft_targets"): [{}, {"temperature": 2.0, "direction": "as_printed"}],
     ("loss", "l1"): [{}, {"region": "full", "reduction": "sum"}],
     ("loss", "l2"): [{}],
-    ("loss", "smooth_gradient"): [{}, {"gradient": "sobel"}],
+    ("loss", "smooth_gradient"): [{}, {"gradient": "sobel"}, {"smoother": "guided"}],
     ("optimizer", "rmsprop"): [{"lr": 1e-3, "momentum": 0.5}],
     ("optimizer", "adam"): [{"lr": 1e-3}],
     ("optimizer", "adamw"): [{"lr": 1e-3}],

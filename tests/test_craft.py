@@ -69,7 +69,10 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(tmp_path):
     clips = whole.trainer("compose").batches(0)
     halves = [_part(clips, slice(i, i + 2)) for i in (0, 2)]
     weights = []
-    for made, batches in ((whole, [clips]), (Set(tmp_path, *sets, "stages.compose.accumulate=2"), halves)):
+    for made, batches in (
+        (whole, [clips]),
+        (Set(tmp_path, *sets, "stages.compose.accumulate=2"), halves),
+    ):
         trainer = made.trainer("compose")
         trainer.batches = lambda number, b=batches: b[number % len(b)]
         figures = trainer.step(0)
@@ -125,7 +128,9 @@ def test_a_collapse_is_told_once_and_only_when_it_lasts():
 def test_a_collapse_may_stop_the_training():
     from dataclasses import replace
 
-    with pytest.raises(TrainingError, match=r"step 3: balance.frame was 0.5 .* clips .* one, two") as e:
+    with pytest.raises(
+        TrainingError, match=r"step 3: balance.frame was 0.5 .* clips .* one, two"
+    ) as e:
         watch([0.5] * 5, replace(LIMIT, stops=True))
     assert e.value.exit_code == 7
     assert "the last good checkpoint is kept" in str(e.value)
@@ -142,7 +147,9 @@ def test_a_collapsed_run_stops_with_its_checkpoint(tmp_path):
     collapse = "stages.compose.collapse="
     sets = [f"{collapse}{{then: stop, steps: 2, won: 0.95, lost: 0.9}}"]
     made = Set(tmp_path, *sets)
-    with pytest.raises(TrainingError, match=r"stage 'compose', step \d: balance\.\w+ was") as caught:
+    with pytest.raises(
+        TrainingError, match=r"stage 'compose', step \d: balance\.\w+ was"
+    ) as caught:
         made.trainer("compose").run(tmp_path / "stage", NOBODY, 1e-6)
     assert caught.value.exit_code == 7
     assert (tmp_path / "stage" / "checkpoint" / "state.json").exists()
@@ -163,7 +170,9 @@ def test_a_bad_clip_stops_the_run_and_is_named(tmp_path):
     clips = trainer.batches(0)
     clips.names = ["good", "bad"]
     clips.frames[1] = float("nan")
-    with pytest.raises(TrainingError, match=r"D\.frame.* no longer a number.*clips of this step: bad"):
+    with pytest.raises(
+        TrainingError, match=r"D\.frame.* no longer a number.*clips of this step: bad"
+    ):
         trainer.run(tmp_path / "stage", NOBODY, 1e-6)
 
 

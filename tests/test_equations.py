@@ -277,3 +277,24 @@ def test_losses_of_pixels_pass_gradient_only_to_their_region(loss):
     loss(PixelOptions())(made, torch.zeros(2, 3, 8, 8)).backward()
     assert (made.grad[:, :, :4] != 0).all()
     assert (made.grad[:, :, 4:] == 0).all()
+
+
+def test_eq9_with_a_guided_filter_by_loops():
+    """One line of pixels: means over 3, borders reflected."""
+    line = [0.0, 0.1, 0.0, 1.0, 0.9]
+    side, edge = len(line), 0.05
+
+    def mean(values):
+        at = [1, 0, 1, 2, 3, 4, 3]
+        return [sum(values[at[i + d]] for d in range(3)) / 3 for i in range(side)]
+
+    m = mean(line)
+    variance = [s - u * u for s, u in zip(mean([x * x for x in line]), m, strict=True)]
+    slope = [v / (v + edge) for v in variance]
+    level = mean([u - a * u for a, u in zip(slope, m, strict=True)])
+    kept = [a * x + b for a, x, b in zip(mean(slope), line, level, strict=True)]
+    frame = torch.tensor(line).expand(1, 1, side, side)
+    loss = SmoothGradient(SmoothGradientOptions(smoother="guided", kernel=3, edge=edge))
+    expected = sum(abs(b - a) for a, b in zip(kept, kept[1:], strict=False)) / (side - 1)
+    assert loss(frame, torch.zeros_like(frame)).item() == pytest.approx(expected, abs=1e-5)
+    assert abs(kept[3] - kept[2]) > 0.6  # the edge is kept

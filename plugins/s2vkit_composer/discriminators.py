@@ -104,6 +104,13 @@ class Patch(nn.Module):
         scores: Tensor = self.score(self.trunk(images))
         return scores
 
+    def layers(self, images: Tensor) -> list[Tensor]:
+        """Show what every layer sees in (N, 3, H, W): for the matching of features."""
+        found = [images.contiguous(memory_format=torch.channels_last)]
+        for layer in self.trunk:
+            found.append(layer(found[-1]))
+        return found[1:]
+
 
 class SpeechSync(nn.Module):
     """D_sync (Eq. 6): scores a frame together with a speech feature, real where they agree.

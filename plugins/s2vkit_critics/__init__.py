@@ -11,7 +11,9 @@ class CriticOptions(Options):
     channels: int = Field(
         default=32, ge=4, le=512, description="channels of the first layer; doubled at each halving"
     )
-    most: int = Field(default=4, ge=1, le=16, description="most channels, in multiples of the first")
+    most: int = Field(
+        default=4, ge=1, le=16, description="most channels, in multiples of the first"
+    )
     spectral_norm: bool = Field(default=False, description="spectral norm on every layer")
 
 

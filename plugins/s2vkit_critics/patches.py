@@ -38,6 +38,24 @@ class MultiScalePatch(nn.Module):
             scores.append(critic(x).flatten(1))
         return torch.cat(scores, 1)
 
+    def layers(self, images: Tensor) -> list[Tensor]:
+        """Show what every layer of every critic sees in (N, 3, H, W)."""
+        x, found = images.contiguous(memory_format=torch.channels_last), []
+        for i, critic in enumerate(self.critics):
+            x = F.avg_pool2d(x, 2) if i else x
+            found += shown(critic, x)
+        return found
+
+
+def shown(critic: nn.Module, x: Tensor) -> list[Tensor]:
+    """Give what follows each activation of a chain of layers."""
+    found = []
+    for module in critic.children():
+        x = module(x)
+        if isinstance(module, nn.LeakyReLU):
+            found.append(x)
+    return found
+
 
 def _patch(layer: Layer, options: MultiScalePatchOptions, side: int) -> nn.Sequential:
     layers = min(options.layers, halvings(side, 2))
@@ -73,3 +91,7 @@ class TemporalPatch(nn.Module):
         """Score (M, W, 3, H, W) in [-1, 1]: (M, 1, W, h, w), h = H / 2**layers."""
         scores: Tensor = self.body(windows.transpose(1, 2))
         return scores
+
+    def layers(self, windows: Tensor) -> list[Tensor]:
+        """Show what every layer sees in (M, W, 3, H, W)."""
+        return shown(self.body, windows.transpose(1, 2))

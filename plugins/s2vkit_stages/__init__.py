@@ -60,12 +60,26 @@ class DistillOptions(StageOptions):
     identity_frames: int = Field(default=1, ge=1, description="1: the first frame, as the paper")
 
 
+class LayersLoss(Options):
+    """A term that compares what a network sees in made and true frames."""
+
+    weight: float = Field(default=0.0, ge=0.0, description="factor of the term; 0: left out")
+
+
 class ComposeLosses(Options):
     """The terms of Eq. 10."""
 
     adversarial: AdversarialLossSlot = Field(description="the game of every discriminator")
     similarity: FrameLossSlot | None = Field(default=None, description="Eq. 8")
     gradient: FrameLossSlot | None = Field(default=None, description="Eq. 9")
+    perceptual: LayersLoss = Field(
+        default=LayersLoss(),
+        description="absolute difference of the identity teacher's maps of made and true frames",
+    )
+    feature_matching: LayersLoss = Field(
+        default=LayersLoss(),
+        description="absolute difference of the discriminators' layers, of those that show them",
+    )
     extra: dict[str, FrameLossSlot] = Field(default={}, description="further terms, by name")
 
 

@@ -34,6 +34,8 @@ class Adversarial(Stage):
         self.frames, self.gap, self.window = options.frames, options.gap, options.window
         self.samples = options.samples
         self.players: dict[str, Discriminator] = graph.discriminators
+        self.perceptual = options.losses.perceptual.weight
+        self.matching = options.losses.feature_matching.weight
         self.reach = graph.reach
         needs = {"frames", "features", "codes"} | ({"around"} if self.reach else set())
         self.needs = frozenset(needs | self._wanted())
@@ -51,10 +53,18 @@ class Adversarial(Stage):
 
     def _wanted(self) -> set[str]:
         needs = {"features": "mismatched", "identity_maps": "maps", "stills": "stills"}
-        return {
+        found = {
             need for want, need in needs.items()
             if any(want in player.wants for player in self.players.values())
         }  # fmt: skip
+        if self.perceptual:
+            if not getattr(self.graph.teachers.get("identity"), "map_shapes", []):
+                raise RecipeError(
+                    "stage 'adversarial': the perceptual term has no teacher's maps to compare",
+                    hint="name an identity teacher that gives maps, or leave the term out",
+                )
+            found.add("maps")  # so that this stage depends on the teacher
+        return found
 
     def _check_window(self) -> None:
         """Raise RecipeError where runs of frames are wanted but not drawn."""
@@ -161,7 +171,25 @@ class Adversarial(Stage):
         true = clips.need("frames").flatten(0, 1)
         for name, (weight, loss) in self.terms.items():
             found[f"G.{name}"] = weight * loss(made, true)
+        if self.perceptual:
+            look = self.graph.teachers["identity"].maps
+            with torch.no_grad():
+                seen = look(true)
+            found["G.perceptual"] = self.perceptual * _apart(look(made), seen)
+        if self.matching:
+            found["G.feature_matching"] = self.matching * self._match(clips, shared)
         return found
+
+    def _match(self, clips: Clips, shared: Shared) -> Tensor:
+        """Compare the layers of every discriminator that shows them (Wang et al. 2018)."""
+        terms = [shared.made.frames.new_zeros(())]
+        for player in self.players.values():
+            layers = getattr(player, "layers", None)
+            if layers is not None:
+                with torch.no_grad():
+                    real = layers(*self._real(player, clips))
+                terms.append(_apart(layers(*self._made(player, clips, shared.made)), real))
+        return torch.stack(terms).sum()
 
     def _real(self, player: Discriminator, clips: Clips) -> Seen:
         return self._seen(player, clips.need("frames"), clips, clips.maps)
@@ -191,6 +219,15 @@ class Adversarial(Stage):
             return self._cut(player, frames)
 
         return tuple(give(want) for want in player.wants)
+
+
+def _apart(made: list[Tensor], true: list[Tensor]) -> Tensor:
+    """Give the mean absolute difference of maps, each in units of the true one's, over maps."""
+    parts = [
+        (m.float() - t.float()).abs().mean() / t.float().abs().mean().clamp(min=1e-6)
+        for m, t in zip(made, true, strict=True)
+    ]
+    return torch.stack(parts).mean()
 
 
 def _detach(seen: Seen) -> Seen:

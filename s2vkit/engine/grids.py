@@ -49,9 +49,7 @@ def _of_each(store: ClipStore) -> list[int]:
     return [i for (speaker, _), i in sorted(found.items()) if speaker in who]
 
 
-def _who_by_mood(
-    listener: Listener, store: ClipStore, heard: dict[int, Codes], path: Path
-) -> None:
+def _who_by_mood(listener: Listener, store: ClipStore, heard: dict[int, Codes], path: Path) -> None:
     """Draw every speaker (rows) with the mean code of every emotion (columns), at one sound."""
     moods = _means(store, heard, "emotion")
     people = _means(store, heard, "identity")
