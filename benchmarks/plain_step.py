@@ -41,7 +41,7 @@ class PlainStep:
 
     def __call__(self, clips: Clips, speech: Tensor, lengths: Tensor) -> None:
         """Do one step on a batch of frames and the speech of its clips."""
-        count, times = clips.need("frames").shape[:2]
+        times = clips.need("frames").shape[1]
         with torch.no_grad():
             heard, summary = self.graph.encoder(speech, lengths)
             whole = align(heard, self.graph.encoder.rate, self.fps, 2 * times)

@@ -126,7 +126,7 @@ def _memory(args: argparse.Namespace, who: str) -> float:
 
 
 def _memory_apart(who: str, size: int) -> str:
-    given = [word for word in sys.argv[1:]]
+    given = list(sys.argv[1:])
     if "--size" in given:
         at = given.index("--size")
         after = next(

@@ -1,4 +1,4 @@
-"""The game: who is shown what, its balance, penalties, and that every part goes with every other."""
+"""The game: who is shown what, its balance, penalties; every part goes with every other."""
 
 from itertools import product
 

@@ -52,9 +52,8 @@ def test_each_part_follows_its_own_schedule(tmp_path):
     trainer, rates = made.trainer("compose"), []
     for step in range(4):
         trainer.step(step)
-        rates.append([
-            trainer.optimizers[k].param_groups[0]["lr"] for k in ("generator", "discriminator.frame")
-        ])  # fmt: skip
+        moves = [trainer.optimizers[k] for k in ("generator", "discriminator.frame")]
+        rates.append([optimizer.param_groups[0]["lr"] for optimizer in moves])
     assert [r for r, _ in rates] == pytest.approx([0.1, 0.075, 0.025, 0.0])
     assert [r for _, r in rates] == pytest.approx([0.01, 0.02, 0.03, 0.04])
 

@@ -27,7 +27,8 @@ class Drawer:
     """Draws batches: every clip once an epoch, in an order that seed and epoch give.
 
     `same_speaker` fills each batch from one speaker; `gap` is the least distance, in frames,
-    of a mismatched time. `window` frames at a time are consecutive. `make_generator(*names)` gives a fresh generator for names.
+    of a mismatched time. `window` frames at a time are consecutive. `make_generator(*names)`
+    gives a fresh generator for names.
     """
 
     def __init__(
@@ -70,7 +71,8 @@ class Drawer:
     def _runs(self, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Lengthen starts (B, R) to runs of frames (B, R * W), held at the end of a short clip."""
         runs = np.minimum(starts[:, :, None] + self.run, counts[:, None, None] - 1)
-        return runs.reshape(len(starts), -1)
+        flat: np.ndarray = runs.reshape(len(starts), -1)
+        return flat
 
     def _pick(self, count: int, generator: torch.Generator) -> np.ndarray:
         if count >= self.per_clip:

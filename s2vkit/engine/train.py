@@ -125,7 +125,7 @@ class Trainer:
     def _turn(
         self, turn: Turn, batches: list[Clips], shared: Any, step: int
     ) -> list[dict[str, Tensor]]:
-        """Move what a turn trains; what is drawn of several batches is let go of, and drawn anew."""
+        """Move what a turn trains; where there are several batches, each is drawn anew."""
         for key in turn.trains:
             self.optimizers[key].zero_grad(set_to_none=True)
         found = []

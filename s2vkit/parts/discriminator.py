@@ -22,9 +22,9 @@ class Discriminator(Protocol):
     - ("windows", "features"): the same with their features (M, W, D), and `mismatched` ones
 
     It may have a method `layers(*seen)`, which gives what its layers see [(N, ...)], for the
-    matching of features. One of ("frames", "features") may say `pairs = True`: then it also takes `which` (M,), with features
-    (M, D) of which feature m goes with image `which[m]`, so that it need not look twice at
-    the real frames.
+    matching of features. One of ("frames", "features") may say `pairs = True`: then it also
+    takes `which` (M,), with features (M, D) of which feature m goes with image `which[m]`, so
+    that it need not look twice at the real frames.
     """
 
     wants: tuple[str, ...]

@@ -45,8 +45,8 @@ class Stage:
     options: StageOptions
 
     needs: frozenset[str] = frozenset()
-    """What each batch must hold: speech, frames, features, around, mismatched, summary, stills, maps,
-    targets, codes; labels are always there."""
+    """What each batch must hold: speech, frames, features, around, mismatched, summary, stills,
+    maps, targets, codes; labels are always there."""
     frames: int = 1  # how many frames of each clip are drawn
     same_speaker: bool = False  # whether all clips of a batch are of one speaker
     gap: int = 5  # least distance, in frames, of a mismatched time from the true one
