@@ -238,3 +238,21 @@ def test_samples_do_not_change_the_training(tmp_path):
         for n in ("with", "without")
     )
     assert one.read_bytes() == two.read_bytes()
+
+
+def test_the_better_generator_draws_the_same_in_chunks(tmp_path, monkeypatch):
+    from s2vkit.engine import listener
+    from s2vkit.engine.device import choose
+    from s2vkit.recipe.schema import Compute
+
+    made = Set(tmp_path, "generator.use=modulated_decoder")
+    hears = listener.Listener(
+        made.graph, made.recipe.alignment, choose(Compute(device="cpu", threads=1))
+    )
+    speech = np.random.default_rng(0).standard_normal(8000).astype(np.float32) * 0.1
+    codes = hears.hear(speech, 12)
+    whole = torch.cat(list(hears.draw(codes)))
+    monkeypatch.setattr(listener, "CHUNK", 5)
+    parts = list(hears.draw(codes))
+    assert [len(p) for p in parts] == [5, 5, 2]
+    assert torch.allclose(torch.cat(parts), whole, atol=1e-5)

@@ -44,9 +44,7 @@ class ModulatedDecoderOptions(IdentityBranchOptions):
         default=128, ge=8, le=2048,
         description="channels of a frame's own start map; halved at each doubling",
     )  # fmt: skip
-    style: int = Field(
-        default=128, ge=8, le=2048, description="size of the clip's style and of a frame's motion"
-    )
+    style: int = Field(default=128, ge=8, le=2048, description="size of the clip's style")
     reach: int = Field(
         default=2, ge=0, le=16, description="frames before and after whose speech is mixed in"
     )

@@ -42,9 +42,9 @@ class ModulatedDecoder(nn.Module):
         slim = [max(options.motion >> i, options.least) for i in range(doublings + 1)]
         start, norm = options.start, options.norm
         self.style = _mlp(max(1, identity + emotion), options.style)
-        self.mix = _mlp((2 * options.reach + 1) * features, options.style, norm)
         self.canvas = _Start(options.style, wide[0], start, norm)
-        self.start = _Start(2 * options.style, slim[0], start, norm)
+        heard = (2 * options.reach + 1) * features
+        self.start = _Start(heard + options.style, slim[0], start, norm)
         self.paints = nn.ModuleList(
             _Paint(wide[i] + joins[i], wide[i + 1], slim[i + 1], norm) for i in range(doublings)
         )
@@ -60,7 +60,7 @@ class ModulatedDecoder(nn.Module):
         clips, times = codes.features.shape[:2]
         maps = self.branch(given(codes.identity, "identity")) if self.branch else []
         style = self.style(self._who(codes))
-        heard = self.mix(self._around(codes).flatten(2).flatten(0, 1))
+        heard = self._around(codes).flatten(2).flatten(0, 1)
         x = self.start(torch.cat([heard, style.repeat_interleave(times, 0)], 1))
         paint = self.canvas(style)
         layers = zip(self.paints, self.lifts, self.joined, strict=True)
@@ -150,9 +150,7 @@ class _Lift(nn.Module):
         return x + F.leaky_relu_(self.refine(x), SLOPE)
 
 
-def _mlp(inputs: int, out: int, norm: str = "none") -> nn.Sequential:
-    """Make two layers; batch norm after the first brings out what differs between sounds."""
+def _mlp(inputs: int, out: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Linear(inputs, out), nn.BatchNorm1d(out) if norm == "batch" else nn.Identity(),
-        nn.LeakyReLU(SLOPE), nn.Linear(out, out), nn.LeakyReLU(SLOPE),
-    )  # fmt: skip
+        nn.Linear(inputs, out), nn.LeakyReLU(SLOPE), nn.Linear(out, out), nn.LeakyReLU(SLOPE)
+    )
