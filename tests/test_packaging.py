@@ -139,7 +139,8 @@ def needed_in_turn() -> set[str]:
 def test_everything_imported_is_declared(folders: list[str], extras: list[str]) -> None:
     texts = PROJECT["project"]["dependencies"] + [text for name in extras for text in EXTRAS[name]]
     declared = {canonicalize_name(Requirement(text).name) for text in texts}
-    ours = {"s2vkit", *PLUGINS, *(p.stem for p in (ROOT / "tests").rglob("*.py"))}
+    ours = {"s2vkit", *PLUGINS}
+    ours |= {p.stem for name in ("tests", "benchmarks") for p in (ROOT / name).rglob("*.py")}
     foreign = imported(folders) - set(sys.stdlib_module_names) - ours
     owners = packages_distributions()
     bringing = {name: {canonicalize_name(d) for d in owners.get(name, [])} for name in foreign}
