@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 import torch
-from measuring import alternate, ceilings, peak_memory
+from machine import alternate, ceilings, peak_memory
 from plain_step import PlainStep
 from torch.utils.flop_counter import FlopCounterMode
 

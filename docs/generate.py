@@ -108,6 +108,9 @@ def _command(name: str, command: click.Command) -> Iterator[str]:
     if options:
         yield from ("", "| option | meaning |", "|---|---|")
         yield from (f"| {_spelt(option)} | {_cell(_meaning(option))} |" for option in options)
+    if isinstance(command, click.Group):
+        for inner, one in command.commands.items():
+            yield from _command(f"{name} {inner}", one)
 
 
 def _spelt(option: click.Option) -> str:

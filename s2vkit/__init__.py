@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from s2vkit.checkpoints import Checkpoint
 from s2vkit.errors import (
     InputError,
     PluginError,
@@ -24,9 +25,12 @@ from s2vkit.options import (
     AudioEncoderSlot,
     CodeLossSlot,
     DiscriminatorSlot,
+    FaceDetectorSlot,
     Field,
+    FootageOptions,
     FrameLossSlot,
     GeneratorSlot,
+    IndependenceLossSlot,
     LossOptions,
     MetricSlot,
     OptimizerOptions,
@@ -39,36 +43,44 @@ from s2vkit.options import (
 )
 
 if TYPE_CHECKING:
-    from s2vkit.parts.audio_encoder import AudioEncoder
+    from s2vkit.parts.audio_encoder import AudioEncoder, SpeechStream
     from s2vkit.parts.clip import Clips, Codes, Made, align, pick_time, speech_steps
-    from s2vkit.parts.dataset import ClipFiles, Dataset, RawClip
+    from s2vkit.parts.dataset import ClipFiles, Dataset, Footage, RawClip, Source, Survey
     from s2vkit.parts.discriminator import Discriminator
     from s2vkit.parts.face_detector import FaceDetector, Faces
     from s2vkit.parts.generator import Generator
     from s2vkit.parts.graph import Graph, World
-    from s2vkit.parts.loss import AdversarialLoss, PairLoss
-    from s2vkit.parts.metric import Metric, Outcome, Score
+    from s2vkit.parts.loss import AdversarialLoss, IndependenceLoss, PairLoss
+    from s2vkit.parts.metric import Heard, Metric, Outcome, Probe, Score
     from s2vkit.parts.stage import Job, Limit, Stage, Turn, Work
     from s2vkit.parts.student import Student
     from s2vkit.parts.teacher import Teacher
-    from s2vkit.parts.weights import fit_weights, read_weights
+    from s2vkit.parts.weights import (
+        Weights,
+        fit_weights,
+        open_weights,
+        read_weights,
+        rename,
+    )
 
 __version__ = "0.1.0"
 
 _LAZY = {
-    "AudioEncoder": "audio_encoder",
+    **dict.fromkeys(["AudioEncoder", "SpeechStream"], "audio_encoder"),
     **dict.fromkeys(["Clips", "Codes", "Made", "align", "pick_time", "speech_steps"], "clip"),
-    **dict.fromkeys(["ClipFiles", "Dataset", "RawClip"], "dataset"),
+    **dict.fromkeys(["ClipFiles", "Dataset", "Footage", "RawClip", "Source", "Survey"], "dataset"),
     "Discriminator": "discriminator",
     **dict.fromkeys(["FaceDetector", "Faces"], "face_detector"),
     "Generator": "generator",
     **dict.fromkeys(["Graph", "World"], "graph"),
-    **dict.fromkeys(["AdversarialLoss", "PairLoss"], "loss"),
-    **dict.fromkeys(["Metric", "Outcome", "Score"], "metric"),
+    **dict.fromkeys(["AdversarialLoss", "IndependenceLoss", "PairLoss"], "loss"),
+    **dict.fromkeys(["Heard", "Metric", "Outcome", "Probe", "Score"], "metric"),
     **dict.fromkeys(["Job", "Limit", "Stage", "Turn", "Work"], "stage"),
     "Student": "student",
     "Teacher": "teacher",
-    **dict.fromkeys(["fit_weights", "read_weights"], "weights"),
+    **dict.fromkeys(
+        ["Weights", "fit_weights", "open_weights", "read_weights", "rename"], "weights"
+    ),
 }
 
 
@@ -79,13 +91,15 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "AdversarialLoss", "AdversarialLossSlot", "AudioEncoder", "AudioEncoderSlot", "ClipFiles",
-    "Clips", "CodeLossSlot", "Codes", "Dataset", "Discriminator", "DiscriminatorSlot",
-    "FaceDetector", "Faces", "Field", "FrameLossSlot", "Generator", "GeneratorSlot", "Graph",
-    "InputError", "Job", "Limit", "LossOptions", "Made", "Metric", "MetricSlot", "OptimizerOptions",
-    "OptimizerSlot", "Options", "Outcome", "PairLoss", "PluginError", "RawClip", "RecipeError",
-    "Register", "RegisterCommand", "ResourceError", "RunFolderError", "S2vkitError", "Score",
-    "Slot", "Stage", "StageOptions", "Student", "StudentSlot", "Teacher", "TeacherSlot",
-    "TrainingError", "Turn", "Work", "World", "__version__", "align", "fit_weights", "hookimpl",
-    "pick_time", "read_weights", "speech_steps",
+    "AdversarialLoss", "AdversarialLossSlot", "AudioEncoder", "AudioEncoderSlot", "Checkpoint",
+    "ClipFiles", "Clips", "CodeLossSlot", "Codes", "Dataset", "Discriminator",
+    "DiscriminatorSlot", "FaceDetector", "FaceDetectorSlot", "Faces", "Field", "Footage",
+    "FootageOptions", "FrameLossSlot", "Generator", "GeneratorSlot", "Graph", "Heard",
+    "IndependenceLoss", "IndependenceLossSlot", "InputError", "Job", "Limit", "LossOptions",
+    "Made", "Metric", "MetricSlot", "OptimizerOptions", "OptimizerSlot", "Options", "Outcome",
+    "PairLoss", "PluginError", "Probe", "RawClip", "RecipeError", "Register", "RegisterCommand",
+    "ResourceError", "RunFolderError", "S2vkitError", "Score", "Slot", "Source", "SpeechStream",
+    "Stage", "StageOptions", "Student", "StudentSlot", "Survey", "Teacher", "TeacherSlot",
+    "TrainingError", "Turn", "Weights", "Work", "World", "__version__", "align", "fit_weights",
+    "hookimpl", "open_weights", "pick_time", "read_weights", "rename", "speech_steps",
 ]  # fmt: skip

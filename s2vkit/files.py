@@ -118,8 +118,8 @@ def remove(path: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path, *, wait: bool) -> Iterator[bool]:
-    """Hold a lock file for this process; gives whether it is held.
+def locked(path: Path, *, wait: bool, shared: bool = False) -> Iterator[bool]:
+    """Hold a lock file for this process, alone or `shared` with others; gives whether it is held.
 
     The lock goes with the process, however that ends. Where the system has no such locks
     (Windows), it is always given.
@@ -133,7 +133,8 @@ def locked(path: Path, *, wait: bool) -> Iterator[bool]:
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.flock(descriptor, kind | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             yield False
             return

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import pluggy
 
+from s2vkit.checkpoints import Checkpoint
 from s2vkit.options import Options
 
 PROJECT = "s2vkit"
@@ -29,6 +30,7 @@ class Register(Protocol):
         wants: tuple[str, ...] = ...,
         summary: str = ...,
         reference: str = ...,
+        checkpoints: tuple[Checkpoint, ...] = ...,
     ) -> None:
         """Register a component; see `s2vkit.registry.Registry.add` for the arguments."""
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from s2vkit.checkpoints import Checkpoint
 from s2vkit.errors import PluginError
 from s2vkit.options import KINDS, Options
 
@@ -20,8 +21,9 @@ _TARGET = re.compile(r"[\w.]+:\w+")
 _COMMAND = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 OUR_COMMANDS = frozenset(
-    {"run", "generate", "validate", "show", "list-components", "describe", "new-plugin", "doctor"}
-)
+    {"run", "generate", "validate", "show", "list-components", "describe", "weights", "cache",
+     "new-plugin", "doctor", "prepare", "inspect"}
+)  # fmt: skip
 """The commands that no plugin may claim."""
 
 
@@ -38,6 +40,7 @@ class Entry:
     wants: tuple[str, ...] = ()
     summary: str = ""
     reference: str = ""
+    checkpoints: tuple[Checkpoint, ...] = ()
 
     def load(self) -> Any:
         """Import the component; a failure keeps its cause and says whose it is."""
@@ -151,13 +154,15 @@ class Collector:
         wants: tuple[str, ...] = (),
         summary: str = "",
         reference: str = "",
+        checkpoints: tuple[Checkpoint, ...] = (),
     ) -> None:
         """Register a component.
 
         `kind` is one of `s2vkit.options.KINDS`, `name` lower_snake, `target` "module:attr",
         `options` the model of what a recipe may set. `gives` and `wants` are words that the
         recipe's checker compares before anything is built; `summary` is one line;
-        `reference` names the paper, equation or checkpoint. Raises PluginError.
+        `reference` names the paper, equation or checkpoint; `checkpoints` are the files of
+        weights that its option `checkpoint` reads. Raises PluginError.
         """
         if kind not in KINDS:
             raise PluginError(f"unknown kind '{kind}'; kinds are {', '.join(KINDS)}")
@@ -167,9 +172,14 @@ class Collector:
             raise PluginError(f"{kind} '{name}': target '{target}' is not 'module:attr'")
         if not (isinstance(options, type) and issubclass(options, Options)):
             raise PluginError(f"{kind} '{name}': options must be a subclass of s2vkit.Options")
+        if checkpoints and "checkpoint" not in options.model_fields:
+            raise PluginError(f"{kind} '{name}' offers checkpoints but has no option 'checkpoint'")
         self.entries.append(
-            Entry(kind, name, target, options, self.owner, gives, wants, summary, reference)
-        )
+            Entry(
+                kind, name, target, options, self.owner, gives, wants, summary, reference,
+                checkpoints,
+            )
+        )  # fmt: skip
 
     def register_command(self, name: str, target: str, summary: str) -> None:
         """Register `s2vkit NAME`, a click command at `target`. Raises PluginError."""

@@ -284,7 +284,7 @@ def test_describe_json_has_stable_keys(capsys):
         "kind", "name", "summary", "reference", "owner", "target", "gives", "wants", "options",
     ]  # fmt: skip
     channels = next(o for o in found["options"] if o["name"] == "channels")
-    assert channels["default"] == 256
+    assert channels["default"] is None
     assert channels["required"] is False
     assert list(channels) == [
         "name", "type", "required", "default", "limits", "description", "slot",

@@ -17,14 +17,25 @@ TINY = {
         {"channels": 16}, {"channels": 16, "context": "gru", "layers": 2, "summary": "layers"},
     ],
     ("audio_encoder", "logmel"): [{"n_mels": 16}, {"n_mels": 8, "context": 2}],
+    ("audio_encoder", "ge2e"): [
+        {"hidden": 16, "layers": 2, "embedding": 12}, {"hidden": 16, "loudness": None},
+    ],
+    ("audio_encoder", "hubert"): [{"size": "tiny", "summary": "statistics"}],
+    ("audio_encoder", "wav2vec2"): [{"size": "tiny"}],
+    ("audio_encoder", "wavlm"): [{"size": "tiny"}],
+    ("teacher", "arcface"): [{"width": 0.125, "layers": [1, 1, 1, 1], "dim": 16}],
+    ("teacher", "facenet"): [{"input_size": 80}],
+    ("teacher", "hsemotion"): [{}, {"tap": "pooled"}],
     ("teacher", "vggface"): [{"width": 0.125}, {"width": 0.125, "tap": "fc7_pre"}],
     ("teacher", "senet50"): [
         {"width": 0.125, "layers": [1, 1, 1, 1]},
         {"width": 0.125, "layers": [1, 1, 1, 1], "tap": "pool5", "input_size": 96},
     ],
     ("teacher", "timm"): [{}],
-    ("student", "mlp"): [{"hidden": [16]}, {"hidden": [16], "norm": "none", "input_norm": "batch"}],
-    ("student", "linear"): [{}],
+    ("student", "mlp"): [
+        {"hidden": [16]}, {"hidden": [16], "norm": "none", "input_norm": "batch", "rank": 3},
+    ],
+    ("student", "linear"): [{}, {"rank": 2}],
     ("generator", "frame_decoder"): [{"width": 32, "identity_width": 16}],
     ("generator", "modulated_decoder"): [
         {"width": 32, "motion": 16, "style": 16, "identity_width": 16}, {"width": 32, "reach": 0},
@@ -44,6 +55,8 @@ TINY = {
     ("loss", "wasserstein"): [{}],
     ("loss", "normalized_l2"): [{}],
     ("loss", "soft_targets"): [{}, {"temperature": 2.0, "direction": "as_printed"}],
+    ("loss", "decorrelate"): [{}, {"ridge": 0.5}],
+    ("loss", "hsic"): [{}, {"width": 0.5}],
     ("loss", "l1"): [{}, {"region": "full", "reduction": "sum"}],
     ("loss", "l2"): [{}],
     ("loss", "smooth_gradient"): [{}, {"gradient": "sobel"}, {"smoother": "guided"}],
@@ -51,29 +64,43 @@ TINY = {
     ("optimizer", "adam"): [{"lr": 1e-3}],
     ("optimizer", "adamw"): [{"lr": 1e-3}],
     ("dataset", "synthetic"): [{"speakers": 2, "sentences": 3, "size": 32}],
+    ("dataset", "cremad"): [{"root": "nowhere", "corpus": "nowhere"}],
+    ("dataset", "voxceleb2"): [{"corpus": "nowhere"}],
+    ("dataset", "folder"): [{"root": "nowhere", "corpus": "nowhere"}],
     ("metric", "ssim"): [{}, {"channel": "grey"}],
     ("metric", "psnr"): [{}],
     ("metric", "identity_accuracy"): [{}],
     ("metric", "emotion_accuracy"): [{}],
     ("metric", "openness_correlation"): [{}],
+    ("metric", "linear_probe"): [
+        {"of": "identity", "on": "emotion"}, {"of": "sentence", "on": "summary"},
+        {"of": "pitch", "on": "identity"},
+    ],
+    ("metric", "face_retrieval"): [{}, {"top": 2, "speakers": "heard", "distractors": True}],
+    ("metric", "code_map"): [{"of": "identity"}],
     ("face_detector", "none"): [{}],
+    ("face_detector", "mtcnn"): [{}, {"least": 12, "thresholds": [0.6, 0.7, 0.9]}],
     ("stage", "contrastive"): [
         {"optimizer": ADAM, "window": 0.3, "negatives": 4, "predictor": kind}
         for kind in ("linear", "transformer")
     ],
     ("stage", "classify"): [
         {"optimizer": ADAM},
-        {"optimizer": ADAM, "of": "judge", "blur": 0.5, "colour": 0.4},
+        {"optimizer": ADAM, "of": "judge", "colour": 0.4, "average": 0.9},
     ],
     ("stage", "distill"): [
         {"optimizer": ADAM, "losses": {"match": "normalized_l2", "distill": "soft_targets"}},
+        {"optimizer": ADAM, "losses": {"match": "normalized_l2", "apart": "decorrelate"}},
     ],
     ("stage", "adversarial"): [{
         "optimizers": dict.fromkeys(("generator", "identity", "frame", "sync"), ADAM),
         "losses": {"adversarial": "lsgan", "similarity": "l1", "gradient": "smooth_gradient"},
         "frames": 2,
     }],
-    ("stage", "evaluate"): [{"metrics": {"ssim": "ssim", "judged": "identity_accuracy"}}],
+    ("stage", "evaluate"): [
+        {"metrics": {"ssim": "ssim", "judged": "identity_accuracy"}},
+        {"metrics": {"map": {"use": "code_map", "of": "emotion"}, "ssim": "ssim"}},
+    ],
 }  # fmt: skip
 
 
@@ -145,6 +172,23 @@ class Restless(Encoder):
         return features + torch.rand(()), summary
 
 
+class Forgetful(Encoder):
+    """Hears each piece as if nothing had been before."""
+
+    def stream(self):
+        heard = [torch.zeros(1, 0)]
+
+        def hear(speech):
+            heard[0] = speech
+            usable = speech[:, : speech.shape[1] // 160 * 160]
+            return self.mix(usable.unflatten(1, (-1, 160))) if usable.numel() else self.none()
+
+        return SimpleNamespace(hear=hear, finish=lambda: (self.none(), torch.zeros(1, 4)))
+
+    def none(self):
+        return torch.zeros(1, 0, 4)
+
+
 def test_a_right_encoder_passes(monkeypatch):
     check(monkeypatch, "audio_encoder", Encoder)
 
@@ -157,6 +201,7 @@ def test_a_right_encoder_passes(monkeypatch):
         (Slow, "100 steps in 1 s, its rate is 50"),
         (Nameless, "its 'summary_dim' is None"),
         (Restless, "features"),
+        (Forgetful, "heard in pieces, speech has other features than at once"),
         (lambda options: SimpleNamespace(), "no nn.Module"),
     ],
 )

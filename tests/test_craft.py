@@ -20,10 +20,7 @@ from s2vkit.options import OptimizerOptions
 from s2vkit.parts.clip import Clips, neighbours
 from s2vkit.parts.stage import Limit
 
-
-@pytest.fixture(autouse=True)
-def no_curves(monkeypatch):
-    monkeypatch.setattr("s2vkit.engine.gallery.draw_curves", lambda *args: True)
+pytestmark = pytest.mark.usefixtures("no_curves")
 
 
 # Schedules

@@ -122,17 +122,19 @@ def test_cpc_loads_the_public_layout(tmp_path):
 def test_cpc_with_two_layers_loads_and_is_told_apart(tmp_path):
     torch.save({"gEncoder": small_cpc(layers=2).state_dict()}, tmp_path / "cpc.pt")
     path = str(tmp_path / "cpc.pt")
-    assert small_cpc(checkpoint=path, layers=2).gAR.baseNet.num_layers == 2
+    assert Cpc(CpcOptions(checkpoint=path)).gAR.baseNet.num_layers == 2
+    assert small_cpc(checkpoint=path, layers=2).dim == 16
     with pytest.raises(InputError, match="set `layers: 2`"):
-        small_cpc(checkpoint=path)
+        small_cpc(checkpoint=path, layers=1)
 
 
 def test_cpc_says_what_does_not_fit(tmp_path):
     weights = small_cpc().state_dict()
     weights["gEncoder.surplus"] = weights.pop("gEncoder.conv0.bias")
+    weights["gEncoder.conv3.bias"] = torch.zeros(3)
     torch.save({"weights": weights}, tmp_path / "cpc.pt")
     with pytest.raises(InputError) as error:
-        small_cpc(channels=8, checkpoint=str(tmp_path / "cpc.pt"))
+        small_cpc(checkpoint=str(tmp_path / "cpc.pt"))
     for part in ("missing: gEncoder.conv0.bias", "unexpected: gEncoder.surplus", "another shape"):
         assert part in str(error.value)
 

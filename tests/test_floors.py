@@ -14,19 +14,30 @@ CORE = sorted((ROOT / "s2vkit").rglob("*.py"))
 PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 
 FLOORS = {
-    "errors": 0, "options": 0, "hookspecs": 0,
+    "errors": 0, "options": 0, "checkpoints": 0, "hookspecs": 0,
     "files": 1, "registry": 1, "plugins": 1,
     "recipe": 2, "parts": 2, "media": 2, "data": 2,
     "build": 3,
     "engine": 4, "report": 4, "testing": 4,
     "cli": 5,
 }  # fmt: skip
-NO_TORCH = ("errors", "options", "hookspecs", "files", "registry", "plugins", "recipe", "cli")
+NO_TORCH = (
+    "errors",
+    "options",
+    "checkpoints",
+    "hookspecs",
+    "files",
+    "registry",
+    "plugins",
+    "recipe",
+    "cli",
+)
 HEAVY = {"torch", "torchvision", "torchaudio", "timm", "av", "numpy", "matplotlib", "einops",
          "safetensors", "PIL"}  # fmt: skip
 BESIDE = {
     ("plugins", "registry"),
     ("hookspecs", "options"),
+    ("hookspecs", "checkpoints"),
     ("data", "media"),
     ("data", "parts"),
     ("media", "parts"),

@@ -22,18 +22,14 @@ HERE = Path(__file__).parent
 ALONE = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-@pytest.fixture(autouse=True)
-def no_curves(monkeypatch):
-    monkeypatch.setattr("s2vkit.engine.gallery.draw_curves", lambda *args: True)
+pytestmark = pytest.mark.usefixtures("no_curves")
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(tmp_path_factory, no_curves):
     """The results of a run that was never stopped."""
     folder = tmp_path_factory.mktemp("whole")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("s2vkit.engine.gallery.draw_curves", lambda *args: True)
-        run_toy(folder, *SETS)
+    run_toy(folder, *SETS)
     return results(folder)
 
 

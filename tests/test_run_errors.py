@@ -23,18 +23,14 @@ from s2vkit.files import disk_is_full, locked, naming_full_disk, read_json, writ
 DAMAGED = (RunFolderError, InputError)
 
 
-@pytest.fixture(autouse=True)
-def no_curves(monkeypatch):
-    monkeypatch.setattr("s2vkit.engine.gallery.draw_curves", lambda *args: True)
+pytestmark = pytest.mark.usefixtures("no_curves")
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(tmp_path_factory, no_curves):
     """A finished run, never to be touched."""
     folder = tmp_path_factory.mktemp("whole")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("s2vkit.engine.gallery.draw_curves", lambda *args: True)
-        run_toy(folder)
+    run_toy(folder)
     return folder
 
 

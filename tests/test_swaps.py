@@ -13,9 +13,7 @@ from s2vkit.files import read_json
 KEPT = ["distill", "judge", "teach"]
 
 
-@pytest.fixture(autouse=True)
-def no_curves(monkeypatch):
-    monkeypatch.setattr("s2vkit.engine.gallery.draw_curves", lambda *args: True)
+pytestmark = pytest.mark.usefixtures("no_curves")
 
 
 @pytest.fixture(scope="module")

@@ -187,14 +187,14 @@ def test_lips_are_shut_on_m_b_p_and_open_on_open_vowels() -> None:
 @pytest.mark.parametrize("name", ["1001_MTI_NEU_XX", "1002_TIE_ANG_XX", "1003_TAI_SAD_XX"])
 def test_openness_follows_the_sound_without_delay(name: str) -> None:
     made = clip(name)
-    level = loudness(made.speech, 25.0)
+    level = np.sqrt(loudness(made.speech, 25.0))  # nearer to what is heard than the RMS is
     openness = made.truth["openness"]
 
     def agree(frames: int) -> float:
         return float(np.corrcoef(np.roll(openness, frames)[4:-4], level[4:-4])[0, 1])
 
     by_shift = {k: agree(k) for k in range(-4, 5)}
-    assert max(by_shift.values()) > 0.45
+    assert max(by_shift.values()) > 0.55
     assert abs(max(by_shift, key=by_shift.__getitem__)) <= 1
 
 

@@ -17,14 +17,16 @@ from s2vkit_vggface import VggFaceOptions
 from s2vkit_vggface.teacher import VggFace
 from torch import nn
 
-from s2vkit import InputError, RecipeError
+from s2vkit import Checkpoint, InputError, RecipeError
 
 LABELS = ("ann", "bob", "cas")
 SENET_MAP = json.loads(Path(s2vkit_senet.__file__).with_name("dag_to_timm.json").read_text())
 
 
-def manifest(plugin):
-    return json.loads(Path(plugin.__file__).with_name("keys.json").read_text())
+def manifest(plugin, name="keys.json"):
+    """The first of the shapes that each tensor of a public file may have."""
+    shapes = Checkpoint("a file", f"{plugin.__name__}:{name}", "", "").shapes()
+    return {key: list(either[0]) for key, either in shapes.items()}
 
 
 def small_vgg(size=64, labels=LABELS, **options):
@@ -265,6 +267,21 @@ def test_timm_keeps_the_classes_of_a_file(tmp_path):
     teacher = Timm(options, size=64, labels=LABELS).eval()
     assert len(teacher.classes) == teacher.dim == 5
     torch.testing.assert_close(teacher(images()), trained(images()))
+
+
+def test_timm_sees_as_published_weights_do(tmp_path):
+    plain = timm.create_model("resnet18", num_classes=7).eval()
+    torch.save(plain.state_dict(), tmp_path / "net.pt")
+    options = {"model": "resnet18", "checkpoint": str(tmp_path / "net.pt")}
+    teacher = Timm(TimmOptions(published=True, **options), size=64, labels=()).eval()
+    assert teacher.input_size == 224
+    mean, std = (torch.tensor(plain.pretrained_cfg[k]).view(1, 3, 1, 1) for k in ("mean", "std"))
+    x = images(1, 224)
+    with torch.no_grad():
+        want = plain(((x + 1) / 2 - mean) / std)
+        torch.testing.assert_close(teacher(x), want, rtol=1e-5, atol=1e-5)
+        as_they_come = Timm(TimmOptions(**options), size=224, labels=()).eval()
+        torch.testing.assert_close(as_they_come(x), plain(x), rtol=1e-4, atol=1e-4)
 
 
 def test_timm_says_what_it_does_not_know():

@@ -44,7 +44,7 @@ class ModulatedDecoder(nn.Module):
         self.style = _mlp(max(1, identity + emotion), options.style)
         self.canvas = _Start(options.style, wide[0], start, norm)
         heard = (2 * options.reach + 1) * features
-        self.start = _Start(heard + options.style, slim[0], start, norm)
+        self.start = _Start(heard, slim[0], start, norm)  # sound alone: its norm brings it out
         self.paints = nn.ModuleList(
             _Paint(wide[i] + joins[i], wide[i + 1], slim[i + 1], norm) for i in range(doublings)
         )
@@ -61,7 +61,7 @@ class ModulatedDecoder(nn.Module):
         maps = self.branch(given(codes.identity, "identity")) if self.branch else []
         style = self.style(self._who(codes))
         heard = self._around(codes).flatten(2).flatten(0, 1)
-        x = self.start(torch.cat([heard, style.repeat_interleave(times, 0)], 1))
+        x = self.start(heard)
         paint = self.canvas(style)
         layers = zip(self.paints, self.lifts, self.joined, strict=True)
         for painting, lift, joined in layers:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from typing import Literal
 
-from s2vkit import Field, OptimizerSlot, Options, Register, StageOptions, hookimpl
+from s2vkit import Checkpoint, Field, OptimizerSlot, Options, Register, StageOptions, hookimpl
 
 
 class CpcOptions(Options):
     """Options of the CPC encoder."""
 
-    channels: int = Field(
-        default=256, ge=8, multiple_of=8, description="channels of the encoding and of the context"
+    channels: int | None = Field(
+        default=None, ge=8, multiple_of=8,
+        description="channels of the encoding and of the context; none: the file's, else 256",
+    )  # fmt: skip
+    context: Literal["lstm", "gru", "rnn"] | None = Field(
+        default=None, description="network that carries the past; none: the file's, else lstm"
     )
-    context: Literal["lstm", "gru"] = Field(
-        default="lstm", description="network that carries the past"
+    layers: int | None = Field(
+        default=None, ge=1, description="layers of the context network; none: the file's, else 1"
     )
-    layers: int = Field(default=1, ge=1, description="layers of the context network")
+    norm: Literal["channel", "batch"] | None = Field(
+        default=None,
+        description="normalisation after each convolution: of each step over its channels, or "
+        "over the batch as van den Oord's; none: the file's, else channel",
+    )
     checkpoint: str | None = Field(
         default=None,
         description="file with the weights, as Libri-Light's 60k_epoch4; none: train",
@@ -43,9 +51,29 @@ class ContrastiveOptions(StageOptions):
         description="a score is the mean over dimensions, as CPC_audio's, or the sum divided by "
         "their root, which learns in hundreds of steps instead of many thousands",
     )
-    sampling: Literal["same_speaker", "uniform"] = Field(
-        default="same_speaker", description="whether a batch, hence the negatives, is one speaker's"
+    sampling: Literal["same_speaker", "uniform", "balanced"] = Field(
+        default="same_speaker",
+        description="whether a batch, hence the negatives, is one speaker's; else every clip "
+        "equally often, or every speaker",
     )
+
+
+_LIBRI_LIGHT = "https://dl.fbaipublicfiles.com/librilight/CPC_checkpoints/"
+CHECKPOINTS = (
+    *(
+        Checkpoint(
+            name, "s2vkit_cpc:keys.json", _LIBRI_LIGHT + name, "MIT",
+            note="the weights are under 'weights', how it was made under 'config'",
+        )
+        for name in ("60k_epoch4-d0f474de.pt", "6k_epoch30-9df0493c.pt", "600h-bdd7ced6.pt")
+    ),
+    Checkpoint(
+        "checkpoint_N.pt", "s2vkit_cpc:keys_own.json", "your own training with CPC_audio",
+        "yours", may_lack=("*.num_batches_tracked", "*.running_mean", "*.running_var"),
+        may_hold=("gAR.baseNet.*_l[1-9]", "*.num_batches_tracked", "*.running_*"),
+        note="the weights are under 'gEncoder'; checkpoint_args.json may lie beside it",
+    ),
+)  # fmt: skip
 
 
 @hookimpl
@@ -56,6 +84,7 @@ def s2vkit_register(register: Register) -> None:
         gives=("features", "summary"),
         summary="contrastive predictive coding: 100 learnt features a second",
         reference="van den Oord et al. 2018; Riviere et al. 2020; checkpoints of Libri-Light",
+        checkpoints=CHECKPOINTS,
     )  # fmt: skip
     register(
         "stage", "contrastive", "s2vkit_cpc.contrastive:Contrastive", ContrastiveOptions,

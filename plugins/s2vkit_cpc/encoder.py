@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import asdict
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import InputError, fit_weights, read_weights
+from s2vkit import SpeechStream, fit_weights, open_weights
 from s2vkit_cpc import CpcOptions
+from s2vkit_cpc.layout import layout_of, layout_without_file
 
 LAYERS = ((10, 5, 3), (8, 4, 2), (4, 2, 1), (4, 2, 1), (4, 2, 1))  # kernel, stride, padding
 HOP = 160
@@ -33,12 +34,13 @@ class ChannelNorm(nn.Module):
 class ConvStack(nn.Module):
     """The encoder proper, `gEncoder`: 160 samples a step."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, norm: str = "channel") -> None:
         super().__init__()
+        make = {"channel": ChannelNorm, "batch": nn.BatchNorm1d}[norm]
         for i, (kernel, stride, pad) in enumerate(LAYERS):
             conv = nn.Conv1d(1 if i == 0 else channels, channels, kernel, stride, pad)
             self.add_module(f"conv{i}", conv)
-            self.add_module(f"batchNorm{i}", ChannelNorm(channels))  # the checkpoint's name
+            self.add_module(f"batchNorm{i}", make(channels))  # the checkpoint's name
 
     def forward(
         self, speech: Tensor, lengths: Tensor | None = None, pooled: list[Tensor] | None = None
@@ -65,7 +67,7 @@ class Context(nn.Module):
 
     def __init__(self, kind: str, channels: int, layers: int) -> None:
         super().__init__()
-        network = {"lstm": nn.LSTM, "gru": nn.GRU}[kind]
+        network = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}[kind]
         self.baseNet = network(channels, channels, num_layers=layers, batch_first=True)
 
 
@@ -83,17 +85,18 @@ class Cpc(nn.Module):
     def __init__(self, options: CpcOptions) -> None:
         super().__init__()
         path = options.checkpoint
-        found = read_weights(path) if path else {}
-        self.gEncoder = ConvStack(options.channels)
-        self.gAR = Context(options.context, options.channels, options.layers)
-        self.dim = options.channels
+        held = open_weights(path) if path else None
+        layout = layout_of(held, options, str(path)) if held else layout_without_file(options)
+        self.as_built = asdict(layout)
+        self.gEncoder = ConvStack(layout.channels, layout.norm)
+        self.gAR = Context(layout.context, layout.channels, layout.layers)
+        self.dim = layout.channels
         self.kind = options.summary
         pooled = {"statistics": 2, "layers": len(LAYERS) + 1}
         self.summary_dim = self.dim * 2 * pooled[self.kind] if self.kind in pooled else self.dim
         self.pretrained = path is not None
-        if path:
-            _check_layers(found, options.layers, path)
-            fit_weights(self, found, source=path)
+        if held:
+            fit_weights(self, held.tensors, source=str(path))
 
     def encode(self, speech: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Encode speech (B, S), S >= 160, as z (B, A, C), at (S + 1) // 160 steps."""
@@ -114,6 +117,12 @@ class Cpc(nn.Module):
         steps = (lengths + 1) // HOP
         return c, torch.cat([self._summarise(c, z, steps), *(pooled or [])], 1)
 
+    def stream(self) -> SpeechStream:
+        """Begin to hear one utterance piece by piece; see `SpeechStream`."""
+        from s2vkit_cpc.streaming import CpcStream
+
+        return CpcStream(self)
+
     def _summarise(self, c: Tensor, z: Tensor, steps: Tensor) -> Tensor:
         if self.kind == "last":
             return c[torch.arange(len(c), device=c.device), steps - 1]
@@ -133,12 +142,3 @@ def _pool(x: Tensor, steps: Tensor) -> Tensor:
 
 def _valid(lengths: Tensor, size: int) -> Tensor:
     return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
-
-
-def _check_layers(tensors: Mapping[str, Tensor], layers: int, path: str) -> None:
-    found = sum(name.startswith("gAR.baseNet.weight_ih_l") for name in tensors)
-    if found not in (0, layers):
-        raise InputError(
-            f"{path}: its context network has {found} layers, the recipe's has {layers}",
-            hint=f"set `layers: {found}`",
-        )

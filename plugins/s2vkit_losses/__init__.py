@@ -20,6 +20,24 @@ class SoftTargetsOptions(LossOptions):
     )
 
 
+class DecorrelateOptions(LossOptions):
+    """What may be set of the linear independence loss."""
+
+    ridge: float = Field(
+        default=0.03, gt=0.0,
+        description="what the regressions are held back by, as a part of the mean square; less: "
+        "weaker traces count too, and chance more",
+    )  # fmt: skip
+
+
+class HsicOptions(LossOptions):
+    """What may be set of the kernel independence loss."""
+
+    width: float = Field(
+        default=1.0, gt=0.0, description="of the Gaussian kernels, in median distances"
+    )
+
+
 class PixelOptions(LossOptions):
     """What may be set of losses of pixels."""
 
@@ -60,6 +78,17 @@ def s2vkit_register(register: Register) -> None:
         "loss", "soft_targets", "s2vkit_losses.codes:SoftTargets", SoftTargetsOptions,
         gives=("pair", "codes"), summary="softmax cross-entropy of the student under its teacher",
         reference="Si et al. 2021, Eq. 3; Hinton et al. 2015",
+    )  # fmt: skip
+    register(
+        "loss", "decorrelate", "s2vkit_losses.independence:Decorrelate", DecorrelateOptions,
+        gives=("independence",),
+        summary="what ridge regressions find of the other side in a code, solved each step",
+        reference="Fukumizu et al. 2007 (normalised cross-covariance), linear",
+    )  # fmt: skip
+    register(
+        "loss", "hsic", "s2vkit_losses.independence:Hsic", HsicOptions, gives=("independence",),
+        summary="any dependence of a code on the other side, by Gaussian kernels",
+        reference="Gretton et al. 2005; Song et al. 2012, Eq. 5 (unbiased)",
     )  # fmt: skip
     register(
         "loss", "l1", "s2vkit_losses.frames:L1", PixelOptions, gives=("pair", "frames"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from s2vkit import Field, Options, Register, hookimpl
+from s2vkit import Checkpoint, Field, Options, Register, hookimpl
 
 
 class SenetOptions(Options):
@@ -37,6 +37,21 @@ class SenetOptions(Options):
     )
 
 
+_DAG = "http://www.robots.ox.ac.uk/~albanie/models/pytorch-mcn/"
+_LICENCE = "non-commercial research (VGG, Oxford)"
+CHECKPOINTS = (
+    Checkpoint(
+        "senet50_ferplus_dag.pth", "s2vkit_senet:keys.json", _DAG + "senet50_ferplus_dag.pth",
+        _LICENCE, note="eight FER+ emotions; sees grey faces, RGB of 0-255 minus the mean",
+    ),
+    Checkpoint(
+        "senet50_ft_dag.pth", "s2vkit_senet:keys_ft.json", _DAG + "senet50_ft_dag.pth",
+        _LICENCE, options={"tap": "pool5", "grey": False},
+        note="VGGFace2 identities: a teacher of identity, which sees colour",
+    ),
+)  # fmt: skip
+
+
 @hookimpl
 def s2vkit_register(register: Register) -> None:
     """Register the teacher."""
@@ -45,4 +60,5 @@ def s2vkit_register(register: Register) -> None:
         gives=("logits", "maps"),
         summary="squeeze-and-excitation ResNet-50: eight emotions of faces",
         reference="Albanie et al. 2018; checkpoint senet50_ferplus_dag of pytorch-mcn",
+        checkpoints=CHECKPOINTS,
     )  # fmt: skip

@@ -71,6 +71,10 @@ class Senet(nn.Module):
         """Give logits (N, len(classes)), or (N, 1) where there are no classes."""
         return self.net.last_linear(self._pool(images))
 
+    def head(self, codes: Tensor) -> Tensor:
+        """Name codes (N, dim) by the classifier: logits; those of the tap `logits` are it."""
+        return codes if self.tap == "logits" else self.net.last_linear(codes)
+
     def maps(self, images: Tensor) -> list[Tensor]:
         """Give the outputs of stages 4, 3 and 2 (conv4_x first) for images, small to large."""
         x = self.net.pool0(self.net.layer0(self._prepare(images)))

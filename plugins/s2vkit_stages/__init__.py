@@ -9,6 +9,7 @@ from s2vkit import (
     CodeLossSlot,
     Field,
     FrameLossSlot,
+    IndependenceLossSlot,
     MetricSlot,
     OptimizerSlot,
     Options,
@@ -35,13 +36,23 @@ class ClassifyOptions(StageOptions):
     noise: float = Field(
         default=0.0, ge=0.0, le=1.0, description="largest deviation of the grain that is added"
     )
+    average: float = Field(
+        default=0.0, ge=0.0, lt=1.0,
+        description="what each network keeps is the running mean of its weights, with this decay; "
+        "0: its last weights",
+    )  # fmt: skip
 
 
 class DistillLosses(Options):
-    """The two terms of Eq. 2, for each side."""
+    """The two terms of Eq. 2, for each side, and what may hold the sides apart."""
 
     match: CodeLossSlot | None = Field(default=None, description="distance of normalised codes")
     distill: CodeLossSlot | None = Field(default=None, description="Eq. 3")
+    apart: IndependenceLossSlot | None = Field(
+        default=None,
+        description="how much each code tells of what the other side's teacher saw, to be made "
+        "small; none: as the paper",
+    )
 
 
 class DistillOptions(StageOptions):
@@ -58,6 +69,19 @@ class DistillOptions(StageOptions):
     emotion_frames: int = Field(default=5, ge=1, description="K of Eq. 1, drawn anew each step")
     emotion_pool: int = Field(default=16, ge=1, description="frames a clip the teacher looks at")
     identity_frames: int = Field(default=1, ge=1, description="1: the first frame, as the paper")
+    average: float = Field(
+        default=0.0, ge=0.0, lt=1.0,
+        description="decay of the running mean of the students' weights that is kept in the end; "
+        "0: the weights of the last step",
+    )  # fmt: skip
+    through_head: bool = Field(
+        default=False,
+        description="Eq. 3 compares what the teachers' own classifiers say of the codes (fc8 of "
+        "VGG-Face, as in Speech2Face), not the codes themselves",
+    )
+    validate_every: int = Field(
+        default=50, ge=0, description="steps between looks at clips of the split val; 0: none"
+    )
 
 
 class LayersLoss(Options):
@@ -134,7 +158,9 @@ class EvaluateOptions(Options):
     """Make clips of a split from speech alone and measure them."""
 
     after: list[str] = Field(default=[], description="stages that must be finished first")
-    split: Literal["val", "test"] = Field(default="test", description="which clips")
+    split: Literal["train", "val", "test"] = Field(
+        default="test", description="which clips; those of train tell only what was learnt by heart"
+    )
     clips: int | None = Field(default=None, ge=1, description="at most so many; all if absent")
     metrics: dict[str, MetricSlot] = Field(description="what to measure, by name")
 

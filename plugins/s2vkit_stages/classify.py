@@ -34,6 +34,12 @@ class Classify(Stage):
         """Move every network of the group."""
         return {f"{self.options.of}.{name}": self.options.optimizer for name in self.group}
 
+    def averages(self) -> dict[str, float]:
+        """Average every network, if asked to."""
+        return (
+            dict.fromkeys(self.optimizers(), self.options.average) if self.options.average else {}
+        )
+
     def prepare(self, clips: Clips) -> Tensor:
         """Vary the images (B * V, 3, H, W), so that a face is known by its features."""
         return vary(clips.need("frames").flatten(0, 1), self.options)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import torch.nn.functional as F
 from torch import Tensor
 
-from s2vkit import Clips, Graph, Slot, Stage
+from s2vkit import Clips, Graph, RecipeError, Slot, Stage
 from s2vkit_stages import DistillOptions
+from s2vkit_stages.held_out import agreement, retrieval
 
 
 class Distill(Stage):
-    """Eq. 2 for each side: a student's code against its teacher's, Eq. 1's mean over frames."""
+    """Eq. 2 for each side: a student's code against its teacher's, Eq. 1's mean over frames.
+
+    With an `apart` loss, each code is also held back from telling what the other side's
+    teacher saw. That is taken of the codes as they will be used, in eval mode: dropout would
+    hide traces in its noise that show once it is gone.
+    """
 
     needs = frozenset({"summary", "targets"})
     options: DistillOptions
@@ -21,10 +30,23 @@ class Distill(Stage):
         self.views = {"identity": options.identity_frames, "emotion": options.emotion_pool}
         self.stretches = options.stretches
         self.chosen = {"emotion": min(options.emotion_frames, options.emotion_pool)}
+        self.validate_every = options.validate_every
         slots = {"match": options.losses.match, "distill": options.losses.distill}
         self.terms = {
             name: (slot.options.weight, graph.make(slot)) for name, slot in slots.items() if slot
         }
+        apart = options.losses.apart
+        self.apart = (apart.options.weight, graph.make(apart)) if apart else None
+        self._check_heads()
+
+    def _check_heads(self) -> None:
+        for side in self.graph.students if self.options.through_head else ():
+            teacher = self.graph.teachers[side]
+            if teacher.gives != "logits" and not hasattr(teacher, "head"):
+                raise RecipeError(
+                    f"teacher '{side}' has no `head` that a code could be passed through",
+                    hint="set `through_head: false`, or take another teacher or `tap`",
+                )
 
     def idle(self) -> str:
         """Say that there is no student to teach."""
@@ -34,11 +56,69 @@ class Distill(Stage):
         """Move every student."""
         return {f"student.{name}": self.options.optimizer for name in self.graph.students}
 
+    def averages(self) -> dict[str, float]:
+        """Average the students, if asked to."""
+        decay = self.options.average
+        return {f"student.{name}": decay for name in self.graph.students} if decay else {}
+
     def losses(self, turn: str, clips: Clips, shared: Any) -> dict[str, Tensor]:
         """Give the weighted terms of Eq. 2, side by side."""
         found = {}
         for side, student in self.graph.students.items():
             code = student(clips.need("summary")).float()
             for name, (weight, loss) in self.terms.items():
-                found[f"{side}.{name}"] = weight * loss(code, clips.targets[side])
+                pair = (code, clips.targets[side])
+                if name == "distill" and self.options.through_head:
+                    pair = (self._named(side, pair[0]), self._named(side, pair[1]))
+                found[f"{side}.{name}"] = weight * loss(*pair)
+        if self.apart and len(self.graph.students) == 2:
+            found.update(self._hold_apart(clips, *self.apart))
         return found
+
+    def _named(self, side: str, code: Tensor) -> Tensor:
+        """Pass codes through their teacher's own classifier; logits are its word already."""
+        teacher: Any = self.graph.teachers[side]
+        return code if teacher.gives == "logits" else teacher.head(code)
+
+    def _hold_apart(self, clips: Clips, weight: float, loss: Any) -> dict[str, Tensor]:
+        found = {}
+        for side, other in (("identity", "emotion"), ("emotion", "identity")):
+            with _as_used(self.graph.students[side]) as student:
+                code = student(clips.need("summary")).float()
+            found[f"{side}.apart"] = weight * loss(code, self._seen(other, clips.targets[other]))
+        return found
+
+    def _seen(self, side: str, target: Tensor) -> Tensor:
+        """Give what a teacher saw: probabilities of its logits, directions of its embeddings."""
+        if self.graph.teachers[side].gives == "logits":
+            return target.float().softmax(-1)
+        return F.normalize(target.float(), dim=-1)
+
+    def validate(self, clips: Clips) -> dict[str, Tensor]:
+        """Say how often held-out codes find their face, and name what the teacher or label says."""
+        found = {}
+        for side, student in self.graph.students.items():
+            code, target = student(clips.need("summary")).float(), clips.targets[side].float()
+            labels = clips.labels.get(side)
+            teacher = self.graph.teachers[side]
+            names = self.graph.world.labels.get(side, ())
+            if teacher.gives == "logits":
+                places = [teacher.classes.index(n) if n in teacher.classes else -1 for n in names]
+                found.update(_under(side, agreement(code, target, labels, places)))
+            else:
+                found.update(_under(side, retrieval(code, target, labels)))
+        return found
+
+
+@contextmanager
+def _as_used(student: Any) -> Iterator[Any]:
+    """Lend a student in eval mode."""
+    training = student.training
+    try:
+        yield student.eval()
+    finally:
+        student.train(training)
+
+
+def _under(side: str, figures: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{side}.{name}": figure for name, figure in figures.items()}

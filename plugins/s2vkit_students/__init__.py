@@ -15,6 +15,11 @@ class LinearOptions(Options):
     input_norm: Norm = Field(
         default="layer", description="normalisation of the summary before anything else"
     )
+    rank: int | None = Field(
+        default=None, ge=1,
+        description="how many numbers the code is made of: it passes through so many, linearly, "
+        "and has no room for more; none: as many as it has",
+    )  # fmt: skip
 
 
 class MlpOptions(LinearOptions):

@@ -27,6 +27,13 @@ def _norm(name: str, size: int) -> nn.Module:
     return nn.LayerNorm(size) if name == "layer" else nn.Identity()
 
 
+def _last(inputs: int, dim: int, rank: int | None) -> list[nn.Module]:
+    """Give the linear way to the code, through at most `rank` numbers where asked."""
+    if rank is None:
+        return [nn.Linear(inputs, dim)]
+    return [nn.Linear(inputs, rank, bias=False), nn.Linear(rank, dim)]
+
+
 class Mlp(nn.Module):
     """Maps (B, inputs) to (B, dim): norm of the input, hidden layers, a linear one.
 
@@ -40,7 +47,7 @@ class Mlp(nn.Module):
         for a, b in pairwise([inputs, *options.hidden]):
             layers += [nn.Linear(a, b), _norm(options.norm, b), nn.ReLU()]
             layers += [nn.Dropout(options.dropout)] if options.dropout else []
-        layers.append(nn.Linear(options.hidden[-1], dim))
+        layers += _last(options.hidden[-1], dim, options.rank)
         self.layers = nn.Sequential(*layers)
 
     def forward(self, summary: Tensor) -> Tensor:
@@ -55,7 +62,9 @@ class Linear(nn.Module):
     def __init__(self, options: LinearOptions, *, inputs: int, dim: int) -> None:
         super().__init__()
         self.dim = dim
-        self.layers = nn.Sequential(_norm(options.input_norm, inputs), nn.Linear(inputs, dim))
+        self.layers = nn.Sequential(
+            _norm(options.input_norm, inputs), *_last(inputs, dim, options.rank)
+        )
 
     def forward(self, summary: Tensor) -> Tensor:
         """Map the summary (B, inputs) to the teacher's space (B, dim)."""

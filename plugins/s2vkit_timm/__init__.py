@@ -20,8 +20,14 @@ class TimmOptions(Options):
     )
     input_size: int | None = Field(
         default=None, ge=32,
-        description="height and width that faces are resized to; none: as they come",
+        description="height and width that faces are resized to; none: as they come, or the "
+        "model's own if `published`",
     )  # fmt: skip
+    published: bool = Field(
+        default=False,
+        description="see faces as timm's published weights of this model do: with the mean, "
+        "deviation and size that they were trained on; else as they come, in [-1, 1]",
+    )
 
 
 @hookimpl

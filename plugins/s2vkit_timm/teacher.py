@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 
 import timm
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -23,10 +24,15 @@ class Timm(nn.Module):
         super().__init__()
         path = options.checkpoint
         found = read_weights(path) if path else {}
-        self.input_size = options.input_size or size
         self.pretrained = path is not None
         self.map_shapes: list[tuple[int, int, int]] = []
         self.net = _create(options, max(1, len(labels)))
+        own = self.net.pretrained_cfg if options.published else {}
+        self.input_size = options.input_size or own.get("input_size", (3, size, size))[-1]
+        self.published = options.published
+        for word in ("mean", "std") if self.published else ():
+            numbers = torch.tensor(own[word]).view(1, 3, 1, 1)
+            self.register_buffer(word, numbers, persistent=False)
         head = found.get(f"{self.net.pretrained_cfg.get('classifier')}.bias")
         if head is not None and len(head) != len(labels):
             labels = tuple(f"class_{i}" for i in range(len(head)))
@@ -41,6 +47,8 @@ class Timm(nn.Module):
         target = (self.input_size, self.input_size)
         if images.shape[2:] != target:
             images = F.interpolate(images, target, mode="bilinear", antialias=True)
+        if self.published:
+            images = ((images + 1.0) / 2.0 - self.mean) / self.std
         return self.net(images)
 
     def classify(self, images: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from s2vkit import Field, Options, Register, hookimpl
+from s2vkit import Checkpoint, Field, Options, Register, hookimpl
 
 
 class VggFaceOptions(Options):
@@ -32,6 +32,16 @@ class VggFaceOptions(Options):
     )
 
 
+_DAG = "http://www.robots.ox.ac.uk/~albanie/models/pytorch-mcn/"
+CHECKPOINTS = (
+    Checkpoint(
+        "vgg_face_dag.pth", "s2vkit_vggface:keys.json", _DAG + "vgg_face_dag.pth",
+        "non-commercial research (VGG, Oxford)",
+        note="RGB of 0-255 minus the mean; the Caffe and Torch7 ports (BGR) are other files",
+    ),
+)  # fmt: skip
+
+
 @hookimpl
 def s2vkit_register(register: Register) -> None:
     """Register the teacher."""
@@ -40,4 +50,5 @@ def s2vkit_register(register: Register) -> None:
         gives=("embedding", "maps"),
         summary="VGG16 for faces: a 4096-d identity embedding and three feature maps",
         reference="Parkhi et al. 2015; checkpoint vgg_face_dag of pytorch-mcn",
+        checkpoints=CHECKPOINTS,
     )  # fmt: skip

@@ -72,6 +72,10 @@ class VggFace(nn.Module):
         """Give logits (N, len(classes)), or (N, 1) where there are no classes."""
         return self.fc8(self._drop(self._embed(images, "fc7")))
 
+    def head(self, codes: Tensor) -> Tensor:
+        """Name codes (N, dim) by fc8: logits (N, len(classes))."""
+        return self.fc8(F.relu(codes))  # a student's code may have either sign, fc7 has one
+
     def maps(self, images: Tensor) -> list[Tensor]:
         """Give conv5_3, conv4_3 and conv3_3 of images (N, 3, size, size), small to large."""
         return self._trunk(images)[:1:-1]

@@ -20,13 +20,35 @@ def kinds(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[s
 
 def components(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete a component's name, of the kind already given."""
+    return _of_kind(ctx.params.get("kind"), incomplete)
+
+
+def datasets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a dataset's name."""
+    return _of_kind("dataset", incomplete)
+
+
+def detectors(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a face detector's name."""
+    return _of_kind("face_detector", incomplete)
+
+
+def _of_kind(kind: str | None, incomplete: str) -> list[CompletionItem]:
     from s2vkit.plugins import registry
 
     return [
         CompletionItem(entry.name, help=entry.summary)
-        for entry in registry().of_kind(ctx.params.get("kind"))
+        for entry in registry().of_kind(kind)
         if entry.name.startswith(incomplete)
     ]
+
+
+def weighty(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Complete the name of a component that reads published weights."""
+    from s2vkit.plugins import registry
+
+    there = (entry.name for entry in registry().of_kind() if entry.checkpoints)
+    return [name for name in there if name.startswith(incomplete)]
 
 
 def devices(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

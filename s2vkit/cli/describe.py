@@ -61,6 +61,7 @@ def _print(entry: Entry) -> None:
         "code": entry.target,
         "gives": ", ".join(entry.gives),
         "wants": ", ".join(entry.wants),
+        "reads": ", ".join(one.file for one in entry.checkpoints),
     }
     for word, fact in facts.items():
         if fact:

@@ -72,14 +72,19 @@ def _debug(args: list[str]) -> bool:
 
 
 def _go_on(args: list[str]) -> str:
-    if not _runs(args):
+    if not _goes_on(args):
         return ""
     again = shlex.join(["s2vkit", *[a for a in args if a != "--fresh"]])
-    return f"; the same command goes on from the last checkpoint: {again}"
+    where = "from the last checkpoint" if _command(args) == "run" else "where it was"
+    return f"; the same command goes on {where}: {again}"
 
 
-def _runs(args: list[str]) -> bool:
-    return next((a for a in args if not a.startswith("-")), "") == "run"
+def _goes_on(args: list[str]) -> bool:
+    return _command(args) in ("run", "prepare")
+
+
+def _command(args: list[str]) -> str:
+    return next((a for a in args if not a.startswith("-")), "")
 
 
 def _place(error: Any) -> str:
@@ -89,7 +94,7 @@ def _place(error: Any) -> str:
 
 def _free_some(args: list[str]) -> str:
     text = "\n  = free some space"
-    return text + ", then the same command goes on" if _runs(args) else text
+    return text + ", then the same command goes on" if _goes_on(args) else text
 
 
 def _first_line(error: Exception) -> str:

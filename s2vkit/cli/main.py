@@ -14,17 +14,21 @@ from click.shell_completion import CompletionItem
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("s2vkit.cli.run:run", "Train, evaluate and render what a recipe says."),
+    "prepare": ("s2vkit.cli.prepare:prepare", "Cut a folder of videos into a corpus of clips."),
+    "inspect": ("s2vkit.cli.inspect:inspect", "Show what is in a prepared corpus."),
     "generate": ("s2vkit.cli.generate:generate", "Make a talking-face video from speech."),
     "validate": ("s2vkit.cli.validate:validate", "Check recipes whole; run nothing."),
     "show": ("s2vkit.cli.show:show", "Print a resolved recipe, and where each value came from."),
     "list-components": ("s2vkit.cli.list_components:list_components", "List what is installed."),
     "describe": ("s2vkit.cli.describe:describe", "Describe a component and its options."),
+    "weights": ("s2vkit.cli.weights:weights", "List, check and convert published weights."),
+    "cache": ("s2vkit.cli.cache:cache", "Show and prune what is kept for several runs."),
     "new-plugin": ("s2vkit.cli.new_plugin:new_plugin", "Write a small working plugin."),
     "doctor": ("s2vkit.cli.doctor:doctor", "Report what this machine has and lacks."),
 }
 """Name -> where the command lies, and its one line in the help."""
 
-_LIGHT = {"validate", "show", "list-components", "describe", "new-plugin"}
+_LIGHT = {"validate", "show", "list-components", "describe", "cache", "new-plugin"}
 
 
 class LazyGroup(click.Group):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -21,6 +22,38 @@ def new_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike = np.float32)
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, max(1, path.stat().st_size))
     return made
+
+
+HALF_MOST = 65504.0  # the greatest number that float16 holds
+
+
+class Halves:
+    """An array that is kept as float16, or as float32 once a value does not fit.
+
+    float16 rounds to 11 bits: relative errors up to 2^-11, 0.05 %.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
+        self.path = path
+        self.held = new_array(path, shape, np.float16)
+
+    def __setitem__(self, at: Any, values: np.ndarray) -> None:
+        if self.held.dtype == np.float16 and np.abs(values).max(initial=0.0) > HALF_MOST:
+            self._widen()
+        self.held[at] = values
+
+    def _widen(self) -> None:
+        flush(self.held)
+        wide = self.path.with_name(f"wide-{self.path.name}")
+        made = new_array(wide, self.held.shape)
+        for row in range(len(made)):
+            made[row] = self.held[row]
+        wide.replace(self.path)
+        self.held = made
+
+    def flush(self) -> None:
+        """Bring it to the disk."""
+        flush(self.held)
 
 
 def flush(*arrays: np.ndarray) -> None:

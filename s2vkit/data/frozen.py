@@ -1,7 +1,9 @@
 """The cache of what frozen networks give: computed once, read by every step.
 
 Speech features at the frames' times, summaries, teachers' vectors and the identity teacher's
-maps are each one flat array in a folder that its maker names by what they depend on.
+maps are each one flat array in a folder that its maker names by what they depend on. What is
+large (features, stretches, maps) is kept as float16; summaries and vectors, which losses
+compare and which are small, as float32.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from s2vkit.data.arrays import Arrays, flush, new_array
+from s2vkit.data.arrays import Arrays, Halves, flush, new_array
+from s2vkit.data.shelf import describe_entry, lock_of
 from s2vkit.data.store import ClipStore
 from s2vkit.files import atomic_folder, locked, recover_folder
 from s2vkit.parts.audio_encoder import AudioEncoder
@@ -22,8 +25,8 @@ from s2vkit.parts.teacher import Teacher
 Progress = Callable[[int, int], None]
 
 
-def cached(folder: Path, make: Callable[[Path], None]) -> Arrays:
-    """Open a folder of arrays, making it first where it is not there.
+def cached(folder: Path, make: Callable[[Path], None], what: str = "") -> Arrays:
+    """Open a folder of arrays, making it first where it is not there; `what` says of what.
 
     Where another run is just making it, waits for that one.
     """
@@ -31,12 +34,8 @@ def cached(folder: Path, make: Callable[[Path], None]) -> Arrays:
         if not recover_folder(folder):
             with atomic_folder(folder) as part:
                 make(part)
+                describe_entry(part, what)
     return Arrays(folder)
-
-
-def lock_of(folder: Path) -> Path:
-    """Name the lock file of a folder that several runs may want to make."""
-    return folder.with_name(f".{folder.name}.lock")
 
 
 @torch.inference_mode()
@@ -52,7 +51,7 @@ def hear_all(
     summary a clip.
     """
     frames = sum(clip.frames for clip in store.clips)
-    features = new_array(out / "features.npy", (frames, encoder.dim))
+    features = Halves(out / "features.npy", (frames, encoder.dim))
     summaries = new_array(out / "summary.npy", (len(store.clips), encoder.summary_dim))
     by_length = sorted(range(len(store.clips)), key=lambda i: store.clips[i].samples)
     done = 0
@@ -66,11 +65,12 @@ def hear_all(
                 heard[row : row + 1, : int(steps[row])], encoder.rate, store.index.fps,
                 record.frames, mode=mode, shift=shift,
             )  # fmt: skip
-            features[record.frame : record.frame + record.frames] = aligned[0].float().cpu()
+            features[record.frame : record.frame + record.frames] = aligned[0].float().cpu().numpy()
             summaries[i] = summary[row].float().cpu()
         done += len(clips)
         progress(done, len(store.clips))
-    flush(features, summaries)
+    features.flush()
+    flush(summaries)
     if stretches:
         _hear_stretches(store, encoder, out, device, stretches, generator, progress)
 
@@ -79,15 +79,15 @@ def _hear_stretches(
     store: ClipStore, encoder: AudioEncoder, out: Path, device: torch.device, stretches: int,
     generator: torch.Generator, progress: Progress,
 ) -> None:  # fmt: skip
-    held = new_array(out / "stretches.npy", (len(store.clips), stretches, encoder.summary_dim))
+    held = Halves(out / "stretches.npy", (len(store.clips), stretches, encoder.summary_dim))
     clips = store.split("train")
     for done, i in enumerate(clips, 1):
         speech = store.speech(i, encoder.sample_rate)
         pieces = [_stretch(speech, generator) for _ in range(stretches)]
         padded, lengths = pad_speech(pieces)
-        held[i] = encoder(padded.to(device), lengths.to(device))[1].float().cpu()
+        held[i] = encoder(padded.to(device), lengths.to(device))[1].float().cpu().numpy()
         progress(done, len(clips))
-    flush(held)
+    held.flush()
 
 
 def _stretch(speech: np.ndarray, generator: torch.Generator) -> np.ndarray:
@@ -111,7 +111,7 @@ def look_all(
     clips = len(store.clips)
     targets = new_array(out / "targets.npy", (clips, views, teacher.dim))
     shapes = teacher.map_shapes if maps else []
-    mapped = [new_array(out / f"maps{i}.npy", (clips, *shape)) for i, shape in enumerate(shapes)]
+    mapped = [Halves(out / f"maps{i}.npy", (clips, *shape)) for i, shape in enumerate(shapes)]
     for chosen in _chunks(list(range(clips)), max(1, batch // views)):
         seen = np.concatenate([store.frames(i, _views(store, i, views, generator)) for i in chosen])
         images = to_images(torch.from_numpy(seen).to(device))
@@ -121,7 +121,9 @@ def look_all(
             for held, made in zip(mapped, teacher.maps(first), strict=True):
                 held[chosen] = made.float().cpu().numpy()
         progress(chosen[-1] + 1, clips)
-    flush(targets, *mapped)
+    flush(targets)
+    for held in mapped:
+        held.flush()
 
 
 def _views(store: ClipStore, clip: int, views: int, generator: torch.Generator) -> np.ndarray:

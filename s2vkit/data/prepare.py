@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
 import shutil
@@ -131,10 +132,14 @@ def _assemble(
     all_frames = new_array(out / "frames.npy", (frames, size, size, 3), np.uint8)
     all_speech = new_array(out / "speech.npy", (samples,))
     truths: dict[str, list[np.ndarray]] = {}
+    content = hashlib.sha256()
     for i, record in zip(kept, records, strict=True):
         with np.load(_part(parts, i)) as held:
             all_frames[record.frame : record.frame + record.frames] = held["frames"]
             all_speech[record.sample : record.sample + record.samples] = held["speech"]
+            content.update(f"{record.name} {record.split} {held['frames'].shape}".encode())
+            content.update(all_frames[record.frame : record.frame + record.frames].tobytes())
+            content.update(all_speech[record.sample : record.sample + record.samples].tobytes())
             for key in held.files:
                 if key.startswith("truth."):
                     truths.setdefault(key.removeprefix("truth."), []).append(held[key])
@@ -144,7 +149,10 @@ def _assemble(
     }
     np.savez(out / "truth.npz", **joined)
     labels = {k: tuple(v) for k, v in dataset.labels.items()}
-    index = Index(size, dataset.fps, dataset.sample_rate, labels, records, dict(aside))
+    index = Index(
+        size, dataset.fps, dataset.sample_rate, labels, records, dict(aside),
+        content.hexdigest()[:20],
+    )  # fmt: skip
     write_json(out / "index.json", index.dump())
 
 

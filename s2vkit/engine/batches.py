@@ -41,7 +41,7 @@ class Batches:
         self.drawer = Drawer(
             sources.store, sources.store.split(split), batch=stage.options.batch,
             frames=stage.frames, make_generator=self.fresh, same_speaker=stage.same_speaker,
-            gap=stage.gap, window=stage.window,
+            balanced=stage.options.sampling == "balanced", gap=stage.gap, window=stage.window,
         )  # fmt: skip
         self.labels = self._label_table()
 
@@ -55,7 +55,25 @@ class Batches:
 
     def __call__(self, step: int) -> Clips:
         """Make the batch of a step."""
-        drawn = self.drawer.draw(step)
+        return self._make(self.drawer.draw(step), step)
+
+    def held_out(self) -> Clips | None:
+        """Make one batch of clips of the split val, always the same; None where there is none.
+
+        Whole clips are heard, all views averaged, frames spread over the clip.
+        """
+        store, most = self.sources.store, self.stage.held_out
+        found = [i for i, clip in enumerate(store.clips) if clip.split == "val"]
+        if not found:
+            return None
+        count = min(most, len(found))
+        clips = np.array([found[i * len(found) // count] for i in range(count)])
+        lengths = np.array([store.clips[i].frames for i in clips])[:, None]
+        shares = (np.arange(self.stage.frames) + 0.5) / self.stage.frames
+        frames = (lengths * shares).astype(int)
+        return self._make(Drawn(clips, frames, (frames + self.stage.gap) % lengths), None)
+
+    def _make(self, drawn: Drawn, step: int | None) -> Clips:
         store, needs = self.sources.store, self.stage.needs
         clips = Clips(names=[store.clips[i].name for i in drawn.clips])
         clips.labels = self._labels(drawn)
@@ -81,17 +99,17 @@ class Batches:
                 found[name] = torch.from_numpy(values[first + drawn.frames].astype(np.float32))
         return {k: self._put(v) for k, v in found.items()}
 
-    def _add_speech(self, clips: Clips, drawn: Drawn, step: int) -> None:
+    def _add_speech(self, clips: Clips, drawn: Drawn, step: int | None) -> None:
         cache, needs = self.sources.speech, self.stage.needs
         if cache is None:
             return
         first = np.array([self.sources.store.clips[i].frame for i in drawn.clips])[:, None]
         if "features" in needs:
-            clips.features = self._put(torch.from_numpy(cache["features"][first + drawn.frames]))
+            clips.features = self._put_float(cache["features"][first + drawn.frames])
         if "around" in needs:
-            clips.around = self._put(torch.from_numpy(cache["features"][self._around(drawn)]))
+            clips.around = self._put_float(cache["features"][self._around(drawn)])
         if "mismatched" in needs:
-            clips.mismatched = self._put(torch.from_numpy(cache["features"][first + drawn.others]))
+            clips.mismatched = self._put_float(cache["features"][first + drawn.others])
         if needs & {"summary", "codes"}:
             clips.summary = self._put(torch.from_numpy(self._summaries(cache, drawn, step)))
 
@@ -104,10 +122,10 @@ class Batches:
         places: np.ndarray = first + np.clip(at, 0, last)
         return places
 
-    def _summaries(self, cache: Arrays, drawn: Drawn, step: int) -> np.ndarray:
+    def _summaries(self, cache: Arrays, drawn: Drawn, step: int | None) -> np.ndarray:
         """Take each clip's summary, or that of one of its stretches, anew each step."""
         whole = np.array(cache["summary"][drawn.clips])
-        if self.stage.stretches:
+        if self.stage.stretches and step is not None:
             rows = torch.randint(
                 self.stage.stretches + 1, (len(whole),), generator=self.fresh("stretch", step)
             ).numpy()
@@ -115,7 +133,7 @@ class Batches:
                 whole[row] = cache["stretches"][drawn.clips[row], rows[row] - 1]
         return whole
 
-    def _add_faces(self, clips: Clips, drawn: Drawn, step: int) -> None:
+    def _add_faces(self, clips: Clips, drawn: Drawn, step: int | None) -> None:
         for side, cache in self.sources.faces.items():
             if "targets" in self.stage.needs:
                 held = cache["targets"]
@@ -123,14 +141,18 @@ class Batches:
                 rows = torch.from_numpy(held[drawn.clips][:, chosen])
                 clips.targets[side] = self._put(rows.mean(1))  # Eq. 1
             if "maps" in self.stage.needs and side == "identity":
-                clips.maps = [
-                    self._put(torch.from_numpy(m[drawn.clips])) for m in cache.named("maps")
-                ]
+                clips.maps = [self._put_float(m[drawn.clips]) for m in cache.named("maps")]
 
-    def _views(self, held: int, side: str, step: int) -> np.ndarray:
+    def _views(self, held: int, side: str, step: int | None) -> np.ndarray:
         """Choose K of the M views kept (Eq. 1), anew each step."""
+        if step is None:
+            return np.arange(held)
         wanted = self.stage.chosen.get(side, held)
         return torch.randperm(held, generator=self.fresh("views", side, step))[:wanted].numpy()
+
+    def _put_float(self, kept: np.ndarray) -> Tensor:
+        """Put on the device as float32 what may be kept as float16."""
+        return self._put(torch.from_numpy(kept)).float()
 
     def _put(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device)

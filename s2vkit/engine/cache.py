@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
 
 from s2vkit.data.arrays import Arrays
+from s2vkit.data.corpus import FootageCorpus
 from s2vkit.data.frozen import cached, hear_all, look_all
 from s2vkit.data.prepare import prepare
+from s2vkit.data.shelf import holding
 from s2vkit.data.store import ClipStore
 from s2vkit.engine.batches import Sources
 from s2vkit.engine.device import Policy
+from s2vkit.engine.digest import digest_of_module
 from s2vkit.engine.folder import clear_cache, need_room
 from s2vkit.engine.plan import HEARD, Plan
 from s2vkit.engine.view import View
 from s2vkit.files import recover_folder
 from s2vkit.parts.dataset import Dataset
 from s2vkit.parts.seed import generator
-from s2vkit.parts.stage import Stage
+from s2vkit.parts.stage import Job, Stage
 
 _SHOWN = 5  # clips set aside that are named
 
@@ -39,12 +43,16 @@ class Cache:
         self.view, self.progress = view, progress
         self.recipe, self.graph = plan.recipe, plan.graph
         self.folder = Path(self.recipe.cache)
+        self._holds, self._held = ExitStack(), set[Path]()
         self.corpus = self.folder / f"corpus-{self.recipe.data.use}-{plan.data}"
 
     def open(self) -> ClipStore:
         """Open the corpus, preparing it first where it is not there."""
         self.folder.mkdir(parents=True, exist_ok=True)
         clear_cache(self.folder)
+        self._hold(self.corpus)
+        if isinstance(self.dataset, FootageCorpus):
+            return self._open_footage(self.dataset)
         if not recover_folder(self.corpus):
             self._prepare()
         store = ClipStore(self.corpus)
@@ -56,6 +64,17 @@ class Cache:
             self.view.console.print(escape(more), highlight=False)
         return store
 
+    def _open_footage(self, dataset: FootageCorpus) -> ClipStore:
+        needed = dataset.decoded_bytes
+        kept = needed <= dataset.options.crop_cache_gb * 1e9
+        if kept and not self.corpus.is_dir():
+            need_room(self.folder, int(1.1 * needed), "the decoded frames")
+        self.view.begin("corpus")
+        store = dataset.open(self.corpus, self.progress)
+        said = "decoded in" if kept else "read from the shards of"
+        self.view.end(f"{len(store.clips)} clips, {said} {store.folder}")
+        return store
+
     def _prepare(self) -> None:
         clips, workers = len(self.dataset.clips()), self.recipe.compute.workers
         frame = self.dataset.size**2 * 3
@@ -64,44 +83,71 @@ class Cache:
         prepare(self.dataset, self.corpus, workers=workers, progress=self.progress)
         self.view.end(f"{clips} clips in {self.corpus}")
 
-    def sources(self, name: str, stage: Stage, store: ClipStore) -> Sources:
+    def sources(self, stage: Stage | Job, store: ClipStore) -> Sources:
         """Give everything that the batches of a stage are made from."""
-        caches = self.plan.caches[name]
-        heard = self._hear(store, caches.speech) if stage.needs & HEARD else None
+        heard = self._hear(store) if stage.needs & HEARD else None
         looked = {
-            side: self._look(store, side, caches.faces[side])
+            side: self._look(store, side)
             for side in self.graph.teachers
             if "targets" in stage.needs or ("maps" in stage.needs and side == "identity")
         }
         return Sources(store, self.graph.encoder.sample_rate, heard, looked)
 
-    def _hear(self, store: ClipStore, fingerprint: str) -> Arrays:
+    def _hear(self, store: ClipStore) -> Arrays:
+        alignment, stretches = self.recipe.alignment, self.plan.stretches
+
         def make(out: Path) -> None:
             self.view.begin("hearing every clip once")
             self._freeze(self.graph.encoder)
-            alignment = self.recipe.alignment
             hear_all(
                 store, self.graph.encoder, out, device=self.policy.device,
-                mode=alignment.mode, shift=alignment.shift, stretches=self.plan.stretches,
+                mode=alignment.mode, shift=alignment.shift, stretches=stretches,
                 generator=generator(self.recipe.seed, "stretches"), progress=self.progress,
             )  # fmt: skip
             self.view.end("speech features kept")
 
-        return cached(self.folder / f"speech-{fingerprint}", make)
+        chance = self.recipe.seed if stretches else None
+        how = (alignment.model_dump(), stretches, chance)
+        return self._kept("speech", "encoder", self.graph.encoder, store, how, make)
 
-    def _look(self, store: ClipStore, side: str, fingerprint: str) -> Arrays:
+    def _look(self, store: ClipStore, side: str) -> Arrays:
+        views, maps = self.plan.views[side], self.plan.maps and side == "identity"
+        teacher = self.graph.teachers[side]
+
         def make(out: Path) -> None:
             self.view.begin(f"looking at every clip once ({side})")
-            teacher = self.graph.teachers[side]
             self._freeze(teacher)
             look_all(
-                store, teacher, out, device=self.policy.device,
-                views=self.plan.views[side], maps=self.plan.maps and side == "identity",
+                store, teacher, out, device=self.policy.device, views=views, maps=maps,
                 generator=generator(self.recipe.seed, "views", side), progress=self.progress,
             )  # fmt: skip
             self.view.end("teacher's vectors kept")
 
-        return cached(self.folder / f"faces-{side}-{fingerprint}", make)
+        how = (views, maps, (self.recipe.seed, side) if views > 1 else None)
+        return self._kept(f"faces-{side}", f"teacher.{side}", teacher, store, how, make)
+
+    def _kept(
+        self, name: str, part: str, module: Any, store: ClipStore, how: tuple[Any, ...],
+        make: Callable[[Path], None],
+    ) -> Arrays:  # fmt: skip
+        """Open what a frozen part gives; its name holds the clips', weights' and options' hash."""
+        key = self.plan.frozen_key(
+            part, store.index.content or self.plan.data, digest_of_module(module), *how
+        )
+        folder = self.folder / f"{name}-{key}"
+        self._hold(folder)
+        return cached(folder, make, f"{self.plan.slots[part].use} on {self.recipe.data.use}")
+
+    def _hold(self, folder: Path) -> None:
+        """Keep an entry from being pruned until `close`."""
+        if folder not in self._held:
+            self._held.add(folder)
+            self._holds.enter_context(holding(folder, Path(self.recipe.output)))
+
+    def close(self) -> None:
+        """Let go of everything that was opened."""
+        self._holds.close()
+        self._held.clear()
 
     def _freeze(self, module: Any) -> None:
         self.policy.place(module).eval().requires_grad_(False)

@@ -17,8 +17,16 @@ CLIPS = 8  # shown as mp4
 TIMES = 8  # pictures of a clip in the sheet
 
 
-def show_run(work: RunWork) -> None:
-    """Write videos/, samples/, curves/ and report.html of a run."""
+def show_run(work: RunWork, *, clips: bool = True) -> None:
+    """Write curves/ and report.html of a run and, where it learnt to draw, videos/ and samples/."""
+    if clips:
+        show_clips(work)
+    draw_all_curves(work.folder)
+    write_page(work.folder)
+
+
+def show_clips(work: RunWork) -> None:
+    """Write videos/ and samples/: held-out clips made beside true."""
     rows, labels = [], []
     chosen = pick_clips(work.store)
     for done, clip in enumerate(chosen, 1):
@@ -34,8 +42,6 @@ def show_run(work: RunWork) -> None:
     if rows:
         contact_sheet(rows, labels, work.folder / "samples" / "held_out.png", scale=1)
     draw_grids(work.listener, work.store, work.folder / "samples")
-    draw_all_curves(work.folder)
-    write_page(work.folder)
 
 
 def draw_all_curves(folder: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from s2vkit.engine.device import Policy
+from s2vkit.parts.audio_encoder import Streaming
 from s2vkit.parts.clip import Codes, align, neighbours, speech_steps
 from s2vkit.parts.graph import Graph
 from s2vkit.recipe.schema import Alignment
@@ -41,20 +42,43 @@ class Listener:
     def hear(self, speech: np.ndarray, frames: int) -> Codes:
         """Hear (S,) speech: the codes of one clip of so many frames.
 
-        Speech longer than a window is heard window by window, each with what came before it;
-        the summary is the mean over windows, weighted by their length.
+        Speech longer than a window is heard piece by piece: by an encoder that streams as if
+        at once, else window by window, each with what came before it, where the summary is the
+        mean over windows, weighted by their length.
         """
+        encoder = self.graph.encoder
+        if isinstance(encoder, Streaming) and len(speech) > WINDOW * self.sample_rate:
+            heard, summary = self._hear_stream(speech, encoder)
+        else:
+            heard, summary = self._hear_windows(speech)
+        features = align(
+            heard, encoder.rate, self.graph.world.fps, frames,
+            mode=self.alignment.mode, shift=self.alignment.shift,
+        )  # fmt: skip
+        return self.graph.hear(features, summary)
+
+    def _hear_stream(self, speech: np.ndarray, encoder: Streaming) -> tuple[Tensor, Tensor]:
+        """Hear pieces as they come: features (1, A, D) and summary (1, E) of the whole."""
+        stream, piece = encoder.stream(), int(WINDOW * self.sample_rate)
+        heard = []
+        for start in range(0, len(speech), piece):
+            samples = torch.from_numpy(np.ascontiguousarray(speech[start : start + piece]))
+            heard.append(stream.hear(samples[None].to(self.policy.device)))
+        rest, summary = stream.finish()
+        features = torch.cat([*heard, rest], 1)
+        length = torch.tensor([len(speech)])
+        rate = self.graph.encoder.rate
+        steps = int(speech_steps(length, self.sample_rate, rate, features.shape[1])[0])
+        return features[:, :steps], summary
+
+    def _hear_windows(self, speech: np.ndarray) -> tuple[Tensor, Tensor]:
         pieces, summaries, weights = [], [], []
         for window in _windows(len(speech), self.sample_rate, causal=self.graph.encoder.causal):
             heard, summary = self._hear_window(speech, window)
             pieces.append(heard)
             summaries.append(summary * (window.stop - window.start))
             weights.append(window.stop - window.start)
-        features = align(
-            torch.cat(pieces, 1), self.graph.encoder.rate, self.graph.world.fps, frames,
-            mode=self.alignment.mode, shift=self.alignment.shift,
-        )  # fmt: skip
-        return self.graph.hear(features, torch.stack(summaries).sum(0) / sum(weights))
+        return torch.cat(pieces, 1), torch.stack(summaries).sum(0) / sum(weights)
 
     def _hear_window(self, speech: np.ndarray, window: Window) -> tuple[Tensor, Tensor]:
         """Hear one window: the features of its own time (1, A, D), and its summary (1, E)."""

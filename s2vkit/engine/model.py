@@ -21,7 +21,8 @@ def save_model(folder: Path, graph: Graph, data: dict[str, object], version: str
     """Write the inference half of a graph: weights, sizes and the recipe it came from."""
     modules = {k: m for k, m in graph.modules().items() if k.split(".")[0] in _HEARS_AND_DRAWS}
     sizes = sizes_of(graph).dump()
-    about = {"format": FORMAT, "s2vkit": version, "sizes": sizes, "recipe": data}
+    about = {"format": FORMAT, "s2vkit": version, "sizes": sizes, "recipe": data,
+             "encoder": dict(getattr(graph.encoder, "as_built", {}))}  # fmt: skip
     with atomic_folder(folder) as part:
         save_modules(part / "model.safetensors", modules)
         write_json(part / "model.json", about)
@@ -46,7 +47,7 @@ def load_model(run: Path, registry: Registry) -> tuple[Graph, Recipe]:
             hint="delete the folder and run the recipe again; it is written anew",
         )
     _check_format(run, about["format"])
-    recipe = recipe_from_data(_without_checkpoints(about["recipe"]), registry)
+    recipe = recipe_from_data(_as_built(about["recipe"], about.get("encoder", {})), registry)
     sizes: Sizes = load_sizes(about["sizes"])
     graph = Builder(recipe, registry).listener(sizes)
     load_modules(folder / "model.safetensors", graph.modules())
@@ -73,7 +74,12 @@ def _check_format(run: Path, found: object) -> None:
         )
 
 
-def _without_checkpoints(data: dict[str, dict[str, object]]) -> dict[str, dict[str, object]]:
-    """Drop the encoder's file of first weights: the run's own are loaded over them."""
-    encoder = {k: v for k, v in data["audio_encoder"].items() if k != "checkpoint"}
-    return {**data, "audio_encoder": encoder}
+def _as_built(
+    data: dict[str, dict[str, object]], encoder: dict[str, object]
+) -> dict[str, dict[str, object]]:
+    """Put the encoder's own layout in the place of its file of first weights.
+
+    The run's own weights are loaded over it, so a model needs no other file.
+    """
+    kept = {k: v for k, v in data["audio_encoder"].items() if k != "checkpoint"}
+    return {**data, "audio_encoder": {**kept, **encoder}}

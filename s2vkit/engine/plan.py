@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from s2vkit.build import part_slots
+from s2vkit.engine.digest import name_files
 from s2vkit.files import read_json
 from s2vkit.options import Slot
 from s2vkit.parts.graph import Graph
@@ -36,25 +37,21 @@ class Step:
     seconds: float | None = None  # it took
 
 
-@dataclass(frozen=True)
-class Caches:
-    """The names of everything frozen that a stage reads."""
-
-    corpus: str
-    speech: str
-    faces: Mapping[str, str]
-
-
 class Plan:
-    """The steps of a recipe in order, each with the fingerprint of all it depends on."""
+    """The steps of a recipe in order, each with the fingerprint of all it depends on.
+
+    `corpus` is the identity of a corpus that is prepared already; without one, the clips
+    follow from the recipe's options.
+    """
 
     def __init__(
         self, recipe: Recipe, registry: Registry, graph: Graph,
-        stages: Mapping[str, Stage | Job], run: Path,
+        stages: Mapping[str, Stage | Job], run: Path, corpus: str = "",
     ) -> None:  # fmt: skip
         self.recipe, self.registry, self.graph, self.run = recipe, registry, graph, run
         self.slots = part_slots(recipe)
-        self.data = self._hash("data", self._slot(recipe.data), recipe.seed)
+        said = [corpus] if corpus else [self._slot(recipe.data), recipe.seed]
+        self.data = self._hash("data", *said)
         world = [graph.world.size, graph.world.fps, graph.world.sample_rate]
         self.versions = {
             name: self._hash(name, self._slot(slot), recipe.seed, world)
@@ -66,7 +63,6 @@ class Plan:
         }
         self.stretches = max([s.stretches for s in trained], default=0)
         self.maps = any("maps" in s.needs for s in trained)
-        self.caches: dict[str, Caches] = {}
         self._trainer: dict[str, str] = {}  # part -> the last stage so far that moves it
         self.steps = [self._step(name, stages[name]) for name in ordered_stages(recipe)]
 
@@ -77,7 +73,6 @@ class Plan:
         depends = [self.versions[part] for part in uses]
         how = self._how() if "encoder" in uses else {}
         fingerprint = self._hash(name, slot, self.recipe.seed, self.data, depends, how)
-        self.caches[name] = self._caches()
         before = {self._trainer[part] for part in uses if part in self._trainer}
         idle = stage.idle() if isinstance(stage, Stage) else ""
         if isinstance(stage, Stage) and not idle:
@@ -90,6 +85,14 @@ class Plan:
             changed=bool(record) and not done, seconds=record.get("seconds") if done else None,
         )  # fmt: skip
 
+    @property
+    def draws(self) -> bool:
+        """Tell whether the generator has learnt to draw, or never had to."""
+        generator = self.graph.generator
+        ready = getattr(generator, "pretrained", False)
+        ready = ready or next(_parameters(generator), None) is None
+        return ready or "generator" in self._trainer
+
     def _left(self, name: str, stage: Stage | Job) -> bool:
         if isinstance(stage, Job):
             return all((self.run / file).exists() for file in stage.leaves)
@@ -98,8 +101,7 @@ class Plan:
     def _uses(self, stage: Stage | Job) -> set[str]:
         """Name the parts whose weights a stage depends on."""
         if isinstance(stage, Job):
-            kinds = ("encoder", "student", "generator", "judge")
-            return {part for part in self.slots if part.split(".")[0] in kinds}
+            return {part for part in self.slots if part.split(".")[0] in stage.uses}
         used = set(stage.optimizers()) & set(self.slots)
         used |= {"encoder"} if stage.needs & HEARD else set()
         of_need = {"codes": "student", "targets": "teacher"}
@@ -110,21 +112,21 @@ class Plan:
             used.add("teacher.identity")
         return used
 
-    def _caches(self) -> Caches:
-        how = self._how()
-        speech = self._hash("speech", self.data, self.versions["encoder"], how, self.stretches)
-        faces = {
-            side: self._hash("faces", self.data, self.versions[f"teacher.{side}"], views, self.maps)
-            for side, views in self.views.items()
-        }
-        return Caches(self.data, speech, faces)
+    def frozen_key(self, part: str, content: str, weights: str, *how: Any) -> str:
+        """Name what a frozen part gives: of which clips, with which weights, how prepared."""
+        return self._hash("frozen", content, weights, self._slot(self.slots[part]), *how)
 
     def _how(self) -> dict[str, Any]:
         return self.recipe.alignment.model_dump()
 
     def _slot(self, slot: Slot) -> list[Any]:
-        """Give a slot and all slots in it as plain data, with the owners of their code."""
-        return [slot.dump(), sorted(self._owners(slot))]
+        """Give a slot and all slots in it as plain data, with the owners of their code.
+
+        Of files, the content counts, not the name: a checkpoint may move, but not change. Those
+        of a corpus are the dataset's own affair, and may be many.
+        """
+        said = slot.dump()
+        return [said if slot.kind == "dataset" else name_files(said), sorted(self._owners(slot))]
 
     def _owners(self, slot: Slot) -> set[str]:
         found = {self.registry.get(slot.kind, slot.use).owner}
@@ -143,3 +145,7 @@ class Plan:
     def _hash(*what: Any) -> str:
         text = json.dumps(what, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def _parameters(module: Any) -> Iterator[Any]:
+    return iter(module.parameters()) if module is not None else iter(())

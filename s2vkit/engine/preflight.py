@@ -44,6 +44,19 @@ def check_splits(clips: Sequence[ClipFiles], stages: Mapping[str, Stage | Job]) 
                 )
 
 
+def check_labels(graph: Graph) -> None:
+    """Raise InputError where a network is to learn a label that no clip of the corpus has."""
+    groups = {"teachers": graph.teachers, "judges": graph.judges}
+    for group, networks in groups.items():
+        for name, network in networks.items():
+            known = graph.world.labels.get(name)
+            if known is not None and not known and not network.pretrained:
+                raise InputError(
+                    f"no clip has a known '{name}' for `{group}.{name}` to learn",
+                    hint=f"tell it by the dataset's options, or leave it out: {group}.{name}=null",
+                )
+
+
 def time_stages(
     stages: Mapping[str, Stage], builder: Builder, graph: Graph, policy: Policy
 ) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
@@ -12,8 +13,9 @@ from rich.markup import escape
 
 from s2vkit import __version__
 from s2vkit.build import Builder, world_of
+from s2vkit.data.corpus import FootageCorpus
 from s2vkit.engine.announce import announce
-from s2vkit.engine.batches import Batches
+from s2vkit.engine.batches import Batches, Sources
 from s2vkit.engine.cache import Cache
 from s2vkit.engine.checkpoint import load_modules
 from s2vkit.engine.device import choose
@@ -22,7 +24,7 @@ from s2vkit.engine.gallery import show_run
 from s2vkit.engine.listener import Listener
 from s2vkit.engine.model import save_model
 from s2vkit.engine.plan import Plan, Step
-from s2vkit.engine.preflight import check_splits
+from s2vkit.engine.preflight import check_labels, check_splits
 from s2vkit.engine.sketches import Sketches
 from s2vkit.engine.stop import Stopped, stop_flag
 from s2vkit.engine.train import Hooks, Trainer
@@ -58,7 +60,10 @@ def run_recipe(
         write_text(folder / "recipe.yaml", dump_recipe(loaded))
         run = Run(loaded, folder, console, stopped, registry)
         run.announce()
-        run.all(stages)
+        if run.cut_footage():
+            run = Run(loaded, folder, console, stopped, registry)
+        with closing(run.cache):
+            run.all(stages)
         run.conclude()
     return folder
 
@@ -78,12 +83,26 @@ class Run:
         self.graph = self.builder.graph(world_of(dataset))
         stages = self.builder.stages(self.graph, self.policy.device)
         check_splits(dataset.clips(), stages)
-        self.plan = Plan(self.recipe, registry, self.graph, stages, folder)
+        check_labels(self.graph)
+        self.dataset, identity = dataset, ""
+        if isinstance(dataset, FootageCorpus):
+            identity = dataset.identity
+        self.plan = Plan(self.recipe, registry, self.graph, stages, folder, identity)
         self.cache = Cache(self.plan, dataset, self.policy, self.view, self._progress)
 
     def announce(self) -> None:
         """Say what will be done and about how long it takes here."""
         announce(self.loaded, self.console, self.plan, self.cache, self.builder, self.policy)
+
+    def cut_footage(self) -> bool:
+        """Cut clips out of footage that is not prepared; say whether it was so."""
+        if not isinstance(self.dataset, FootageCorpus) or self.dataset.ready:
+            return False
+        with self.view:
+            self.view.begin("cutting clips")
+            self.dataset.prepare(workers=self.recipe.compute.workers, progress=self._progress)
+            self.view.end(str(self.dataset.folder))
+        return True
 
     def all(self, only: Sequence[str]) -> None:
         """Go through everything that is not done."""
@@ -126,7 +145,7 @@ class Run:
         start = time.monotonic()
         if isinstance(step.stage, Job):
             self.view.begin(step.name)
-            step.stage.run(self._work())
+            step.stage.run(self._work(step))
             self.view.end()
         else:
             self._train(step, step.stage, folder)
@@ -150,7 +169,7 @@ class Run:
         remove(folder / "done.json")
 
     def _train(self, step: Step, stage: Stage, folder: Path) -> None:
-        sources = self.cache.sources(step.name, stage, self.store)
+        sources = self.cache.sources(stage, self.store)
         self.view.begin(step.name)
         seed = self.recipe.seed
         batches = Batches(sources, stage, step.name, seed=seed, device=self.policy.device)
@@ -165,24 +184,33 @@ class Run:
             if every and done % every == 0:
                 sketches.draw(trainer, done)
 
-        hooks = Hooks(self.view.advance, self.stopped.is_set, self.view.warn, look)
+        hooks = Hooks(
+            self.view.advance, self.stopped.is_set, batches.held_out, self.view.warn, look
+        )
         trainer.run(folder, hooks, self.recipe.checkpoint_seconds)
         self.view.end(f"{stage.options.steps} steps")
 
-    def _work(self) -> RunWork:
+    def _work(self, step: Step | None = None) -> RunWork:
         exact = choose(self.recipe.compute.model_copy(update={"precision": "fp32"}))
         listener = Listener(self.graph, self.recipe.alignment, exact)
-        return RunWork(self.graph, self.folder, self.store, listener, self._progress)
+
+        def sources() -> Sources:
+            assert step is not None
+            return self.cache.sources(step.stage, self.store)
+
+        return RunWork(self.graph, self.folder, self.store, listener, self._progress, sources)
 
     def _leave(self) -> None:
         """Leave the model, pictures, curves and clips of a finished run."""
         versions = "-".join(sorted(s.fingerprint for s in self.plan.steps))
         mark, model = self.folder / "shown", self.folder / "model"
-        if mark.exists() and mark.read_text(encoding="utf-8") == versions and model.is_dir():
+        there = model.is_dir() or not self.plan.draws
+        if mark.exists() and mark.read_text(encoding="utf-8") == versions and there:
             return
-        save_model(model, self.graph, self.loaded.data, __version__)
-        self.view.begin("pictures, curves and clips")
-        show_run(self._work())
+        if self.plan.draws:
+            save_model(model, self.graph, self.loaded.data, __version__)
+        self.view.begin("pictures, curves and clips" if self.plan.draws else "curves")
+        show_run(self._work(), clips=self.plan.draws)
         write_text(mark, versions)
         self.view.end(str(self.folder))
 

@@ -36,6 +36,7 @@ class Hooks:
 
     step: Callable[[int, int, Mapping[str, float]], None]
     stopped: Callable[[], bool]
+    held_out: Callable[[], Clips | None] = lambda: None  # clips for `Stage.validate`
     warn: Callable[[str], None] = lambda said: None
     look: Callable[[int], None] = lambda step: None  # called after each step, for pictures
 
@@ -89,12 +90,17 @@ class Trainer:
         self, checkpoint: Path, log: Log, hooks: Hooks, done: int, save_seconds: float
     ) -> None:
         total, saved = self.stage.options.steps, time.monotonic()
+        every = self.stage.validate_every
+        held_out = hooks.held_out() if every else None
         for step in range(done, total):
             figures = self.step(step)
             last = step + 1 == total
             stop = hooks.stopped()
             save = last or stop or time.monotonic() - saved > save_seconds
-            if save or self.policy.device.type == "cpu" or step % CHECK_EVERY == 0:
+            validate = held_out is not None and (last or (step + 1) % every == 0)
+            if validate and held_out is not None:
+                figures |= self._validate(held_out)
+            if save or validate or self.policy.device.type == "cpu" or step % CHECK_EVERY == 0:
                 values = self._checked(figures, step)
                 log.write(step + 1, values)
                 hooks.step(step + 1, total, self._ordered(values))
@@ -121,6 +127,17 @@ class Trainer:
         if len(batches) == 1:
             return {**found[0], **self._watch(batches[0], shared)}
         return {k: torch.stack([f[k].float() for f in found]).mean() for k in found[0]}
+
+    @torch.no_grad()
+    def _validate(self, clips: Clips) -> dict[str, Tensor]:
+        """Look at held-out clips with all modules as they will be used."""
+        for module in self.trained.values():
+            module.eval()
+        with self.policy.autocast():
+            figures = self.stage.validate(clips)
+        for module in self.trained.values():
+            module.train()
+        return {f"val.{name}": figure for name, figure in figures.items()}
 
     def _turn(
         self, turn: Turn, batches: list[Clips], shared: Any, step: int

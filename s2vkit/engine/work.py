@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from s2vkit.data.frozen import to_images
 from s2vkit.data.store import ClipStore
+from s2vkit.engine.batches import Sources
 from s2vkit.engine.listener import Listener
 from s2vkit.files import write_json
 from s2vkit.parts.graph import Graph
-from s2vkit.parts.metric import Outcome
+from s2vkit.parts.metric import Heard, Outcome
 
 
 class RunWork:
@@ -22,10 +25,10 @@ class RunWork:
 
     def __init__(
         self, graph: Graph, folder: Path, store: ClipStore, listener: Listener,
-        progress: Callable[[int, int], None],
+        progress: Callable[[int, int], None], sources: Callable[[], Sources],
     ) -> None:  # fmt: skip
         self.graph, self.folder, self.store = graph, folder, store
-        self.listener, self.progress = listener, progress
+        self.listener, self.progress, self.sources = listener, progress, sources
         for judge in graph.judges.values():
             module: Any = judge
             listener.policy.place(module).eval().requires_grad_(False)
@@ -48,6 +51,34 @@ class RunWork:
         return Outcome(
             record.name, made, true, dict(record.labels), self.store.truth(clip), self.graph.judges
         )
+
+    def heard(self, split: str) -> Heard:
+        """Give what was heard in the clips of a split, from the caches, and the students' codes."""
+        sources, clips = self.sources(), self.store.split(split)
+        assert sources.speech is not None
+        summary = torch.from_numpy(np.array(sources.speech["summary"][clips])).float()
+        records = [self.store.clips[i] for i in clips]
+        names = sorted({name for record in records for name in record.labels})
+        return Heard(
+            [record.name for record in records],
+            {name: [record.labels.get(name, "") for record in records] for name in names},
+            summary,
+            self._codes(summary),
+            {
+                side: torch.from_numpy(np.array(held["targets"][clips]).mean(1)).float()
+                for side, held in sources.faces.items()
+            },
+            lambda i: self.store.speech(clips[i]),
+            self.store.index.sample_rate,
+        )
+
+    @torch.inference_mode()
+    def _codes(self, summary: Tensor) -> dict[str, Tensor]:
+        device = self.listener.policy.device
+        return {
+            side: torch.cat([student(part.to(device)).float().cpu() for part in summary.split(512)])
+            for side, student in self.graph.students.items()
+        }
 
     def save(self, name: str, data: Any) -> None:
         """Write a result of the run; figures that are no number become null, as JSON wants."""

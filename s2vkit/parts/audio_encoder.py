@@ -7,12 +7,39 @@ from typing import Protocol, runtime_checkable
 from torch import Tensor
 
 
+class SpeechStream(Protocol):
+    """One utterance, heard in pieces of any length.
+
+    All features, put together, and the summary are those that the encoder gives of the whole
+    utterance at once. Memory does not grow with its length.
+    """
+
+    def hear(self, speech: Tensor) -> Tensor:
+        """Hear the next samples (B, S): the features (B, A, dim) that they complete, A >= 0."""
+        ...
+
+    def finish(self) -> tuple[Tensor, Tensor]:
+        """End the utterance: the last features (B, A, dim), and the summary (B, summary_dim)."""
+        ...
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """What an audio encoder has besides, if it can hear in pieces exactly."""
+
+    def stream(self) -> SpeechStream:
+        """Begin a new utterance."""
+        ...
+
+
 @runtime_checkable
 class AudioEncoder(Protocol):
     """Built as `Encoder(options)`; an nn.Module.
 
     The host resamples speech to `sample_rate`, freezes the encoder, aligns its features to
-    video frames and caches them.
+    video frames and caches them. One that can hear in pieces has `stream` too (`Streaming`);
+    others hear long speech in windows. One that takes its layout from its file of weights says
+    in `as_built` the options that make the same network without the file; a model keeps them.
     """
 
     sample_rate: int  # Hz, of the speech it takes

@@ -1,4 +1,4 @@
-"""The contracts of losses: of a pair, and of the adversarial game."""
+"""The contracts of losses: of a pair, of independence, and of the adversarial game."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ class PairLoss(Protocol):
 
     def __call__(self, made: Tensor, true: Tensor) -> Tensor:
         """Compare frames (N, 3, H, W) in [-1, 1], or codes (B, dim): a scalar."""
+        ...
+
+
+@runtime_checkable
+class IndependenceLoss(Protocol):
+    """Built as `Loss(options)`; an nn.Module. Registered with gives=("independence",)."""
+
+    def __call__(self, code: Tensor, other: Tensor) -> Tensor:
+        """Measure what codes (B, dim) tell of vectors (B, any) they should not: a scalar >= 0."""
         ...
 
 

@@ -1,7 +1,8 @@
-"""The contract of a metric: it compares made clips with their truth."""
+"""The contracts of metrics: of made clips beside their truth, and of what was heard."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -21,9 +22,27 @@ class Outcome:
     judges: dict[str, Any] = field(default_factory=dict)  # name -> Teacher, trained on real faces
 
 
+@dataclass
+class Heard:
+    """What was heard in the N clips of a split, and what the teachers saw in them."""
+
+    names: list[str]
+    labels: dict[str, list[str]]  # "identity" -> the speaker of each clip; "" where unknown
+    summary: Tensor  # (N, E) the encoder's
+    codes: dict[str, Tensor]  # side -> (N, dim) the student's
+    targets: dict[str, Tensor]  # side -> (N, dim) the teacher's, mean over the frames it saw
+    speech: Callable[[int], np.ndarray]  # of clip i: (S,) float32
+    sample_rate: int  # Hz, of that speech
+    shared: dict[str, Any] = field(default_factory=dict)  # what one probe computed for the next
+
+    def label(self, name: str) -> list[str]:
+        """Give a label of every clip, "" where the corpus has none of that name."""
+        return self.labels.get(name, [""] * len(self.names))
+
+
 @dataclass(frozen=True)
 class Score:
-    """What a metric found: over made frames, over real frames by the same rule, by chance."""
+    """What a metric found: over what was made, over what is real by the same rule, by chance."""
 
     value: float
     on_real: float | None
@@ -43,4 +62,18 @@ class Metric(Protocol):
 
     def compute(self) -> Score:
         """Give the figure over all clips taken in."""
+        ...
+
+
+@runtime_checkable
+class Probe(Protocol):
+    """A metric of what was heard, with no clip made. Built as `Metric(options)`.
+
+    Registered with wants: "summary", "codes". `sides` names the students it cannot do without.
+    """
+
+    sides: tuple[str, ...]
+
+    def probe(self, train: Heard, test: Heard) -> Score:
+        """Learn from the training clips, measure on held-out ones; both on the CPU."""
         ...

@@ -16,7 +16,7 @@ from torch import Tensor
 from s2vkit.options import Slot, StageOptions
 from s2vkit.parts.clip import Clips
 from s2vkit.parts.graph import Graph
-from s2vkit.parts.metric import Outcome
+from s2vkit.parts.metric import Heard, Outcome
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ class Stage:
     samples: int = 0  # how often on the way sample pictures are drawn; needs the generator
     shown: tuple[str, ...] = ()  # figures that the live view shows before all others
     chosen: Mapping[str, int] = {}  # how many of those views a step averages (Eq. 1); all if absent
+    held_out: int = 512  # clips of the split val that `validate` is shown at most
+    validate_every: int = 0  # steps between calls of `validate` on held-out clips; 0: none
 
     def idle(self) -> str:
         """Say why there is nothing to train here (weights from a file, say); empty: there is."""
@@ -94,6 +96,13 @@ class Stage:
         """Say which figures must not go astray for long; by default none."""
         return []
 
+    def validate(self, clips: Clips) -> dict[str, Tensor]:
+        """Give figures of clips of the split val, all modules in eval mode and without gradient.
+
+        They are logged as `val.NAME`. The same clips every time, at most `held_out` of them.
+        """
+        return {}
+
 
 class Work(Protocol):
     """What the engine offers to a job."""
@@ -103,6 +112,10 @@ class Work(Protocol):
 
     def outcomes(self, split: str, most: int | None) -> Iterator[Outcome]:
         """Make clips of a split from their speech alone, each beside its truth."""
+        ...
+
+    def heard(self, split: str) -> Heard:
+        """Give what was heard in the clips of a split; the job must name it in `needs`."""
         ...
 
     def save(self, name: str, data: Any) -> None:
@@ -115,6 +128,9 @@ class Job:
 
     leaves: tuple[str, ...] = ()  # files of the run folder that are its result
     splits: tuple[str, ...] = ()  # splits of the corpus that it needs clips of
+    needs: frozenset[str] = frozenset()  # summary, codes, targets: what `Work.heard` gives
+    uses: tuple[str, ...] = ("encoder", "student", "generator", "judge")
+    """Kinds of parts whose weights its result depends on."""
 
     def run(self, work: Work) -> None:
         """Do the job once; what it leaves in the run folder is its result."""

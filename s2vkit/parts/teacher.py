@@ -15,6 +15,9 @@ class Teacher(Protocol):
     classes it may be trained on (empty: one number is regressed). It owns its preprocessing:
     colour order, mean, grey, input size. Outside its own training the host runs it frozen,
     in eval mode and without gradient, caches what it gives, and leaves it out of every model.
+
+    One that gives an embedding may also have `head(codes (N, dim)) -> logits`, its classifier
+    alone; `distill` with `through_head` asks for it.
     """
 
     dim: int  # of what __call__ gives
@@ -28,7 +31,10 @@ class Teacher(Protocol):
         ...
 
     def classify(self, images: Tensor) -> Tensor:
-        """Give logits (N, len(classes)), or (N, 1) where there are no classes."""
+        """Give logits (N, len(classes)), or (N, 1) where there are no classes.
+
+        Raises InputError where the weights came from a file without a classifier.
+        """
         ...
 
     def maps(self, images: Tensor) -> list[Tensor]:

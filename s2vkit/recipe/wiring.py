@@ -17,6 +17,7 @@ from s2vkit.recipe.stages import check_order
 from s2vkit.registry import Entry, Registry, nearest, plural
 
 SIDES = ("identity", "emotion")
+HEARD = ("summary", "codes")  # what a metric may want of the speech side
 
 
 def wire(recipe: Recipe, root: Map, registry: Registry, problems: Problems) -> Wired:
@@ -211,6 +212,11 @@ class Wired:
         data = self.entry(self.recipe.data)
         for word in entry.wants:
             kind, _, name = word.partition(".")
+            if word in HEARD:
+                if not self.recipe.students.present():
+                    message = f"metric '{entry.name}' looks at {word}, but there is no student"
+                    self.add(path, message, "add a teacher and its student")
+                continue
             if kind == "judge" and name not in self.recipe.judges:
                 known = ", ".join(self.registry.names("teacher"))
                 message = f"metric '{entry.name}' asks the judge '{name}', which is not there"

@@ -8,22 +8,30 @@ import pickle
 import re
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from s2vkit.parts.dataset import RawClip
-from s2vkit.parts.metric import Outcome, Score
+from s2vkit.errors import InputError
+from s2vkit.options import FootageOptions
+from s2vkit.parts.dataset import Footage, RawClip
+from s2vkit.parts.metric import Heard, Outcome, Probe, Score
 from s2vkit.testing.checking import SIZE, Subject, noise
-from s2vkit.testing.stand_ins import LABELS, stand_in_graph
+from s2vkit.testing.stand_ins import EMOTION, IDENTITY, LABELS, RATE, SUMMARY, stand_in_graph
 
 _FILE_NAME = re.compile(r"[\w.-]+")
+_KEY = re.compile(r"[\w-]+", re.ASCII)
 _FIELDS = {"speech", "frames"}
+_SIDES = {"identity", "emotion"}
 
 
 def check_dataset(subject: Subject) -> None:
     """Check its list of clips, its labels, one clip, and that a seed gives one result."""
     dataset = subject.build(seed=1)
+    if isinstance(dataset, Footage):
+        check_footage(subject, dataset)
+        return
     subject.require_attributes(dataset, size=int, fps=(int, float), sample_rate=int, labels=dict)
     clips = dataset.clips()
     subject.require(clips, "has no clips")
@@ -48,6 +56,39 @@ def check_dataset(subject: Subject) -> None:
     subject.require(same, "clip 0 loads otherwise the second time")
 
 
+def check_footage(subject: Subject, footage: Footage) -> None:
+    """Check its list of videos, or that it says what is wrong where its root is not there."""
+    options = subject.options
+    subject.require(isinstance(options, FootageOptions), "its options are no FootageOptions")
+    if options.root is None or not Path(options.root).is_dir():
+        _check_absent(subject, footage)
+        return
+    survey, sources = footage.survey(), footage.sources()
+    subject.require(sources, "lists no source")
+    subject.require(survey.found == len(sources), "its survey counts other videos than it lists")
+    names = [source.name for source in sources]
+    subject.require(len(set(names)) == len(names), "two of its sources have one name")
+    for source in sources:
+        subject.require(_KEY.fullmatch(source.name), f"'{source.name}': not only letters, - and _")
+        split = source.split in ("train", "val", "test")
+        subject.require(split, f"source '{source.name}' is in split '{source.split}'")
+        subject.require(source.path.exists(), f"source '{source.name}': no {source.path}")
+        said = f"source '{source.name}' has labels that it is not registered as giving"
+        subject.require(set(source.labels) & _SIDES <= set(subject.entry.gives), said)
+    again = pickle.loads(pickle.dumps(subject.build(seed=1))).sources()
+    subject.require(again == sources, "lists other sources the second time")
+
+
+def _check_absent(subject: Subject, footage: Footage) -> None:
+    for call in (footage.survey, footage.sources):
+        try:
+            call()
+        except InputError as error:
+            subject.require(error.hint, "does not say what to do where its root is not there")
+        else:
+            subject.require(False, "does not raise InputError where its root is not there")
+
+
 def _check_clip(subject: Subject, dataset: Any, raw: RawClip) -> None:
     frames, speech = raw.frames, raw.speech
     wanted = (len(frames), dataset.size, dataset.size, 3)
@@ -65,11 +106,7 @@ def _check_clip(subject: Subject, dataset: Any, raw: RawClip) -> None:
 
 def check_metric(subject: Subject) -> None:
     """Check that it measures made-up clips and says what it measured."""
-    metric = subject.build()
-    judges = stand_in_graph(subject.make).judges
-    for outcome in outcomes(judges):
-        metric.update(outcome)
-    score = metric.compute()
+    score = _measure(subject, subject.build())
     subject.require(isinstance(score, Score), f"computes a {type(score).__name__}, no Score")
     figures = {"value": score.value, "on_real": score.on_real, "chance": score.chance}
     for name, figure in figures.items():
@@ -81,6 +118,29 @@ def check_metric(subject: Subject) -> None:
         json.dumps(score.details)
     except TypeError as error:
         subject.require(False, f"its details are no plain data: {error}")
+
+
+def _measure(subject: Subject, metric: Any) -> Any:
+    """Show a metric made-up clips, or what was heard in some."""
+    if isinstance(metric, Probe):
+        fine = set(metric.sides) <= {"identity", "emotion"}
+        subject.require(fine, f"its sides are {metric.sides}: identity and emotion are known")
+        return metric.probe(heard(24, 1), heard(12, 2))
+    for outcome in outcomes(stand_in_graph(subject.make).judges):
+        metric.update(outcome)
+    return metric.compute()
+
+
+def heard(clips: int, seed: int) -> Heard:
+    """Make up what was heard in clips, and what the teachers saw in them."""
+    codes = {"identity": noise(clips, IDENTITY, seed=seed), "emotion": noise(clips, EMOTION)}
+    labels = {k: [v[i % len(v)] for i in range(clips)] for k, v in LABELS.items()}
+    labels["sentence"] = [f"sentence{seed}{i // 6}" for i in range(clips)]
+    return Heard(
+        [f"clip{i}" for i in range(clips)], labels, noise(clips, SUMMARY, seed=seed + 2), codes,
+        {side: code + noise(*code.shape, seed=seed + 3) for side, code in codes.items()},
+        lambda i: noise(RATE // 2, seed=i).numpy(), RATE,
+    )  # fmt: skip
 
 
 def outcomes(judges: Mapping[str, Any], clips: int = 3, frames: int = 6) -> list[Outcome]:

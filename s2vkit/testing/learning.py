@@ -13,10 +13,10 @@ from torch import Tensor, nn, optim
 
 from s2vkit.options import Slot
 from s2vkit.parts.graph import Graph
-from s2vkit.parts.metric import Outcome
+from s2vkit.parts.metric import Heard, Outcome
 from s2vkit.parts.stage import Job, Stage, Turn
 from s2vkit.testing.checking import SIZE, Subject, noise, seeded
-from s2vkit.testing.data import outcomes
+from s2vkit.testing.data import heard, outcomes
 from s2vkit.testing.stand_ins import stand_in_clips, stand_in_graph
 
 _NEEDS = {
@@ -26,7 +26,7 @@ _NEEDS = {
 
 
 def check_loss(subject: Subject) -> None:
-    """Check a loss of a pair, or of the adversarial game."""
+    """Check a loss of a pair, of independence, or of the adversarial game."""
     loss, gives = subject.build(), subject.entry.gives
     subject.require_module(loss)
     said = "its options have no 'weight'; derive them from LossOptions"
@@ -37,6 +37,14 @@ def check_loss(subject: Subject) -> None:
         _check_scalar(subject, "discriminator", loss.discriminator(real, fake), real, fake)
         three = [noise(4, 3, seed=s).requires_grad_() for s in (1, 2, 3)]
         _check_scalar(subject, "discriminator, mismatched", loss.discriminator(*three), *three)
+        return
+    if gives == ("independence",):
+        code = noise(8, 3).requires_grad_()
+        value = loss(code, noise(8, 3) + 0.1 * noise(8, 3, seed=2))
+        _check_scalar(subject, "the loss", value, code)
+        subject.require(value.detach() >= 0, f"is negative: {value.detach()}")
+        alike = float(loss(code.detach(), torch.ones(8, 2)))
+        subject.require(alike < 1e-2, f"is {alike} where there is nothing to tell, not 0")
         return
     frames, codes = gives == ("pair", "frames"), gives == ("pair", "codes")
     subject.require(frames or codes, f"is registered as giving {gives}, which is no loss")
@@ -115,6 +123,12 @@ def _check_step(
         for name, figure in stage.watch(clips, shared).items():
             finite = math.isfinite(float(figure.detach()))
             subject.require(finite, f"watch: '{name}' is not finite")
+    for module in trained.values():
+        module.eval()
+    with torch.no_grad():
+        for name, figure in stage.validate(clips).items():
+            finite = math.isfinite(float(figure))
+            subject.require(finite, f"validate: '{name}' is not finite")
 
 
 def _check_turn(
@@ -145,6 +159,9 @@ class _Desk:
 
     def outcomes(self, split: str, most: int | None) -> Iterator[Outcome]:
         yield from outcomes(self.graph.judges)
+
+    def heard(self, split: str) -> Heard:
+        return heard(24, 1) if split == "train" else heard(12, 2)
 
     def save(self, name: str, data: Any) -> None:
         self.saved[name] = json.dumps(data)

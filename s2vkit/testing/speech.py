@@ -35,6 +35,8 @@ def check_audio_encoder(subject: Subject) -> None:
         _check_padding(subject, encoder, speech, lengths, (features, summary))
         again = encoder(speech, lengths)
         subject.require_equal("in eval, the same speech gave other features", features, again[0])
+        if hasattr(encoder, "stream"):
+            _check_stream(subject, encoder, speech[:1])
     if not encoder.pretrained:
         encoder.train()
         subject.require_gradients("training", encoder, *encoder(speech, lengths))
@@ -50,6 +52,18 @@ def _check_padding(
         said = f"a clip of {length} samples has other {{}} in a batch of longer ones than alone"
         subject.require_equal(said.format("features"), batch[0][row, :n], alone[0, :n])
         subject.require_equal(said.format("summary"), batch[1][row], summary[0])
+
+
+def _check_stream(subject: Subject, encoder: Any, speech: Tensor) -> None:
+    whole, its = encoder(speech, torch.tensor([speech.shape[1]]))
+    stream, heard, first = encoder.stream(), [], 0
+    for length in (1, 159, 0, 3333, 161, speech.shape[1]):
+        heard.append(stream.hear(speech[:, first : first + length]))
+        first += length
+    rest, summary = stream.finish()
+    made = torch.cat([*heard, rest], 1)
+    subject.require_equal("heard in pieces, speech has other features than at once", made, whole)
+    subject.require_equal("heard in pieces, speech has another summary", summary, its)
 
 
 def check_student(subject: Subject) -> None:

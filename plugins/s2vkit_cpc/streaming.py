@@ -1,0 +1,114 @@
+"""Hearing speech piece by piece: what comes out is that of the whole utterance at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from s2vkit_cpc.encoder import HOP, LAYERS, Cpc
+
+
+class CpcStream:
+    """One utterance (or a batch of equally long ones), heard in pieces of any length.
+
+    Carries, for each convolution, the end of its input that later steps will see again, and
+    the state of the context network; of the summary it carries sums. So memory is flat.
+    """
+
+    def __init__(self, encoder: Cpc) -> None:
+        self.encoder = encoder
+        self.layers = [Layer(encoder, i) for i in range(len(LAYERS))]
+        self.moments = [Moments() for _ in LAYERS]  # of each layer; the last one's holds c too
+        self.state: Any = None
+        self.last: Tensor | None = None
+        self.samples = 0
+
+    def hear(self, speech: Tensor) -> Tensor:
+        """Hear the next samples (B, S): the features (B, A, dim) that they complete."""
+        self.samples += speech.shape[1]
+        return self._push(speech, end=False)
+
+    def finish(self) -> tuple[Tensor, Tensor]:
+        """End the utterance: the last features (B, A, dim), and the summary (B, summary_dim)."""
+        like = self.encoder.gEncoder.conv0.weight
+        batch = 1 if self.layers[0].held is None else len(self.layers[0].held)
+        short = max(0, HOP - self.samples)
+        rest = self._push(like.new_zeros(batch, short), end=True)
+        return rest, self._summary()
+
+    def _push(self, speech: Tensor, *, end: bool) -> Tensor:
+        x = speech.unsqueeze(1)
+        gather = self.encoder.kind in ("statistics", "layers")
+        for i, layer in enumerate(self.layers):
+            x = layer.push(x, end=end)
+            if gather and i + 1 < len(LAYERS):
+                self.moments[i].add(x)
+        z = x.transpose(1, 2)
+        if not z.shape[1]:
+            return z
+        c, self.state = self.encoder.gAR.baseNet(z, self.state)
+        self.last = c[:, -1]
+        self.moments[-1].add(torch.cat([c, z], 2).transpose(1, 2))
+        return c
+
+    def _summary(self) -> Tensor:
+        assert self.last is not None  # `finish` completes at least one step
+        kind, whole = self.encoder.kind, self.moments[-1]
+        if kind == "last":
+            return self.last
+        if kind == "mean":
+            return whole.mean[:, : self.encoder.dim].to(self.last.dtype)
+        lower = self.moments[:-1] if kind == "layers" else []
+        return torch.cat([m.pool() for m in (whole, *lower)], 1).to(self.last.dtype)
+
+
+class Layer:
+    """One convolution with its norm, and the end of its input."""
+
+    def __init__(self, encoder: Cpc, index: int) -> None:
+        self.kernel, self.stride, self.pad = LAYERS[index]
+        self.conv = encoder.gEncoder.get_submodule(f"conv{index}")
+        self.norm = encoder.gEncoder.get_submodule(f"batchNorm{index}")
+        self.held: Tensor | None = None
+
+    def push(self, x: Tensor, *, end: bool) -> Tensor:
+        """Take in (B, C, S): the steps (B, C', A) that are complete by now."""
+        edge = x.new_zeros(x.shape[0], x.shape[1], self.pad)
+        held = torch.cat([edge if self.held is None else self.held, x], 2)
+        held = torch.cat([held, edge], 2) if end else held
+        steps = max(0, (held.shape[2] - self.kernel) // self.stride + 1)
+        self.held = held[:, :, steps * self.stride :]
+        if not steps:
+            return x.new_zeros(x.shape[0], self.conv.out_channels, 0)
+        seen = held[:, :, : (steps - 1) * self.stride + self.kernel]
+        made = F.conv1d(seen, self.conv.weight, self.conv.bias, self.stride)
+        return F.relu(self.norm(made))
+
+
+class Moments:
+    """Mean and deviation of all that was added, in double precision where the device has it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.mean = torch.zeros(())
+        self.squares = torch.zeros(())  # summed squared distances from the mean
+
+    def add(self, x: Tensor) -> None:
+        """Add steps (B, C, A)."""
+        count = x.shape[2]
+        if not count:
+            return
+        x = x if x.device.type == "mps" else x.double()
+        mean = x.mean(2)
+        squares = (x - mean.unsqueeze(2)).square().sum(2)
+        total, apart = self.count + count, mean - self.mean.to(mean)
+        self.squares = self.squares.to(mean) + squares + apart**2 * (self.count * count / total)
+        self.mean = self.mean.to(mean) + apart * (count / total)
+        self.count = total
+
+    def pool(self) -> Tensor:
+        """Give mean and deviation (B, 2 C)."""
+        return torch.cat([self.mean, (self.squares / self.count + 1e-6).sqrt()], 1)

@@ -1,0 +1,72 @@
+"""facenet-pytorch's Inception-ResNet as a teacher. Its own download is never used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from s2vkit import InputError, ResourceError, fit_weights, read_weights
+from s2vkit_facenet import FaceNetOptions
+
+
+class FaceNet(nn.Module):
+    """The 512-d embedding of length 1; no maps, since its convolutions have no padding."""
+
+    gives = "embedding"
+    dim = 512
+
+    def __init__(self, options: FaceNetOptions, *, size: int, labels: tuple[str, ...]) -> None:
+        super().__init__()
+        path = options.checkpoint
+        found = read_weights(path) if path else {}
+        head = found.get("logits.bias")
+        self.input_size = options.input_size
+        self.pretrained = path is not None
+        self.map_shapes: list[tuple[int, int, int]] = []
+        known = 0 if head is None else len(head)
+        self.classes = tuple(f"class_{i}" for i in range(known)) if path else tuple(labels)
+        outputs = len(self.classes) if path else max(1, len(self.classes))
+        self.net = _network()(
+            pretrained=None, classify=outputs > 0, num_classes=outputs or None,
+            dropout_prob=options.dropout,
+        )  # fmt: skip
+        if path:
+            fit_weights(self.net, found, source=path)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Embed (N, 3, H, W) in [-1, 1]: (N, 512) of length 1."""
+        self.net.classify = False
+        return self.net(self._prepare(images))
+
+    def classify(self, images: Tensor) -> Tensor:
+        """Give logits (N, len(classes)), or (N, 1) where there are no classes."""
+        if not hasattr(self.net, "logits"):
+            raise InputError(
+                "this file of facenet holds no classifier, so it can judge nothing",
+                hint="use it as a teacher; as a judge leave `checkpoint` out, or take another",
+            )
+        self.net.classify = True
+        return self.net(self._prepare(images))
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Give no maps."""
+        return []
+
+    def _prepare(self, images: Tensor) -> Tensor:
+        target = (self.input_size, self.input_size)
+        if images.shape[2:] != target:
+            images = F.interpolate(images, target, mode="bilinear", antialias=True)
+        return images * (127.5 / 128.0)  # (x - 127.5) / 128 of RGB in 0-255
+
+
+def _network() -> Any:
+    try:
+        from facenet_pytorch import InceptionResnetV1
+    except ImportError as error:
+        raise ResourceError(
+            f"teacher 'facenet' needs facenet-pytorch: {error}",
+            hint="pip install 's2vkit[faces]'",
+        ) from error
+    return InceptionResnetV1

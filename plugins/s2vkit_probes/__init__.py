@@ -1,0 +1,62 @@
+"""Probes: what can be read from what was heard, and whose face it finds."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from s2vkit import Field, Options, Register, hookimpl
+
+
+class LinearProbeOptions(Options):
+    """What a linear probe reads, and where."""
+
+    of: str = Field(
+        min_length=1,
+        description="the label to be read: identity, emotion, sentence, or pitch (a low or a "
+        "high voice, by the speaker's median pitch)",
+    )
+    on: Literal["summary", "identity", "emotion"] = Field(
+        description="where it is read: in the encoder's summary, or in a student's code"
+    )
+    pitch_hz: float = Field(
+        default=165.0, gt=0.0, description="where voices are parted into low and high, in Hz"
+    )
+
+
+class FaceRetrievalOptions(Options):
+    """How faces are looked for."""
+
+    top: int = Field(default=1, ge=1, description="right if the speaker is among so many first")
+    speakers: Literal["all", "heard", "unheard"] = Field(
+        default="all", description="whose clips: all, those whom training heard, or the others"
+    )
+    distractors: bool = Field(
+        default=False, description="whether the other speakers' faces stand in the gallery too"
+    )
+
+
+class CodeMapOptions(Options):
+    """What is drawn of a code."""
+
+    of: Literal["identity", "emotion"] = Field(description="whose code is drawn")
+    clips: int = Field(default=400, ge=3, description="at most so many clips are drawn")
+
+
+@hookimpl
+def s2vkit_register(register: Register) -> None:
+    """Register the probes."""
+    register(
+        "metric", "linear_probe", "s2vkit_probes.linear:LinearProbe", LinearProbeOptions,
+        wants=("summary", "codes"),
+        summary="what a linear classifier reads from a summary or a code, on held-out clips",
+        reference="Alain and Bengio 2016",
+    )  # fmt: skip
+    register(
+        "metric", "face_retrieval", "s2vkit_probes.retrieval:FaceRetrieval", FaceRetrievalOptions,
+        wants=("codes", "identity"),
+        summary="how often the code of a voice is nearest to its speaker's face",
+    )  # fmt: skip
+    register(
+        "metric", "code_map", "s2vkit_probes.maps:CodeMap", CodeMapOptions, wants=("codes",),
+        summary="the two first principal axes of a code, as a map on the page",
+    )  # fmt: skip

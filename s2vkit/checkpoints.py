@@ -1,0 +1,117 @@
+"""What a component says of the published weights it reads: data, so that listing needs no torch.
+
+A manifest is a JSON file beside the plugin's code: the name of each tensor and its shape. A
+number may be null, for any; a shape may be a list of shapes, where a file may hold either.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+Shape = tuple[int | None, ...]
+
+COUNTERS = ("*.num_batches_tracked",)
+"""What a published file may lack: BatchNorm's counters, which no result depends on."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file of weights that a component reads: what is in it, and where it comes from."""
+
+    file: str  # what it is called where it is published
+    keys: str  # the manifest, "package:name.json"
+    source: str  # where it is published
+    licence: str  # of the weights, as far as it is known
+    options: Mapping[str, Any] = field(default_factory=dict)  # what a recipe must say besides
+    may_lack: tuple[str, ...] = COUNTERS  # patterns of names that need not be there
+    may_hold: tuple[str, ...] = ()  # patterns of names that are let be
+    reader: str = ""  # "module:attr" that reads a file under the manifest's names
+    note: str = ""  # one line on what to look out for
+
+    def shapes(self) -> dict[str, tuple[Shape, ...]]:
+        """Give the manifest: each name and the shapes it may have."""
+        return _read_manifest(self.keys)
+
+    def size(self) -> int:
+        """Count the bytes of its tensors as float32; 0 where a manifest leaves sizes open."""
+        shapes = [either[0] for either in self.shapes().values()]
+        if any(n is None for shape in shapes for n in shape):
+            return 0
+        return 4 * sum(math.prod(n or 0 for n in shape) for shape in shapes)
+
+
+@cache
+def _read_manifest(keys: str) -> dict[str, tuple[Shape, ...]]:
+    package, _, name = keys.partition(":")
+    held = json.loads((files(package) / name).read_text(encoding="utf-8"))
+    return {key: _either(shape) for key, shape in held.items()}
+
+
+def _either(shape: list[Any]) -> tuple[Shape, ...]:
+    many = bool(shape) and isinstance(shape[0], list)
+    return tuple(tuple(one) for one in (shape if many else [shape]))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How the tensors of a file compare with what is wanted."""
+
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    reshaped: tuple[tuple[str, tuple[int, ...], tuple[Shape, ...]], ...]  # name, is, wanted
+
+    @property
+    def fits(self) -> bool:
+        """Say whether nothing is wrong."""
+        return not (self.missing or self.unexpected or self.reshaped)
+
+    @property
+    def wrong(self) -> int:
+        """Count what is wrong."""
+        return len(self.missing) + len(self.unexpected) + len(self.reshaped)
+
+    def nearest(self) -> dict[str, str]:
+        """Guess, for each missing name, under which unexpected one the file may hold it."""
+        left, found = list(self.unexpected), {}
+        for name in self.missing[:200]:  # each guess looks through all that is left
+            close = difflib.get_close_matches(name, left, n=1, cutoff=0.7)
+            if close:
+                found[name] = close[0]
+                left.remove(close[0])
+        return found
+
+
+def compare(
+    wanted: Mapping[str, tuple[Shape, ...]],
+    held: Mapping[str, tuple[int, ...]],
+    *,
+    may_lack: Iterable[str] = COUNTERS,
+    may_hold: Iterable[str] = (),
+) -> Comparison:
+    """Compare the names and shapes that a file holds with those wanted."""
+    missing = tuple(k for k in wanted if k not in held and not _like(k, may_lack))
+    unexpected = tuple(k for k in held if k not in wanted and not _like(k, may_hold))
+    reshaped = tuple(
+        (k, held[k], shapes)
+        for k, shapes in wanted.items()
+        if k in held and not any(_agree(held[k], shape) for shape in shapes)
+    )
+    return Comparison(missing, unexpected, reshaped)
+
+
+def _like(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _agree(held: tuple[int, ...], wanted: Shape) -> bool:
+    return len(held) == len(wanted) and all(
+        w in (None, h) for h, w in zip(held, wanted, strict=True)
+    )

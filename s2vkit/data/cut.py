@@ -1,0 +1,222 @@
+"""Cutting one video into training clips: a steady, upright face, and its speech in sync."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+
+from s2vkit.data.cutting.align import Place, face_height, place_by_boxes, place_by_landmarks
+from s2vkit.data.cutting.crop import Cropper
+from s2vkit.data.cutting.follow import FaceTrack, follow
+from s2vkit.data.cutting.grid import Grid
+from s2vkit.data.cutting.kinds import REASONS, Cut, Cutting, Cuttings, SetAside
+from s2vkit.data.cutting.sound import SILENCE, Track, read_track
+from s2vkit.data.cutting.speaking import who_talks
+from s2vkit.data.cutting.survey import Survey, look_over
+from s2vkit.errors import InputError
+from s2vkit.media.film import Film
+from s2vkit.parts.dataset import Source
+from s2vkit.parts.face_detector import FaceDetector
+
+__all__ = [
+    "REASONS", "Cut", "Cutting", "Cuttings", "SetAside", "cut_source", "fingerprint_of",
+]  # fmt: skip
+
+
+def cut_source(source: Source, cutting: Cutting, detector: FaceDetector) -> Cuttings:
+    """Cut a source into clips of one talking face each.
+
+    Raises SetAside, with one of REASONS, where it gives none.
+    """
+    try:
+        film = Film(source.path, cutting.most_pixels)
+        survey = look_over(film, cutting, detector)
+        if not survey.places:
+            raise SetAside("undecodable", f"not one picture of {source.path.name} can be decoded")
+        notes = list(film.notes)
+        track = _hear(source, cutting, survey, notes)
+    except SetAside:
+        raise
+    except InputError as error:
+        raise SetAside("undecodable", error.message) from error
+    clips = _Cutter(film, cutting, survey, track, notes).clips()
+    return Cuttings(clips, survey.seconds, survey.fps, notes)
+
+
+def fingerprint_of(path: Path) -> str:
+    """Give a hash of a file's content, by which duplicates are told."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
+
+
+def _hear(source: Source, cutting: Cutting, survey: Survey, notes: list[str]) -> Track:
+    apart = source.sound is not None
+    path = source.sound or source.path
+    start = None if apart else survey.start
+    return read_track(path, cutting.sample_rate, start, survey.seconds, notes)
+
+
+@dataclass
+class _Part:
+    """A stretch of one shot in which faces were followed."""
+
+    first: int
+    end: int
+    tracks: list[FaceTrack]
+
+
+class _Cutter:
+    """Makes the clips of one film from what the survey found."""
+
+    def __init__(
+        self, film: Film, cutting: Cutting, survey: Survey, track: Track, notes: list[str]
+    ) -> None:
+        self.film, self.cutting, self.survey = film, cutting, survey
+        self.track, self.notes = track, notes
+        self.least = round(cutting.shortest * cutting.fps)
+
+    def clips(self) -> list[Cut]:
+        """Make every clip; raises SetAside where there is none."""
+        parts = self._long_enough()
+        trouble: dict[str, str] = {}
+        stretches = [s for first, end in parts for s in self._stretches(first, end, trouble)]
+        clips = list(self._crop(stretches, trouble))
+        if not clips:
+            order = ["several_faces", "silent", "face_too_small", "no_face"]
+            reason = next((r for r in order if r in trouble), "no_face")
+            raise SetAside(reason, trouble.get(reason, "no face was found in any frame"))
+        self.notes += [f"a part was left out: {detail}" for detail in trouble.values()]
+        return clips
+
+    def _long_enough(self) -> list[tuple[int, int]]:
+        fps, places = self.cutting.fps, self.survey.places
+        if self.survey.seconds < self.cutting.shortest:
+            seconds, least = self.survey.seconds, self.cutting.shortest
+            raise SetAside("too_short", f"{seconds:.2f} s of pictures; {least:g} s is the least")
+        early = (self.track.first - self.cutting.most_silence) * fps
+        late = (self.track.last + self.cutting.most_silence) * fps
+        rows = [i for i, place in enumerate(places) if early <= place < late]
+        low, high = (rows[0], rows[-1] + 1) if rows else (0, 0)
+        heard = max(0.0, self.track.last - self.track.first)
+        if high - low < self.least or heard < self.cutting.shortest:
+            raise SetAside("too_short", f"only {heard:.2f} s of sound beside the pictures")
+        parts = [(max(a, low), min(b, high)) for a, b in self.survey.parts()]
+        long = [(a, b) for a, b in parts if b - a >= self.least]
+        if not long:
+            raise SetAside(
+                "cut_inside",
+                f"{len(parts) - 1} cuts or holes leave no part of {self.cutting.shortest:g} s",
+            )
+        most = round(self.cutting.longest * fps)
+        return [
+            (a + i, min(a + i + most, b))
+            for a, b in long
+            for i in range(0, b - a, most)
+            if min(a + i + most, b) - (a + i) >= self.least
+        ]
+
+    def _stretches(self, first: int, end: int, trouble: dict[str, str]) -> Iterator[_Part]:
+        every, cutting = self.cutting.every, self.cutting
+        seen = {r: f for r, f in self.survey.detections.items() if first <= r < end}
+        tracks = follow(seen, cutting.least_score, patience=3 * every)
+        tracks = [t for t in tracks if len(t.at) >= min(2, len(seen))]
+        if not tracks:
+            trouble["no_face"] = "no face was found in any frame"
+            return
+        tracks.sort(key=lambda t: t.height * len(t.at), reverse=True)
+        high = [t for t in tracks if self._height(t) >= cutting.least_face]
+        if not high:
+            height = max(self._height(t) for t in tracks)
+            trouble["face_too_small"] = (
+                f"the face is {height:.0f} pixels high; {cutting.least_face} is the least"
+            )
+            return
+        low = max(first, high[0].at[0] - every)
+        top = min(end, high[0].at[-1] + every + 1)
+        if top - low < self.least:
+            trouble["no_face"] = "no face was seen for long enough"
+            return
+        rivals = [t for t in high[1:] if self._rivals(high[0], t, low, top)]
+        yield _Part(low, top, [high[0], *rivals])
+
+    def _rivals(self, main: FaceTrack, other: FaceTrack, first: int, end: int) -> bool:
+        shared = min(end, other.at[-1]) - max(first, other.at[0])
+        return shared > 0.3 * (end - first) and main.height < self.cutting.dominance * other.height
+
+    def _height(self, track: FaceTrack) -> float:
+        if not track.landmarks:
+            return track.height
+        return float(np.median(face_height(np.stack(track.landmarks))))
+
+    def _place(self, track: FaceTrack, first: int, end: int) -> Place:
+        boxes, landmarks = track.fill(first, end)
+        steady = self.cutting.steady * self.cutting.fps
+        if landmarks is None:
+            return place_by_boxes(boxes, self.cutting.margin, steady, *self.survey.upright)
+        return place_by_landmarks(landmarks, self.cutting.margin, steady, *self.survey.upright)
+
+    def _crop(self, stretches: list[_Part], trouble: dict[str, str]) -> Iterator[Cut]:
+        frames = _Frames(self.film, self.cutting, self.survey)
+        for part in stretches:
+            speech = self._speech(part)
+            if float(np.ptp(speech)) / 2 < SILENCE:
+                trouble["silent"] = "the sound is silent (below -60 dBFS) all along"
+                continue
+            places = [self._place(t, part.first, part.end) for t in part.tracks]
+            crops = frames.crop(part.first, part.end, places)
+            chosen = 0 if len(crops) == 1 else who_talks(crops, speech)
+            if chosen is None:
+                trouble["several_faces"] = (
+                    f"{len(crops)} faces of like size, and the sound tells not whose it is"
+                )
+                continue
+            place = places[chosen]
+            yield Cut(
+                crops[chosen], speech, self.survey.places[part.first] / self.cutting.fps,
+                place.boxes(), place.transforms(self.cutting.size),
+            )  # fmt: skip
+
+    def _speech(self, part: _Part) -> np.ndarray:
+        rate = self.cutting.sample_rate / self.cutting.fps
+        begin = self.survey.places[part.first]
+        samples = self.track.samples[round(begin * rate) :]
+        length = round((part.end - part.first) * rate)
+        speech = np.zeros(length, np.float32)
+        speech[: len(samples[:length])] = samples[:length].clip(-1, 1)
+        return speech
+
+
+class _Frames:
+    """The frames of a film at the clips' rate: those held, or decoded once more."""
+
+    def __init__(self, film: Film, cutting: Cutting, survey: Survey) -> None:
+        self._film, self._cutting, self._held = film, cutting, survey.held
+        self._again: Iterator[tuple[int, av.VideoFrame]] | None = None
+
+    def _rows(self, first: int, end: int) -> Iterator[tuple[int, av.VideoFrame]]:
+        if self._held is not None:
+            yield from enumerate(self._held[first:end], first)
+            return
+        if self._again is None:
+            shown = Grid(self._film, self._cutting.fps)
+            self._again = ((i, each.frame) for i, each in enumerate(shown))
+        for row, frame in self._again:
+            if row >= first:
+                yield row, frame
+            if row == end - 1:
+                return
+
+    def crop(self, first: int, end: int, places: list[Place]) -> list[np.ndarray]:
+        """Crop rows [first, end), which must not go back, at each of the places."""
+        size = self._cutting.size
+        croppers = [Cropper(self._film, place, size) for place in places]
+        crops = [np.empty((end - first, size, size, 3), np.uint8) for _ in places]
+        for row, frame in self._rows(first, end):
+            for cropper, out in zip(croppers, crops, strict=True):
+                out[row - first] = cropper(row - first, frame)
+        return crops

@@ -1,0 +1,159 @@
+"""Decoding the pictures of a video in time: each with its time stamp, within limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.stream import VideoStream
+
+from s2vkit.errors import InputError
+from s2vkit.media.files import open_media
+from s2vkit.media.frames import is_cover
+
+BROKEN = (FFmpegError, ValueError, IndexError, OverflowError)  # by PyAV, of damaged files
+_JUMP = 1.0  # s; time stamps that step back further begin another recording
+_LEAP = 10.0  # s; a time stamp further ahead is damaged
+_AVERAGED = 0.8  # scales below it average pixels: as sharp there, and twice as fast
+_RATES = (Fraction(1), Fraction(1000))  # frames a second that can be believed
+
+
+class Film:
+    """The pictures of one video file, in the order of their times.
+
+    Iterating decodes the file from its start, one frame held at a time, and gives
+    (seconds on the container's clock, decoded frame). Damaged pieces are passed over, frames
+    out of order are dropped; `damaged` counts both. Raises InputError where the file is
+    missing, no media, without pictures, or declares more than `most_pixels`.
+    """
+
+    def __init__(self, path: str | Path, most_pixels: int = 4096 * 4096) -> None:
+        self.path, self.most_pixels = Path(path), most_pixels
+        self.damaged = 0
+        self.notes: list[str] = []
+        with ExitStack() as opened:
+            container = opened.enter_context(open_media(path))
+            stream = self._stream(container)
+            self.width, self.height = stream.codec_context.width, stream.codec_context.height
+            self.aspect = _aspect(stream)  # width of a pixel, its height being 1
+            self._opened: ExitStack | None = opened.pop_all()
+            self._at_start: InputContainer | None = container
+
+    def close(self) -> None:
+        """Close the file, if it is still open."""
+        if self._opened is not None:
+            self._opened.close()
+        self._opened = self._at_start = None
+
+    def __enter__(self) -> Film:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[tuple[float, av.VideoFrame]]:
+        self.damaged = 0
+        with ExitStack() as scope:
+            if self._at_start is None:
+                self._opened = ExitStack()
+                self._at_start = self._opened.enter_context(open_media(self.path))
+            container, self._at_start = self._at_start, None
+            scope.callback(self.close)
+            stream = self._stream(container)
+            step = 1 / float(_believable(stream))
+            last: float | None = None
+            for frame in self._decode(container, stream):
+                time = frame.time
+                if time is None:
+                    time = 0.0 if last is None else last + step
+                if last is not None and time <= last:
+                    self.damaged += 1
+                    if time < last - _JUMP:
+                        self.notes.append(f"time starts again after {last:.1f} s; the rest is left")
+                        return
+                    continue
+                if last is not None and time > last + _LEAP:
+                    self.damaged += 1
+                    continue
+                last = time
+                yield time, frame
+
+    def _stream(self, container: InputContainer) -> VideoStream:
+        streams = [s for s in container.streams.video if not is_cover(s)]
+        if not streams:
+            raise InputError(f"{self.path}: has no pictures", hint="give a video")
+        stream = streams[0]
+        context = stream.codec_context
+        if context is None:
+            raise InputError(f"{self.path}: its pictures are of an unknown codec")
+        if not context.width * context.height:
+            raise InputError(f"{self.path}: not one picture is whole enough to tell its size")
+        if context.width * context.height > self.most_pixels:
+            raise InputError(
+                f"{self.path}: declares pictures of {context.width} x {context.height}, "
+                f"more than {self.most_pixels} pixels"
+            )
+        # One thread: films are decoded side by side, and damaged ones the same way each time.
+        stream.thread_type, stream.thread_count = "NONE", 1
+        context.options = {"max_pixels": str(self.most_pixels)}
+        return stream
+
+    def _decode(self, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
+        packets = container.demux(stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except BROKEN:  # the file breaks off here
+                self.damaged += 1
+                return
+            try:
+                frames = packet.decode()
+            except BROKEN:
+                self.damaged += 1
+                continue
+            yield from (frame for frame in frames if isinstance(frame, av.VideoFrame))
+
+
+def _believable(stream: VideoStream) -> Fraction:
+    for rate in (stream.average_rate, stream.guessed_rate):
+        if rate and _RATES[0] <= rate <= _RATES[1]:
+            return rate
+    return Fraction(25)
+
+
+def _aspect(stream: VideoStream) -> float:
+    told = float(stream.sample_aspect_ratio or 1)
+    return told if 0.4 < told < 2.5 else 1.0
+
+
+class Scaler:
+    """Turns decoded frames into upright RGB pictures of one size, square pixels and all."""
+
+    def __init__(self, film: Film, scale: float = 1.0) -> None:
+        """Take the factor by which pictures become smaller or larger."""
+        self.width = max(2, round(film.width * film.aspect * scale))
+        self.height = max(2, round(film.height * scale))
+        self._filter = Interpolation.AREA if scale < _AVERAGED else Interpolation.BICUBIC
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, frame: av.VideoFrame) -> np.ndarray:
+        """Give uint8 RGB (H, W, 3), turned upright as the frame asks."""
+        picture = self._reformatter.reformat(
+            frame, self.width, self.height, "rgb24", interpolation=self._filter
+        ).to_ndarray()
+        turned = turns(frame)
+        return np.rot90(picture, turned) if turned else picture
+
+
+def turns(frame: av.VideoFrame) -> int:
+    """Give the quarter turns, anticlockwise, that set a frame upright."""
+    return round(frame.rotation / 90) % 4

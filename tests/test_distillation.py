@@ -1,0 +1,256 @@
+"""Eqs. 1 to 3 with their options, by hand; what holds codes apart; what is watched meanwhile."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from helpers_toy import read_json, run_toy
+from s2vkit_losses import DecorrelateOptions, HsicOptions, SoftTargetsOptions
+from s2vkit_losses.codes import NormalizedL2, SoftTargets
+from s2vkit_losses.independence import Decorrelate, Hsic
+from s2vkit_stages.held_out import agreement, retrieval
+from s2vkit_students import MlpOptions
+from s2vkit_students.students import Mlp
+
+from s2vkit import LossOptions, RecipeError
+from s2vkit.engine.log import read_log
+from s2vkit.options import Slot
+from s2vkit.plugins import registry
+from s2vkit.recipe.check import Checker
+from s2vkit.testing.stand_ins import stand_in_clips, stand_in_graph
+
+STUDENT = torch.tensor([[0.0, math.log(3.0)]])  # softmax 1/4, 3/4
+TEACHER = torch.tensor([[math.log(4.0), 0.0]])  # softmax 4/5, 1/5
+
+
+def soft(**options):
+    return float(SoftTargets(SoftTargetsOptions(**options))(STUDENT, TEACHER))
+
+
+# Eqs. 2 and 3
+
+
+def test_the_teacher_weighs_the_students_logarithm():
+    assert soft() == pytest.approx(-(0.8 * math.log(1 / 4) + 0.2 * math.log(3 / 4)))
+
+
+def test_as_printed_the_student_weighs_the_teachers_logarithm():
+    assert soft(direction="as_printed") == pytest.approx(
+        -(0.25 * math.log(0.8) + 0.75 * math.log(0.2))
+    )
+
+
+def test_the_temperature_divides_both():
+    # at T = 2 the odds 1:3 and 4:1 become 1:sqrt(3) and 2:1
+    p, q = 1 / (1 + math.sqrt(3)), 2 / 3
+    assert soft(temperature=2.0) == pytest.approx(-(q * math.log(p) + (1 - q) * math.log(1 - p)))
+
+
+def test_only_kd_is_least_at_the_teachers_own_distribution():
+    teacher = torch.tensor([[1.0, 0.0, -1.0]])
+    for direction, recovered in (("kd", True), ("as_printed", False)):
+        loss = SoftTargets(SoftTargetsOptions(direction=direction))
+        code = torch.zeros(1, 3, requires_grad=True)
+        optimizer = torch.optim.Adam([code], 0.1)
+        for _ in range(400):
+            optimizer.zero_grad()
+            loss(code, teacher).backward()
+            optimizer.step()
+        there = torch.allclose(code.softmax(1), teacher.softmax(1), atol=1e-2)
+        assert there == recovered
+        if not recovered:
+            assert code.softmax(1)[0, 0] > 0.95  # all on the teacher's first choice
+
+
+def test_normalised_distance_by_hand():
+    made, true = torch.tensor([[3.0, 4.0], [0.0, 2.0]]), torch.tensor([[4.0, 3.0], [0.0, -1.0]])
+    # 2 - 2 * 24/25, and opposite vectors: 4
+    assert float(NormalizedL2(LossOptions())(made, true)) == pytest.approx((2 - 48 / 25 + 4) / 2)
+
+
+# Independence
+
+
+def spread(n=64, d=5, seed=0):
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_decorrelate_is_the_sum_of_squared_canonical_correlations():
+    x, y = spread(200, 3).float(), spread(200, 2, 1).float()
+    y[:, 0] += 2 * x[:, 1]
+    qx, _ = np.linalg.qr((x - x.mean(0)).numpy())
+    qy, _ = np.linalg.qr((y - y.mean(0)).numpy())
+    expected = (np.linalg.svd(qx.T @ qy)[1] ** 2).sum() / 200
+    found = Decorrelate(DecorrelateOptions(ridge=1e-4))(x, y)
+    assert float(found) == pytest.approx(expected, rel=1e-2)
+
+
+def test_decorrelate_does_not_mind_scale_and_falls_to_nothing():
+    loss = Decorrelate(DecorrelateOptions())
+    x = spread().float()
+    told, mixed = float(loss(x, x[:, :2])), float(loss(x, spread(seed=7).float()))
+    assert float(loss(100 * x, 0.01 * x[:, :2])) == pytest.approx(told, rel=1e-3)
+    assert told > 3 * mixed
+    assert float(loss(x, torch.ones(64, 2))) == pytest.approx(0, abs=1e-6)
+
+
+def test_hsic_sees_what_no_line_tells():
+    x = spread(256, 1).float()
+    hsic, line = Hsic(HsicOptions()), Decorrelate(DecorrelateOptions())
+    assert float(hsic(x, x.square())) > 0.2
+    assert float(hsic(x, spread(256, 1, 3).float())) < 0.02
+    assert float(line(x, x.square())) < 0.1 * float(line(x, x))
+    assert float(hsic(x, x)) == pytest.approx(1.0, abs=1e-5)
+    assert float(hsic(x[:3], x[:3])) == 0.0
+
+
+def test_hsic_agrees_with_the_sum_over_quadruples():
+    """Song et al. 2012: the mean over all quadruples of different clips."""
+    from itertools import permutations
+
+    x, y = spread(6, 2), spread(6, 2, 1)
+    hsic = Hsic(HsicOptions())
+    a, b = hsic._kernel(x), hsic._kernel(y)
+    terms = [
+        a[i, j] * (b[i, j] + b[q, r] - 2 * b[i, q]) for i, j, q, r in permutations(range(6), 4)
+    ]
+    from s2vkit_losses.independence import _unbiased
+
+    assert float(_unbiased(a, b)) == pytest.approx(float(torch.stack(terms).mean()), rel=1e-9)
+
+
+@pytest.mark.parametrize("rank", [1, 3])
+def test_a_students_rank_bounds_what_its_codes_span(rank):
+    student = Mlp(MlpOptions(hidden=[16], rank=rank), inputs=10, dim=7).eval()
+    codes = student(torch.randn(50, 10)).detach()
+    assert torch.linalg.matrix_rank(codes - codes.mean(0), rtol=1e-4) == rank
+
+
+# The stage
+
+
+def stage(graph=None, **options):
+    from s2vkit.recipe.nodes import Source, from_plain
+    from s2vkit.recipe.report import Problems
+
+    said = {"use": "distill", "optimizer": {"use": "adam", "lr": 1e-3}, **options}
+    problems = Problems()
+    node = from_plain({"it": said}, Source("test", "data")).items["it"]
+    from s2vkit.options import SlotOf
+
+    slot = Checker(registry(), problems).slot(SlotOf("stage"), node, ())
+    problems.raise_any("test")
+
+    def make(slot: Slot):
+        return registry().get(slot.kind, slot.use).load()(slot.options)
+
+    graph = graph or stand_in_graph(make)
+    graph.make = make
+    return registry().get("stage", "distill").load()(slot.options, graph=graph)
+
+
+def test_terms_are_weighted_and_named_by_side():
+    plain = stage(losses={"match": "normalized_l2", "distill": "soft_targets"})
+    paper = stage(losses={"match": {"use": "normalized_l2", "weight": 0.025}})
+    clips = stand_in_clips(plain)
+    torch.manual_seed(0)
+    a, b = plain.losses("all", clips, None), paper.losses("all", clips, None)
+    assert set(a) == {
+        f"{side}.{term}" for side in ("identity", "emotion") for term in ("match", "distill")
+    }
+    assert set(b) == {"identity.match", "emotion.match"}
+    for name, term in b.items():
+        assert term.item() == pytest.approx(0.025 * a[name].item(), rel=1e-5)
+
+
+def test_through_the_head_codes_are_named_before_they_are_compared():
+    graph = stand_in_graph(lambda slot: None)
+    teacher = graph.teachers["identity"]
+    teacher.head = lambda code: 2.0 * code[:, :3]
+    made = stage(graph, losses={"distill": "soft_targets"}, through_head=True)
+    clips = stand_in_clips(made)
+    code = graph.students["identity"](clips.summary)
+    expected = SoftTargets(SoftTargetsOptions())(
+        2 * code[:, :3], 2 * clips.targets["identity"][:, :3]
+    )
+    found = made.losses("all", clips, None)
+    assert found["identity.distill"].item() == pytest.approx(expected.item())
+
+
+def test_a_teacher_without_a_head_is_refused():
+    with pytest.raises(RecipeError, match="'identity' has no `head`"):
+        stage(losses={"distill": "soft_targets"}, through_head=True)
+
+
+def test_apart_is_taken_of_codes_without_dropout_and_leaves_the_mode():
+    made = stage(losses={"match": "normalized_l2", "apart": {"use": "decorrelate", "weight": 5}})
+    graph, modes = made.graph, []
+    student = graph.students["identity"]
+    student.register_forward_pre_hook(lambda module, _: modes.append(module.training))
+    student.train()
+    found = made.losses("all", stand_in_clips(made), None)
+    assert modes == [True, False]
+    assert student.training
+    assert {"identity.apart", "emotion.apart"} < set(found)
+
+
+# Eq. 1
+
+
+def test_k_of_m_views_are_drawn_anew_each_step(tmp_path):
+    from s2vkit.engine.batches import Batches, Sources
+
+    held = 2.0 ** np.arange(2 * 6 * 3, dtype=np.float32).reshape(2, 6, 3)
+    record = SimpleNamespace(name="c", labels={}, split="train", frame=0, frames=4, samples=1)
+    store = SimpleNamespace(
+        clips=[record, record], split=lambda name: [0, 1], truths={},
+        index=SimpleNamespace(labels={}, clips=[record, record]),
+    )  # fmt: skip
+    made = stage(losses={"match": "normalized_l2"}, emotion_frames=2, emotion_pool=6, batch=2)
+    made.needs = frozenset({"targets"})
+    batches = Batches(
+        Sources(store, None, None, {"emotion": {"targets": held}}), made, "distill", seed=1,
+        device=torch.device("cpu"),
+    )  # fmt: skip
+    assert made.views == {"identity": 1, "emotion": 6}
+    seen = set()
+    for step in range(60):
+        target = batches(step).targets["emotion"]
+        again = batches(step).targets["emotion"]
+        assert torch.equal(target, again)
+        row = target[:, 0].min().item()
+        pairs = [(i, j) for i in range(6) for j in range(i) if held[0, [i, j], 0].mean() == row]
+        assert len(pairs) == 1  # a mean of two different views of the clip
+        seen.add(pairs[0])
+    assert len(seen) > 12  # of the 15 pairs
+
+
+# What is watched
+
+
+def test_held_out_figures_by_hand():
+    code = torch.tensor([[1.0, 0.1], [0.2, 1.0], [1.0, 0.9]])
+    face = torch.tensor([[9.0, 0.0], [0.0, 3.0], [1.0, 0.0]])
+    found = retrieval(code, face, None)["retrieval"]  # the third finds the first (equal angle)
+    assert float(found) == pytest.approx(2 / 3)
+    labels = torch.tensor([0, 1, 0])
+    assert float(retrieval(code, face, labels)["retrieval"]) == 1.0
+    logits = torch.tensor([[2.0, 0.0, 1.0], [0.0, 0.0, 1.0], [0.0, 3.0, 1.0], [5.0, 0.0, 0.0]])
+    teacher = torch.tensor([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+    found = agreement(logits, teacher, torch.tensor([0, 1, -1, 1]), [2, 0])
+    assert float(found["as_teacher"]) == pytest.approx(3 / 4)
+    # label 0 is class 2, label 1 is class 0: only the last is right; the third has no label
+    assert float(found["accuracy"]) == pytest.approx(1 / 3)
+
+
+def test_held_out_figures_stand_in_the_log_of_a_run(tmp_path):
+    run_toy(tmp_path, "stages.distill.validate_every=4", stages=["distill"])
+    lines = read_log(tmp_path / "run" / "stages" / "distill" / "log.jsonl")
+    steps = [line["step"] for line in lines if "val.identity.retrieval" in line]
+    assert steps == [4, 6]  # every fourth, and the last
+    assert all(0 <= line["val.emotion.accuracy"] <= 1 for line in lines if line["step"] in steps)
+    assert read_json(tmp_path / "run" / "stages" / "distill" / "done.json")
