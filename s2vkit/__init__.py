@@ -39,6 +39,7 @@ from s2vkit.options import (
     Slot,
     StageOptions,
     StudentSlot,
+    SyncJudgeSlot,
     TeacherSlot,
 )
 
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from s2vkit.parts.metric import Heard, Metric, Outcome, Probe, Score
     from s2vkit.parts.stage import Job, Limit, Stage, Turn, Work
     from s2vkit.parts.student import Student
+    from s2vkit.parts.sync_judge import SyncJudge
     from s2vkit.parts.teacher import Teacher
     from s2vkit.parts.weights import (
         Weights,
@@ -77,6 +79,7 @@ _LAZY = {
     **dict.fromkeys(["Heard", "Metric", "Outcome", "Probe", "Score"], "metric"),
     **dict.fromkeys(["Job", "Limit", "Stage", "Turn", "Work"], "stage"),
     "Student": "student",
+    "SyncJudge": "sync_judge",
     "Teacher": "teacher",
     **dict.fromkeys(
         ["Weights", "fit_weights", "open_weights", "read_weights", "rename"], "weights"
@@ -99,7 +102,8 @@ __all__ = [
     "Made", "Metric", "MetricSlot", "OptimizerOptions", "OptimizerSlot", "Options", "Outcome",
     "PairLoss", "PluginError", "Probe", "RawClip", "RecipeError", "Register", "RegisterCommand",
     "ResourceError", "RunFolderError", "S2vkitError", "Score", "Slot", "Source", "SpeechStream",
-    "Stage", "StageOptions", "Student", "StudentSlot", "Survey", "Teacher", "TeacherSlot",
-    "TrainingError", "Turn", "Weights", "Work", "World", "__version__", "align", "fit_weights",
-    "hookimpl", "open_weights", "pick_time", "read_weights", "rename", "speech_steps",
+    "Stage", "StageOptions", "Student", "StudentSlot", "Survey", "SyncJudge", "SyncJudgeSlot",
+    "Teacher", "TeacherSlot", "TrainingError", "Turn", "Weights", "Work", "World",
+    "__version__", "align", "fit_weights", "hookimpl", "open_weights", "pick_time",
+    "read_weights", "rename", "speech_steps",
 ]  # fmt: skip

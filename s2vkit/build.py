@@ -96,6 +96,8 @@ class Builder:
             name: self._face(f"judge.{name}", slot, name, world)
             for name, slot in self.recipe.judges.items()
         }
+        if self.recipe.sync_judge is not None:
+            graph.sync_judge = self.part("sync_judge", self.recipe.sync_judge, size=world.size)
         return graph
 
     def stages(self, graph: Graph, device: torch.device) -> dict[str, Stage | Job]:
@@ -189,6 +191,8 @@ def describe_graphs(recipe: Recipe, registry: Registry) -> list[dict[str, Any]]:
 def part_slots(recipe: Recipe) -> dict[str, Slot]:
     """Name every part of a recipe and the slot it comes from."""
     slots = {"encoder": recipe.audio_encoder, "generator": recipe.generator}
+    if recipe.sync_judge is not None:
+        slots["sync_judge"] = recipe.sync_judge
     groups: dict[str, dict[str, Slot]] = {
         "teacher": recipe.teachers.present(),
         "student": recipe.students.present(),
@@ -209,6 +213,8 @@ def _flow(name: str, graph: Graph) -> tuple[str, str]:
             "speech (B, S)",
             f"features (B, A, {encoder.dim}), summary (B, {encoder.summary_dim})",
         )
+    if kind == "sync_judge" and graph.sync_judge is not None:
+        return "frames + speech", f"lips and speech (B, N, {graph.sync_judge.dim}) each"
     if kind == "student":
         return f"summary (B, {encoder.summary_dim})", f"{side} (B, {graph.students[side].dim})"
     if kind in ("teacher", "judge"):

@@ -25,6 +25,7 @@ KINDS: tuple[str, ...] = (
     "dataset",
     "metric",
     "face_detector",
+    "sync_judge",
     "stage",
 )
 
@@ -109,6 +110,7 @@ DiscriminatorSlot = Annotated[Slot, SlotOf("discriminator")]
 DatasetSlot = Annotated[Slot, SlotOf("dataset")]
 MetricSlot = Annotated[Slot, SlotOf("metric")]
 FaceDetectorSlot = Annotated[Slot, SlotOf("face_detector")]
+SyncJudgeSlot = Annotated[Slot, SlotOf("sync_judge")]
 StageSlot = Annotated[Slot, SlotOf("stage")]
 OptimizerSlot = Annotated[Slot, SlotOf("optimizer")]
 FrameLossSlot = Annotated[Slot, SlotOf("loss", gives=("pair", "frames"))]
@@ -134,7 +136,7 @@ class FootageOptions(Options):
         default=0.14, ge=0.0, le=2.0, description="added on each side of a face, as a share of it"
     )
     every: int = Field(
-        default=8, ge=1, description="the detector sees every n-th frame; between, it is followed"
+        default=10, ge=1, description="the detector sees every n-th frame; between, it is followed"
     )
     detect_at: int = Field(
         default=192, ge=64, description="longest side of the pictures that the detector sees"
@@ -220,5 +222,5 @@ __all__ = [
     "DiscriminatorSlot", "FaceDetectorSlot", "Field", "FootageOptions", "FrameLossSlot",
     "GeneratorSlot", "IndependenceLossSlot", "LossOptions", "MetricSlot", "OptimizerOptions",
     "OptimizerSlot", "Options", "Slot", "SlotField", "SlotOf", "StageOptions", "StageSlot",
-    "StudentSlot", "TeacherSlot", "dump_options", "slot_fields",
+    "StudentSlot", "SyncJudgeSlot", "TeacherSlot", "dump_options", "slot_fields",
 ]  # fmt: skip

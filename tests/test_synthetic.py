@@ -43,7 +43,7 @@ def clip(name: str, seed: int = 0, size: int = 32) -> RawClip:
 
 
 def same(a: RawClip, b: RawClip) -> bool:
-    truths = all(np.array_equal(a.truth[k], b.truth[k]) for k in ("openness", "phoneme"))
+    truths = all(np.array_equal(a.truth[k], b.truth[k]) for k in ("openness", "shut", "phoneme"))
     return np.array_equal(a.frames, b.frames) and np.array_equal(a.speech, b.speech) and truths
 
 
@@ -127,6 +127,7 @@ def test_frames_sound_and_truth_have_one_length(size: int, fps: float) -> None:
     assert made.truth["openness"].dtype == np.float32
     assert {k: v.shape for k, v in made.truth.items()} == {
         "openness": (frames,),
+        "shut": (frames,),
         "phoneme": (frames,),
     }
     assert 1.0 < frames / small.fps < 4.0

@@ -42,6 +42,7 @@ class Batches:
             sources.store, sources.store.split(split), batch=stage.options.batch,
             frames=stage.frames, make_generator=self.fresh, same_speaker=stage.same_speaker,
             balanced=stage.options.sampling == "balanced", gap=stage.gap, window=stage.window,
+            contiguous=stage.contiguous,
         )  # fmt: skip
         self.labels = self._label_table()
 
@@ -83,6 +84,7 @@ class Batches:
         if "frames" in needs:
             frames = np.stack([store.frames(i, drawn.frames[row]) for row, i in _rows(drawn)])
             clips.frames = to_images(self._put(torch.from_numpy(frames)))
+            clips.times = self._put(torch.from_numpy(drawn.frames))
         if "stills" in needs:
             stills = np.stack([store.frames(i, np.zeros(1, int))[0] for i in drawn.clips])
             clips.stills = to_images(self._put(torch.from_numpy(stills)))

@@ -151,6 +151,8 @@ def make_up(stage: Stage, graph: Graph, device: torch.device) -> Clips:
     clips = Clips(names=["made up"] * b)
     for name in needs & set(shapes):
         setattr(clips, name, torch.randn(shapes[name], generator=random).mul_(0.3))
+    if clips.frames is not None:
+        clips.times = torch.arange(v).expand(b, v)
     if clips.speech is not None:
         clips.lengths = torch.full((b,), samples)
     clips.labels = {

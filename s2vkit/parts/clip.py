@@ -20,6 +20,7 @@ class Clips:
     speech: Tensor | None = None  # (B, S), zero padded
     lengths: Tensor | None = None  # (B,) samples that are speech
     frames: Tensor | None = None  # (B, V, 3, H, W) in [-1, 1], the drawn frames
+    times: Tensor | None = None  # (B, V) the numbers of the drawn frames in their clips
     features: Tensor | None = None  # (B, V, D) the encoder's, at the drawn frames
     around: Tensor | None = None  # (B, V, 2R+1, D) features of each drawn frame's neighbourhood
     mismatched: Tensor | None = None  # (B, V, D) of the same clips, at other times

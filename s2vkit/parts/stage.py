@@ -48,6 +48,7 @@ class Stage:
     """What each batch must hold: speech, frames, features, around, mismatched, summary, stills,
     maps, targets, codes; labels are always there."""
     frames: int = 1  # how many frames of each clip are drawn
+    contiguous: bool = False  # whether the drawn frames follow each other; `times` says where
     same_speaker: bool = False  # whether all clips of a batch are of one speaker
     gap: int = 5  # least distance, in frames, of a mismatched time from the true one
     stretches: int = 0  # stretches of each clip heard besides the whole, for other summaries
@@ -129,7 +130,7 @@ class Job:
     leaves: tuple[str, ...] = ()  # files of the run folder that are its result
     splits: tuple[str, ...] = ()  # splits of the corpus that it needs clips of
     needs: frozenset[str] = frozenset()  # summary, codes, targets: what `Work.heard` gives
-    uses: tuple[str, ...] = ("encoder", "student", "generator", "judge")
+    uses: tuple[str, ...] = ("encoder", "student", "generator", "judge", "sync_judge")
     """Kinds of parts whose weights its result depends on."""
 
     def run(self, work: Work) -> None:

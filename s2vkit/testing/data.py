@@ -126,7 +126,8 @@ def _measure(subject: Subject, metric: Any) -> Any:
         fine = set(metric.sides) <= {"identity", "emotion"}
         subject.require(fine, f"its sides are {metric.sides}: identity and emotion are known")
         return metric.probe(heard(24, 1), heard(12, 2))
-    for outcome in outcomes(stand_in_graph(subject.make).judges):
+    graph = stand_in_graph(subject.make)
+    for outcome in outcomes(graph.judges, graph.sync_judge):
         metric.update(outcome)
     return metric.compute()
 
@@ -143,16 +144,20 @@ def heard(clips: int, seed: int) -> Heard:
     )  # fmt: skip
 
 
-def outcomes(judges: Mapping[str, Any], clips: int = 3, frames: int = 6) -> list[Outcome]:
-    """Make up clips, made and true, with labels, truth and judges."""
+def outcomes(
+    judges: Mapping[str, Any], sync_judge: Any = None, clips: int = 3, frames: int = 12
+) -> list[Outcome]:
+    """Make up clips, made and true, with labels, truth, speech and judges."""
     return [
         Outcome(
             f"clip{i}",
             noise(frames, 3, SIZE, SIZE, seed=i),
             noise(frames, 3, SIZE, SIZE, seed=i + 100),
             {name: names[i % len(names)] for name, names in LABELS.items()},
-            {"openness": noise(frames, seed=i).abs().numpy()},
+            {name: noise(frames, seed=i).abs().numpy() for name in ("openness", "shut")},
             dict(judges),
+            noise(frames * RATE // 25, scale=0.1, seed=i),
+            sync_judge=sync_judge,
         )
         for i in range(clips)
     ]

@@ -158,7 +158,7 @@ class _Desk:
         self.saved: dict[str, str] = {}
 
     def outcomes(self, split: str, most: int | None) -> Iterator[Outcome]:
-        yield from outcomes(self.graph.judges)
+        yield from outcomes(self.graph.judges, self.graph.sync_judge)
 
     def heard(self, split: str) -> Heard:
         return heard(24, 1) if split == "train" else heard(12, 2)
