@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from s2vkit.parts.graph import Graph, World
     from s2vkit.parts.loss import AdversarialLoss, IndependenceLoss, PairLoss
     from s2vkit.parts.metric import Heard, Metric, Outcome, Probe, Score
-    from s2vkit.parts.stage import Job, Stage, Turn, Work
+    from s2vkit.parts.stage import Job, Limit, Stage, Turn, Work
     from s2vkit.parts.student import Student
     from s2vkit.parts.sync_judge import SyncJudge
     from s2vkit.parts.teacher import Teacher
@@ -77,7 +77,7 @@ _LAZY = {
     **dict.fromkeys(["Graph", "World"], "graph"),
     **dict.fromkeys(["AdversarialLoss", "IndependenceLoss", "PairLoss"], "loss"),
     **dict.fromkeys(["Heard", "Metric", "Outcome", "Probe", "Score"], "metric"),
-    **dict.fromkeys(["Job", "Stage", "Turn", "Work"], "stage"),
+    **dict.fromkeys(["Job", "Limit", "Stage", "Turn", "Work"], "stage"),
     "Student": "student",
     "SyncJudge": "sync_judge",
     "Teacher": "teacher",
@@ -95,14 +95,15 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "AdversarialLoss", "AdversarialLossSlot", "AudioEncoder", "AudioEncoderSlot", "Checkpoint",
-    "ClipFiles", "Clips", "CodeLossSlot", "Codes", "Dataset", "Discriminator", "DiscriminatorSlot",
-    "FaceDetector", "FaceDetectorSlot", "Faces", "Field", "Footage", "FootageOptions",
-    "FrameLossSlot", "Generator", "GeneratorSlot", "Graph", "Heard", "IndependenceLoss",
-    "IndependenceLossSlot", "InputError", "Job", "LossOptions", "Made", "Metric", "MetricSlot",
-    "OptimizerOptions", "OptimizerSlot", "Options", "Outcome", "PairLoss", "PluginError", "Probe",
-    "RawClip", "RecipeError", "Register", "RegisterCommand", "ResourceError", "RunFolderError",
-    "S2vkitError", "Score", "Slot", "Source", "SpeechStream", "Stage", "StageOptions", "Student",
-    "StudentSlot", "Survey", "SyncJudge", "SyncJudgeSlot", "Teacher", "TeacherSlot",
-    "TrainingError", "Turn", "Weights", "Work", "World", "__version__", "align", "fit_weights",
-    "hookimpl", "open_weights", "pick_time", "read_weights", "rename", "speech_steps",
+    "ClipFiles", "Clips", "CodeLossSlot", "Codes", "Dataset", "Discriminator",
+    "DiscriminatorSlot", "FaceDetector", "FaceDetectorSlot", "Faces", "Field", "Footage",
+    "FootageOptions", "FrameLossSlot", "Generator", "GeneratorSlot", "Graph", "Heard",
+    "IndependenceLoss", "IndependenceLossSlot", "InputError", "Job", "Limit", "LossOptions",
+    "Made", "Metric", "MetricSlot", "OptimizerOptions", "OptimizerSlot", "Options", "Outcome",
+    "PairLoss", "PluginError", "Probe", "RawClip", "RecipeError", "Register", "RegisterCommand",
+    "ResourceError", "RunFolderError", "S2vkitError", "Score", "Slot", "Source", "SpeechStream",
+    "Stage", "StageOptions", "Student", "StudentSlot", "Survey", "SyncJudge", "SyncJudgeSlot",
+    "Teacher", "TeacherSlot", "TrainingError", "Turn", "Weights", "Work", "World",
+    "__version__", "align", "fit_weights", "hookimpl", "open_weights", "pick_time",
+    "read_weights", "rename", "speech_steps",
 ]  # fmt: skip

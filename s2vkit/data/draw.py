@@ -28,17 +28,19 @@ class Drawer:
 
     `same_speaker` fills each batch from one speaker; `balanced` draws every speaker equally
     often, and of each speaker every clip; `gap` is the least distance, in frames, of a
-    mismatched time. `contiguous` draws frames that follow each other; where a clip is too
-    short, its last frame is repeated. `make_generator(*names)` gives a fresh generator for names.
+    mismatched time. `window` frames at a time are consecutive; `contiguous` draws one run of
+    frames that follow each other, and where a clip is too short, its last frame is repeated.
+    `make_generator(*names)` gives a fresh generator for names.
     """
 
     def __init__(
         self, store: ClipStore, clips: list[int], *, batch: int, frames: int,
         make_generator: MakeGenerator, same_speaker: bool = False, balanced: bool = False,
-        gap: int = 5, contiguous: bool = False,
+        gap: int = 5, window: int = 1, contiguous: bool = False,
     ) -> None:  # fmt: skip
         self.store, self.pool = store, clips
-        self.batch, self.per_clip, self.gap = batch, frames, gap
+        self.batch, self.per_clip, self.gap = batch, frames // window, gap
+        self.run = np.arange(window)
         self.contiguous = contiguous
         self._generator = make_generator
         self.balanced = balanced and not same_speaker
@@ -63,8 +65,16 @@ class Drawer:
         clips = self._balanced_clips(step) if self.balanced else self._clips(step)
         generator = self._generator("frames", step)
         counts = np.array([self.store.clips[i].frames for i in clips])
-        frames = np.stack([self._pick(int(n), generator) for n in counts])
-        return Drawn(clips, frames, self._elsewhere(frames, counts, generator))
+        places = np.maximum(counts - len(self.run) + 1, 1)  # where a run may begin
+        frames = np.stack([self._pick(int(n), generator) for n in places])
+        others = self._elsewhere(frames, places, generator)
+        return Drawn(clips, self._runs(frames, counts), self._runs(others, counts))
+
+    def _runs(self, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Lengthen starts (B, R) to runs of frames (B, R * W), held at the end of a short clip."""
+        runs = np.minimum(starts[:, :, None] + self.run, counts[:, None, None] - 1)
+        flat: np.ndarray = runs.reshape(len(starts), -1)
+        return flat
 
     def _clips(self, step: int) -> np.ndarray:
         group, turn = step % len(self._groups), step // len(self._groups)
