@@ -1,4 +1,4 @@
-"""A better decoder than the paper's: what stays is drawn once a clip, what moves is modulated."""
+"""A decoder beside the paper's: what stays is drawn once a clip, what moves is modulated."""
 
 from __future__ import annotations
 
