@@ -284,7 +284,9 @@ def test_the_plugin_registers_one_dataset_and_one_command() -> None:
     s2vkit_register(register=lambda *a, **k: found.append((*a, k)))
     s2vkit_commands(register=lambda *a: found.append(a))
     assert found[0][:2] == ("dataset", "synthetic")
-    assert found[0][4]["gives"] == ("speech", "frames", "identity", "emotion", "openness")
+    assert found[0][4]["gives"] == (
+        "speech", "frames", "identity", "emotion", "openness", "shut",
+    )  # fmt: skip
     assert found[1][0] == "synthesize"
 
 

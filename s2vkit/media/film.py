@@ -164,8 +164,9 @@ class Scaler:
     def shrink(self, frame: av.VideoFrame) -> av.VideoFrame:
         """Give a frame at its small size, planar still, where that saves time; else itself.
 
-        Planes shrink in half the time that FFmpeg takes for scaling and colours at once, and
-        its scaler is more exact then (root mean square error 1.7 grey levels in place of 2.9).
+        Planes shrink in half the time that FFmpeg takes for scaling and colours at once. Colours
+        stay at half the size, as JPEG keeps them: on a 224 px frame that is a root mean square
+        error of 3.5 grey levels in place of 2.9.
         """
         if self.scale >= 1 or not frame.format.name.startswith(_SUBSAMPLED):
             return frame

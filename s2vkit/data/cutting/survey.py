@@ -90,7 +90,7 @@ def _keeper(
 
 
 def _bytes(frame: av.VideoFrame) -> int:
-    return frame.planes[0].buffer_size * len(frame.planes)
+    return sum(plane.buffer_size for plane in frame.planes)
 
 
 class _Seeing:
