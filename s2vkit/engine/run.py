@@ -159,7 +159,7 @@ class Run:
             stage, step.name, self.graph, batches, policy=self.policy, seed=seed,
             make_optimizer=self.builder.make,
         )  # fmt: skip
-        hooks = Hooks(self.view.advance, self.stopped.is_set, batches.held_out)
+        hooks = Hooks(self.view.advance, self.stopped.is_set, batches.held_out, batches.heard)
         trainer.run(folder, hooks, self.recipe.checkpoint_seconds)
         self.view.end(f"{stage.options.steps} steps")
 
