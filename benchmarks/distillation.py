@@ -1,6 +1,6 @@
 """Does distillation from the cache cost one pass of the frozen networks, and little more?
 
-    python benchmarks/distillation.py            about three minutes on one core
+    python benchmarks/distillation.py            some minutes on one core
     python benchmarks/distillation.py --no-full  without the paper's full-size networks
 
 Measured in one process, on made-up clips: (1) the engine's own 100 epochs, its cache filled
@@ -8,13 +8,15 @@ first, against that pass plus the students' bare arithmetic (the same steps on a
 is in memory), and against a loop that asks encoder and teachers again at each step, of which
 a few steps are measured and the rest reckoned. (2) The full-size networks on a few images
 and clips each, and from their rates the core-hours for the corpora of the paper.
+
+All is processor time, so that other work on the machine does not count; the loop and the bare
+arithmetic take turns, an epoch each, so that what slows one slows the other.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from measuring import print_table, seconds_of
+from measuring import load, machine, print_table, processor_seconds_of, stopwatch
 
 from s2vkit.build import Builder
 from s2vkit.data.arrays import Arrays
@@ -140,34 +142,47 @@ def small(clips: int, batch: int) -> float:
     """Compare the engine's 100 epochs with their parts; give the ratio."""
     bench = Bench(clips, 64, batch)
     with tempfile.TemporaryDirectory() as name:
-        start = time.perf_counter()
-        sources = bench.freeze(Path(name))
-        once = time.perf_counter() - start
+        with stopwatch() as once:
+            sources = bench.freeze(Path(name))
         batches = Batches(sources, bench.stage, "distill", seed=1, device=bench.policy.device)
-        held = batches(0)
-        trainer = bench.trainer(lambda step: held)
-        bare = seconds_of(lambda: trainer.step(0), repeats=50, warm=10) * bench.steps
-        trainer = bench.trainer(batches)
-        start = time.perf_counter()
-        with Log(Path(name) / "log.jsonl", since=0) as log:
-            for step in range(bench.steps):
-                log.write(step, {k: float(v) for k, v in trainer.step(step).items()})
-        engine = time.perf_counter() - start
+        engine, bare = _in_turns(bench, batches, Path(name))
         live = bench.trainer(lambda step: _as_new(bench.look_live(batches(step), step)))
-        each = seconds_of(lambda: live.step(1), repeats=3)
-    ratio = (once + engine) / (once + bare)
+        each = processor_seconds_of(lambda: live.step(1), repeats=2, warm=0)
+    cached, least = once.seconds + engine, once.seconds + bare
     print(f"\n{clips} clips of {SECONDS} s at 64 px, the default recipe's networks,")
-    print(f"{EPOCHS} epochs = {bench.steps} steps of {batch}, seconds on this machine:\n")
+    print(f"{EPOCHS} epochs = {bench.steps} steps of {batch}; {machine()}, {load()}:\n")
     print_table(
-        ("", "seconds"),
-        [("one pass of the frozen networks (M = 16 frames a clip)", f"{once:.2f}"),
+        ("", "processor seconds"),
+        [("one pass of the frozen networks (M = 16 frames a clip)", f"{once.seconds:.2f}"),
          ("the students' own arithmetic", f"{bare:.2f}"),
          ("the engine's loop: drawing, reading the cache, students, log", f"{engine:.2f}"),
-         ("**cached: pass + loop, over pass + arithmetic**", f"**{ratio:.3f}** (wanted: 1.1)"),
+         ("**cached: pass + loop, over pass + arithmetic**",
+          f"**{cached / least:.3f}** (wanted: 1.1)"),
          (f"live teachers (K = 5): {each:.2f} s a step, reckoned", f"{each * bench.steps:.0f}"),
-         ("**live over cached**", f"**{each * bench.steps / (once + engine):.1f}**")],
+         ("**live over cached**", f"**{each * bench.steps / cached:.1f}**")],
     )  # fmt: skip
-    return ratio
+    return cached / least
+
+
+def _in_turns(bench: Bench, batches: Batches, folder: Path) -> tuple[float, float]:
+    """Do the engine's loop and the bare arithmetic, an epoch each in turn: seconds of both."""
+    held = batches(0)
+    whole, bare = bench.trainer(batches), bench.trainer(lambda step: held)
+    seconds = [0.0, 0.0]
+    with Log(folder / "log.jsonl", since=0) as log:
+        for trainer in (whole, bare):
+            trainer.step(0)
+        for first in range(0, bench.steps, every := max(1, bench.steps // EPOCHS)):
+            steps = range(first, min(first + every, bench.steps))
+            with stopwatch() as watch:
+                for step in steps:
+                    log.write(step, {k: float(v) for k, v in whole.step(step).items()})
+            seconds[0] += watch.seconds
+            with stopwatch() as watch:
+                for step in steps:
+                    bare.step(step)
+            seconds[1] += watch.seconds
+    return seconds[0], seconds[1]
 
 
 def _as_new(clips: Any) -> Any:
@@ -183,11 +198,10 @@ def full() -> None:
     rates = _rates(bench)
     clips = make_up(bench.stage, bench.graph, bench.policy.device)
     trainer = bench.trainer(lambda step: clips)
-    student = seconds_of(lambda: trainer.step(0), repeats=5) / 64
-    threads = torch.get_num_threads()
-    print(f"\nfull size (224 px, maps of 128 px, CPC 256, fc7 4096), threads: {threads}\n")
+    student = processor_seconds_of(lambda: trainer.step(0), repeats=5) / 64
+    print(f"\nfull size (224 px, maps of 128 px, CPC 256, fc7 4096); {load()}\n")
     print_table(
-        ("network", "each takes", "rate"),
+        ("network", "each takes a core", "rate of a core"),
         [
             (name, f"{1000 * s:.4g} ms", f"{1 / s:.3g} {unit}/s")
             for name, (s, unit) in {**rates, "students, a step": (student, "clips")}.items()
@@ -200,7 +214,7 @@ def full() -> None:
         once = hear + vgg + maps + VIEWS * senet
         live = EPOCHS * (hear + vgg + CHOSEN * senet + student) + maps
         cached = once + EPOCHS * student
-        hours = [threads * count * s / 3600 for s in (once, EPOCHS * student, cached, live)]
+        hours = [count * s / 3600 for s in (once, EPOCHS * student, cached, live)]
         rows.append((corpus, f"{count:,}", *(f"{h:,.0f}" for h in hours), f"{live / cached:.1f}"))
     print(f"\nreckoned core-hours for {EPOCHS} epochs:\n")
     print_table(
@@ -221,7 +235,10 @@ def _rates(bench: Bench) -> dict[str, tuple[float, str]]:
         f"CPC, {SECONDS} s of speech": (lambda: bench.graph.encoder(speech, lengths), "clips"),
     }
     with torch.inference_mode():
-        return {name: (seconds_of(w, repeats=3) / 4, unit) for name, (w, unit) in works.items()}
+        return {
+            name: (processor_seconds_of(w, repeats=3) / 4, unit)
+            for name, (w, unit) in works.items()
+        }
 
 
 def main() -> None:

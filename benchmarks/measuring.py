@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
@@ -36,16 +37,37 @@ def best_of(alternatives: dict[str, Callable[[], object]], rounds: int = 5) -> d
     return best
 
 
-def seconds_of(work: Callable[[], object], *, repeats: int = 5, warm: int = 1) -> float:
-    """Give the median wall seconds of a call, after `warm` calls that do not count."""
+def processor_seconds_of(work: Callable[[], object], *, repeats: int = 5, warm: int = 1) -> float:
+    """Give the median processor seconds of a call, all threads together: what a core would take."""
     for _ in range(warm):
         work()
     found = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = time.process_time()
         work()
-        found.append(time.perf_counter() - start)
+        found.append(time.process_time() - start)
     return median(found)
+
+
+class Stopwatch:
+    """The processor seconds that a `with` block took, all threads together."""
+
+    seconds = 0.0
+
+
+@contextmanager
+def stopwatch() -> Iterator[Stopwatch]:
+    """Measure what is done inside."""
+    watch, start = Stopwatch(), time.process_time()
+    yield watch
+    watch.seconds = time.process_time() - start
+
+
+def load() -> str:
+    """Say how busy the machine is: the mean number of processes that ran, of a minute."""
+    if not hasattr(os, "getloadavg"):
+        return "load unknown"
+    return f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} core(s)"
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 from helpers_cli import call
+from helpers_shelf import make_slowly
 from helpers_toy import done_when, run_toy
 from torch import nn
 
 from s2vkit.cli.cache import parse_size, parse_span, size_text, span_text
 from s2vkit.data.arrays import Arrays, Halves
-from s2vkit.data.frozen import cached
 from s2vkit.data.shelf import choose, holding, lock_of, look_over, prune
 from s2vkit.engine.digest import digest_of_file, digest_of_module, name_files
 from s2vkit.files import locked
@@ -222,17 +222,6 @@ def test_a_finished_run_holds_nothing_and_a_pruned_cache_is_made_again(tmp_path)
     assert len(prune(tmp_path / "cache", max_size=0)) == len(before)
     run_toy(tmp_path, "stages.distill.steps=7", stages=["distill"])
     assert entries(tmp_path) == before
-
-
-def make_slowly(folder: str, log: str) -> None:
-    def make(part: Path) -> None:
-        with Path(log).open("a") as file:
-            file.write("made\n")
-        time.sleep(0.3)
-        np.save(part / "a.npy", np.arange(5))
-
-    held = cached(Path(folder), make, "it")
-    assert held["a"].sum() == 10
 
 
 def test_several_processes_make_an_entry_once(tmp_path):

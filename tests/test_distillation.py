@@ -12,9 +12,11 @@ from helpers_toy import read_json, run_toy
 from s2vkit_losses import DecorrelateOptions, HsicOptions, SoftTargetsOptions
 from s2vkit_losses.codes import NormalizedL2, SoftTargets
 from s2vkit_losses.independence import Decorrelate, Hsic
+from s2vkit_stages.erase import eraser, principal
 from s2vkit_stages.held_out import agreement, retrieval
-from s2vkit_students import MlpOptions
-from s2vkit_students.students import Mlp
+from s2vkit_students import LinearOptions, MlpOptions
+from s2vkit_students.students import Linear, Mlp
+from torch import nn
 
 from s2vkit import LossOptions, RecipeError
 from s2vkit.engine.log import read_log
@@ -196,6 +198,103 @@ def test_apart_is_taken_of_codes_without_dropout_and_leaves_the_mode():
     assert modes == [True, False]
     assert student.training
     assert {"identity.apart", "emotion.apart"} < set(found)
+
+
+# Erasure
+
+
+def test_erased_features_covary_with_nothing_told_and_others_stay():
+    x, other = spread(300, 6), spread(300, 1, 1)
+    told = torch.cat([x[:, :1] + 0.1 * other, other], 1)
+    project, shift = eraser(x, told, 0.01)
+    left = x @ project.T + shift
+    assert torch.linalg.matrix_rank(project, rtol=1e-9) == 4
+    covaries = (left - left.mean(0)).T @ (told - told.mean(0)) / 300
+    torch.testing.assert_close(covaries, torch.zeros_like(covaries), atol=1e-9, rtol=0)
+    torch.testing.assert_close(left.mean(0), x.mean(0))
+    kept = np.corrcoef(left[:, 5], x[:, 5])[0, 1]
+    assert kept > 0.95
+
+
+def test_erasure_is_the_least_change_that_does_it():
+    """Against the weighted least-squares projection: of all that erase, LEACE moves x least."""
+    x = spread(200, 4)
+    told = x[:, :1] + x[:, 1:2]
+    project, shift = eraser(x, told, 1e-6)
+    moved = (x @ project.T + shift - x).square().sum()
+    # another that erases as well: orthogonal to the direction that covaries
+    direction = nn.functional.normalize((x - x.mean(0)).T @ (told - told.mean(0)), dim=0)
+    plain = torch.eye(4, dtype=x.dtype) - direction @ direction.T
+    assert moved < ((x - x.mean(0)) @ plain.T - (x - x.mean(0))).square().sum() + 1e-9
+
+
+def test_principal_components_are_as_many_as_hold_the_share():
+    x = torch.zeros(100, 5, dtype=torch.float64)
+    q, _ = torch.linalg.qr(spread(100, 3) - spread(100, 3).mean(0))
+    x[:, :3] = (q - q.mean(0)) * torch.tensor([3.0, 1.0, 0.1])
+    assert [principal(x, share).shape[1] for share in (0.5, 0.95, 1.0)] == [1, 2, 3]
+    assert principal(torch.ones(9, 4), 0.99).shape == (9, 0)
+    still, _ = eraser(x, principal(torch.ones(100, 4), 0.99), 0.01)
+    assert torch.equal(still, torch.eye(5, dtype=x.dtype))
+
+
+@pytest.mark.parametrize("student", ["mlp", "linear"])
+def test_after_finish_no_line_tells_what_the_other_teacher_saw(student):
+    graph = stand_in_graph(lambda slot: None)
+    clips = stand_in_clips(stage(graph, losses={"match": "normalized_l2"}))
+    n, (inputs, sides) = 60, (clips.summary.shape[1], ("identity", "emotion"))
+    clips.summary = spread(n, inputs).float()
+    tell = {"identity": clips.summary[:, :2], "emotion": clips.summary[:, 2:4]}
+    for side in sides:
+        clips.targets[side] = 3 * tell[side] @ spread(2, graph.teachers[side].dim, 5).float()
+        kind, options = {
+            "mlp": (Mlp, MlpOptions(hidden=[24])),
+            "linear": (Linear, LinearOptions()),
+        }[student]
+        graph.students[side] = kind(options, inputs=inputs, dim=graph.students[side].dim).eval()
+    before = {side: graph.students[side](clips.summary).detach() for side in sides}
+    made = stage(graph, losses={"match": "normalized_l2"}, erase=1.0)
+    with torch.no_grad():
+        made.finish(clips)
+    for side, other in (("identity", "emotion"), ("emotion", "identity")):
+        seen = made._seen(other, clips.targets[other])
+        after = graph.students[side](clips.summary).detach()
+        torch.testing.assert_close(after.mean(0), before[side].mean(0), atol=1e-4, rtol=1e-4)
+        covaries = [
+            ((c - c.mean(0)).T @ (seen - seen.mean(0))).abs().max() for c in (before[side], after)
+        ]
+        assert covaries[1] < 1e-3 * covaries[0]
+
+
+def test_a_student_without_a_last_layer_is_refused_only_if_it_is_asked_for():
+    graph = stand_in_graph(lambda slot: None)
+    assert stage(graph, losses={"match": "normalized_l2"}).finish_with == 0
+    with pytest.raises(RecipeError, match="'identity' has no `features` and linear `last`"):
+        stage(graph, losses={"match": "normalized_l2"}, erase=0.99)
+
+
+def test_a_run_erases_once_after_the_last_step(tmp_path):
+    from safetensors.torch import load_file
+
+    from s2vkit.files import remove
+
+    said = ("stages.distill.erase=0.99", "stages.distill.average=0.9")
+    run_toy(tmp_path, *said, stages=["distill"])
+    folder = tmp_path / "run" / "stages" / "distill"
+    erased = load_file(folder / "weights.safetensors")
+    trained = load_file(folder / "checkpoint" / "tensors.safetensors")
+    moved = {
+        k for k, v in erased.items()
+        if v.is_floating_point()
+        and not torch.equal(v, trained[f"module/average.{k.replace('/', '/module.', 1)}"])
+    }  # fmt: skip
+    assert {k.split(".")[-1] for k in moved} == {"weight", "bias"}
+    assert len(moved) == 4  # the last layer of each student
+    for name in ("done.json", "weights.safetensors"):  # as if killed after the last step
+        remove(folder / name)
+    run_toy(tmp_path, *said, stages=["distill"])
+    again = load_file(folder / "weights.safetensors")
+    assert all(torch.equal(v, again[k]) for k, v in erased.items())
 
 
 # Eq. 1

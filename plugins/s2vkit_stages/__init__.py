@@ -72,6 +72,18 @@ class DistillOptions(StageOptions):
         description="decay of the running mean of the students' weights that is kept in the end; "
         "0: the weights of the last step",
     )  # fmt: skip
+    erase: float = Field(
+        default=0.0, ge=0.0, le=1.0,
+        description="the principal directions that hold this share of the variance of what the "
+        "other side's teacher saw are erased from each code in the end, by a projection folded "
+        "into the student's last layer; 0: none, as the paper",
+    )  # fmt: skip
+    erase_shrinkage: float = Field(
+        default=0.01,
+        gt=0.0,
+        lt=1.0,
+        description="how far the covariance that erasure whitens by is drawn to a round one",
+    )
     through_head: bool = Field(
         default=False,
         description="Eq. 3 compares what the teachers' own classifiers say of the codes (fc8 of "

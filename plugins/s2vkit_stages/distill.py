@@ -6,12 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from s2vkit import Clips, Graph, RecipeError, Slot, Stage
 from s2vkit_stages import DistillOptions
+from s2vkit_stages.erase import eraser, fold, principal
 from s2vkit_stages.held_out import agreement, retrieval
+
+_OTHER = {"identity": "emotion", "emotion": "identity"}
+_ERASED_BY = 16384  # clips are enough to know what some hundreds of features tell
 
 
 class Distill(Stage):
@@ -19,7 +24,8 @@ class Distill(Stage):
 
     With an `apart` loss, each code is also held back from telling what the other side's
     teacher saw. That is taken of the codes as they will be used, in eval mode: dropout would
-    hide traces in its noise that show once it is gone.
+    hide traces in its noise that show once it is gone. With `erase`, what a line tells in the
+    end is projected out.
     """
 
     needs = frozenset({"summary", "targets"})
@@ -31,6 +37,7 @@ class Distill(Stage):
         self.stretches = options.stretches
         self.chosen = {"emotion": min(options.emotion_frames, options.emotion_pool)}
         self.validate_every = options.validate_every
+        self.finish_with = _ERASED_BY if options.erase and len(graph.students) == 2 else 0
         slots = {"match": options.losses.match, "distill": options.losses.distill}
         self.terms = {
             name: (slot.options.weight, graph.make(slot)) for name, slot in slots.items() if slot
@@ -38,6 +45,7 @@ class Distill(Stage):
         apart = options.losses.apart
         self.apart = (apart.options.weight, graph.make(apart)) if apart else None
         self._check_heads()
+        self._check_lasts()
 
     def _check_heads(self) -> None:
         for side in self.graph.students if self.options.through_head else ():
@@ -46,6 +54,15 @@ class Distill(Stage):
                 raise RecipeError(
                     f"teacher '{side}' has no `head` that a code could be passed through",
                     hint="set `through_head: false`, or take another teacher or `tap`",
+                )
+
+    def _check_lasts(self) -> None:
+        for side, student in self.graph.students.items() if self.finish_with else ():
+            last = getattr(student, "last", None)
+            if not isinstance(last, nn.Linear) or not hasattr(student, "features"):
+                raise RecipeError(
+                    f"student '{side}' has no `features` and linear `last` layer to erase from",
+                    hint="set `erase: 0`, or take another student (mlp and linear have them)",
                 )
 
     def idle(self) -> str:
@@ -82,7 +99,7 @@ class Distill(Stage):
 
     def _hold_apart(self, clips: Clips, weight: float, loss: Any) -> dict[str, Tensor]:
         found = {}
-        for side, other in (("identity", "emotion"), ("emotion", "identity")):
+        for side, other in _OTHER.items():
             with _as_used(self.graph.students[side]) as student:
                 code = student(clips.need("summary")).float()
             found[f"{side}.apart"] = weight * loss(code, self._seen(other, clips.targets[other]))
@@ -93,6 +110,22 @@ class Distill(Stage):
         if self.graph.teachers[side].gives == "logits":
             return target.float().softmax(-1)
         return F.normalize(target.float(), dim=-1)
+
+    def finish(self, clips: Clips) -> None:
+        """Erase from each code what a line tells of the other side.
+
+        First from the emotion code what the identity teacher saw; then from the identity code
+        what the emotion teacher saw and what that student, now clean, says. The other way round
+        a code that still tells the other side would take from it what is its own.
+        """
+        clean: dict[str, Tensor] = {}
+        for side, other in (("emotion", "identity"), ("identity", "emotion")):
+            words = [clips.targets[other], *([clean[other]] if other in clean else [])]
+            said = [principal(self._seen(other, w).cpu(), self.options.erase) for w in words]
+            student: Any = self.graph.students[side]
+            features = student.features(clips.need("summary")).cpu()
+            fold(student.last, *eraser(features, torch.cat(said, 1), self.options.erase_shrinkage))
+            clean[side] = student(clips.need("summary"))
 
     def validate(self, clips: Clips) -> dict[str, Tensor]:
         """Say how often held-out codes find their face, and name what the teacher or label says."""

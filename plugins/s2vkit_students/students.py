@@ -27,6 +27,30 @@ def _norm(name: str, size: int) -> nn.Module:
     return nn.LayerNorm(size) if name == "layer" else nn.Identity()
 
 
+class _Layers(nn.Module):
+    """A stack of layers that ends in a linear one, to which others may want to add a map."""
+
+    dim: int
+    layers: nn.Sequential
+
+    def features(self, summary: Tensor) -> Tensor:
+        """Map the summary (B, inputs) to what the last layer is given (B, F)."""
+        found: Tensor = self.layers[:-1](summary)
+        return found
+
+    @property
+    def last(self) -> nn.Linear:
+        """The linear layer that makes the code of the features."""
+        layer = self.layers[-1]
+        assert isinstance(layer, nn.Linear)
+        return layer
+
+    def forward(self, summary: Tensor) -> Tensor:
+        """Map the summary (B, inputs) to the teacher's space (B, dim)."""
+        code: Tensor = self.layers(summary)
+        return code
+
+
 def _last(inputs: int, dim: int, rank: int | None) -> list[nn.Module]:
     """Give the linear way to the code, through at most `rank` numbers where asked."""
     if rank is None:
@@ -34,7 +58,7 @@ def _last(inputs: int, dim: int, rank: int | None) -> list[nn.Module]:
     return [nn.Linear(inputs, rank, bias=False), nn.Linear(rank, dim)]
 
 
-class Mlp(nn.Module):
+class Mlp(_Layers):
     """Maps (B, inputs) to (B, dim): norm of the input, hidden layers, a linear one.
 
     Nothing follows the last layer, so that a teacher's vector of either sign can be met.
@@ -50,13 +74,8 @@ class Mlp(nn.Module):
         layers += _last(options.hidden[-1], dim, options.rank)
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, summary: Tensor) -> Tensor:
-        """Map the summary (B, inputs) to the teacher's space (B, dim)."""
-        code: Tensor = self.layers(summary)
-        return code
 
-
-class Linear(nn.Module):
+class Linear(_Layers):
     """Maps (B, inputs) to (B, dim) by norm of the input and one linear layer."""
 
     def __init__(self, options: LinearOptions, *, inputs: int, dim: int) -> None:
@@ -65,8 +84,3 @@ class Linear(nn.Module):
         self.layers = nn.Sequential(
             _norm(options.input_norm, inputs), *_last(inputs, dim, options.rank)
         )
-
-    def forward(self, summary: Tensor) -> Tensor:
-        """Map the summary (B, inputs) to the teacher's space (B, dim)."""
-        code: Tensor = self.layers(summary)
-        return code

@@ -14,28 +14,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from s2vkit.data.arrays import Arrays, Halves, flush, new_array
-from s2vkit.data.shelf import describe_entry, lock_of
+from s2vkit.data.arrays import Halves, flush, new_array
 from s2vkit.data.store import ClipStore
-from s2vkit.files import atomic_folder, locked, recover_folder
 from s2vkit.parts.audio_encoder import AudioEncoder
 from s2vkit.parts.clip import align, speech_steps
 from s2vkit.parts.teacher import Teacher
 
 Progress = Callable[[int, int], None]
-
-
-def cached(folder: Path, make: Callable[[Path], None], what: str = "") -> Arrays:
-    """Open a folder of arrays, making it first where it is not there; `what` says of what.
-
-    Where another run is just making it, waits for that one.
-    """
-    with locked(lock_of(folder), wait=True):
-        if not recover_folder(folder):
-            with atomic_folder(folder) as part:
-                make(part)
-                describe_entry(part, what)
-    return Arrays(folder)
 
 
 @torch.inference_mode()

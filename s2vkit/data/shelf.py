@@ -10,13 +10,21 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from s2vkit.data.arrays import Arrays
 from s2vkit.errors import InputError
-from s2vkit.files import locked, read_json, remove, write_json
+from s2vkit.files import (
+    atomic_folder,
+    locked,
+    read_json,
+    recover_folder,
+    remove,
+    write_json,
+)
 
 KINDS = ("corpus", "speech", "faces")
 ABOUT = "about.json"
@@ -151,3 +159,16 @@ def _drop(path: Path) -> bool:
         remove(gone)
         remove(path.parent / _USES / path.name)
         return True
+
+
+def cached(folder: Path, make: Callable[[Path], None], what: str = "") -> Arrays:
+    """Open a folder of arrays, making it first where it is not there; `what` says of what.
+
+    Where another run is just making it, waits for that one.
+    """
+    with locked(lock_of(folder), wait=True):
+        if not recover_folder(folder):
+            with atomic_folder(folder) as part:
+                make(part)
+                describe_entry(part, what)
+    return Arrays(folder)

@@ -59,12 +59,20 @@ class Batches:
         return self._make(self.drawer.draw(step), step)
 
     def held_out(self) -> Clips | None:
-        """Make one batch of clips of the split val, always the same; None where there is none.
+        """Make one batch of clips of the split val, for `Stage.validate`."""
+        return self._spread("val", self.stage.held_out)
+
+    def heard(self) -> Clips | None:
+        """Make one batch of training clips, for `Stage.finish`."""
+        return self._spread("train", self.stage.finish_with)
+
+    def _spread(self, split: str, most: int) -> Clips | None:
+        """Make a batch of at most `most` clips of a split, always the same; None: there is none.
 
         Whole clips are heard, all views averaged, frames spread over the clip.
         """
-        store, most = self.sources.store, self.stage.held_out
-        found = [i for i, clip in enumerate(store.clips) if clip.split == "val"]
+        store = self.sources.store
+        found = [i for i, clip in enumerate(store.clips) if clip.split == split]
         if not found:
             return None
         count = min(most, len(found))

@@ -11,9 +11,9 @@ from rich.markup import escape
 
 from s2vkit.data.arrays import Arrays
 from s2vkit.data.corpus import FootageCorpus
-from s2vkit.data.frozen import cached, hear_all, look_all
+from s2vkit.data.frozen import hear_all, look_all
 from s2vkit.data.prepare import prepare
-from s2vkit.data.shelf import holding
+from s2vkit.data.shelf import cached, holding
 from s2vkit.data.store import ClipStore
 from s2vkit.engine.batches import Sources
 from s2vkit.engine.device import Policy

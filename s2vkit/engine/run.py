@@ -185,8 +185,9 @@ class Run:
                 sketches.draw(trainer, done)
 
         hooks = Hooks(
-            self.view.advance, self.stopped.is_set, batches.held_out, self.view.warn, look
-        )
+            self.view.advance, self.stopped.is_set, held_out=batches.held_out,
+            heard=batches.heard, warn=self.view.warn, look=look,
+        )  # fmt: skip
         trainer.run(folder, hooks, self.recipe.checkpoint_seconds)
         self.view.end(f"{stage.options.steps} steps")
 

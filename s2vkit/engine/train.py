@@ -37,6 +37,7 @@ class Hooks:
     step: Callable[[int, int, Mapping[str, float]], None]
     stopped: Callable[[], bool]
     held_out: Callable[[], Clips | None] = lambda: None  # clips for `Stage.validate`
+    heard: Callable[[], Clips | None] = lambda: None  # clips for `Stage.finish`
     warn: Callable[[str], None] = lambda said: None
     look: Callable[[int], None] = lambda step: None  # called after each step, for pictures
 
@@ -80,7 +81,17 @@ class Trainer:
             self._loop(folder / "checkpoint", log, hooks, done, save_seconds)
         for key, average in self.averages.items():
             self.trained[key].load_state_dict(average.module.state_dict())
+        clips = hooks.heard() if self.stage.finish_with else None
+        if clips is not None:
+            self._finish(clips)
         save_modules(folder / "weights.safetensors", self.trained)
+
+    @torch.no_grad()
+    def _finish(self, clips: Clips) -> None:
+        for module in self.trained.values():
+            module.eval()
+        self.stage.finish(clips)
+        self._check_weights(self.stage.options.steps - 1)
 
     def _state(self) -> dict[str, nn.Module]:
         """Name all that a checkpoint holds."""

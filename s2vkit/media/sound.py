@@ -180,9 +180,9 @@ def mono(frame: av.AudioFrame) -> np.ndarray:
     kind = _KINDS[frame.format.name.rstrip("p")]
     channels = len(frame.layout.channels)
     if frame.format.is_planar:  # without to_ndarray, which takes as long as decoding does
-        data = [np.frombuffer(plane, kind, frame.samples) for plane in frame.planes]
+        data = [np.frombuffer(memoryview(plane), kind, frame.samples) for plane in frame.planes]
     else:
-        packed = np.frombuffer(frame.planes[0], kind, frame.samples * channels)
+        packed = np.frombuffer(memoryview(frame.planes[0]), kind, frame.samples * channels)
         data = list(packed.reshape(-1, channels).T)
     total = data[0].astype(_WIDE.get(kind, np.float32))
     with np.errstate(over="ignore", invalid="ignore"):  # told of as infinite

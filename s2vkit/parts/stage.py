@@ -59,6 +59,7 @@ class Stage:
     shown: tuple[str, ...] = ()  # figures that the live view shows before all others
     chosen: Mapping[str, int] = {}  # how many of those views a step averages (Eq. 1); all if absent
     held_out: int = 512  # clips of the split val that `validate` is shown at most
+    finish_with: int = 0  # training clips that `finish` is shown at most; 0: it is not called
     validate_every: int = 0  # steps between calls of `validate` on held-out clips; 0: none
 
     def idle(self) -> str:
@@ -103,6 +104,13 @@ class Stage:
         They are logged as `val.NAME`. The same clips every time, at most `held_out` of them.
         """
         return {}
+
+    def finish(self, clips: Clips) -> None:
+        """Change once more, in place, what was trained: after the last step, in eval mode.
+
+        `clips` are whole training clips, always the same, at most `finish_with` of them. A run
+        that is killed meanwhile does it again from the last step's weights.
+        """
 
 
 class Work(Protocol):

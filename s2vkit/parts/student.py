@@ -9,7 +9,11 @@ from torch import Tensor
 
 @runtime_checkable
 class Student(Protocol):
-    """Built as `Student(options, inputs=..., dim=...)`; an nn.Module."""
+    """Built as `Student(options, inputs=..., dim=...)`; an nn.Module.
+
+    One whose code comes of a linear layer may say so: `features(summary)`, (B, F), is what the
+    nn.Linear `last` makes the code of. Erasure (`distill` with `erase`) asks for both.
+    """
 
     dim: int
 

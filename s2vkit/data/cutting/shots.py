@@ -27,7 +27,7 @@ class Thumbs:
         shape = (plane.height, plane.width, plane.line_size)
         if shape != self._shape:
             self._shape, self._places = shape, _spread(*shape)
-        some = np.frombuffer(plane, np.uint8).take(self._places)
+        some = np.frombuffer(memoryview(plane), np.uint8).take(self._places)
         return np.asarray(some.sum(axis=0, dtype=np.uint16) >> 2, np.uint8)
 
     def _luma(self, frame: av.VideoFrame) -> VideoPlane:
