@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
+from numpy.typing import NDArray
 
 from s2vkit.errors import InputError
 from s2vkit.media.files import open_media
@@ -184,7 +186,7 @@ def mono(frame: av.AudioFrame) -> np.ndarray:
     else:
         packed = np.frombuffer(memoryview(frame.planes[0]), kind, frame.samples * channels)
         data = list(packed.reshape(-1, channels).T)
-    total = data[0].astype(_WIDE.get(kind, np.float32))
+    total: NDArray[Any] = data[0].astype(_WIDE.get(kind, np.float32))
     with np.errstate(over="ignore", invalid="ignore"):  # told of as infinite
         for other in data[1:]:
             total += other
