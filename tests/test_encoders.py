@@ -17,6 +17,11 @@ from s2vkit_logmel import LogMelOptions
 from s2vkit_logmel.encoder import LogMel
 
 from s2vkit import Clips, InputError
+from s2vkit.build import Builder
+from s2vkit.plugins import registry
+from s2vkit.recipe.load import load_recipe
+
+TINY = Path(__file__).parents[1] / "recipes" / "tiny.yaml"
 
 
 def small_cpc(**options):
@@ -254,3 +259,9 @@ def test_transformer_predictor_is_causal_and_knows_distances():
         learnt = [query[0, 0, i] @ attend.Att.Krelpos[:, 9 - (i - j)] for j in range(i + 1)]
         share = ((near + torch.stack(learnt)) / math.sqrt(2)).softmax(0)
         torch.testing.assert_close(made[0, 0, i], share @ value[0, 0, : i + 1])
+
+
+def test_pre_training_draws_no_pictures() -> None:
+    loaded = load_recipe(TINY, (), registry())
+    builder = Builder(loaded.recipe, registry())
+    assert builder.make(loaded.recipe.stages["hear"], graph=builder.graph()).pictures == 0

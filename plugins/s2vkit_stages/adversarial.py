@@ -32,7 +32,7 @@ class Adversarial(Stage):
     def __init__(self, options: AdversarialOptions, *, graph: Graph) -> None:
         self.options, self.graph = options, graph
         self.frames, self.gap, self.window = options.frames, options.gap, options.window
-        self.samples = options.samples
+        self.pictures = options.samples
         self.players: dict[str, Discriminator] = graph.discriminators
         self.perceptual = options.losses.perceptual.weight
         self.matching = options.losses.feature_matching.weight

@@ -178,7 +178,7 @@ class Run:
             make_optimizer=self.builder.make,
         )  # fmt: skip
         sketches = Sketches(self.folder, step.name, self.store, self.recipe.alignment)
-        every = max(1, stage.options.steps // stage.samples) if stage.samples else 0
+        every = max(1, stage.options.steps // stage.pictures) if stage.pictures else 0
 
         def look(done: int) -> None:
             if every and done % every == 0:

@@ -55,7 +55,7 @@ class Stage:
     views: Mapping[str, int] = {}  # frames of a clip that a teacher looks at; 1: the first
     reach: int = 0  # frames to either side of each drawn one whose features `around` holds
     window: int = 1  # the drawn frames are runs of so many consecutive ones
-    samples: int = 0  # how often on the way sample pictures are drawn; needs the generator
+    pictures: int = 0  # how often on the way sample pictures are drawn; needs the generator
     shown: tuple[str, ...] = ()  # figures that the live view shows before all others
     chosen: Mapping[str, int] = {}  # how many of those views a step averages (Eq. 1); all if absent
     held_out: int = 512  # clips of the split val that `validate` is shown at most
