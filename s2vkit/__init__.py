@@ -25,7 +25,9 @@ from s2vkit.options import (
     AudioEncoderSlot,
     CodeLossSlot,
     DiscriminatorSlot,
+    FaceDetectorSlot,
     Field,
+    FootageOptions,
     FrameLossSlot,
     GeneratorSlot,
     IndependenceLossSlot,
@@ -37,21 +39,23 @@ from s2vkit.options import (
     Slot,
     StageOptions,
     StudentSlot,
+    SyncJudgeSlot,
     TeacherSlot,
 )
 
 if TYPE_CHECKING:
     from s2vkit.parts.audio_encoder import AudioEncoder, SpeechStream
     from s2vkit.parts.clip import Clips, Codes, Made, align, pick_time, speech_steps
-    from s2vkit.parts.dataset import ClipFiles, Dataset, RawClip
+    from s2vkit.parts.dataset import ClipFiles, Dataset, Footage, RawClip, Source, Survey
     from s2vkit.parts.discriminator import Discriminator
     from s2vkit.parts.face_detector import FaceDetector, Faces
     from s2vkit.parts.generator import Generator
     from s2vkit.parts.graph import Graph, World
     from s2vkit.parts.loss import AdversarialLoss, IndependenceLoss, PairLoss
     from s2vkit.parts.metric import Heard, Metric, Outcome, Probe, Score
-    from s2vkit.parts.stage import Job, Stage, Turn, Work
+    from s2vkit.parts.stage import Job, Limit, Stage, Turn, Work
     from s2vkit.parts.student import Student
+    from s2vkit.parts.sync_judge import SyncJudge
     from s2vkit.parts.teacher import Teacher
     from s2vkit.parts.weights import (
         Weights,
@@ -66,15 +70,16 @@ __version__ = "0.1.0"
 _LAZY = {
     **dict.fromkeys(["AudioEncoder", "SpeechStream"], "audio_encoder"),
     **dict.fromkeys(["Clips", "Codes", "Made", "align", "pick_time", "speech_steps"], "clip"),
-    **dict.fromkeys(["ClipFiles", "Dataset", "RawClip"], "dataset"),
+    **dict.fromkeys(["ClipFiles", "Dataset", "Footage", "RawClip", "Source", "Survey"], "dataset"),
     "Discriminator": "discriminator",
     **dict.fromkeys(["FaceDetector", "Faces"], "face_detector"),
     "Generator": "generator",
     **dict.fromkeys(["Graph", "World"], "graph"),
     **dict.fromkeys(["AdversarialLoss", "IndependenceLoss", "PairLoss"], "loss"),
     **dict.fromkeys(["Heard", "Metric", "Outcome", "Probe", "Score"], "metric"),
-    **dict.fromkeys(["Job", "Stage", "Turn", "Work"], "stage"),
+    **dict.fromkeys(["Job", "Limit", "Stage", "Turn", "Work"], "stage"),
     "Student": "student",
+    "SyncJudge": "sync_judge",
     "Teacher": "teacher",
     **dict.fromkeys(
         ["Weights", "fit_weights", "open_weights", "read_weights", "rename"], "weights"
@@ -90,13 +95,15 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "AdversarialLoss", "AdversarialLossSlot", "AudioEncoder", "AudioEncoderSlot", "Checkpoint",
-    "ClipFiles", "Clips", "CodeLossSlot", "Codes", "Dataset", "Discriminator", "DiscriminatorSlot",
-    "FaceDetector", "Faces", "Field", "FrameLossSlot", "Generator", "GeneratorSlot", "Graph",
-    "Heard", "IndependenceLoss", "IndependenceLossSlot", "InputError", "Job", "LossOptions", "Made",
-    "Metric", "MetricSlot", "OptimizerOptions", "OptimizerSlot", "Options", "Outcome", "PairLoss",
-    "PluginError", "Probe", "RawClip", "RecipeError", "Register", "RegisterCommand",
-    "ResourceError", "RunFolderError", "S2vkitError", "Score", "Slot", "SpeechStream", "Stage",
-    "StageOptions", "Student", "StudentSlot", "Teacher", "TeacherSlot", "TrainingError", "Turn",
-    "Weights", "Work", "World", "__version__", "align", "fit_weights", "hookimpl", "open_weights",
-    "pick_time", "read_weights", "rename", "speech_steps",
+    "ClipFiles", "Clips", "CodeLossSlot", "Codes", "Dataset", "Discriminator",
+    "DiscriminatorSlot", "FaceDetector", "FaceDetectorSlot", "Faces", "Field", "Footage",
+    "FootageOptions", "FrameLossSlot", "Generator", "GeneratorSlot", "Graph", "Heard",
+    "IndependenceLoss", "IndependenceLossSlot", "InputError", "Job", "Limit", "LossOptions",
+    "Made", "Metric", "MetricSlot", "OptimizerOptions", "OptimizerSlot", "Options", "Outcome",
+    "PairLoss", "PluginError", "Probe", "RawClip", "RecipeError", "Register", "RegisterCommand",
+    "ResourceError", "RunFolderError", "S2vkitError", "Score", "Slot", "Source", "SpeechStream",
+    "Stage", "StageOptions", "Student", "StudentSlot", "Survey", "SyncJudge", "SyncJudgeSlot",
+    "Teacher", "TeacherSlot", "TrainingError", "Turn", "Weights", "Work", "World",
+    "__version__", "align", "fit_weights", "hookimpl", "open_weights", "pick_time",
+    "read_weights", "rename", "speech_steps",
 ]  # fmt: skip

@@ -7,13 +7,16 @@ give, the students take it up, and the generator and discriminators are cut to f
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import torch
 from torch import nn
 
-from s2vkit.options import Slot
-from s2vkit.parts.dataset import Dataset
+from s2vkit.data.corpus import FootageCorpus
+from s2vkit.errors import RecipeError
+from s2vkit.options import FootageOptions, Slot
+from s2vkit.parts.dataset import Dataset, Footage
 from s2vkit.parts.graph import Graph, World
 from s2vkit.parts.seed import seed_step
 from s2vkit.parts.stage import Job, Stage
@@ -64,8 +67,7 @@ class Builder:
 
     def dataset(self) -> Dataset:
         """Build the dataset; cheap, nothing is loaded."""
-        built: Dataset = self.make(self.recipe.data, seed=self.recipe.seed)
-        return built
+        return build_dataset(self.recipe.data, self.recipe.seed, self.registry)
 
     def graph(self, world: World | None = None) -> Graph:
         """Build the whole training graph."""
@@ -94,6 +96,8 @@ class Builder:
             name: self._face(f"judge.{name}", slot, name, world)
             for name, slot in self.recipe.judges.items()
         }
+        if self.recipe.sync_judge is not None:
+            graph.sync_judge = self.part("sync_judge", self.recipe.sync_judge, size=world.size)
         return graph
 
     def stages(self, graph: Graph, device: torch.device) -> dict[str, Stage | Job]:
@@ -119,6 +123,32 @@ class Builder:
             map_shapes=sizes.map_shapes,
         )  # fmt: skip
         return Graph(sizes.world, self.make, encoder, students=students, generator=generator)
+
+
+def build_dataset(slot: Slot, seed: int, registry: Registry) -> Dataset:
+    """Build the dataset that a slot names; footage comes as the corpus that is cut out of it."""
+    built = registry.get(slot.kind, slot.use).load()(slot.options, seed=seed)
+    if not isinstance(built, Footage):
+        dataset: Dataset = built
+        return dataset
+    options = slot.options
+    assert isinstance(options, FootageOptions)
+    detector = options.face_detector or _only_detector(registry)
+    make = partial(registry.get(detector.kind, detector.use).load(), detector.options)
+    corpus: Any = FootageCorpus(slot.use, options, built, seed, detector, make)
+    return cast(Dataset, corpus)
+
+
+def _only_detector(registry: Registry) -> Slot:
+    """Choose the face detector where none is named: the one that gives landmarks."""
+    entries = [e for e in registry.of_kind("face_detector") if "landmarks" in e.gives]
+    if len(entries) != 1:
+        known = ", ".join(registry.names("face_detector"))
+        raise RecipeError(
+            "no face detector is named",
+            hint=f"add `face_detector: NAME` to the dataset's options; known: {known}",
+        )
+    return Slot("face_detector", entries[0].name, entries[0].options())
 
 
 def world_of(dataset: Dataset) -> World:
@@ -161,6 +191,8 @@ def describe_graphs(recipe: Recipe, registry: Registry) -> list[dict[str, Any]]:
 def part_slots(recipe: Recipe) -> dict[str, Slot]:
     """Name every part of a recipe and the slot it comes from."""
     slots = {"encoder": recipe.audio_encoder, "generator": recipe.generator}
+    if recipe.sync_judge is not None:
+        slots["sync_judge"] = recipe.sync_judge
     groups: dict[str, dict[str, Slot]] = {
         "teacher": recipe.teachers.present(),
         "student": recipe.students.present(),
@@ -181,6 +213,8 @@ def _flow(name: str, graph: Graph) -> tuple[str, str]:
             "speech (B, S)",
             f"features (B, A, {encoder.dim}), summary (B, {encoder.summary_dim})",
         )
+    if kind == "sync_judge" and graph.sync_judge is not None:
+        return "frames + speech", f"lips and speech (B, N, {graph.sync_judge.dim}) each"
     if kind == "student":
         return f"summary (B, {encoder.summary_dim})", f"{side} (B, {graph.students[side].dim})"
     if kind in ("teacher", "judge"):

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 Shape = tuple[int | None, ...]
@@ -51,6 +50,8 @@ class Checkpoint:
 @cache
 def _read_manifest(keys: str) -> dict[str, tuple[Shape, ...]]:
     package, _, name = keys.partition(":")
+    from importlib.resources import files  # only now: light commands read no manifest
+
     held = json.loads((files(package) / name).read_text(encoding="utf-8"))
     return {key: _either(shape) for key, shape in held.items()}
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import types
 from dataclasses import dataclass
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,6 +25,7 @@ KINDS: tuple[str, ...] = (
     "dataset",
     "metric",
     "face_detector",
+    "sync_judge",
     "stage",
 )
 
@@ -51,6 +52,17 @@ class OptimizerOptions(Options):
     """What every optimizer understands."""
 
     lr: float = Field(gt=0.0, description="learning rate")
+    schedule: Literal["constant", "linear", "cosine", "step"] = Field(
+        default="constant",
+        description="how the learning rate goes on after the warm-up: not at all, down to `final` "
+        "of it in a straight line or half a cosine, or times `decay` every `every` steps",
+    )
+    warmup: int = Field(default=0, ge=0, description="steps over which the rate rises to `lr`")
+    final: float = Field(
+        default=0.0, ge=0.0, le=1.0, description="linear, cosine: share of `lr` at the last step"
+    )
+    every: int = Field(default=1000, ge=1, description="step: steps between two decays")
+    decay: float = Field(default=0.5, gt=0.0, le=1.0, description="step: factor of each decay")
 
 
 class StageOptions(Options):
@@ -59,6 +71,14 @@ class StageOptions(Options):
     after: list[str] = Field(default=[], description="stages that must be finished first")
     steps: int = Field(default=1000, ge=1, description="training steps")
     batch: int = Field(default=16, ge=1, description="clips in a step")
+    accumulate: int = Field(
+        default=1, ge=1, le=1024,
+        description="batches whose gradients are averaged before anything moves; a step then "
+        "sees `batch` x `accumulate` clips in the memory of `batch`",
+    )  # fmt: skip
+    sampling: Literal["uniform", "balanced"] = Field(
+        default="uniform", description="every clip equally often, or every speaker"
+    )
 
 
 @dataclass(frozen=True)
@@ -89,12 +109,62 @@ GeneratorSlot = Annotated[Slot, SlotOf("generator")]
 DiscriminatorSlot = Annotated[Slot, SlotOf("discriminator")]
 DatasetSlot = Annotated[Slot, SlotOf("dataset")]
 MetricSlot = Annotated[Slot, SlotOf("metric")]
+FaceDetectorSlot = Annotated[Slot, SlotOf("face_detector")]
+SyncJudgeSlot = Annotated[Slot, SlotOf("sync_judge")]
 StageSlot = Annotated[Slot, SlotOf("stage")]
 OptimizerSlot = Annotated[Slot, SlotOf("optimizer")]
 FrameLossSlot = Annotated[Slot, SlotOf("loss", gives=("pair", "frames"))]
 CodeLossSlot = Annotated[Slot, SlotOf("loss", gives=("pair", "codes"))]
 IndependenceLossSlot = Annotated[Slot, SlotOf("loss", gives=("independence",))]
 AdversarialLossSlot = Annotated[Slot, SlotOf("loss", gives=("adversarial",))]
+
+
+class FootageOptions(Options):
+    """What the host needs to know of every dataset of videos that it has to cut."""
+
+    root: str | None = Field(
+        default=None, description="folder of the corpus as it came; not read once it is prepared"
+    )
+    corpus: str = Field(min_length=1, description="folder of the prepared corpus; made if absent")
+    size: int = Field(default=128, ge=32, le=1024, description="height and width of the faces")
+    fps: float = Field(default=25.0, ge=5.0, le=60.0, description="frames a second")
+    sample_rate: int = Field(default=16000, ge=8000, le=48000, description="of the sound, in Hz")
+    face_detector: FaceDetectorSlot | None = Field(
+        default=None, description="what finds the face; null: the installed one with landmarks"
+    )
+    margin: float = Field(
+        default=0.14, ge=0.0, le=2.0, description="added on each side of a face, as a share of it"
+    )
+    every: int = Field(
+        default=10, ge=1, description="the detector sees every n-th frame; between, it is followed"
+    )
+    detect_at: int = Field(
+        default=192, ge=64, description="longest side of the pictures that the detector sees"
+    )
+    least_face: int = Field(
+        default=48, ge=1, description="pixels, chin to hairline; lower faces are set aside"
+    )
+    least_score: float = Field(
+        default=0.9, ge=0.0, le=1.0, description="least score of a detection that counts"
+    )
+    dominance: float = Field(
+        default=1.8, ge=1.0, description="a face that many times as high as the others talks"
+    )
+    steady: float = Field(
+        default=0.3, ge=0.0, description="seconds over which the crop's place is smoothed"
+    )
+    shortest: float = Field(default=1.0, gt=0.0, description="seconds; shorter is set aside")
+    longest: float = Field(
+        default=120.0, gt=0.0, description="seconds; what is longer becomes several clips"
+    )
+    most_silence: float = Field(
+        default=0.5, ge=0.0, description="seconds by which sound may start late or end early"
+    )
+    quality: int = Field(default=95, ge=50, le=100, description="of the frames' JPEG")
+    crop_cache_gb: float = Field(
+        default=16.0, ge=0.0,
+        description="decoded frames are kept memory-mapped where they need no more than this",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -149,8 +219,8 @@ def _plain(value: Any) -> Any:
 
 __all__ = [
     "KINDS", "AdversarialLossSlot", "AudioEncoderSlot", "CodeLossSlot", "DatasetSlot",
-    "DiscriminatorSlot", "Field", "FrameLossSlot", "GeneratorSlot", "IndependenceLossSlot",
-    "LossOptions", "MetricSlot", "OptimizerOptions", "OptimizerSlot", "Options", "Slot",
-    "SlotField", "SlotOf", "StageOptions", "StageSlot", "StudentSlot", "TeacherSlot",
-    "dump_options", "slot_fields",
+    "DiscriminatorSlot", "FaceDetectorSlot", "Field", "FootageOptions", "FrameLossSlot",
+    "GeneratorSlot", "IndependenceLossSlot", "LossOptions", "MetricSlot", "OptimizerOptions",
+    "OptimizerSlot", "Options", "Slot", "SlotField", "SlotOf", "StageOptions", "StageSlot",
+    "StudentSlot", "SyncJudgeSlot", "TeacherSlot", "dump_options", "slot_fields",
 ]  # fmt: skip

@@ -70,7 +70,7 @@ def write_film(
         video = out.add_stream(picture_codec, rate=rate or 30)
         video.width, video.height, video.pix_fmt = width, height, pix_fmt
         video.codec_context.time_base = base
-        video.options = {"preset": "ultrafast"} if "x264" in picture_codec else {}
+        video.options = {"preset": "ultrafast", "threads": "1"} if "x264" in picture_codec else {}
         voice = None
         if sound is not None:
             voice = out.add_stream(sound_codec, rate=sound_rate, layout="mono")

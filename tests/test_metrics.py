@@ -55,6 +55,47 @@ def test_ssim_agrees_on_flat_and_on_dark_frames():
         assert ssim(unit(m), unit(t)).tolist() == pytest.approx(expected, abs=1e-5)
 
 
+def test_ssim_with_other_windows_agrees_with_scikit_image():
+    """The defaults of scikit-image: 7x7, all pixels alike, sample covariance."""
+    made, true = faces(2)
+    pairs = [(unit(m).numpy(), unit(t).numpy()) for m, t in zip(made, true, strict=True)]
+    expected = [structural_similarity(m, t, data_range=1.0, channel_axis=0) for m, t in pairs]
+    options = SsimOptions(window="uniform", size=7, covariance="sample")
+    assert ssim(unit(made), unit(true), options).tolist() == pytest.approx(expected, abs=1e-5)
+    expected = [structural_similarity(m, t, data_range=2.0, channel_axis=0) for m, t in pairs]
+    options = options.model_copy(update={"data_range": 2.0})
+    assert ssim(unit(made), unit(true), options).tolist() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_ssim_with_ends_reflected_agrees_with_torchmetrics():
+    image = pytest.importorskip("torchmetrics.functional.image")
+    made, true = (unit(x) for x in faces(3))
+    for sigma in (1.5, 1.0):
+        size = int(3.5 * sigma + 0.5) * 2 + 1
+        options = SsimOptions(borders="reflect", sigma=sigma, size=size)
+        expected = image.structural_similarity_index_measure(
+            made, true, sigma=sigma, data_range=1.0, reduction="none"
+        )
+        assert ssim(made, true, options).tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+def test_ssim_names_its_variant_and_refuses_even_windows():
+    said = Ssim(SsimOptions(window="uniform", size=7, covariance="sample")).compute().definition
+    assert "uniform window 7x7, K1 0.01" in said
+    assert "sample covariance, whole windows only" in said
+    with pytest.raises(ValueError, match="must be odd"):
+        SsimOptions(size=8)
+
+
+def test_psnr_agrees_with_torchmetrics():
+    image = pytest.importorskip("torchmetrics.functional.image")
+    made, true = (unit(x) for x in faces(3))
+    for m, t, own in zip(made, true, psnr(made, true), strict=True):
+        expected = image.peak_signal_noise_ratio(m, t, data_range=1.0)
+        assert own.item() == pytest.approx(float(expected), abs=1e-4)
+
+
 def test_ssim_on_luma_agrees_with_scikit_image():
     made, true = faces(1)
     weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)

@@ -133,13 +133,14 @@ def needed_in_turn() -> set[str]:
 
 @pytest.mark.parametrize(
     ("folders", "extras"),
-    [(["s2vkit", "plugins"], ["synthetic", "facenet"]), (["tests", "benchmarks"], ["test"])],
+    [(["s2vkit", "plugins"], ["synthetic", "faces"]), (["tests", "benchmarks"], ["test"])],
     ids=["product", "tests"],
 )
 def test_everything_imported_is_declared(folders: list[str], extras: list[str]) -> None:
     texts = PROJECT["project"]["dependencies"] + [text for name in extras for text in EXTRAS[name]]
     declared = {canonicalize_name(Requirement(text).name) for text in texts}
-    ours = {"s2vkit", *PLUGINS, *(p.stem for p in (ROOT / "tests").rglob("*.py"))}
+    own = (p.stem for folder in ("tests", "benchmarks") for p in (ROOT / folder).rglob("*.py"))
+    ours = {"s2vkit", *PLUGINS, *own}
     foreign = imported(folders) - set(sys.stdlib_module_names) - ours
     owners = packages_distributions()
     bringing = {name: {canonicalize_name(d) for d in owners.get(name, [])} for name in foreign}

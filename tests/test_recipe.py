@@ -128,7 +128,8 @@ def test_origins_name_file_line_and_column(tmp_path: Path) -> None:
 def test_mappings_merge_deeply_and_lists_are_replaced(tmp_path: Path) -> None:
     text = "stages:\n  distill: {optimizer: {lr: 1e-3}}\nstudents: {identity: {hidden: [8]}}\n"
     data = child(tmp_path, text).data
-    assert data["stages"]["distill"]["optimizer"] == {"use": "rmsprop", "lr": 1e-3, "alpha": 0.99}
+    moved = data["stages"]["distill"]["optimizer"]
+    assert (moved["use"], moved["lr"], moved["alpha"]) == ("rmsprop", 1e-3, 0.99)
     assert data["stages"]["distill"]["losses"]["match"]["weight"] == 0.025
     assert data["students"]["identity"]["hidden"] == [8]
     assert list(data["stages"]) == ["distill", "compose", "evaluate"]

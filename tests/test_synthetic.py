@@ -43,7 +43,7 @@ def clip(name: str, seed: int = 0, size: int = 32) -> RawClip:
 
 
 def same(a: RawClip, b: RawClip) -> bool:
-    truths = all(np.array_equal(a.truth[k], b.truth[k]) for k in ("openness", "phoneme"))
+    truths = all(np.array_equal(a.truth[k], b.truth[k]) for k in ("openness", "shut", "phoneme"))
     return np.array_equal(a.frames, b.frames) and np.array_equal(a.speech, b.speech) and truths
 
 
@@ -127,6 +127,7 @@ def test_frames_sound_and_truth_have_one_length(size: int, fps: float) -> None:
     assert made.truth["openness"].dtype == np.float32
     assert {k: v.shape for k, v in made.truth.items()} == {
         "openness": (frames,),
+        "shut": (frames,),
         "phoneme": (frames,),
     }
     assert 1.0 < frames / small.fps < 4.0
@@ -283,7 +284,9 @@ def test_the_plugin_registers_one_dataset_and_one_command() -> None:
     s2vkit_register(register=lambda *a, **k: found.append((*a, k)))
     s2vkit_commands(register=lambda *a: found.append(a))
     assert found[0][:2] == ("dataset", "synthetic")
-    assert found[0][4]["gives"] == ("speech", "frames", "identity", "emotion", "openness")
+    assert found[0][4]["gives"] == (
+        "speech", "frames", "identity", "emotion", "openness", "shut",
+    )  # fmt: skip
     assert found[1][0] == "synthesize"
 
 

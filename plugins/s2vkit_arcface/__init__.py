@@ -1,7 +1,5 @@
 """ArcFace: an identity teacher that tells faces apart by angles."""
 
-from __future__ import annotations
-
 from s2vkit import Checkpoint, Field, Options, Register, hookimpl
 
 

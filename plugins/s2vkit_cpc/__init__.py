@@ -1,7 +1,5 @@
 """CPC: features of speech, learnt by telling what comes next from what does not."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from s2vkit import Checkpoint, Field, OptimizerSlot, Options, Register, StageOptions, hookimpl
@@ -51,8 +49,10 @@ class ContrastiveOptions(StageOptions):
         description="a score is the mean over dimensions, as CPC_audio's, or the sum divided by "
         "their root, which learns in hundreds of steps instead of many thousands",
     )
-    sampling: Literal["same_speaker", "uniform"] = Field(
-        default="same_speaker", description="whether a batch, hence the negatives, is one speaker's"
+    sampling: Literal["same_speaker", "uniform", "balanced"] = Field(
+        default="same_speaker",
+        description="whether a batch, hence the negatives, is one speaker's; else every clip "
+        "equally often, or every speaker",
     )
 
 

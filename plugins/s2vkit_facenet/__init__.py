@@ -1,7 +1,5 @@
 """FaceNet: the Inception-ResNet of facenet-pytorch as an identity teacher."""
 
-from __future__ import annotations
-
 from s2vkit import Checkpoint, Field, Options, Register, hookimpl
 
 

@@ -1,7 +1,5 @@
 """Face detectors: one that finds faces, and one for corpora whose pictures are faces already."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from s2vkit import Field, Options, Register, hookimpl
@@ -29,6 +27,7 @@ def s2vkit_register(register: Register) -> None:
     )  # fmt: skip
     register(
         "face_detector", "mtcnn", "s2vkit_faces.mtcnn:Mtcnn", MtcnnOptions,
+        gives=("landmarks",),
         summary="three cascaded nets, with five landmarks; needs s2vkit[faces]",
         reference="Zhang et al. 2016, Joint Face Detection and Alignment (facenet-pytorch)",
     )  # fmt: skip

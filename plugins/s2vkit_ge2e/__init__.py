@@ -1,7 +1,5 @@
 """GE2E: a voice encoder that tells speakers apart, as Resemblyzer's."""
 
-from __future__ import annotations
-
 from s2vkit import Checkpoint, Field, Options, Register, hookimpl
 
 

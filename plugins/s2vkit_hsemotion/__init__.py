@@ -1,7 +1,5 @@
 """HSEmotion: EfficientNets that tell emotions, as an emotion teacher."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from s2vkit import Checkpoint, Field, Options, Register, hookimpl

@@ -1,7 +1,5 @@
 """Log-mel spectra: features of speech that need no training."""
 
-from __future__ import annotations
-
 from s2vkit import Field, Options, Register, hookimpl
 
 

@@ -1,8 +1,8 @@
 """Metrics of made clips: likeness to the truth, and what judges trained on real faces see."""
 
-from __future__ import annotations
-
 from typing import Literal
+
+from pydantic import field_validator
 
 from s2vkit import Field, Options, Register, hookimpl
 
@@ -13,6 +13,73 @@ class SsimOptions(Options):
     channel: Literal["rgb", "grey"] = Field(
         default="rgb", description="mean over the colour channels, or of the luma (Rec. 601)"
     )
+    window: Literal["gaussian", "uniform"] = Field(
+        default="gaussian", description="what weighs the pixels of a window; gaussian is Wang's"
+    )
+    size: int = Field(default=11, ge=3, le=63, description="side of the window in px, odd")
+    sigma: float = Field(default=1.5, gt=0.0, description="of the gaussian window, in px")
+    data_range: float = Field(
+        default=1.0, gt=0.0, description="the range in the constants; frames are in [0, 1]"
+    )
+    covariance: Literal["population", "sample"] = Field(
+        default="population", description="divided by the pixels of a window, or by one less"
+    )
+    borders: Literal["inside", "reflect"] = Field(
+        default="inside",
+        description="windows wholly inside the frame (scikit-image), or one at every pixel, the "
+        "frame reflected at its ends (torchmetrics)",
+    )
+
+    @field_validator("size")
+    @classmethod
+    def _odd(cls, size: int) -> int:
+        if size % 2 == 0:
+            raise ValueError("must be odd")
+        return size
+
+
+class CpbdOptions(Options):
+    """What may be set of CPBD; the defaults are those of python-cpbd."""
+
+    block: int = Field(default=64, ge=8, description="side of a block in px; whole blocks only")
+    edges: float = Field(
+        default=0.002, ge=0.0, lt=1.0, description="least share of edge pixels of an edge block"
+    )
+    contrast: int = Field(default=50, ge=0, le=255, description="where contrast begins to be high")
+    width_low: float = Field(
+        default=5.0, gt=0.0, description="just noticeable width at low contrast, px"
+    )
+    width_high: float = Field(
+        default=3.0, gt=0.0, description="just noticeable width at high contrast, px"
+    )
+    beta: float = Field(default=3.6, gt=0.0, description="exponent of the width")
+    seen: float = Field(
+        default=0.63, gt=0.0, lt=1.0, description="probability above which blur is seen"
+    )
+
+
+class EmbeddingOptions(Options):
+    """What may be set of metrics that compare the embeddings of faces."""
+
+    reference: Literal["first", "same"] = Field(
+        default="first",
+        description="the true frame compared with: the clip's first, or that of the same time",
+    )
+
+
+class AcdOptions(EmbeddingOptions):
+    """What may be set of the average content distance."""
+
+    distance: Literal["l2", "cosine"] = Field(
+        default="l2", description="length of the difference, or one less the cosine"
+    )
+
+
+class BlinksOptions(Options):
+    """What may be set of the count of blinks."""
+
+    shut: float = Field(default=0.5, description="a blink begins above this")
+    open: float = Field(default=0.3, description="and ends below this")
 
 
 @hookimpl
@@ -42,4 +109,26 @@ def s2vkit_register(register: Register) -> None:
         "metric", "openness_correlation", "s2vkit_metrics.mouth:OpennessCorrelation",
         wants=("judge.openness", "openness"),
         summary="correlation of the mouth's opening, as a judge sees it, with the truth",
+    )  # fmt: skip
+    register(
+        "metric", "cpbd", "s2vkit_metrics.sharpness:Cpbd", CpbdOptions,
+        summary="share of edges that look sharp, no truth needed",
+        reference="Narvekar and Karam 2011; python-cpbd",
+    )  # fmt: skip
+    register(
+        "metric", "csim", "s2vkit_metrics.embedding:Csim", EmbeddingOptions,
+        wants=("judge.identity",),
+        summary="cosine of the embeddings of made frames and a true one, 1 where the same",
+    )  # fmt: skip
+    register(
+        "metric", "acd", "s2vkit_metrics.embedding:Acd", AcdOptions,
+        wants=("judge.identity",),
+        summary="average content distance of the embeddings of made frames and a true one",
+        reference="Tulyakov et al. 2018; Vougioukas et al. 2019",
+    )  # fmt: skip
+    register(
+        "metric", "blinks", "s2vkit_metrics.eyes:Blinks", BlinksOptions,
+        wants=("judge.shut", "shut"),
+        summary="blinks a second, and how long they last, as a judge sees the lids",
+        reference="Stypulkowski et al. 2024 (blinks/s and their duration)",
     )  # fmt: skip

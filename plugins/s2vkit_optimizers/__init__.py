@@ -1,7 +1,5 @@
 """Optimizers, by name and with their options checked."""
 
-from __future__ import annotations
-
 from s2vkit import Field, OptimizerOptions, Register, hookimpl
 
 

@@ -1,7 +1,5 @@
 """Probes: what can be read from what was heard, and whose face it finds."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from s2vkit import Field, Options, Register, hookimpl

@@ -1,7 +1,5 @@
 """Speech encoders that taught themselves: wav2vec 2.0, HuBERT and WavLM, as torchaudio has them."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from s2vkit import Checkpoint, Field, Options, Register, hookimpl

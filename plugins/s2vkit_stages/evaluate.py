@@ -25,7 +25,7 @@ class Evaluate(Job):
         for name, probe in self.probes.items():
             _check_sides(name, probe, graph)
         self.uses = ("encoder", "student")
-        self.uses += ("generator", "judge") if self.metrics or not made else ()
+        self.uses += ("generator", "judge", "sync_judge") if self.metrics or not made else ()
         self.uses += ("teacher",) if self.probes else ()
         self.needs = frozenset({"summary", "codes", "targets"}) if self.probes else frozenset()
         self.splits = (options.split, "train") if self.probes else (options.split,)

@@ -1,7 +1,5 @@
 """Students: from the summary of the speech to a teacher's vector."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from s2vkit import Field, Options, Register, hookimpl

@@ -55,7 +55,7 @@ def s2vkit_register(register: Register) -> None:
         "synthetic",
         "s2vkit_synthetic.corpus:SyntheticCorpus",
         SyntheticOptions,
-        gives=("speech", "frames", "identity", "emotion", "openness"),
+        gives=("speech", "frames", "identity", "emotion", "openness", "shut"),
         summary="drawn talking faces with eSpeak NG voices, made on the spot; nothing to download",
         reference="sentences, emotions and names of CREMA-D (Cao et al., 2014)",
     )

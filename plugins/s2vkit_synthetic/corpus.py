@@ -39,7 +39,8 @@ class SyntheticCorpus:
     """Drawn talking faces; clips are named as in CREMA-D (ACTOR_SENTENCE_EMOTION_LEVEL).
 
     The truth of a clip: "openness" (V,) float32, the drawn gap between the lips as a part of
-    the widest one (11 % of the picture's height), and "phoneme" (V,) int16, indices into
+    the widest one (11 % of the picture's height), "shut" (V,) float32, how far the lids are
+    down in a blink (0 to 1), and "phoneme" (V,) int16, indices into
     `s2vkit_synthetic.viseme.PHONEMES`.
     """
 
@@ -107,7 +108,11 @@ class SyntheticCorpus:
             size=self.size,
             noise=torch.Generator().manual_seed(int(rng.integers(2**31))),
         )
-        truth = {"openness": mouth["open"], "phoneme": codes(phonemes, frames, self.fps)}
+        truth = {
+            "openness": mouth["open"],
+            "shut": motion.shut.numpy().astype(np.float32),
+            "phoneme": codes(phonemes, frames, self.fps),
+        }
         return RawClip(picture, speech.clip(-1.0, 1.0).astype(np.float32), truth)
 
     def _splits(self) -> list[str]:

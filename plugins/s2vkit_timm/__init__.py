@@ -1,7 +1,5 @@
 """Any image network of timm as a teacher or judge."""
 
-from __future__ import annotations
-
 from s2vkit import Field, Options, Register, hookimpl
 
 

@@ -1,7 +1,5 @@
 """VGG-Face: the identity teacher, a VGG16 that knows faces."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from s2vkit import Checkpoint, Field, Options, Register, hookimpl

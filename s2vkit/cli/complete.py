@@ -20,11 +20,25 @@ def kinds(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[s
 
 def components(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete a component's name, of the kind already given."""
+    return _of_kind(ctx.params.get("kind"), incomplete)
+
+
+def datasets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a dataset's name."""
+    return _of_kind("dataset", incomplete)
+
+
+def detectors(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a face detector's name."""
+    return _of_kind("face_detector", incomplete)
+
+
+def _of_kind(kind: str | None, incomplete: str) -> list[CompletionItem]:
     from s2vkit.plugins import registry
 
     return [
         CompletionItem(entry.name, help=entry.summary)
-        for entry in registry().of_kind(ctx.params.get("kind"))
+        for entry in registry().of_kind(kind)
         if entry.name.startswith(incomplete)
     ]
 

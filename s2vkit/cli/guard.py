@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from s2vkit.errors import RecipeError, S2vkitError, memory_is_out
-from s2vkit.files import disk_is_full
 
 INTERRUPTED = 130
 
@@ -42,6 +41,8 @@ def explain(error: Exception, args: list[str]) -> tuple[str, int]:
         text = str(error)
         compiler_style = isinstance(error, RecipeError) and "\n" in error.message
         return (text if compiler_style else f"error: {text}"), error.exit_code
+    from s2vkit.files import disk_is_full  # only now: it brings much in
+
     if disk_is_full(error):
         return f"error: No space left: {_place(error)}{_free_some(args)}", 6
     if memory_is_out(error):
@@ -72,14 +73,19 @@ def _debug(args: list[str]) -> bool:
 
 
 def _go_on(args: list[str]) -> str:
-    if not _runs(args):
+    if not _goes_on(args):
         return ""
     again = shlex.join(["s2vkit", *[a for a in args if a != "--fresh"]])
-    return f"; the same command goes on from the last checkpoint: {again}"
+    where = "from the last checkpoint" if _command(args) == "run" else "where it was"
+    return f"; the same command goes on {where}: {again}"
 
 
-def _runs(args: list[str]) -> bool:
-    return next((a for a in args if not a.startswith("-")), "") == "run"
+def _goes_on(args: list[str]) -> bool:
+    return _command(args) in ("run", "prepare")
+
+
+def _command(args: list[str]) -> str:
+    return next((a for a in args if not a.startswith("-")), "")
 
 
 def _place(error: Any) -> str:
@@ -89,7 +95,7 @@ def _place(error: Any) -> str:
 
 def _free_some(args: list[str]) -> str:
     text = "\n  = free some space"
-    return text + ", then the same command goes on" if _runs(args) else text
+    return text + ", then the same command goes on" if _goes_on(args) else text
 
 
 def _first_line(error: Exception) -> str:

@@ -14,6 +14,8 @@ from click.shell_completion import CompletionItem
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("s2vkit.cli.run:run", "Train, evaluate and render what a recipe says."),
+    "prepare": ("s2vkit.cli.prepare:prepare", "Cut a folder of videos into a corpus of clips."),
+    "inspect": ("s2vkit.cli.inspect:inspect", "Show what is in a prepared corpus."),
     "generate": ("s2vkit.cli.generate:generate", "Make a talking-face video from speech."),
     "validate": ("s2vkit.cli.validate:validate", "Check recipes whole; run nothing."),
     "show": ("s2vkit.cli.show:show", "Print a resolved recipe, and where each value came from."),

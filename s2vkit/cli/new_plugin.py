@@ -48,6 +48,7 @@ SHAPES: dict[str, Shape] = {
     "dataset": Shape("data: $name", ("speech", "frames", "identity", "emotion", "openness")),
     "metric": Shape("stages:\n  evaluate:\n    metrics: {mine: $name}"),
     "face_detector": Shape("data: {use: ..., detector: $name}"),
+    "sync_judge": Shape("sync_judge: $name"),
     "stage": Shape(
         "stages:\n  mine: {use: $name, optimizer: {use: rmsprop, lr: 1.0e-3}}",
         base="StageOptions",

@@ -26,18 +26,25 @@ class Drawn:
 class Drawer:
     """Draws batches: every clip once an epoch, in an order that seed and epoch give.
 
-    `same_speaker` fills each batch from one speaker; `gap` is the least distance, in frames,
-    of a mismatched time. `make_generator(*names)` gives a fresh generator for names.
+    `same_speaker` fills each batch from one speaker; `balanced` draws every speaker equally
+    often, and of each speaker every clip; `gap` is the least distance, in frames, of a
+    mismatched time. `window` frames at a time are consecutive; `contiguous` draws one run of
+    frames that follow each other, and where a clip is too short, its last frame is repeated.
+    `make_generator(*names)` gives a fresh generator for names.
     """
 
     def __init__(
         self, store: ClipStore, clips: list[int], *, batch: int, frames: int,
-        make_generator: MakeGenerator, same_speaker: bool = False, gap: int = 5,
+        make_generator: MakeGenerator, same_speaker: bool = False, balanced: bool = False,
+        gap: int = 5, window: int = 1, contiguous: bool = False,
     ) -> None:  # fmt: skip
         self.store, self.pool = store, clips
-        self.batch, self.per_clip, self.gap = batch, frames, gap
+        self.batch, self.per_clip, self.gap = batch, frames // window, gap
+        self.run = np.arange(window)
+        self.contiguous = contiguous
         self._generator = make_generator
-        self._groups = self._by_speaker() if same_speaker else [clips]
+        self.balanced = balanced and not same_speaker
+        self._groups = self._by_speaker() if same_speaker or balanced else [clips]
         self._order = lru_cache(maxsize=4)(self._permute)
 
     def _by_speaker(self) -> list[list[int]]:
@@ -55,16 +62,49 @@ class Drawer:
 
     def draw(self, step: int) -> Drawn:
         """Draw the batch of a step."""
-        group, turn = step % len(self._groups), step // len(self._groups)
-        size = len(self._groups[group])
-        places = np.arange(turn * self.batch, (turn + 1) * self.batch)
-        clips = np.array([self._order(group, int(p) // size)[p % size] for p in places])
+        clips = self._balanced_clips(step) if self.balanced else self._clips(step)
         generator = self._generator("frames", step)
         counts = np.array([self.store.clips[i].frames for i in clips])
-        frames = np.stack([self._pick(int(n), generator) for n in counts])
-        return Drawn(clips, frames, self._elsewhere(frames, counts, generator))
+        places = np.maximum(counts - len(self.run) + 1, 1)  # where a run may begin
+        frames = np.stack([self._pick(int(n), generator) for n in places])
+        others = self._elsewhere(frames, places, generator)
+        return Drawn(clips, self._runs(frames, counts), self._runs(others, counts))
+
+    def _runs(self, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Lengthen starts (B, R) to runs of frames (B, R * W), held at the end of a short clip."""
+        runs = np.minimum(starts[:, :, None] + self.run, counts[:, None, None] - 1)
+        flat: np.ndarray = runs.reshape(len(starts), -1)
+        return flat
+
+    def _clips(self, step: int) -> np.ndarray:
+        group, turn = step % len(self._groups), step // len(self._groups)
+        places = range(turn * self.batch, (turn + 1) * self.batch)
+        return np.array([self._nth(group, place) for place in places])
+
+    def _balanced_clips(self, step: int) -> np.ndarray:
+        """Go through all speakers in a random order, one clip of each, and again."""
+        count = len(self._groups)
+        places = range(step * self.batch, (step + 1) * self.batch)
+        rounds = {place // count for place in places}
+        orders = {
+            turn: torch.randperm(count, generator=self._generator("speakers", turn)).tolist()
+            for turn in rounds
+        }
+        return np.array(
+            [self._nth(orders[place // count][place % count], place // count) for place in places]
+        )
+
+    def _nth(self, group: int, place: int) -> int:
+        """Give the clip that is drawn from a group as the n-th: each once an epoch."""
+        size = len(self._groups[group])
+        return int(self._order(group, place // size)[place % size])
 
     def _pick(self, count: int, generator: torch.Generator) -> np.ndarray:
+        if self.contiguous:
+            room = max(1, count - self.per_clip + 1)
+            first = int(torch.randint(room, (1,), generator=generator))
+            run: np.ndarray = np.arange(first, first + self.per_clip).clip(max=count - 1)
+            return run
         if count >= self.per_clip:
             return np.sort(torch.randperm(count, generator=generator)[: self.per_clip].numpy())
         return np.sort(torch.randint(count, (self.per_clip,), generator=generator).numpy())

@@ -8,6 +8,7 @@ An entry is a folder KIND-...; beside it lie `.NAME.lock`, held while it is made
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -59,7 +60,9 @@ def holding(folder: Path, run: Path) -> Iterator[None]:
     with locked(_hold_of(folder), wait=True, shared=True):
         run = run.absolute()
         name = hashlib.sha256(str(run).encode()).hexdigest()[:16]
-        write_json(folder.parent / _USES / folder.name / f"{name}.json", {"run": str(run)})
+        note = folder.parent / _USES / folder.name / f"{name}.json"
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(json.dumps({"run": str(run)}))  # a torn one is written again, unread
         yield
 
 

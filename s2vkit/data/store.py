@@ -106,13 +106,16 @@ class ClipStore:
 
     def speech(self, clip: int, rate: int | None = None) -> np.ndarray:
         """Read the speech of a clip: (S,) float32, at `rate` Hz or as it is stored."""
-        record, own = self.clips[clip], self.index.sample_rate
-        held = np.array(self._speech[record.sample : record.sample + record.samples])
+        held, own = self._speech_of(clip), self.index.sample_rate
         if rate in (None, own):
             return held
         from s2vkit.media import resample  # brings FFmpeg in, which few corpora need here
 
         return resample(held, own, rate or own)
+
+    def _speech_of(self, clip: int) -> np.ndarray:
+        record = self.clips[clip]
+        return np.array(self._speech[record.sample : record.sample + record.samples])
 
     def truth(self, clip: int) -> dict[str, np.ndarray]:
         """Read the known truth of a clip: name -> (V,). For metrics only."""

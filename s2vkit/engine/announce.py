@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from s2vkit.build import Builder
+from s2vkit.data.corpus import FootageCorpus
 from s2vkit.engine.cache import Cache
 from s2vkit.engine.device import Policy
 from s2vkit.engine.plan import Plan, Step
@@ -41,6 +42,11 @@ def announce(
 
 def _corpus(cache: Cache) -> Row:
     clips = len(cache.dataset.clips())
+    if isinstance(cache.dataset, FootageCorpus):
+        where = cache.dataset.folder
+        if cache.dataset.ready:
+            return "corpus", f"{clips} clips, prepared in {where}", None
+        return "corpus", f"clips to be cut out of {clips} videos into {where}", None
     if cache.corpus.is_dir():
         return "corpus", f"{clips} clips, there already", None
     workers = max(1, cache.recipe.compute.workers)

@@ -41,7 +41,8 @@ class Batches:
         self.drawer = Drawer(
             sources.store, sources.store.split(split), batch=stage.options.batch,
             frames=stage.frames, make_generator=self.fresh, same_speaker=stage.same_speaker,
-            gap=stage.gap,
+            balanced=stage.options.sampling == "balanced", gap=stage.gap, window=stage.window,
+            contiguous=stage.contiguous,
         )  # fmt: skip
         self.labels = self._label_table()
 
@@ -91,6 +92,7 @@ class Batches:
         if "frames" in needs:
             frames = np.stack([store.frames(i, drawn.frames[row]) for row, i in _rows(drawn)])
             clips.frames = to_images(self._put(torch.from_numpy(frames)))
+            clips.times = self._put(torch.from_numpy(drawn.frames))
         if "stills" in needs:
             stills = np.stack([store.frames(i, np.zeros(1, int))[0] for i in drawn.clips])
             clips.stills = to_images(self._put(torch.from_numpy(stills)))
@@ -114,10 +116,21 @@ class Batches:
         first = np.array([self.sources.store.clips[i].frame for i in drawn.clips])[:, None]
         if "features" in needs:
             clips.features = self._put_float(cache["features"][first + drawn.frames])
+        if "around" in needs:
+            clips.around = self._put_float(cache["features"][self._around(drawn)])
         if "mismatched" in needs:
             clips.mismatched = self._put_float(cache["features"][first + drawn.others])
         if needs & {"summary", "codes"}:
             clips.summary = self._put(torch.from_numpy(self._summaries(cache, drawn, step)))
+
+    def _around(self, drawn: Drawn) -> np.ndarray:
+        """Find the neighbourhoods (B, V, 2R+1) of the drawn frames, held at a clip's ends."""
+        clips = [self.sources.store.clips[i] for i in drawn.clips]
+        first = np.array([clip.frame for clip in clips])[:, None, None]
+        last = np.array([clip.frames - 1 for clip in clips])[:, None, None]
+        at = drawn.frames[:, :, None] + np.arange(-self.stage.reach, self.stage.reach + 1)
+        places: np.ndarray = first + np.clip(at, 0, last)
+        return places
 
     def _summaries(self, cache: Arrays, drawn: Drawn, step: int | None) -> np.ndarray:
         """Take each clip's summary, or that of one of its stretches, anew each step."""

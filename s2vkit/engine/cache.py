@@ -10,6 +10,7 @@ from typing import Any
 from rich.markup import escape
 
 from s2vkit.data.arrays import Arrays
+from s2vkit.data.corpus import FootageCorpus
 from s2vkit.data.frozen import hear_all, look_all
 from s2vkit.data.prepare import prepare
 from s2vkit.data.shelf import cached, holding
@@ -50,6 +51,8 @@ class Cache:
         self.folder.mkdir(parents=True, exist_ok=True)
         clear_cache(self.folder)
         self._hold(self.corpus)
+        if isinstance(self.dataset, FootageCorpus):
+            return self._open_footage(self.dataset)
         if not recover_folder(self.corpus):
             self._prepare()
         store = ClipStore(self.corpus)
@@ -59,6 +62,17 @@ class Cache:
         if len(aside) > _SHOWN:
             more = f"and {len(aside) - _SHOWN} more, see {self.corpus / 'index.json'}"
             self.view.console.print(escape(more), highlight=False)
+        return store
+
+    def _open_footage(self, dataset: FootageCorpus) -> ClipStore:
+        needed = dataset.decoded_bytes
+        kept = needed <= dataset.options.crop_cache_gb * 1e9
+        if kept and not self.corpus.is_dir():
+            need_room(self.folder, int(1.1 * needed), "the decoded frames")
+        self.view.begin("corpus")
+        store = dataset.open(self.corpus, self.progress)
+        said = "decoded in" if kept else "read from the shards of"
+        self.view.end(f"{len(store.clips)} clips, {said} {store.folder}")
         return store
 
     def _prepare(self) -> None:

@@ -19,7 +19,7 @@ from s2vkit.recipe.schema import Recipe
 from s2vkit.recipe.stages import after, ordered_stages
 from s2vkit.registry import Registry
 
-HEARD = frozenset({"features", "mismatched", "summary", "codes"})
+HEARD = frozenset({"features", "around", "mismatched", "summary", "codes"})
 """What a batch may hold that an encoder has heard."""
 
 
@@ -38,15 +38,20 @@ class Step:
 
 
 class Plan:
-    """The steps of a recipe in order, each with the fingerprint of all it depends on."""
+    """The steps of a recipe in order, each with the fingerprint of all it depends on.
+
+    `corpus` is the identity of a corpus that is prepared already; without one, the clips
+    follow from the recipe's options.
+    """
 
     def __init__(
         self, recipe: Recipe, registry: Registry, graph: Graph,
-        stages: Mapping[str, Stage | Job], run: Path,
+        stages: Mapping[str, Stage | Job], run: Path, corpus: str = "",
     ) -> None:  # fmt: skip
         self.recipe, self.registry, self.graph, self.run = recipe, registry, graph, run
         self.slots = part_slots(recipe)
-        self.data = self._hash("data", self._slot(recipe.data), recipe.seed)
+        said = [corpus] if corpus else [self._slot(recipe.data), recipe.seed]
+        self.data = self._hash("data", *said)
         world = [graph.world.size, graph.world.fps, graph.world.sample_rate]
         self.versions = {
             name: self._hash(name, self._slot(slot), recipe.seed, world)

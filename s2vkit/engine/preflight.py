@@ -44,6 +44,19 @@ def check_splits(clips: Sequence[ClipFiles], stages: Mapping[str, Stage | Job]) 
                 )
 
 
+def check_labels(graph: Graph) -> None:
+    """Raise InputError where a network is to learn a label that no clip of the corpus has."""
+    groups = {"teachers": graph.teachers, "judges": graph.judges}
+    for group, networks in groups.items():
+        for name, network in networks.items():
+            known = graph.world.labels.get(name)
+            if known is not None and not known and not network.pretrained:
+                raise InputError(
+                    f"no clip has a known '{name}' for `{group}.{name}` to learn",
+                    hint=f"tell it by the dataset's options, or leave it out: {group}.{name}=null",
+                )
+
+
 def time_stages(
     stages: Mapping[str, Stage], builder: Builder, graph: Graph, policy: Policy
 ) -> dict[str, float]:
@@ -130,6 +143,7 @@ def make_up(stage: Stage, graph: Graph, device: torch.device) -> Clips:
         "frames": (b, v, 3, size, size),
         "stills": (b, 3, size, size),
         "features": (b, v, graph.encoder.dim),
+        "around": (b, v, 2 * stage.reach + 1, graph.encoder.dim),
         "mismatched": (b, v, graph.encoder.dim),
         "summary": (b, graph.encoder.summary_dim),
     }
@@ -137,6 +151,8 @@ def make_up(stage: Stage, graph: Graph, device: torch.device) -> Clips:
     clips = Clips(names=["made up"] * b)
     for name in needs & set(shapes):
         setattr(clips, name, torch.randn(shapes[name], generator=random).mul_(0.3))
+    if clips.frames is not None:
+        clips.times = torch.arange(v).expand(b, v)
     if clips.speech is not None:
         clips.lengths = torch.full((b,), samples)
     clips.labels = {

@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from s2vkit import __version__
 from s2vkit.build import Builder, world_of
+from s2vkit.data.corpus import FootageCorpus
 from s2vkit.engine.announce import announce
 from s2vkit.engine.batches import Batches, Sources
 from s2vkit.engine.cache import Cache
@@ -23,7 +24,8 @@ from s2vkit.engine.gallery import show_run
 from s2vkit.engine.listener import Listener
 from s2vkit.engine.model import save_model
 from s2vkit.engine.plan import Plan, Step
-from s2vkit.engine.preflight import check_splits
+from s2vkit.engine.preflight import check_labels, check_splits
+from s2vkit.engine.sketches import Sketches
 from s2vkit.engine.stop import Stopped, stop_flag
 from s2vkit.engine.train import Hooks, Trainer
 from s2vkit.engine.view import View
@@ -57,8 +59,10 @@ def run_recipe(
     with full, taken(folder, fresh=fresh), stop_flag() as stopped:
         write_text(folder / "recipe.yaml", dump_recipe(loaded))
         run = Run(loaded, folder, console, stopped, registry)
+        run.announce()
+        if run.cut_footage():
+            run = Run(loaded, folder, console, stopped, registry)
         with closing(run.cache):
-            run.announce()
             run.all(stages)
         run.conclude()
     return folder
@@ -79,12 +83,26 @@ class Run:
         self.graph = self.builder.graph(world_of(dataset))
         stages = self.builder.stages(self.graph, self.policy.device)
         check_splits(dataset.clips(), stages)
-        self.plan = Plan(self.recipe, registry, self.graph, stages, folder)
+        check_labels(self.graph)
+        self.dataset, identity = dataset, ""
+        if isinstance(dataset, FootageCorpus):
+            identity = dataset.identity
+        self.plan = Plan(self.recipe, registry, self.graph, stages, folder, identity)
         self.cache = Cache(self.plan, dataset, self.policy, self.view, self._progress)
 
     def announce(self) -> None:
         """Say what will be done and about how long it takes here."""
         announce(self.loaded, self.console, self.plan, self.cache, self.builder, self.policy)
+
+    def cut_footage(self) -> bool:
+        """Cut clips out of footage that is not prepared; say whether it was so."""
+        if not isinstance(self.dataset, FootageCorpus) or self.dataset.ready:
+            return False
+        with self.view:
+            self.view.begin("cutting clips")
+            self.dataset.prepare(workers=self.recipe.compute.workers, progress=self._progress)
+            self.view.end(str(self.dataset.folder))
+        return True
 
     def all(self, only: Sequence[str]) -> None:
         """Go through everything that is not done."""
@@ -102,7 +120,7 @@ class Run:
         """Show the figures of the run, if it has come to them."""
         metrics = read_json(self.folder / "metrics.json")
         if metrics:
-            title = "held-out clips, made from speech alone (how defined: metrics.json)"
+            title = "clips made from speech alone (how defined: metrics.json)"
             self.console.print(metrics_table(metrics, title, definitions=False))
         self.console.print(f"everything is in {escape(str(self.folder))}", highlight=False)
 
@@ -145,7 +163,7 @@ class Run:
         """Keep a checkpoint only if it is of the very same stage."""
         mark = folder / "fingerprint"
         if not mark.exists() or mark.read_text(encoding="utf-8") != step.fingerprint:
-            for left in ("checkpoint", ".checkpoint.old", "log.jsonl"):
+            for left in ("checkpoint", ".checkpoint.old", "log.jsonl", "samples"):
                 remove(folder / left)
             write_text(mark, step.fingerprint)
         remove(folder / "done.json")
@@ -159,7 +177,17 @@ class Run:
             stage, step.name, self.graph, batches, policy=self.policy, seed=seed,
             make_optimizer=self.builder.make,
         )  # fmt: skip
-        hooks = Hooks(self.view.advance, self.stopped.is_set, batches.held_out, batches.heard)
+        sketches = Sketches(self.folder, step.name, self.store, self.recipe.alignment)
+        every = max(1, stage.options.steps // stage.samples) if stage.samples else 0
+
+        def look(done: int) -> None:
+            if every and done % every == 0:
+                sketches.draw(trainer, done)
+
+        hooks = Hooks(
+            self.view.advance, self.stopped.is_set, batches.held_out, self.view.warn, look,
+            batches.heard,
+        )  # fmt: skip
         trainer.run(folder, hooks, self.recipe.checkpoint_seconds)
         self.view.end(f"{stage.options.steps} steps")
 

@@ -29,8 +29,10 @@ class RunWork:
     ) -> None:  # fmt: skip
         self.graph, self.folder, self.store = graph, folder, store
         self.listener, self.progress, self.sources = listener, progress, sources
-        for judge in graph.judges.values():
-            module: Any = judge
+        judges: list[Any] = [*graph.judges.values(), graph.sync_judge]
+        for module in judges:
+            if module is None:
+                continue
             listener.policy.place(module).eval().requires_grad_(False)
 
     def outcomes(self, split: str, most: int | None) -> Iterator[Outcome]:
@@ -49,8 +51,10 @@ class RunWork:
         made = self.listener.make(speech, record.frames)
         true = to_images(torch.from_numpy(self.store.frames(clip))).to(made.device)
         return Outcome(
-            record.name, made, true, dict(record.labels), self.store.truth(clip), self.graph.judges
-        )
+            record.name, made, true, dict(record.labels), self.store.truth(clip),
+            self.graph.judges, torch.from_numpy(self.store.speech(clip)),
+            self.store.index.sample_rate, self.store.index.fps, self.graph.sync_judge,
+        )  # fmt: skip
 
     def heard(self, split: str) -> Heard:
         """Give what was heard in the clips of a split, from the caches, and the students' codes."""

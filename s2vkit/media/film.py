@@ -22,6 +22,8 @@ BROKEN = (FFmpegError, ValueError, IndexError, OverflowError)  # by PyAV, of dam
 _JUMP = 1.0  # s; time stamps that step back further begin another recording
 _LEAP = 10.0  # s; a time stamp further ahead is damaged
 _AVERAGED = 0.8  # scales below it average pixels: as sharp there, and twice as fast
+_SUBSAMPLED = ("yuv420p", "yuvj420p", "yuv422p", "nv12")  # formats of colours by the block
+_SMALL = "yuv420p"
 _RATES = (Fraction(1), Fraction(1000))  # frames a second that can be believed
 
 
@@ -142,16 +144,35 @@ class Scaler:
         """Take the factor by which pictures become smaller or larger."""
         self.width = max(2, round(film.width * film.aspect * scale))
         self.height = max(2, round(film.height * scale))
+        self.scale = scale
         self._filter = Interpolation.AREA if scale < _AVERAGED else Interpolation.BICUBIC
-        self._reformatter = VideoReformatter()
+        self._shrinker, self._painter = VideoReformatter(), VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
         """Give uint8 RGB (H, W, 3), turned upright as the frame asks."""
-        picture = self._reformatter.reformat(
-            frame, self.width, self.height, "rgb24", interpolation=self._filter
+        picture = self._painter.reformat(
+            self.shrink(frame), self.width, self.height, "rgb24", interpolation=self._filter
         ).to_ndarray()
         turned = turns(frame)
         return np.rot90(picture, turned) if turned else picture
+
+    def blank(self, frame: av.VideoFrame) -> np.ndarray:
+        """Give a black picture of the same shape, for those who will not look at it."""
+        sides = (self.height, self.width)
+        return np.zeros((*(sides[::-1] if turns(frame) % 2 else sides), 3), np.uint8)
+
+    def shrink(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """Give a frame at its small size, planar still, where that saves time; else itself.
+
+        Planes shrink in half the time that FFmpeg takes for scaling and colours at once. Colours
+        stay at half the size, as JPEG keeps them: on a 224 px frame that is a root mean square
+        error of 3.5 grey levels in place of 2.9.
+        """
+        if self.scale >= 1 or not frame.format.name.startswith(_SUBSAMPLED):
+            return frame
+        return self._shrinker.reformat(
+            frame, self.width, self.height, _SMALL, interpolation=self._filter
+        )
 
 
 def turns(frame: av.VideoFrame) -> int:

@@ -19,7 +19,9 @@ from s2vkit.media.resample import Resampler
 
 SILENCE = 10 ** (-60 / 20)  # -60 dBFS
 _GAP = 0.1  # s; a hole in the time stamps of a video that is filled with silence
-_SCALES = {"u1": 1 / 128, "i2": 1 / 2**15, "i4": 1 / 2**31}
+_KINDS = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
+_SCALES = {"u1": 1 / 128, "i2": 1 / 2**15, "i4": 1 / 2**31, "i8": 1 / 2**63}
+_WIDE = {"i4": np.float64, "i8": np.float64, "f4": np.float64, "f8": np.float64}  # to sum in
 
 
 @dataclass
@@ -175,12 +177,18 @@ class _Track:
 
 def mono(frame: av.AudioFrame) -> np.ndarray:
     """Average the channels of a frame of any sample format: float32 (S,), full scale at 1."""
-    data = frame.to_ndarray()
-    if not frame.format.is_planar:
-        data = data.reshape(-1, len(frame.layout.channels)).T
-    kind = data.dtype.str[1:]
-    if kind == "u1":
-        data = data.astype(np.float32) - 128
+    kind = _KINDS[frame.format.name.rstrip("p")]
+    channels = len(frame.layout.channels)
+    if frame.format.is_planar:  # without to_ndarray, which takes as long as decoding does
+        data = [np.frombuffer(plane, kind, frame.samples) for plane in frame.planes]
+    else:
+        packed = np.frombuffer(frame.planes[0], kind, frame.samples * channels)
+        data = list(packed.reshape(-1, channels).T)
+    total = data[0].astype(_WIDE.get(kind, np.float32))
     with np.errstate(over="ignore", invalid="ignore"):  # told of as infinite
-        mean = data.mean(axis=0, dtype=np.float64) * _SCALES.get(kind, 1.0)
-        return np.asarray(mean, np.float32)
+        for other in data[1:]:
+            total += other
+        if kind == "u1":
+            total -= 128 * channels
+        total *= _SCALES.get(kind, 1.0) / channels
+        return np.asarray(total, np.float32)

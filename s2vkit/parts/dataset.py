@@ -1,4 +1,4 @@
-"""The contract of a dataset: it brings clips; the host splits, stores and draws them."""
+"""The contracts of datasets: they bring clips, or footage; the host cuts, splits, stores, draws."""
 
 from __future__ import annotations
 
@@ -58,4 +58,35 @@ class Dataset(Protocol):
 
     def load(self, index: int) -> RawClip:
         """Load (or make) clip `index`; the same for the same options and seed."""
+        ...
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a dataset finds in its root folder, before anything is read."""
+
+    found: int  # videos that are there
+    expected: int | None = None  # videos of the whole corpus, where that is known
+    missing: tuple[str, ...] = ()  # what the corpus has and the folder lacks
+    extra: tuple[str, ...] = ()  # what lies there and is no part of the corpus
+    notes: tuple[str, ...] = ()  # what else a user may want to know
+    source: str = ""  # where the corpus comes from
+    licence: str = ""  # and under which licence
+
+
+@runtime_checkable
+class Footage(Protocol):
+    """A dataset of videos that are not yet cut. Built as `Dataset(options, seed=...)`.
+
+    Its options derive from `FootageOptions`. The host cuts every source into clips of faces,
+    sets aside what cannot be used, with its reason, and keeps the clips as shards. Labels
+    that are not known are left out of `Source.labels`.
+    """
+
+    def survey(self) -> Survey:
+        """Look the root folder over. Raises InputError where it holds nothing of the corpus."""
+        ...
+
+    def sources(self) -> list[Source]:
+        """List every video, in a fixed order; the same for the same root, options and seed."""
         ...

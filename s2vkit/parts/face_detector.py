@@ -19,7 +19,11 @@ class Faces:
 
 @runtime_checkable
 class FaceDetector(Protocol):
-    """Built as `Detector(options)`."""
+    """Built as `Detector(options)`.
+
+    One that asks for the pictures' shape alone may say so by a class attribute `blind = True`;
+    it is then handed black ones, and nobody need paint them.
+    """
 
     def __call__(self, frames: np.ndarray) -> list[Faces]:
         """Find the faces in (N, H, W, 3) uint8 RGB images, one `Faces` an image."""

@@ -15,6 +15,7 @@ from s2vkit.parts.clip import Codes
 from s2vkit.parts.discriminator import Discriminator
 from s2vkit.parts.generator import Generator
 from s2vkit.parts.student import Student
+from s2vkit.parts.sync_judge import SyncJudge
 from s2vkit.parts.teacher import Teacher
 
 
@@ -40,12 +41,15 @@ class Graph:
     generator: Generator | None = None
     discriminators: dict[str, Discriminator] = field(default_factory=dict)
     judges: dict[str, Teacher] = field(default_factory=dict)
+    sync_judge: SyncJudge | None = None
 
     def modules(self) -> dict[str, nn.Module]:
-        """Name every module: encoder, generator, and teacher.X, student.X and so on."""
+        """Name every module: encoder, generator, sync_judge, teacher.X, student.X and so on."""
         named: dict[str, Any] = {"encoder": self.encoder}
         if self.generator is not None:
             named["generator"] = self.generator
+        if self.sync_judge is not None:
+            named["sync_judge"] = self.sync_judge
         groups: dict[str, Mapping[str, Any]] = {
             "teacher": self.teachers,
             "student": self.students,
@@ -56,7 +60,14 @@ class Graph:
             named.update({f"{kind}.{name}": part for name, part in parts.items()})
         return named
 
-    def hear(self, features: torch.Tensor, summary: torch.Tensor) -> Codes:
+    @property
+    def reach(self) -> int:
+        """How many frames to either side the generator hears."""
+        return int(getattr(self.generator, "reach", 0))
+
+    def hear(
+        self, features: torch.Tensor, summary: torch.Tensor, around: torch.Tensor | None = None
+    ) -> Codes:
         """Let the students hear the summary (B, E): codes to draw from."""
         heard = {name: student(summary) for name, student in self.students.items()}
-        return Codes(features, heard.get("identity"), heard.get("emotion"))
+        return Codes(features, heard.get("identity"), heard.get("emotion"), around)

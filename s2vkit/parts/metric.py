@@ -20,6 +20,11 @@ class Outcome:
     labels: dict[str, str] = field(default_factory=dict)  # "identity" -> speaker, ...
     truth: dict[str, np.ndarray] = field(default_factory=dict)  # name -> (V,)
     judges: dict[str, Any] = field(default_factory=dict)  # name -> Teacher, trained on real faces
+    speech: Tensor | None = None  # (S,) in [-1, 1], what the made clip was made from
+    sample_rate: int = 16000  # Hz, of the speech
+    fps: float = 25.0
+    sync_judge: Any = None  # a SyncJudge, trained on real clips
+    shared: dict[str, Any] = field(default_factory=dict)  # what one metric found and another needs
 
 
 @dataclass

@@ -27,19 +27,36 @@ class Turn:
     trains: tuple[str, ...]  # names of `Graph.modules()` or of `Stage.extras()`
 
 
+@dataclass(frozen=True)
+class Limit:
+    """What a figure must not be for long: an early warning."""
+
+    figure: str  # the name of a figure, of `losses` or `watch`
+    low: float  # its mean over `steps` may lie from here
+    high: float  # to here
+    steps: int
+    says: str  # what it means when it does not
+    stops: bool = False  # whether training then ends, or the user is only told
+
+
 class Stage:
     """Base of training stages. Built as `Stage(options, graph=...)`."""
 
     options: StageOptions
 
     needs: frozenset[str] = frozenset()
-    """What each batch must hold: speech, frames, features, mismatched, summary, stills, maps,
-    targets, codes; labels are always there."""
+    """What each batch must hold: speech, frames, features, around, mismatched, summary, stills,
+    maps, targets, codes; labels are always there."""
     frames: int = 1  # how many frames of each clip are drawn
+    contiguous: bool = False  # whether the drawn frames follow each other; `times` says where
     same_speaker: bool = False  # whether all clips of a batch are of one speaker
     gap: int = 5  # least distance, in frames, of a mismatched time from the true one
     stretches: int = 0  # stretches of each clip heard besides the whole, for other summaries
     views: Mapping[str, int] = {}  # frames of a clip that a teacher looks at; 1: the first
+    reach: int = 0  # frames to either side of each drawn one whose features `around` holds
+    window: int = 1  # the drawn frames are runs of so many consecutive ones
+    samples: int = 0  # how often on the way sample pictures are drawn; needs the generator
+    shown: tuple[str, ...] = ()  # figures that the live view shows before all others
     chosen: Mapping[str, int] = {}  # how many of those views a step averages (Eq. 1); all if absent
     held_out: int = 512  # clips of the split val that `validate` is shown at most
     finish_with: int = 0  # training clips that `finish` is shown at most; 0: it is not called
@@ -76,6 +93,10 @@ class Stage:
     def watch(self, clips: Clips, shared: Any) -> dict[str, Tensor]:
         """Give further figures to log (accuracies); never trained on."""
         return {}
+
+    def limits(self) -> Sequence[Limit]:
+        """Say which figures must not go astray for long; by default none."""
+        return []
 
     def validate(self, clips: Clips) -> dict[str, Tensor]:
         """Give figures of clips of the split val, all modules in eval mode and without gradient.
@@ -117,7 +138,7 @@ class Job:
     leaves: tuple[str, ...] = ()  # files of the run folder that are its result
     splits: tuple[str, ...] = ()  # splits of the corpus that it needs clips of
     needs: frozenset[str] = frozenset()  # summary, codes, targets: what `Work.heard` gives
-    uses: tuple[str, ...] = ("encoder", "student", "generator", "judge")
+    uses: tuple[str, ...] = ("encoder", "student", "generator", "judge", "sync_judge")
     """Kinds of parts whose weights its result depends on."""
 
     def run(self, work: Work) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from s2vkit.options import Options
+from s2vkit.options import Options, Slot, SlotOf
 from s2vkit.plugins import registry as installed
 from s2vkit.recipe.check import Checker
 from s2vkit.recipe.convert import to_plain
@@ -81,6 +81,15 @@ def recipe_from_data(data: Mapping[str, Any], registry: Registry | None = None) 
     return _checked(
         FilePath(name), _mapping(data, name), registry or installed(), Problems()
     ).recipe
+
+
+def load_slot(kind: str, use: str, sets: Sequence[str], registry: Registry) -> Slot:
+    """Check a component and options given as `KEY=VALUE`; raises RecipeError with all problems."""
+    name, problems = "the command line", Problems()
+    root = lay_sets(_mapping({"it": {"use": use}}, name), [f"it.{s}" for s in sets], problems)
+    slot = Checker(registry, problems).slot(SlotOf(kind), root.items["it"], ())
+    problems.raise_any(name)
+    return slot
 
 
 def _mapping(data: Mapping[str, Any], name: str) -> Map:

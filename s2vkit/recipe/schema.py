@@ -17,6 +17,7 @@ from s2vkit.options import (
     Slot,
     StageSlot,
     StudentSlot,
+    SyncJudgeSlot,
     TeacherSlot,
 )
 
@@ -131,6 +132,9 @@ class Recipe(Options):
     )
     judges: dict[str, TeacherSlot] = Field(
         default={}, description="networks that only metrics ask, by the label they know"
+    )
+    sync_judge: SyncJudgeSlot | None = Field(
+        default=None, description="network that says whether lips and speech go together"
     )
     stages: dict[str, StageSlot] = Field(
         description="the steps of the run, by a name of your choice; `after` orders them"

@@ -108,7 +108,8 @@ class Wired:
                 message = f"{what} compares identity maps, but generator '{generator.name}' "
                 hint = self._fits("generator", "identity_maps", name)
                 self.add(path, message + "makes none", hint)
-        wanted = set(entry.wants) - {"identity_maps", *SIDES}
+        of_frames = {"windows": "frames", "stills": "frames"}
+        wanted = {of_frames.get(want, want) for want in entry.wants} - {"identity_maps", *SIDES}
         if generator and encoder and not wanted <= {*generator.gives, *encoder.gives}:
             lacking = " and ".join(sorted(wanted - {*generator.gives, *encoder.gives}))
             message = f"{what} wants {lacking}, which neither generator '{generator.name}' "
@@ -215,14 +216,21 @@ class Wired:
                 if not self.recipe.students.present():
                     message = f"metric '{entry.name}' looks at {word}, but there is no student"
                     self.add(path, message, "add a teacher and its student")
-                continue
-            if kind == "judge" and name not in self.recipe.judges:
+            elif word == "sync_judge":
+                self._check_sync_judge(path, entry)
+            elif kind == "judge" and name not in self.recipe.judges:
                 known = ", ".join(self.registry.names("teacher"))
                 message = f"metric '{entry.name}' asks the judge '{name}', which is not there"
                 self.add(path, message, f"add `judges: {{{name}: NAME}}`; known teachers: {known}")
             elif kind != "judge" and data and word not in data.gives:
                 message = f"metric '{entry.name}' compares with '{word}', "
                 self.add(path, message + f"which dataset '{data.name}' does not bring")
+
+    def _check_sync_judge(self, path: Path, entry: Entry) -> None:
+        if self.recipe.sync_judge is None and self.sound("sync_judge"):
+            known = ", ".join(self.registry.names("sync_judge"))
+            message = f"{entry.kind} '{entry.name}' asks the sync judge, which is not there"
+            self.add(path, message, f"add `sync_judge: NAME`; known sync judges: {known}")
 
 
 def slots_in(options: Options, path: Path) -> Iterator[tuple[Path, Slot]]:

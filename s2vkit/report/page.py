@@ -15,7 +15,7 @@ from s2vkit.files import replacing
 from s2vkit.report.probes import probe_section
 from s2vkit.report.table import HEADINGS, metric_rows, show
 
-_PAGE = Template("""<!doctype html>
+PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>$title</title>
@@ -46,6 +46,7 @@ video { width: 100%; background: #000; } summary { cursor: pointer; }
 $body
 </main></body></html>
 """)
+"""A page with $title, $subtitle and $body; it opens from the disk and fetches nothing."""
 
 
 def write_page(run_dir: str | Path) -> Path:
@@ -68,7 +69,7 @@ def write_page(run_dir: str | Path) -> Path:
         ("Versions and machine", _facts(facts)),
     ]
     body = [f"<section><h2>{name}</h2>\n{inside}</section>" for name, inside in sections if inside]
-    page = _PAGE.substitute(
+    page = PAGE.substitute(
         title=escape(run.name),
         subtitle=escape(_count(run)),
         body="\n".join(body) or "<p>This run has made nothing yet.</p>",
@@ -115,7 +116,9 @@ def _pictures(folder: Path) -> str:
     return "\n".join(shown)
 
 
-def _table(headings: Iterable[str], rows: Iterable[Iterable[str]], numbers: set[int]) -> str:
+def table(headings: Iterable[str], rows: Iterable[Iterable[str]], numbers: set[int]) -> str:
+    """Write a table as HTML; the columns `numbers` are right-aligned figures."""
+
     def line(cells: Iterable[str], tag: str) -> str:
         marks = [' class="n"' if place in numbers else "" for place in range(20)]
         inside = "".join(
@@ -130,7 +133,7 @@ def _table(headings: Iterable[str], rows: Iterable[Iterable[str]], numbers: set[
 
 def _metrics(metrics: dict[str, Any]) -> str:
     rows = metric_rows(metrics)
-    return _table(HEADINGS, rows, {1, 2, 3, 4}) if rows else ""
+    return table(HEADINGS, rows, {1, 2, 3, 4}) if rows else ""
 
 
 def _times(run: Path) -> str:
@@ -142,7 +145,7 @@ def _times(run: Path) -> str:
     if not spent:
         return ""
     rows = [*spent.items(), ("all", sum(spent.values()))]
-    return _table(("stage", "time"), [(name, _span(seconds)) for name, seconds in rows], {1})
+    return table(("stage", "time"), [(name, _span(seconds)) for name, seconds in rows], {1})
 
 
 def _span(seconds: float) -> str:
@@ -162,7 +165,7 @@ def _recipe(path: Path) -> str:
 
 def _facts(facts: dict[str, Any]) -> str:
     rows = list(_flat(facts))
-    return _table(("what", "value"), rows, set()) if rows else ""
+    return table(("what", "value"), rows, set()) if rows else ""
 
 
 def _flat(facts: dict[str, Any], before: str = "") -> Iterable[tuple[str, str]]:

@@ -15,7 +15,7 @@ from s2vkit.recipe.check import Checker
 from s2vkit.recipe.nodes import Map, Source, from_plain
 from s2vkit.recipe.report import Problems
 from s2vkit.registry import Entry
-from s2vkit.testing import data, faces, learning, speech
+from s2vkit.testing import data, faces, learning, speech, sync
 from s2vkit.testing.checking import ContractError, MissingPackageError, Subject
 
 __all__ = ["ContractError", "MissingPackageError", "check_component"]
@@ -27,6 +27,7 @@ _CHECKS = {
     "generator": faces.check_generator,
     "discriminator": faces.check_discriminator,
     "face_detector": faces.check_face_detector,
+    "sync_judge": sync.check_sync_judge,
     "loss": learning.check_loss,
     "optimizer": learning.check_optimizer,
     "stage": learning.check_stage,

@@ -8,22 +8,30 @@ import pickle
 import re
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from s2vkit.parts.dataset import RawClip
+from s2vkit.errors import InputError
+from s2vkit.options import FootageOptions
+from s2vkit.parts.dataset import Footage, RawClip
 from s2vkit.parts.metric import Heard, Outcome, Probe, Score
 from s2vkit.testing.checking import SIZE, Subject, noise
 from s2vkit.testing.stand_ins import EMOTION, IDENTITY, LABELS, RATE, SUMMARY, stand_in_graph
 
 _FILE_NAME = re.compile(r"[\w.-]+")
+_KEY = re.compile(r"[\w-]+", re.ASCII)
 _FIELDS = {"speech", "frames"}
+_SIDES = {"identity", "emotion"}
 
 
 def check_dataset(subject: Subject) -> None:
     """Check its list of clips, its labels, one clip, and that a seed gives one result."""
     dataset = subject.build(seed=1)
+    if isinstance(dataset, Footage):
+        check_footage(subject, dataset)
+        return
     subject.require_attributes(dataset, size=int, fps=(int, float), sample_rate=int, labels=dict)
     clips = dataset.clips()
     subject.require(clips, "has no clips")
@@ -46,6 +54,39 @@ def check_dataset(subject: Subject) -> None:
     again = pickle.loads(pickle.dumps(dataset)).load(0)
     same = np.array_equal(raw.frames, again.frames) and np.array_equal(raw.speech, again.speech)
     subject.require(same, "clip 0 loads otherwise the second time")
+
+
+def check_footage(subject: Subject, footage: Footage) -> None:
+    """Check its list of videos, or that it says what is wrong where its root is not there."""
+    options = subject.options
+    subject.require(isinstance(options, FootageOptions), "its options are no FootageOptions")
+    if options.root is None or not Path(options.root).is_dir():
+        _check_absent(subject, footage)
+        return
+    survey, sources = footage.survey(), footage.sources()
+    subject.require(sources, "lists no source")
+    subject.require(survey.found == len(sources), "its survey counts other videos than it lists")
+    names = [source.name for source in sources]
+    subject.require(len(set(names)) == len(names), "two of its sources have one name")
+    for source in sources:
+        subject.require(_KEY.fullmatch(source.name), f"'{source.name}': not only letters, - and _")
+        split = source.split in ("train", "val", "test")
+        subject.require(split, f"source '{source.name}' is in split '{source.split}'")
+        subject.require(source.path.exists(), f"source '{source.name}': no {source.path}")
+        said = f"source '{source.name}' has labels that it is not registered as giving"
+        subject.require(set(source.labels) & _SIDES <= set(subject.entry.gives), said)
+    again = pickle.loads(pickle.dumps(subject.build(seed=1))).sources()
+    subject.require(again == sources, "lists other sources the second time")
+
+
+def _check_absent(subject: Subject, footage: Footage) -> None:
+    for call in (footage.survey, footage.sources):
+        try:
+            call()
+        except InputError as error:
+            subject.require(error.hint, "does not say what to do where its root is not there")
+        else:
+            subject.require(False, "does not raise InputError where its root is not there")
 
 
 def _check_clip(subject: Subject, dataset: Any, raw: RawClip) -> None:
@@ -85,7 +126,8 @@ def _measure(subject: Subject, metric: Any) -> Any:
         fine = set(metric.sides) <= {"identity", "emotion"}
         subject.require(fine, f"its sides are {metric.sides}: identity and emotion are known")
         return metric.probe(heard(24, 1), heard(12, 2))
-    for outcome in outcomes(stand_in_graph(subject.make).judges):
+    graph = stand_in_graph(subject.make)
+    for outcome in outcomes(graph.judges, graph.sync_judge):
         metric.update(outcome)
     return metric.compute()
 
@@ -102,16 +144,20 @@ def heard(clips: int, seed: int) -> Heard:
     )  # fmt: skip
 
 
-def outcomes(judges: Mapping[str, Any], clips: int = 3, frames: int = 6) -> list[Outcome]:
-    """Make up clips, made and true, with labels, truth and judges."""
+def outcomes(
+    judges: Mapping[str, Any], sync_judge: Any = None, clips: int = 3, frames: int = 12
+) -> list[Outcome]:
+    """Make up clips, made and true, with labels, truth, speech and judges."""
     return [
         Outcome(
             f"clip{i}",
             noise(frames, 3, SIZE, SIZE, seed=i),
             noise(frames, 3, SIZE, SIZE, seed=i + 100),
             {name: names[i % len(names)] for name, names in LABELS.items()},
-            {"openness": noise(frames, seed=i).abs().numpy()},
+            {name: noise(frames, seed=i).abs().numpy() for name in ("openness", "shut")},
             dict(judges),
+            noise(frames * RATE // 25, scale=0.1, seed=i),
+            sync_judge=sync_judge,
         )
         for i in range(clips)
     ]

@@ -20,7 +20,8 @@ from s2vkit.testing.data import heard, outcomes
 from s2vkit.testing.stand_ins import stand_in_clips, stand_in_graph
 
 _NEEDS = {
-    "speech", "frames", "features", "mismatched", "summary", "stills", "maps", "targets", "codes",
+    "speech", "frames", "features", "around", "mismatched", "summary", "stills", "maps",
+    "targets", "codes",
 }  # fmt: skip
 
 
@@ -157,7 +158,7 @@ class _Desk:
         self.saved: dict[str, str] = {}
 
     def outcomes(self, split: str, most: int | None) -> Iterator[Outcome]:
-        yield from outcomes(self.graph.judges)
+        yield from outcomes(self.graph.judges, self.graph.sync_judge)
 
     def heard(self, split: str) -> Heard:
         return heard(24, 1) if split == "train" else heard(12, 2)

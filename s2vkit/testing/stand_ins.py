@@ -109,6 +109,26 @@ class Hand(nn.Module):
         return Made(frames, maps)
 
 
+class Witness(nn.Module):
+    """A sync judge."""
+
+    fps, sample_rate, dim, pretrained = 25.0, RATE, 4, False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.see, self.hear = nn.Linear(5, self.dim), nn.Linear(5, self.dim)
+
+    def forward(self, frames: Tensor, speech: Tensor) -> tuple[Tensor, Tensor]:
+        """Look at (B, V, 3, H, W), hear (B, S)."""
+        count = min(frames.shape[1], speech.shape[1] // 640)
+        if count < 5:
+            empty = frames.new_zeros(len(frames), 0, self.dim)
+            return empty, empty
+        bright = frames[:, :count].mean((2, 3, 4)).unfold(1, 5, 1)
+        loud = speech[:, : count * 640].unflatten(1, (count, 640)).abs().mean(2)
+        return self.see(bright), self.hear(loud.unfold(1, 5, 1))
+
+
 class Critic(nn.Module):
     """A discriminator of whatever it wants."""
 
@@ -132,13 +152,15 @@ class Critic(nn.Module):
 def stand_in_graph(make: Callable[..., Any]) -> Graph:
     """Make a graph of stand-ins.
 
-    Its discriminators are identity, frame and sync, its judges identity, emotion, openness.
+    Its discriminators are identity, frame and sync, its judges identity, emotion, openness,
+    shut.
     """
     with seeded():
         eyes: dict[str, Teacher] = {
             "identity": Eye(IDENTITY, LABELS["identity"], "embedding"),
             "emotion": Eye(EMOTION, LABELS["emotion"], "logits"),
             "openness": Eye(4, (), "logits"),
+            "shut": Eye(4, (), "logits"),
         }
         critics: dict[str, Discriminator] = {
             "identity": Critic(("identity_maps",)),
@@ -148,10 +170,11 @@ def stand_in_graph(make: Callable[..., Any]) -> Graph:
         judges: dict[str, Teacher] = {
             name: Eye(4, eye.classes, "logits") for name, eye in eyes.items()
         }
-        del eyes["openness"]
+        del eyes["openness"], eyes["shut"]
         return Graph(
             World(SIZE, 25.0, RATE, LABELS), make, Ear(), eyes,
             {"identity": Mind(IDENTITY), "emotion": Mind(EMOTION)}, Hand(), critics, judges,
+            Witness(),
         )  # fmt: skip
 
 
@@ -161,15 +184,18 @@ def stand_in_clips(stage: Stage) -> Clips:
     shapes: dict[str, tuple[int, ...]] = {
         "speech": (count, RATE), "frames": (count, views, 3, SIZE, SIZE),
         "stills": (count, 3, SIZE, SIZE), "features": (count, views, FEATURES),
+        "around": (count, views, 2 * stage.reach + 1, FEATURES),
         "mismatched": (count, views, FEATURES), "summary": (count, SUMMARY),
     }  # fmt: skip
     needs = stage.needs | ({"summary"} if "codes" in stage.needs else set())
     given = {name: noise(*shapes[name], seed=i) for i, name in enumerate(shapes) if name in needs}
     clips = Clips(names=["one", "two"], **given)  # type: ignore[arg-type]
+    if "frames" in needs:
+        clips.times = torch.arange(views).expand(count, views)
     if "speech" in needs:
         clips.lengths = torch.tensor([RATE, RATE // 2])
     clips.labels = {name: torch.tensor([0, 1]) for name in LABELS}
-    clips.labels["openness"] = noise(count, views).abs()
+    clips.labels["openness"] = clips.labels["shut"] = noise(count, views).abs()
     if "targets" in needs:
         clips.targets = {"identity": noise(count, IDENTITY), "emotion": noise(count, EMOTION)}
     if "maps" in needs:

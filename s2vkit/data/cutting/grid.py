@@ -52,7 +52,7 @@ class Grid:
     ) -> Iterator[Shown]:
         time, frame = before
         if until - time > MOST_HELD:
-            until = time + 1 / self.source_fps
+            until = time + min(MOST_HELD, 1 / self.source_fps)
         for k in range(place, self._place_at(until)):
             yield Shown(k, frame)
 

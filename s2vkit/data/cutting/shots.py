@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import av
 import numpy as np
+from av.video.plane import VideoPlane
 from av.video.reformatter import Interpolation, VideoReformatter
 
 SIDE = 24  # of the small pictures
@@ -17,30 +18,34 @@ class Thumbs:
 
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
-        self._lines = (np.zeros(0, int), np.zeros(0, int), (0, 0))
+        self._shape = (0, 0, 0)
+        self._places = np.zeros(0, int)
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
         """Give uint8 (SIDE, SIDE), stretched to a square."""
-        luma = self._luma(frame)
-        rows, columns, shape = self._lines
-        if shape != luma.shape:
-            rows, columns = (np.linspace(0, n - 1, 2 * SIDE).astype(int) for n in luma.shape)
-            self._lines = rows, columns, luma.shape
-        some = luma[rows][:, columns].astype(np.uint16)
-        total = some[::2, ::2] + some[1::2, ::2] + some[::2, 1::2] + some[1::2, 1::2]
-        return np.asarray(total >> 2, np.uint8)
+        plane = self._luma(frame)
+        shape = (plane.height, plane.width, plane.line_size)
+        if shape != self._shape:
+            self._shape, self._places = shape, _spread(*shape)
+        some = np.frombuffer(plane, np.uint8).take(self._places)
+        return np.asarray(some.sum(axis=0, dtype=np.uint16) >> 2, np.uint8)
 
-    def _luma(self, frame: av.VideoFrame) -> np.ndarray:
+    def _luma(self, frame: av.VideoFrame) -> VideoPlane:
         name = frame.format.name
         eight_bits = name.startswith(_LUMA_FIRST) and frame.format.components[0].bits == 8
         if eight_bits and frame.width >= SIDE and frame.height >= SIDE:
-            plane = frame.planes[0]
-            rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-            return np.asarray(rows[: frame.height, : frame.width])
+            return frame.planes[0]
         small = self._reformatter.reformat(
             frame, 2 * SIDE, 2 * SIDE, "gray", interpolation=Interpolation.AREA
         )
-        return small.to_ndarray()
+        return small.planes[0]
+
+
+def _spread(height: int, width: int, line: int) -> np.ndarray:
+    """Spread points over a plane of lines of `line` bytes, four to a pixel: (4, SIDE, SIDE)."""
+    rows, columns = (np.linspace(0, n - 1, 2 * SIDE).astype(int) for n in (height, width))
+    all_of_them = rows[:, None] * line + columns
+    return np.stack([all_of_them[i::2, j::2] for i in (0, 1) for j in (0, 1)])
 
 
 def find_cuts(thumbs: np.ndarray, threshold: float = 0.12) -> list[int]:

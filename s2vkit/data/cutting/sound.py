@@ -16,7 +16,7 @@ from s2vkit.media.resample import Resampler
 from s2vkit.media.sound import mono
 
 _TOLERANCE = 0.008  # s; rounding of time stamps that is no gap and no overlap
-_BLOCK = 8192  # samples that are resampled at once
+_BLOCK = 2**16  # samples that are resampled at once
 _LOUDEST = 4.0  # of full scale; more (or NaN) comes of damage alone
 _FAR = 3600.0  # s; sound that begins that long before the pictures has a damaged time stamp
 SILENCE = 10 ** (-60 / 20)  # -60 dBFS
@@ -35,6 +35,7 @@ class Track:
         self.blocks = 0  # of sound that came, wherever they belong
         self._taken = 0  # samples of the run at its own rate
         self._waiting: list[np.ndarray] = []  # blocks that go to the resampler together
+        self._waits = 0  # samples in them
 
     def take(self, time: float, rate: int, block: np.ndarray) -> None:
         """Lay float32 (S,) at `time` s of the container's clock.
@@ -57,13 +58,14 @@ class Track:
             self._origin = round(at * self.sample_rate)
         self._taken += len(block)
         self._waiting.append(block)
-        if sum(map(len, self._waiting)) > _BLOCK:
+        self._waits += len(block)
+        if self._waits > _BLOCK:
             self._push()
 
     def _push(self) -> None:
         if self._resampler is not None and self._waiting:
             self._lay(self._resampler.push(np.concatenate(self._waiting)))
-        self._waiting = []
+        self._waiting, self._waits = [], 0
 
     def _lay(self, block: np.ndarray) -> None:
         begin = self._origin + self._given
@@ -117,7 +119,7 @@ def _fill(track: Track, container: InputContainer, path: Path) -> int:
             damaged += 1
             continue
         rate, block = frame.sample_rate, mono(frame)
-        if rate < 1000 or not np.abs(block).max(initial=0) < _LOUDEST:
+        if rate < 1000 or (len(block) and not -_LOUDEST < block.min() <= block.max() < _LOUDEST):
             damaged += 1
             continue
         time = clock if frame.time is None else frame.time

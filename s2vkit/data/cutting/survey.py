@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -12,7 +12,7 @@ import numpy as np
 from s2vkit.data.cutting.grid import Grid, Shown
 from s2vkit.data.cutting.kinds import Cutting
 from s2vkit.data.cutting.shots import SIDE, Thumbs, find_cuts
-from s2vkit.media.film import Film, Scaler
+from s2vkit.media.film import Film, Scaler, turns
 from s2vkit.parts.face_detector import FaceDetector, Faces
 
 _BATCH = 16  # pictures the detector sees at once
@@ -47,6 +47,7 @@ def look_over(film: Film, cutting: Cutting, detector: FaceDetector) -> Survey:
     grid = Grid(film, cutting.fps)
     seen = _Seeing(film, detector, detection_scale(film, cutting), survey)
     small: list[np.ndarray] = []
+    keep = _keeper(film, cutting, detector)
     room = cutting.hold * 2**20
     last: Shown | None = None
     for shown in grid:
@@ -59,8 +60,8 @@ def look_over(film: Film, cutting: Cutting, detector: FaceDetector) -> Survey:
         if row % cutting.every == 0:
             seen.add(row, shown.frame)
         if survey.held is not None:
-            room -= 0 if same else _bytes(shown.frame)
-            survey.held.append(shown.frame)
+            survey.held.append(survey.held[-1] if same else keep(shown.frame))
+            room -= 0 if same else _bytes(survey.held[-1])
             if room < 0:
                 survey.held = None
         last = shown
@@ -79,6 +80,15 @@ def detection_scale(film: Film, cutting: Cutting) -> float:
     return float(min(1.0, max(cutting.detect_at / longest, _SEEN / cutting.least_face)))
 
 
+def _keeper(
+    film: Film, cutting: Cutting, detector: FaceDetector
+) -> Callable[[av.VideoFrame], av.VideoFrame]:
+    """Choose how pictures are held: small at once, where it is known where they are cropped."""
+    scaler = Scaler(film, cutting.size / max(1.0, min(film.width * film.aspect, film.height)))
+    blind = getattr(detector, "blind", False)
+    return lambda frame: scaler.shrink(frame) if blind and not turns(frame) else frame
+
+
 def _bytes(frame: av.VideoFrame) -> int:
     return sum(plane.buffer_size for plane in frame.planes)
 
@@ -88,13 +98,14 @@ class _Seeing:
 
     def __init__(self, film: Film, detector: FaceDetector, scale: float, survey: Survey) -> None:
         self._detector, self._survey, self._film = detector, survey, film
+        self._blind = getattr(detector, "blind", False)
         self._scaler = Scaler(film, scale)
         self._rows: list[int] = []
         self._pictures: list[np.ndarray] = []
 
     def add(self, row: int, frame: av.VideoFrame) -> None:
         """Take in one picture."""
-        picture = self._scaler(frame)
+        picture = self._scaler.blank(frame) if self._blind else self._scaler(frame)
         if self._pictures and picture.shape != self._pictures[0].shape:
             self.look()
         if row not in self._rows and row not in self._survey.detections:
@@ -107,7 +118,8 @@ class _Seeing:
         """Detect in what is waiting."""
         if not self._rows:
             return
-        found = self._detector(np.ascontiguousarray(np.stack(self._pictures)))
+        found = self._detector(np.stack(self._pictures[: 1 if self._blind else None]))
+        found *= len(self._rows) if self._blind else 1
         height, width = self._pictures[0].shape[:2]
         sides = (round(self._film.width * self._film.aspect), self._film.height)
         turned = (width > height) != (self._scaler.width > self._scaler.height)

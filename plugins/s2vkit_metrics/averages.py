@@ -1,0 +1,28 @@
+"""What metrics of single clips share: figures of made and of real frames, a mean over clips."""
+
+from __future__ import annotations
+
+from statistics import fmean
+from typing import Any
+
+from s2vkit import Score
+
+
+class OverClips:
+    """Base: figures of made frames, of true ones by the same rule, and by chance."""
+
+    def __init__(self) -> None:
+        self.made: list[float] = []
+        self.real: list[float] = []
+        self.others: list[float] = []
+
+    def score(self, definition: str, details: dict[str, Any] | None = None) -> Score:
+        """Give the means over clips."""
+        return Score(
+            value=fmean(self.made) if self.made else float("nan"),
+            on_real=fmean(self.real) if self.real else None,
+            chance=fmean(self.others) if self.others else None,
+            n=len(self.made),
+            definition=definition,
+            details=details or {},
+        )

@@ -1,0 +1,73 @@
+"""Blinks: how often and how long the eyes are shut, as a judge of real faces sees them."""
+
+from __future__ import annotations
+
+from statistics import fmean
+
+import numpy as np
+
+from s2vkit import Outcome, Score
+from s2vkit_metrics import BlinksOptions
+from s2vkit_metrics.judging import ask, judge_of
+
+
+class Blinks:
+    """Blinks a second; no landmarks, but a judge that regresses how far the lids are shut."""
+
+    def __init__(self, options: BlinksOptions) -> None:
+        self.options = options
+        self.made: list[list[float]] = []  # of each clip, the seconds of each blink
+        self.real: list[list[float]] = []
+        self.seconds: list[float] = []
+
+    def update(self, outcome: Outcome) -> None:
+        """Take in one clip."""
+        judge = judge_of(outcome, "shut")
+        frames = min(len(outcome.made), len(outcome.true))
+        for held, seen in ((self.made, outcome.made), (self.real, outcome.true)):
+            shut = ask(judge, seen[:frames])[:, 0].double().numpy()
+            held.append([n / outcome.fps for n in blinks(shut, self.options)])
+        self.seconds.append(frames / outcome.fps)
+
+    def compute(self) -> Score:
+        """Give the blinks a second over all clips together."""
+        o = self.options
+        return Score(
+            value=self._rate(self.made) if self.seconds else float("nan"),
+            on_real=self._rate(self.real) if self.seconds else None,
+            chance=None,
+            n=len(self.seconds),
+            definition=f"blinks a second, over the seconds of all clips: the lids, as the judge "
+            f"'shut', trained on real faces, sees them, shut to more than {o.shut:g} and "
+            f"then open again below {o.open:g}; one at a clip's end counts; on real: of the true "
+            "frames; a blink lasts from the first frame above to the last before below",
+            details={
+                "duration_made": _mean_of(self.made),
+                "duration_real": _mean_of(self.real),
+                "unit_of_duration": "s",
+                "seconds": sum(self.seconds),
+            },
+        )
+
+    def _rate(self, clips: list[list[float]]) -> float:
+        return sum(map(len, clips)) / max(sum(self.seconds), 1e-9)
+
+
+def blinks(shut: np.ndarray, options: BlinksOptions) -> list[int]:
+    """Find the blinks in a track (V,) of how far lids are shut: the frames that each lasts."""
+    found: list[int] = []
+    closed = False
+    for value in shut:
+        if not closed and value > options.shut:
+            closed = True
+            found.append(0)
+        elif closed and value < options.open:
+            closed = False
+        if closed:
+            found[-1] += 1
+    return found
+
+
+def _mean_of(clips: list[list[float]]) -> float | None:
+    every = [seconds for clip in clips for seconds in clip]
+    return fmean(every) if every else None

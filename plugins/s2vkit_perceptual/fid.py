@@ -1,0 +1,108 @@
+"""FID, on the Inception that pytorch-fid carried over from TensorFlow."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models import inception_v3
+from torchvision.models.inception import InceptionA, InceptionC, InceptionE
+
+from s2vkit import Outcome, Score, fit_weights, read_weights
+from s2vkit_perceptual import FidOptions
+from s2vkit_perceptual.frechet import Cloud, frechet
+
+CLASSES = 1008
+_SIZE, _CHUNK = 299, 16
+
+
+class Fid:
+    """The Frechet distance of all made frames to all true ones, over the whole split at once."""
+
+    def __init__(self, options: FidOptions) -> None:
+        self.net = build()
+        fit_weights(self.net, read_weights(options.checkpoint), source=options.checkpoint)
+        self.net.fc = nn.Identity()
+        self.net.eval().requires_grad_(False)
+        self.made, self.true = Cloud(), Cloud()
+        self.halves = Cloud(), Cloud()
+        self.clips = 0
+
+    @torch.no_grad()
+    def update(self, outcome: Outcome) -> None:
+        """Take in one clip."""
+        self.net.to(outcome.made.device)
+        self.made.add(self._look(outcome.made))
+        true = self._look(outcome.true)
+        self.true.add(true)
+        self.halves[self.clips % 2].add(true)
+        self.clips += 1
+
+    def compute(self) -> Score:
+        """Give the distance; on real: between the true frames of every other clip."""
+        enough = min(self.made.count, self.true.count) > 1
+        halved = min(half.count for half in self.halves) > 1
+        return Score(
+            value=frechet(self.made.moments(), self.true.moments()) if enough else float("nan"),
+            on_real=frechet(*(half.moments() for half in self.halves)) if halved else None,
+            chance=None,
+            n=self.made.count,
+            definition="FID: Frechet distance of the 2048 features of the last pooling of "
+            "pytorch-fid's Inception, frames resized to 299 px (bilinear, not antialiased, as "
+            "pytorch-fid); over all frames of the split, n of them; below some thousands of "
+            "frames it is biased upwards; on real: true frames of every other clip against those "
+            "of the rest",
+        )
+
+    def _look(self, frames: Tensor) -> Tensor:
+        found = []
+        for part in frames.split(_CHUNK):
+            large = F.interpolate(part.float(), (_SIZE, _SIZE), mode="bilinear")
+            found.append(self.net(large))
+        return torch.cat(found)
+
+
+def build() -> nn.Module:
+    """Build the Inception of FID: torchvision's, pooling as TensorFlow's does."""
+    net = inception_v3(
+        weights=None, num_classes=CLASSES, aux_logits=False, init_weights=False,
+        transform_input=False,
+    )  # fmt: skip
+    for name, block in net.named_children():
+        if isinstance(block, InceptionA | InceptionC | InceptionE):
+            block.__class__ = _POOLING[type(block), name == "Mixed_7c"]
+    return net
+
+
+def _without_padding(x: Tensor) -> Tensor:
+    return F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
+
+
+def _largest(x: Tensor) -> Tensor:
+    return F.max_pool2d(x, 3, 1, 1)
+
+
+class _A(InceptionA):
+    def _forward(self, x: Tensor) -> list[Tensor]:
+        return [*super()._forward(x)[:-1], self.branch_pool(_without_padding(x))]
+
+
+class _C(InceptionC):
+    def _forward(self, x: Tensor) -> list[Tensor]:
+        return [*super()._forward(x)[:-1], self.branch_pool(_without_padding(x))]
+
+
+class _E(InceptionE):
+    def _forward(self, x: Tensor) -> list[Tensor]:
+        return [*super()._forward(x)[:-1], self.branch_pool(_without_padding(x))]
+
+
+class _LastE(InceptionE):
+    def _forward(self, x: Tensor) -> list[Tensor]:
+        return [*super()._forward(x)[:-1], self.branch_pool(_largest(x))]
+
+
+_POOLING: dict[tuple[type[nn.Module], bool], type[nn.Module]] = {
+    (InceptionA, False): _A, (InceptionC, False): _C, (InceptionE, False): _E,
+    (InceptionE, True): _LastE,
+}  # fmt: skip

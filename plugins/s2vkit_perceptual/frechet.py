@@ -1,0 +1,55 @@
+"""The Frechet distance of two clouds of features, each taken for a Gaussian."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from s2vkit import InputError
+
+
+class Cloud:
+    """Mean and covariance of features that come in pieces, without keeping the features."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.total: Tensor | None = None  # (D,) float64
+        self.products: Tensor | None = None  # (D, D) float64
+
+    def add(self, features: Tensor) -> None:
+        """Take in features (N, D)."""
+        features = features.detach().double().cpu()
+        if self.total is None or self.products is None:
+            self.total = features.new_zeros(features.shape[1])
+            self.products = features.new_zeros(features.shape[1], features.shape[1])
+        self.count += len(features)
+        self.total += features.sum(0)
+        self.products += features.mT @ features
+
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Give the mean (D,) and the covariance (D, D), divided by N - 1.
+
+        Raises InputError where there are fewer than two.
+        """
+        if self.count < 2 or self.total is None or self.products is None:
+            raise InputError(
+                f"a Frechet distance needs at least 2 samples a side, not {self.count}",
+                hint="evaluate more or longer clips",
+            )
+        mean = self.total / self.count
+        spread = self.products - self.count * torch.outer(mean, mean)
+        return mean, spread / (self.count - 1)
+
+
+def frechet(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> float:
+    """Give |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of two (mean, covariance).
+
+    The trace of the root is the sum of the roots of the eigenvalues of C1^(1/2) C2 C1^(1/2),
+    which is symmetric: no root of a general matrix, no imaginary part, singular ones too.
+    """
+    (mean1, cov1), (mean2, cov2) = one, other
+    values, vectors = torch.linalg.eigh(cov1)
+    root = vectors * values.clamp(min=0).sqrt() @ vectors.mT
+    shared = torch.linalg.eigvalsh(root @ cov2 @ root).clamp(min=0).sqrt().sum()
+    apart = (mean1 - mean2).square().sum()
+    return float((apart + cov1.trace() + cov2.trace() - 2 * shared).clamp(min=0))

@@ -1,0 +1,81 @@
+"""FVD, on I3D of Kinetics-400.
+
+The I3D most often used for it comes as TorchScript, a format that holds code, which is never
+opened here; the same network's weights as plain tensors are (pytorch-i3d's rgb_imagenet.pt).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from s2vkit import InputError, Outcome, Score, fit_weights, read_weights
+from s2vkit_perceptual import FvdOptions
+from s2vkit_perceptual.frechet import Cloud, frechet
+from s2vkit_perceptual.i3d import I3d
+
+_SIZE = 224
+
+
+class Fvd:
+    """The Frechet distance of windows of made clips to windows of true ones."""
+
+    def __init__(self, options: FvdOptions) -> None:
+        self.options = options
+        self.net = I3d()
+        fit_weights(self.net, _tensors(options.checkpoint), source=options.checkpoint)
+        self.net.eval().requires_grad_(False)
+        self.made, self.true = Cloud(), Cloud()
+        self.halves = Cloud(), Cloud()
+        self.clips = 0
+        self.short = 0
+
+    @torch.no_grad()
+    def update(self, outcome: Outcome) -> None:
+        """Take in one clip: every window that does not overlap the one before."""
+        self.net.to(outcome.made.device)
+        frames = min(len(outcome.made), len(outcome.true))
+        if frames < self.options.window:
+            self.short += 1
+            return
+        for start in range(0, frames - self.options.window + 1, self.options.window):
+            cut = slice(start, start + self.options.window)
+            self.made.add(self._look(outcome.made[cut]))
+            true = self._look(outcome.true[cut])
+            self.true.add(true)
+            self.halves[self.clips % 2].add(true)
+        self.clips += 1
+
+    def compute(self) -> Score:
+        """Give the distance."""
+        enough = self.made.count > 1
+        halved = min(half.count for half in self.halves) > 1
+        return Score(
+            value=frechet(self.made.moments(), self.true.moments()) if enough else float("nan"),
+            on_real=frechet(*(half.moments() for half in self.halves)) if halved else None,
+            chance=None,
+            n=self.made.count,
+            definition="FVD: Frechet distance of the 400 logits of I3D (Kinetics) of windows of "
+            f"{self.options.window} frames, resized to {_SIZE} px (bilinear), RGB in [-1, 1]; over "
+            "all whole windows of the split, n of them; below some hundreds it is biased upwards; "
+            "on real: true windows of every other clip against those of the rest",
+            details={"left_out_too_short": self.short},
+        )
+
+    def _look(self, frames: Tensor) -> Tensor:
+        large = F.interpolate(frames.float(), (_SIZE, _SIZE), mode="bilinear")
+        given: Tensor = self.net(large.transpose(0, 1).unsqueeze(0))
+        return given
+
+
+def _tensors(path: str) -> dict[str, Tensor]:
+    """Read the weights. Raises InputError, for TorchScript with how to go on."""
+    try:
+        return read_weights(path)
+    except InputError as error:
+        raise InputError(
+            error.message,
+            hint="FVD wants the weights of I3D as plain tensors (rgb_imagenet.pt of pytorch-i3d); "
+            "TorchScript (i3d_torchscript.pt) holds code and is never opened",
+        ) from error

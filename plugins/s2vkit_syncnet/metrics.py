@@ -1,0 +1,152 @@
+"""AV confidence, AV offset, LSE-C and LSE-D, all read off SyncNet's distances over shifts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from statistics import fmean, median
+from typing import Any
+
+from torch import Tensor
+
+from s2vkit import Outcome, Score
+from s2vkit_syncnet import SyncOptions
+from s2vkit_syncnet.distance import Reading, distances, look_and_listen, read
+
+_LEAST = 3  # windows
+
+
+class _Sync:
+    """Base: one reading a clip, of made frames, of true ones, and against another clip's speech.
+
+    The chance figure sets each made clip's lips beside the speech of the clip before it (the
+    first beside the last's), cut to the shorter.
+    """
+
+    what = ""
+    of: str = ""
+
+    def __init__(self, options: SyncOptions) -> None:
+        self.options = options
+        self.names: list[str] = []
+        self.made: list[Reading] = []
+        self.real: list[Reading] = []
+        self.others: list[Reading] = []
+        self.first: Tensor | None = None
+        self.last: Tensor | None = None
+        self.short = 0
+        self.judge, self.ends = "", "zeros"
+
+    def update(self, outcome: Outcome) -> None:
+        """Take in one clip."""
+        lips, sounds = look_and_listen(outcome, "made")
+        if len(lips) < _LEAST:
+            self.short += 1
+            return
+        self.judge, self.ends = _told(outcome.sync_judge), self._ends(outcome.sync_judge)
+        self.names.append(outcome.name)
+        self.made.append(self._read(lips, sounds))
+        self.real.append(self._read(*look_and_listen(outcome, "true")))
+        if self.last is None:
+            self.first = lips
+        else:
+            self.others.append(self._read(lips, self.last))
+        self.last = sounds
+
+    def compute(self) -> Score:
+        """Give the figure over clips."""
+        others = list(self.others)
+        if self.first is not None and self.last is not None and len(self.made) > 1:
+            others.append(self._read(self.first, self.last))
+        return Score(
+            value=self.over_clips(self.made) if self.made else float("nan"),
+            on_real=self.over_clips(self.real) if self.real else None,
+            chance=self.over_clips(others) if others else None,
+            n=len(self.made),
+            definition=f"{self.what}; {self._how()}; on real: of the true frames; chance: lips "
+            f"beside the speech of another clip; {self.judge or 'no clip was long enough'}",
+            details={
+                "clips": [
+                    {"name": name, "made": asdict(made), "real": asdict(real)}
+                    for name, made, real in zip(self.names, self.made, self.real, strict=True)
+                ],
+                "left_out_too_short": self.short,
+                **self.further(),
+            },
+        )
+
+    def over_clips(self, readings: list[Reading]) -> float:
+        """Bring the readings of all clips to one figure."""
+        return fmean(float(getattr(r, self.of)) for r in readings)
+
+    def further(self) -> dict[str, Any]:
+        """Give more details."""
+        return {
+            "in_sync": fmean(r.in_sync for r in self.made) if self.made else None,
+            "in_sync_on_real": fmean(r.in_sync for r in self.real) if self.real else None,
+        }
+
+    def _read(self, lips: Tensor, sounds: Tensor) -> Reading:
+        count = min(len(lips), len(sounds))
+        return read(distances(lips[:count], sounds[:count], self.options.search, self.ends))
+
+    def _ends(self, judge: Any) -> str:
+        by_judge = "zeros" if judge.pretrained else "overlap"
+        return by_judge if self.options.ends == "auto" else self.options.ends
+
+    def _how(self) -> str:
+        ends = "with zeros" if self.ends == "zeros" else "over what overlaps"
+        return (
+            "SyncNet's L2 distances of lips and speech, a mean over windows of 5 frames at 25 a "
+            f"second, at shifts of up to {self.options.search} frames either way, {ends} at the "
+            "ends"
+        )
+
+
+class AvConfidence(_Sync):
+    """The median of the distances over shifts less the least, a mean over clips."""
+
+    what, of = "AV confidence: median less least distance, mean over clips", "confidence"
+
+
+class LseC(AvConfidence):
+    """LSE-C of Wav2Lip: the same figure by its other name."""
+
+    what = "LSE-C: median less least distance, mean over clips (AV confidence by another name)"
+
+
+class LseD(_Sync):
+    """LSE-D of Wav2Lip: the least distance over shifts, a mean over clips."""
+
+    what, of = "LSE-D: least distance over shifts, mean over clips", "distance"
+
+
+class AvOffset(_Sync):
+    """The shift of the least distance: +n where the speech leads the lips by n frames."""
+
+    what = (
+        "AV offset: frames of 40 ms by which the speech leads the lips (negative: follows them) "
+        "where the distance is least, median over clips"
+    )
+    of = "offset"
+
+    def over_clips(self, readings: list[Reading]) -> float:
+        """Give the median offset."""
+        return float(median(r.offset for r in readings))
+
+    def further(self) -> dict[str, Any]:
+        """Give how many clips are in sync exactly and to within a frame."""
+        return {
+            f"{name}_{which}": fmean(abs(r.offset) <= most for r in readings) if readings else None
+            for which, readings in (("made", self.made), ("real", self.real))
+            for name, most in (("share_exact", 0), ("share_within_one", 1))
+        }
+
+
+def _told(judge: Any) -> str:
+    """Say whose word it is."""
+    if judge.pretrained:
+        return f"the judge, {type(judge).__name__}, has its weights from a file"
+    return (
+        f"the judge, {type(judge).__name__}, was trained in this run on real clips of its training "
+        "split: figures do not compare with those of the published network"
+    )

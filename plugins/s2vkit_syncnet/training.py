@@ -1,0 +1,130 @@
+"""Training a sync judge in the run: each window of lips is to be found in its clip's speech."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from s2vkit import Clips, Graph, Slot, Stage, SyncJudge
+from s2vkit_syncnet import SyncJudgeStageOptions
+from s2vkit_syncnet.retime import fit_rate, resample
+
+
+@dataclass
+class Compared:
+    """The distances of every window of lips to every window of speech, clip by clip."""
+
+    distances: Tensor  # (B, N, N), rows are lips
+    scale: Tensor  # what turns distances into logits
+
+
+class TrainSyncJudge(Stage):
+    """Multi-way matching on real clips: in-sync windows against all others of the same clip.
+
+    Cross-entropy of the distances, by lips and by speech. Nothing but real frames and their
+    own speech is seen.
+    """
+
+    needs = frozenset({"frames", "speech"})
+    contiguous = True
+    options: SyncJudgeStageOptions
+
+    def __init__(self, options: SyncJudgeStageOptions, *, graph: Graph) -> None:
+        self.options, self.graph = options, graph
+        judge = graph.sync_judge
+        rate = judge.fps if judge is not None else graph.world.fps
+        self.frames = round((options.windows + 5) * graph.world.fps / rate)
+
+    def idle(self) -> str:
+        """Say that there is no judge to train, or that its weights came from a file."""
+        judge = self.graph.sync_judge
+        if judge is None:
+            return "the recipe has no sync judge"
+        return "the sync judge's weights came from a file" if judge.pretrained else ""
+
+    def optimizers(self) -> dict[str, Slot]:
+        """Move the judge, and the scale of its distances."""
+        return {"sync_judge": self.options.optimizer, "scale": self.options.optimizer}
+
+    def averages(self) -> dict[str, float]:
+        """Average the judge, if asked to."""
+        return {"sync_judge": self.options.average} if self.options.average else {}
+
+    def extras(self) -> dict[str, nn.Module]:
+        """Build the scale, which only training needs."""
+        self.scale = _Scale()
+        return {"scale": self.scale}
+
+    def prepare(self, clips: Clips) -> Compared:
+        """Compare windows of lips and speech of every clip."""
+        judge = self.graph.sync_judge
+        assert judge is not None
+        frames = vary_frames(clips.need("frames"), self.options)
+        speech = vary_speech(self._speech(clips, judge), self.options)
+        lips, sounds = judge(fit_rate(frames, self.graph.world.fps, judge.fps), speech)
+        distances = (lips.float().unsqueeze(2) - sounds.float().unsqueeze(1)).norm(dim=-1)
+        return Compared(distances, self.scale())
+
+    def losses(self, turn: str, clips: Clips, shared: Compared) -> dict[str, Tensor]:
+        """Give the cross-entropy of finding the speech of lips, and the lips of speech."""
+        logits = -shared.distances * shared.scale
+        right = torch.arange(logits.shape[1], device=logits.device).repeat(len(logits))
+        by_lips = F.cross_entropy(logits.flatten(0, 1), right)
+        by_speech = F.cross_entropy(logits.mT.flatten(0, 1), right)
+        return {"match": (by_lips + by_speech) / 2}
+
+    def watch(self, clips: Clips, shared: Compared) -> dict[str, Tensor]:
+        """Give how often the nearest speech is the right one, and how often to within a frame."""
+        nearest = shared.distances.argmin(2)
+        apart = (nearest - torch.arange(nearest.shape[1], device=nearest.device)).abs()
+        return {"exact": (apart == 0).float().mean(), "within_one": (apart <= 1).float().mean()}
+
+    def _speech(self, clips: Clips, judge: SyncJudge) -> Tensor:
+        """Cut out the speech of the drawn frames: (B, S) at the judge's rate."""
+        rate, fps = self.graph.encoder.sample_rate, self.graph.world.fps
+        speech = clips.need("speech")
+        first = (clips.need("times")[:, 0] * rate / fps).round().long()
+        length = round(self.frames * rate / fps)
+        at = first.unsqueeze(1) + torch.arange(length, device=speech.device)
+        padded = F.pad(speech, (0, max(0, int(at.max()) + 1 - speech.shape[1])))
+        return resample(padded.gather(1, at), rate, judge.sample_rate)
+
+
+class _Scale(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.log = nn.Parameter(torch.zeros(()))
+
+    def forward(self) -> Tensor:
+        return self.log.exp()
+
+
+def vary_frames(frames: Tensor, options: SyncJudgeStageOptions) -> Tensor:
+    """Mirror, shift, tint and roughen clips (B, V, 3, H, W), all frames of a clip alike."""
+    varied = []
+    for clip in frames:
+        flip, brightness, contrast, grain = torch.rand(4).tolist()
+        clip = clip.flip(-1) if options.flip and flip < 0.5 else clip
+        clip = _shift(clip, round(options.shift * clip.shape[-1]))
+        clip = clip * (1 + options.colour * (2 * contrast - 1))
+        clip = clip + options.colour * (2 * brightness - 1)
+        varied.append(clip + options.noise * grain * torch.randn_like(clip))
+    return torch.stack(varied).clamp(-1, 1)
+
+
+def vary_speech(speech: Tensor, options: SyncJudgeStageOptions) -> Tensor:
+    """Change the level of speech (B, S)."""
+    level = (2 * torch.rand(len(speech), 1) - 1) * options.gain
+    return (speech * 10 ** (level.to(speech.device) / 20)).clamp(-1, 1)
+
+
+def _shift(clip: Tensor, most: int) -> Tensor:
+    if not most:
+        return clip
+    height, width = clip.shape[-2:]
+    dx, dy = torch.randint(2 * most + 1, (2,)).tolist()
+    padded = F.pad(clip, (most,) * 4, mode="replicate")
+    return padded[..., dy : dy + height, dx : dx + width]

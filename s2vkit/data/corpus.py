@@ -1,0 +1,203 @@
+"""Footage as the dataset of a recipe: the prepared corpus if it is there, else what it will be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from s2vkit.data.arrays import flush, new_array
+from s2vkit.data.finish import about, is_finished, relabel
+from s2vkit.data.footage import prepare_footage
+from s2vkit.data.listing import Listing
+from s2vkit.data.ranks import ALONE, Rank
+from s2vkit.data.shard_store import ShardStore
+from s2vkit.data.store import ClipStore, Index, load_index
+from s2vkit.errors import InputError
+from s2vkit.files import atomic_folder, locked, recover_folder, write_json
+from s2vkit.options import FootageOptions, Slot
+from s2vkit.parts.dataset import ClipFiles, Footage, RawClip
+from s2vkit.parts.face_detector import FaceDetector
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class FootageCorpus:
+    """A dataset whose clips are cut out of footage; keeps the contract of `Dataset`.
+
+    Raises InputError where the corpus is neither prepared nor its root there.
+    """
+
+    name: str
+    options: FootageOptions
+    footage: Footage
+    seed: int
+    detector: Slot
+    make_detector: Callable[[], FaceDetector]
+
+    @property
+    def folder(self) -> Path:
+        """Where the prepared corpus lies, or will."""
+        return Path(self.options.corpus)
+
+    @cached_property
+    def ready(self) -> bool:
+        """Whether it is prepared; looked at once."""
+        return is_finished(self.folder)
+
+    @cached_property
+    def listing(self) -> Listing:
+        """The sources, and how they are cut."""
+        return Listing(
+            self.name, self.options, self.seed, self.footage.sources(), self.make_detector,
+            self.detector.dump(),
+        )  # fmt: skip
+
+    @cached_property
+    def index(self) -> Index:
+        """The index of the prepared corpus."""
+        self._check()
+        return load_index(self.folder)
+
+    @property
+    def identity(self) -> str:
+        """What tells the prepared corpus from every other: a hash of its index and its clips."""
+        return str((about(self.folder) or {}).get("identity", "")) if self.ready else ""
+
+    @property
+    def size(self) -> int:
+        """Height and width of the frames."""
+        return self.options.size
+
+    @property
+    def fps(self) -> float:
+        """Frames a second."""
+        return self.options.fps
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the speech, in Hz."""
+        return self.options.sample_rate
+
+    @property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """Every label's values; none for who speaks where nobody knows."""
+        known = self.index.labels if self.ready else self.listing.labels()
+        return {"identity": (), **known}
+
+    def clips(self) -> list[ClipFiles]:
+        """List the clips; before they are cut, one for each source."""
+        if self.ready:
+            return [ClipFiles(c.name, c.labels, c.split) for c in self.index.clips]
+        return [ClipFiles(s.name, s.labels, s.split) for s in self.listing.sources]
+
+    def load(self, index: int) -> RawClip:
+        """Load a clip of the prepared corpus."""
+        store = ShardStore(self.folder)
+        return RawClip(store.frames(index), store.speech(index))
+
+    def prepare(
+        self, *, workers: int, progress: Progress, rank: Rank = ALONE, most_aside: float = 0.5
+    ) -> bool:
+        """Cut this rank's share; see `prepare_footage`. Gives whether the corpus is whole.
+
+        Of a corpus that is whole, labels and splits are read again.
+        """
+        if is_finished(self.folder):
+            self._check()
+            if self.options.root is not None and Path(self.options.root).is_dir():
+                relabel(self.listing, self.folder)
+            return True
+        if self.options.root is None:
+            raise InputError(
+                f"{self.folder}: no prepared corpus, and no `root` to prepare it from",
+                hint="set `data.root` to the folder of the corpus",
+            )
+        whole = prepare_footage(
+            self.listing, self.folder, workers=workers, progress=progress, rank=rank,
+            most_aside=most_aside,
+        )  # fmt: skip
+        self.__dict__.pop("ready", None)
+        return whole
+
+    def unknown_videos(self) -> int:
+        """Count the videos of the root that the prepared corpus was not made of."""
+        if self.options.root is None or not Path(self.options.root).is_dir():
+            return 0
+        return len(self.listing.sources) - int((about(self.folder) or {}).get("sources", 0))
+
+    def _check(self) -> None:
+        """See that the prepared corpus is what the options say; take over other labels."""
+        told = about(self.folder) or {}
+        listing = Listing(
+            self.name, self.options, self.seed, [], self.make_detector, self.detector.dump()
+        )
+        wanted = {"dataset": self.name, "settings": listing.settings}
+        for what, mine in wanted.items():
+            if told.get(what) != mine:
+                raise InputError(
+                    f"{self.folder}: prepared otherwise: {_difference(what, told.get(what), mine)}",
+                    hint="change the options back, name another `corpus`, or delete the folder",
+                )
+        if told.get("labelling") != listing.labelling:
+            self._relabel(told.get("labelling"), listing.labelling)
+
+    def _relabel(self, held: Any, wanted: dict[str, Any]) -> None:
+        """Write other labels and splits into the index; no clip is cut again.
+
+        Where the root is not there, another seed is no reason to refuse what was prepared.
+        """
+        if self.options.root is None:
+            if isinstance(held, dict) and {**held, "seed": 0} == {**wanted, "seed": 0}:
+                return
+            raise InputError(
+                f"{self.folder}: prepared with other labels or splits",
+                hint="set `root`, from which they are read, or change the options back",
+            )
+        relabel(self.listing, self.folder)
+
+    @property
+    def decoded_bytes(self) -> int:
+        """The bytes that all clips of the prepared corpus take when they are decoded."""
+        clips = self.index.clips
+        frames, samples = (sum(getattr(c, what) for c in clips) for what in ("frames", "samples"))
+        return int(frames * self.size**2 * 3 + samples * 4)
+
+    def open(self, cache: Path, progress: Progress) -> ClipStore:
+        """Open the clips: decoded and memory-mapped in `cache` where they fit, else the shards."""
+        if self.decoded_bytes > self.options.crop_cache_gb * 1e9:
+            return ShardStore(self.folder)
+        store = ShardStore(self.folder)
+        with locked(cache.with_name(f".{cache.name}.lock"), wait=True):
+            if not recover_folder(cache):
+                with atomic_folder(cache) as part:
+                    unpack(store, part, progress)
+        return ClipStore(cache)
+
+
+def unpack(store: ClipStore, out: Path, progress: Progress) -> None:
+    """Decode every clip into the flat arrays of a ClipStore."""
+    size = store.index.size
+    frames = sum(clip.frames for clip in store.clips)
+    samples = sum(clip.samples for clip in store.clips)
+    all_frames = new_array(out / "frames.npy", (frames, size, size, 3), np.uint8)
+    all_speech = new_array(out / "speech.npy", (samples,))
+    for i, clip in enumerate(store.clips):
+        all_frames[clip.frame : clip.frame + clip.frames] = store.frames(i)
+        all_speech[clip.sample : clip.sample + clip.samples] = store.speech(i)
+        progress(i + 1, len(store.clips))
+    flush(all_frames, all_speech)
+    np.savez(out / "truth.npz")
+    write_json(out / "index.json", store.index.dump())
+
+
+def _difference(what: str, held: Any, mine: Any) -> str:
+    if not (isinstance(held, dict) and isinstance(mine, dict)):
+        return f"{what} is {held}, not {mine}"
+    apart = [k for k in mine if held.get(k) != mine[k]]
+    return ", ".join(f"{k} is {held.get(k)}, not {mine[k]}" for k in apart)
