@@ -29,7 +29,8 @@ class ClassifyOptions(StageOptions):
     )
     colour: float = Field(
         default=0.0, ge=0.0, le=1.0,
-        description="largest random change of brightness, contrast and saturation",
+        description="largest random change of brightness, contrast and saturation; half of it is "
+        "that of the light's colour",
     )  # fmt: skip
     noise: float = Field(
         default=0.0, ge=0.0, le=1.0, description="largest deviation of the grain that is added"

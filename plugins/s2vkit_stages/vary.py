@@ -24,7 +24,8 @@ def _vary(images: Tensor, options: ClassifyOptions) -> Tensor:
     if options.colour:
         c = options.colour
         jitter = v2.ColorJitter(brightness=c, contrast=c, saturation=c)
-        images = jitter((images + 1) / 2) * 2 - 1
+        tint = 1 + c / 2 * (2 * torch.rand(3, 1, 1) - 1).to(images)  # of the light
+        images = jitter(((images + 1) / 2 * tint).clamp(0, 1)) * 2 - 1
     if torch.rand(()) < options.blur:
         images = v2.GaussianBlur(7, (0.3, 1.5))(images)
     if options.noise:
