@@ -105,7 +105,7 @@ class Adversarial(Stage):
 
     def averages(self) -> dict[str, float]:
         """Average the generator, if asked to."""
-        return {"generator": self.options.average} if self.options.average else {}
+        return {"generator": self.options.average}
 
     def turns(self) -> list[Turn]:
         """First the discriminators, then the generator."""

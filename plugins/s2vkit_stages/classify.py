@@ -36,9 +36,7 @@ class Classify(Stage):
 
     def averages(self) -> dict[str, float]:
         """Average every network, if asked to."""
-        return (
-            dict.fromkeys(self.optimizers(), self.options.average) if self.options.average else {}
-        )
+        return dict.fromkeys(self.optimizers(), self.options.average)
 
     def prepare(self, clips: Clips) -> Tensor:
         """Vary the images (B * V, 3, H, W), so that a face is known by its features."""

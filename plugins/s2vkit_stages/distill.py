@@ -75,8 +75,7 @@ class Distill(Stage):
 
     def averages(self) -> dict[str, float]:
         """Average the students, if asked to."""
-        decay = self.options.average
-        return {f"student.{name}": decay for name in self.graph.students} if decay else {}
+        return dict.fromkeys(self.optimizers(), self.options.average)
 
     def losses(self, turn: str, clips: Clips, shared: Any) -> dict[str, Tensor]:
         """Give the weighted terms of Eq. 2, side by side."""

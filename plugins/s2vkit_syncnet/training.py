@@ -29,14 +29,13 @@ class TrainSyncJudge(Stage):
     """
 
     needs = frozenset({"frames", "speech"})
-    contiguous = True
     options: SyncJudgeStageOptions
 
     def __init__(self, options: SyncJudgeStageOptions, *, graph: Graph) -> None:
         self.options, self.graph = options, graph
         judge = graph.sync_judge
         rate = judge.fps if judge is not None else graph.world.fps
-        self.frames = round((options.windows + 5) * graph.world.fps / rate)
+        self.frames = self.window = round((options.windows + 5) * graph.world.fps / rate)
 
     def idle(self) -> str:
         """Say that there is no judge to train, or that its weights came from a file."""
@@ -51,7 +50,7 @@ class TrainSyncJudge(Stage):
 
     def averages(self) -> dict[str, float]:
         """Average the judge, if asked to."""
-        return {"sync_judge": self.options.average} if self.options.average else {}
+        return {"sync_judge": self.options.average}
 
     def extras(self) -> dict[str, nn.Module]:
         """Build the scale, which only training needs."""

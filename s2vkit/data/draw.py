@@ -28,20 +28,18 @@ class Drawer:
 
     `same_speaker` fills each batch from one speaker; `balanced` draws every speaker equally
     often, and of each speaker every clip; `gap` is the least distance, in frames, of a
-    mismatched time. `window` frames at a time are consecutive; `contiguous` draws one run of
-    frames that follow each other, and where a clip is too short, its last frame is repeated.
-    `make_generator(*names)` gives a fresh generator for names.
+    mismatched time. `window` frames at a time are consecutive; where a clip is too short, its
+    last frame is repeated. `make_generator(*names)` gives a fresh generator for names.
     """
 
     def __init__(
         self, store: ClipStore, clips: list[int], *, batch: int, frames: int,
         make_generator: MakeGenerator, same_speaker: bool = False, balanced: bool = False,
-        gap: int = 5, window: int = 1, contiguous: bool = False,
+        gap: int = 5, window: int = 1,
     ) -> None:  # fmt: skip
         self.store, self.pool = store, clips
         self.batch, self.per_clip, self.gap = batch, frames // window, gap
         self.run = np.arange(window)
-        self.contiguous = contiguous
         self._generator = make_generator
         self.balanced = balanced and not same_speaker
         self._groups = self._by_speaker() if same_speaker or balanced else [clips]
@@ -100,11 +98,6 @@ class Drawer:
         return int(self._order(group, place // size)[place % size])
 
     def _pick(self, count: int, generator: torch.Generator) -> np.ndarray:
-        if self.contiguous:
-            room = max(1, count - self.per_clip + 1)
-            first = int(torch.randint(room, (1,), generator=generator))
-            run: np.ndarray = np.arange(first, first + self.per_clip).clip(max=count - 1)
-            return run
         if count >= self.per_clip:
             return np.sort(torch.randperm(count, generator=generator)[: self.per_clip].numpy())
         return np.sort(torch.randint(count, (self.per_clip,), generator=generator).numpy())

@@ -42,7 +42,6 @@ class Batches:
             sources.store, sources.store.split(split), batch=stage.options.batch,
             frames=stage.frames, make_generator=self.fresh, same_speaker=stage.same_speaker,
             balanced=stage.options.sampling == "balanced", gap=stage.gap, window=stage.window,
-            contiguous=stage.contiguous,
         )  # fmt: skip
         self.labels = self._label_table()
 

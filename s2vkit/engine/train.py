@@ -61,7 +61,9 @@ class Trainer:
             key: make_optimizer(slot, self.trained[key].parameters()) for key, slot in slots.items()
         }
         self.averages = {
-            key: average_of(self.trained[key], decay) for key, decay in stage.averages().items()
+            key: average_of(self.trained[key], decay)
+            for key, decay in stage.averages().items()
+            if decay
         }
         if policy.compile and compiled:
             for module in self.trained.values():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.stream import Stream
 
 from s2vkit.errors import InputError
 
@@ -19,6 +21,8 @@ _FORMATS = (
     "mp3,mpeg,mpegts,mpegvideo,mxf,ogg,w64,wav,wv"
 )
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
+Frame = TypeVar("Frame", av.AudioFrame, av.VideoFrame)
+_BROKEN = (FFmpegError, ValueError, IndexError, OverflowError)  # by PyAV, of damaged files
 _KNOWN = "wav, flac, mp3, m4a, ogg, mp4, mov, mkv, webm, avi, flv and mpg can be read"
 
 
@@ -43,6 +47,31 @@ def open_media(path: str | Path) -> Iterator[InputContainer]:
             ) from error
         with container:
             yield container
+
+
+def decoded(
+    container: InputContainer, stream: Stream, kind: type[Frame], damaged: Callable[[], None]
+) -> Iterator[Frame]:
+    """Give the frames of a stream, sound or pictures, as they come, one at a time.
+
+    Calls `damaged` for each piece that cannot be decoded, and goes on behind it; where the
+    file breaks off, once more, and ends.
+    """
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except _BROKEN:
+            damaged()
+            return
+        try:
+            frames = packet.decode()
+        except _BROKEN:
+            damaged()
+            continue
+        yield from (frame for frame in frames if isinstance(frame, kind))
 
 
 def _check(path: Path) -> None:

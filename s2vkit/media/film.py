@@ -10,15 +10,13 @@ from pathlib import Path
 import av
 import numpy as np
 from av.container import InputContainer
-from av.error import FFmpegError
 from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
 from s2vkit.errors import InputError
-from s2vkit.media.files import open_media
+from s2vkit.media.files import decoded, open_media
 from s2vkit.media.frames import is_cover
 
-BROKEN = (FFmpegError, ValueError, IndexError, OverflowError)  # by PyAV, of damaged files
 _JUMP = 1.0  # s; time stamps that step back further begin another recording
 _LEAP = 10.0  # s; a time stamp further ahead is damaged
 _AVERAGED = 0.8  # scales below it average pixels: as sharp there, and twice as fast
@@ -71,7 +69,7 @@ class Film:
             stream = self._stream(container)
             step = 1 / float(_believable(stream))
             last: float | None = None
-            for frame in self._decode(container, stream):
+            for frame in decoded(container, stream, av.VideoFrame, self._miss):
                 time = frame.time
                 if time is None:
                     time = 0.0 if last is None else last + step
@@ -107,22 +105,8 @@ class Film:
         context.options = {"max_pixels": str(self.most_pixels)}
         return stream
 
-    def _decode(self, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
-        packets = container.demux(stream)
-        while True:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except BROKEN:  # the file breaks off here
-                self.damaged += 1
-                return
-            try:
-                frames = packet.decode()
-            except BROKEN:
-                self.damaged += 1
-                continue
-            yield from (frame for frame in frames if isinstance(frame, av.VideoFrame))
+    def _miss(self) -> None:
+        self.damaged += 1
 
 
 def _believable(stream: VideoStream) -> Fraction:

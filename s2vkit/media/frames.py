@@ -13,12 +13,11 @@ import numpy as np
 from av.audio.stream import AudioStream
 from av.codec import Codec
 from av.container import InputContainer
-from av.error import FFmpegError
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from s2vkit.errors import InputError
-from s2vkit.media.files import open_media
+from s2vkit.media.files import decoded, open_media
 
 _WANTED = [
     ("libx264", "w"), ("aac", "w"), ("h264", "r"), ("hevc", "r"), ("mpeg1video", "r"),
@@ -51,7 +50,8 @@ def iter_frames(path: str | Path) -> Iterator[tuple[float, np.ndarray]]:
         stream.thread_type = "AUTO"
         origin = (container.start_time or 0) / av.time_base
         size: tuple[int, int] | None = None
-        for count, frame in enumerate(_decode(container, stream)):
+        frames = decoded(container, stream, av.VideoFrame, damaged=lambda: None)
+        for count, frame in enumerate(frames):
             width, height = size = size or (frame.width, frame.height)
             picture = frame.reformat(width, height, format="rgb24").to_ndarray()
             time = count / float(_rate(stream)) if frame.time is None else frame.time - origin
@@ -72,20 +72,6 @@ def is_cover(stream: Stream) -> bool:
 
 def _rate(stream: VideoStream) -> Fraction:
     return stream.average_rate or stream.guessed_rate or Fraction(25)
-
-
-def _decode(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except (StopIteration, FFmpegError):
-            return
-        try:
-            frames = packet.decode()
-        except FFmpegError:
-            continue
-        yield from (frame for frame in frames if isinstance(frame, av.VideoFrame))
 
 
 def probe(path: str | Path) -> dict[str, Any]:

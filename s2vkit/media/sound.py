@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,10 @@ import av
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from s2vkit.errors import InputError
-from s2vkit.media.files import open_media
+from s2vkit.media.files import decoded, open_media
 from s2vkit.media.frames import is_cover
 from s2vkit.media.resample import Resampler
 
@@ -51,7 +49,7 @@ def read_speech(path: str | Path, sample_rate: int = 16000, shortest: float = 0.
             )
         stream = container.streams.audio[0]
         track = _Track(str(path), sample_rate, *_origin(container))
-        for frame in _decode(container, stream, track):
+        for frame in decoded(container, stream, av.AudioFrame, track.miss):
             track.take(frame)
         announced = _announced(container, stream)
         exact = bool(stream.duration) and "mp4" in container.format.name
@@ -72,26 +70,6 @@ def _announced(container: InputContainer, stream: AudioStream) -> float:
     return 0.0 if container.streams.video else (container.duration or 0) / av.time_base
 
 
-def _decode(
-    container: InputContainer, stream: AudioStream, track: _Track
-) -> Iterator[av.AudioFrame]:
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except StopIteration:
-            return
-        except FFmpegError:  # the file breaks off here
-            track.damaged += 1
-            return
-        try:
-            frames = packet.decode()
-        except FFmpegError:
-            track.damaged += 1
-            continue
-        yield from (frame for frame in frames if isinstance(frame, av.AudioFrame))
-
-
 class _Track:
     """A sound track on its way from decoded frames to one array."""
 
@@ -102,6 +80,10 @@ class _Track:
         self.notes: list[str] = []
         self._blocks: list[np.ndarray] = []
         self._resampler: Resampler | None = None
+
+    def miss(self) -> None:
+        """Count a piece that cannot be decoded."""
+        self.damaged += 1
 
     def take(self, frame: av.AudioFrame) -> None:
         """Append a decoded frame, after the silence that its time stamp asks for."""

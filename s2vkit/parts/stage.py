@@ -48,13 +48,12 @@ class Stage:
     """What each batch must hold: speech, frames, features, around, mismatched, summary, stills,
     maps, targets, codes; labels are always there."""
     frames: int = 1  # how many frames of each clip are drawn
-    contiguous: bool = False  # whether the drawn frames follow each other; `times` says where
     same_speaker: bool = False  # whether all clips of a batch are of one speaker
     gap: int = 5  # least distance, in frames, of a mismatched time from the true one
     stretches: int = 0  # stretches of each clip heard besides the whole, for other summaries
     views: Mapping[str, int] = {}  # frames of a clip that a teacher looks at; 1: the first
     reach: int = 0  # frames to either side of each drawn one whose features `around` holds
-    window: int = 1  # the drawn frames are runs of so many consecutive ones
+    window: int = 1  # the drawn frames are runs of so many consecutive ones; `times` says where
     pictures: int = 0  # how often on the way sample pictures are drawn; needs the generator
     shown: tuple[str, ...] = ()  # figures that the live view shows before all others
     chosen: Mapping[str, int] = {}  # how many of those views a step averages (Eq. 1); all if absent
@@ -75,7 +74,7 @@ class Stage:
         return {}
 
     def averages(self) -> dict[str, float]:
-        """Say whose weights end as a running mean over steps, and with which decay."""
+        """Say whose weights end as a running mean over steps, and with which decay; 0: none."""
         return {}
 
     def turns(self) -> Sequence[Turn]:

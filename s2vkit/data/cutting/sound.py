@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -10,8 +9,7 @@ import numpy as np
 from av.container import InputContainer
 
 from s2vkit.data.cutting.kinds import SetAside
-from s2vkit.media.files import open_media
-from s2vkit.media.film import BROKEN
+from s2vkit.media.files import decoded, open_media
 from s2vkit.media.resample import Resampler
 from s2vkit.media.sound import mono
 
@@ -36,6 +34,11 @@ class Track:
         self._taken = 0  # samples of the run at its own rate
         self._waiting: list[np.ndarray] = []  # blocks that go to the resampler together
         self._waits = 0  # samples in them
+        self.damaged = 0  # pieces of which nothing could be used
+
+    def miss(self) -> None:
+        """Count a piece that is damaged; it stays silent."""
+        self.damaged += 1
 
     def take(self, time: float, rate: int, block: np.ndarray) -> None:
         """Lay float32 (S,) at `time` s of the container's clock.
@@ -101,49 +104,24 @@ def read_track(
         if start is None:
             start = (container.start_time or 0) / av.time_base
         track = Track(sample_rate, start, seconds)
-        damaged = _fill(track, container, path)
+        _fill(track, container)
     if not track.blocks:
-        if damaged:
+        if track.damaged:
             raise SetAside("undecodable", f"nothing of the sound of {path.name} can be decoded")
         raise SetAside("no_sound_track", f"the sound track of {path.name} holds no samples")
-    if damaged:
-        notes.append(f"{damaged} damaged pieces of the sound are silent")
+    if track.damaged:
+        notes.append(f"{track.damaged} damaged pieces of the sound are silent")
     return track
 
 
-def _fill(track: Track, container: InputContainer, path: Path) -> int:
-    damaged = 0
+def _fill(track: Track, container: InputContainer) -> None:
     clock = track.start  # of frames that have no time stamp
-    for frame in _decode(container):
-        if frame is None:
-            damaged += 1
-            continue
+    for frame in decoded(container, container.streams.audio[0], av.AudioFrame, track.miss):
         rate, block = frame.sample_rate, mono(frame)
         if rate < 1000 or (len(block) and not -_LOUDEST < block.min() <= block.max() < _LOUDEST):
-            damaged += 1
+            track.miss()
             continue
         time = clock if frame.time is None else frame.time
         clock = time + len(block) / rate
         track.take(time, rate, block)
     track.flush()
-    return damaged
-
-
-def _decode(container: InputContainer) -> Iterator[av.AudioFrame | None]:
-    """Give the frames of the first sound track; None for each piece that is damaged."""
-    stream = container.streams.audio[0]
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except StopIteration:
-            return
-        except BROKEN:
-            yield None
-            return
-        try:
-            frames = packet.decode()
-        except BROKEN:
-            yield None
-            continue
-        yield from (frame for frame in frames if isinstance(frame, av.AudioFrame))
