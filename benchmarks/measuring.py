@@ -1,13 +1,19 @@
-"""What benchmarks share: timing of alternatives, the machine in a line, and a table."""
+"""What benchmarks share: timing of alternatives, the machine and its ceiling, memory, a table."""
 
 from __future__ import annotations
 
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+Work = Callable[[], object]
 
 
 def machine() -> str:
@@ -54,3 +60,66 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     print("|" + "---|" * len(headings))
     for row in rows:
         print(f"| {' | '.join(row)} |")
+
+
+def alternate(works: Mapping[str, Work], device: torch.device, repeats: int) -> dict[str, float]:
+    """Run pieces of work in turn, so that all meet the same load: the least seconds of each."""
+    found = {name: float("inf") for name in works}
+    for work in works.values():
+        work()
+    for _ in range(repeats):
+        for name, work in works.items():
+            found[name] = min(found[name], seconds(work, device))
+    return found
+
+
+def seconds(work: Work, device: torch.device) -> float:
+    """Time one piece of work, to the end of what it set going on a device."""
+    _wait(device)
+    start = time.perf_counter()
+    work()
+    _wait(device)
+    return time.perf_counter() - start
+
+
+def _wait(device: torch.device) -> None:
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def ceilings(device: torch.device, dtype: torch.dtype) -> dict[str, tuple[Work, float]]:
+    """Give a matrix product and a convolution of a good size, each with its operations."""
+    import torch
+    import torch.nn.functional as F
+
+    side, images = (8192, 256) if device.type == "cuda" else (1024, 32)
+    a = torch.randn(side, side, device=device, dtype=dtype)
+    x = torch.randn(images, 128, 32, 32, device=device, dtype=dtype)
+    w = torch.randn(128, 128, 3, 3, device=device, dtype=dtype)
+    x, w = (t.contiguous(memory_format=torch.channels_last) for t in (x, w))
+    return {
+        "matrix product": (lambda: a @ a, 2.0 * side**3),
+        "convolution": (lambda: F.conv2d(x, w, padding=1), 2.0 * x.numel() * 128 * 9),
+    }
+
+
+def peak_memory(work: Work, device: torch.device) -> float:
+    """Run work once: the megabytes by which the peak rises."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        work()
+        return (torch.cuda.max_memory_allocated(device) - before) / 1e6
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far (Linux)
+    before = _peak()
+    work()
+    return (_peak() - before) / 1e3
+
+
+def _peak() -> float:
+    status = Path("/proc/self/status").read_text()
+    return float(status.split("VmHWM:")[1].split()[0])

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from s2vkit.parts.graph import Graph, World
     from s2vkit.parts.loss import AdversarialLoss, IndependenceLoss, PairLoss
     from s2vkit.parts.metric import Heard, Metric, Outcome, Probe, Score
-    from s2vkit.parts.stage import Job, Stage, Turn, Work
+    from s2vkit.parts.stage import Job, Limit, Stage, Turn, Work
     from s2vkit.parts.student import Student
     from s2vkit.parts.teacher import Teacher
     from s2vkit.parts.weights import (
@@ -73,7 +73,7 @@ _LAZY = {
     **dict.fromkeys(["Graph", "World"], "graph"),
     **dict.fromkeys(["AdversarialLoss", "IndependenceLoss", "PairLoss"], "loss"),
     **dict.fromkeys(["Heard", "Metric", "Outcome", "Probe", "Score"], "metric"),
-    **dict.fromkeys(["Job", "Stage", "Turn", "Work"], "stage"),
+    **dict.fromkeys(["Job", "Limit", "Stage", "Turn", "Work"], "stage"),
     "Student": "student",
     "Teacher": "teacher",
     **dict.fromkeys(
@@ -92,11 +92,11 @@ __all__ = [
     "AdversarialLoss", "AdversarialLossSlot", "AudioEncoder", "AudioEncoderSlot", "Checkpoint",
     "ClipFiles", "Clips", "CodeLossSlot", "Codes", "Dataset", "Discriminator", "DiscriminatorSlot",
     "FaceDetector", "Faces", "Field", "FrameLossSlot", "Generator", "GeneratorSlot", "Graph",
-    "Heard", "IndependenceLoss", "IndependenceLossSlot", "InputError", "Job", "LossOptions", "Made",
-    "Metric", "MetricSlot", "OptimizerOptions", "OptimizerSlot", "Options", "Outcome", "PairLoss",
-    "PluginError", "Probe", "RawClip", "RecipeError", "Register", "RegisterCommand",
-    "ResourceError", "RunFolderError", "S2vkitError", "Score", "Slot", "SpeechStream", "Stage",
-    "StageOptions", "Student", "StudentSlot", "Teacher", "TeacherSlot", "TrainingError", "Turn",
-    "Weights", "Work", "World", "__version__", "align", "fit_weights", "hookimpl", "open_weights",
-    "pick_time", "read_weights", "rename", "speech_steps",
+    "Heard", "IndependenceLoss", "IndependenceLossSlot", "InputError", "Job", "Limit",
+    "LossOptions", "Made", "Metric", "MetricSlot", "OptimizerOptions", "OptimizerSlot", "Options",
+    "Outcome", "PairLoss", "PluginError", "Probe", "RawClip", "RecipeError", "Register",
+    "RegisterCommand", "ResourceError", "RunFolderError", "S2vkitError", "Score", "Slot",
+    "SpeechStream", "Stage", "StageOptions", "Student", "StudentSlot", "Teacher", "TeacherSlot",
+    "TrainingError", "Turn", "Weights", "Work", "World", "__version__", "align", "fit_weights",
+    "hookimpl", "open_weights", "pick_time", "read_weights", "rename", "speech_steps",
 ]  # fmt: skip

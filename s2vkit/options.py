@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import types
 from dataclasses import dataclass
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -51,6 +51,17 @@ class OptimizerOptions(Options):
     """What every optimizer understands."""
 
     lr: float = Field(gt=0.0, description="learning rate")
+    schedule: Literal["constant", "linear", "cosine", "step"] = Field(
+        default="constant",
+        description="how the learning rate goes on after the warm-up: not at all, down to `final` "
+        "of it in a straight line or half a cosine, or times `decay` every `every` steps",
+    )
+    warmup: int = Field(default=0, ge=0, description="steps over which the rate rises to `lr`")
+    final: float = Field(
+        default=0.0, ge=0.0, le=1.0, description="linear, cosine: share of `lr` at the last step"
+    )
+    every: int = Field(default=1000, ge=1, description="step: steps between two decays")
+    decay: float = Field(default=0.5, gt=0.0, le=1.0, description="step: factor of each decay")
 
 
 class StageOptions(Options):
@@ -59,6 +70,11 @@ class StageOptions(Options):
     after: list[str] = Field(default=[], description="stages that must be finished first")
     steps: int = Field(default=1000, ge=1, description="training steps")
     batch: int = Field(default=16, ge=1, description="clips in a step")
+    accumulate: int = Field(
+        default=1, ge=1, le=1024,
+        description="batches whose gradients are averaged before anything moves; a step then "
+        "sees `batch` x `accumulate` clips in the memory of `batch`",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

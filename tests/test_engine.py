@@ -74,11 +74,11 @@ def test_each_half_of_the_game_moves_only_its_own_side(tmp_path, monkeypatch):
     trainer, seen = made.trainer("compose"), []
     turn = trainer._turn
 
-    def watched(which, clips, shared):
+    def watched(which, *given):
         before = copy(modules)
         for module in modules.values():
             module.zero_grad(set_to_none=True)
-        figures = turn(which, clips, shared)
+        figures = turn(which, *given)
         seen.append((which.name, with_grad(modules), moved(modules, before)))
         return figures
 
@@ -417,13 +417,11 @@ def test_a_whole_run_leaves_curves_and_a_page(tmp_path, monkeypatch):
 
 
 def test_pictures_are_of_every_speaker(tmp_path):
-    from types import SimpleNamespace
-
     run_toy(tmp_path, stages=["teach"])
     from s2vkit.data.store import ClipStore
 
     store = ClipStore(next((tmp_path / "cache").glob("corpus-*")))
-    chosen = pick_clips(SimpleNamespace(store=store))
+    chosen = pick_clips(store)
     assert {store.clips[i].labels["identity"] for i in chosen} == {"s0", "s1"}
     assert {store.clips[i].split for i in chosen} == {"test"}
     assert len({store.clips[i].labels["emotion"] for i in chosen}) == 2

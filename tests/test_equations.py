@@ -1,5 +1,6 @@
 """The paper's equations, against figures worked out in plain Python from the paper's text."""
 
+import itertools
 import math
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from s2vkit_losses import PixelOptions, SmoothGradientOptions, SoftTargetsOptions
 from s2vkit_losses.codes import NormalizedL2, SoftTargets
 from s2vkit_losses.frames import L1, L2, SmoothGradient
-from s2vkit_lsgan import LsganOptions
+from s2vkit_lsgan import GameOptions, LsganOptions
 from s2vkit_lsgan.losses import Hinge, Lsgan, NonSaturating, Wasserstein
 
 from s2vkit import LossOptions, PluginError
@@ -155,7 +156,7 @@ def test_the_other_losses_by_hand(kind):
     def mean(rule, scores):
         return sum(map(rule, scores.flatten().tolist())) / scores.numel()
 
-    loss = kind(LossOptions())
+    loss = kind(GameOptions())
     real, fake, wrong = mean(of_real, REAL), mean(of_fake, FAKE), mean(of_fake, WRONG)
     assert loss.discriminator(REAL, FAKE).item() == pytest.approx(real + fake, abs=1e-6)
     assert loss.discriminator(REAL, FAKE, WRONG).item() == pytest.approx(
@@ -277,3 +278,24 @@ def test_losses_of_pixels_pass_gradient_only_to_their_region(loss):
     loss(PixelOptions())(made, torch.zeros(2, 3, 8, 8)).backward()
     assert (made.grad[:, :, :4] != 0).all()
     assert (made.grad[:, :, 4:] == 0).all()
+
+
+def test_eq9_with_a_guided_filter_by_loops():
+    """One line of pixels: means over 3, borders reflected."""
+    line = [0.0, 0.1, 0.0, 1.0, 0.9]
+    side, edge = len(line), 0.05
+
+    def mean(values):
+        at = [1, 0, 1, 2, 3, 4, 3]
+        return [sum(values[at[i + d]] for d in range(3)) / 3 for i in range(side)]
+
+    m = mean(line)
+    variance = [s - u * u for s, u in zip(mean([x * x for x in line]), m, strict=True)]
+    slope = [v / (v + edge) for v in variance]
+    level = mean([u - a * u for a, u in zip(slope, m, strict=True)])
+    kept = [a * x + b for a, x, b in zip(mean(slope), line, level, strict=True)]
+    frame = torch.tensor(line).expand(1, 1, side, side)
+    loss = SmoothGradient(SmoothGradientOptions(smoother="guided", kernel=3, edge=edge))
+    expected = sum(abs(b - a) for a, b in itertools.pairwise(kept)) / (side - 1)
+    assert loss(frame, torch.zeros_like(frame)).item() == pytest.approx(expected, abs=1e-5)
+    assert abs(kept[3] - kept[2]) > 0.6  # the edge is kept

@@ -7,8 +7,8 @@ from typing import Literal
 from s2vkit import Field, Options, Register, hookimpl
 
 
-class FrameDecoderOptions(Options):
-    """What may be set of the frame decoder."""
+class IdentityBranchOptions(Options):
+    """What may be set of every generator with an identity branch."""
 
     width: int = Field(
         default=256, ge=8, le=2048, description="channels of the start map; halved at each doubling"
@@ -16,7 +16,7 @@ class FrameDecoderOptions(Options):
     least: int = Field(default=16, ge=4, le=512, description="fewest channels of any map")
     start: int = Field(default=4, ge=2, le=16, description="height and width of the start map")
     norm: Literal["batch", "instance", "none"] = Field(
-        default="batch", description="normalisation after each transposed convolution"
+        default="batch", description="normalisation after each doubling convolution"
     )
     identity_width: int = Field(
         default=128, ge=8, le=2048, description="channels at the start of the identity branch"
@@ -30,6 +30,25 @@ class FrameDecoderOptions(Options):
         default="relu",
         description="what follows the 1x1 convolution that aligns an identity map; relu as in the "
         "teacher's own layers",
+    )
+
+
+class FrameDecoderOptions(IdentityBranchOptions):
+    """What may be set of the frame decoder."""
+
+
+class ModulatedDecoderOptions(IdentityBranchOptions):
+    """What may be set of the modulated decoder; `width` is that of the canvas."""
+
+    motion: int = Field(
+        default=128, ge=8, le=2048,
+        description="channels of a frame's own start map; halved at each doubling",
+    )  # fmt: skip
+    style: int = Field(
+        default=128, ge=8, le=2048, description="size of the clip's style and of a frame's motion"
+    )
+    reach: int = Field(
+        default=2, ge=0, le=16, description="frames before and after whose speech is mixed in"
     )
 
 
@@ -76,6 +95,12 @@ def s2vkit_register(register: Register) -> None:
         FrameDecoderOptions, gives=("frames", "identity_maps"), wants=("features",),
         summary="transposed convolutions a frame, fed by an identity branch that runs once a clip",
         reference="Si et al. 2021, section 2.2, Fig. 2",
+    )  # fmt: skip
+    register(
+        "generator", "modulated_decoder", "s2vkit_composer.modulated:ModulatedDecoder",
+        ModulatedDecoderOptions, gives=("frames", "identity_maps"), wants=("features",),
+        summary="a canvas drawn once a clip, and frames modulated by identity and emotion",
+        reference="Si et al. 2021; Karras et al. 2020 (modulation); Odena et al. 2016 (resizing)",
     )  # fmt: skip
     register(
         "discriminator", "identity_maps", "s2vkit_composer.discriminators:IdentityMaps",

@@ -94,6 +94,6 @@ class Rise(nn.Module):
 
     def forward(self, frames: Tensor, identity: Tensor | None) -> Tensor:
         """Double (B*V, C, h, w), with (B, I, h, w) or None; no activation after the last one."""
-        x = F.relu(self.norm(self.join(frames, identity)))
-        x = self.second(F.relu(self.first(x)))
-        return x if self.last else F.relu(x)
+        x = F.relu_(self.norm(self.join(frames, identity)))
+        x = self.second(F.relu_(self.first(x)))
+        return x if self.last else F.relu_(x)

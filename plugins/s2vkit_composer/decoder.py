@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from s2vkit import Codes, Made, RecipeError
-from s2vkit_composer import FrameDecoderOptions
+from s2vkit_composer import FrameDecoderOptions, IdentityBranchOptions
 from s2vkit_composer.blocks import Rise, Start, start_weights
 from s2vkit_composer.identity import IdentityBranch, Shape, default_shapes
 
@@ -35,11 +35,11 @@ class FrameDecoder(nn.Module):
         self.size = size
         self.emotion = emotion
         self.gives_maps = bool(identity and map_shapes)
-        doublings = _doublings(size, options.start)
-        self.branch = _branch(options, size, identity, map_shapes)
+        doublings = doublings_of(size, options.start, "frame_decoder")
+        self.branch = branch_of(options, size, identity, map_shapes)
         shapes = self.branch.shapes if self.branch else []
         sides = [options.start << i for i in range(doublings)]
-        self.joined = _nearest(sides, shapes)
+        self.joined = nearest_sides(sides, shapes)
         widths = [max(options.width >> i, options.least) for i in range(doublings + 1)]
         self.start = Start(features + emotion, widths[0], options.start, options.norm)
         self.rises = nn.ModuleList(
@@ -55,24 +55,25 @@ class FrameDecoder(nn.Module):
     def forward(self, codes: Codes) -> Made:
         """Draw frames (B, V, 3, size, size) in [-1, 1] and the clip's identity maps."""
         clips, times = codes.features.shape[:2]
-        maps = self.branch(_given(codes.identity, "identity")) if self.branch else []
+        maps = self.branch(given(codes.identity, "identity")) if self.branch else []
         x = self.start(self._vector(codes).flatten(0, 1))
         x = x.contiguous(memory_format=torch.channels_last)
         for rise, joined in zip(self.rises, self.joined, strict=True):
-            x = rise(x, _fit([maps[m] for m in joined], x.shape[-1]))
+            x = rise(x, fit_maps([maps[m] for m in joined], x.shape[-1]))
         frames = torch.tanh(x.float()).unflatten(0, (clips, times))
         return Made(frames, maps if self.gives_maps else [])
 
     def _vector(self, codes: Codes) -> Tensor:
         if not self.emotion:
             return codes.features
-        emotion = _given(codes.emotion, "emotion").unsqueeze(1)
+        emotion = given(codes.emotion, "emotion").unsqueeze(1)
         return torch.cat([codes.features, emotion.expand(-1, codes.features.shape[1], -1)], -1)
 
 
-def _branch(
-    options: FrameDecoderOptions, size: int, identity: int, map_shapes: list[Shape]
+def branch_of(
+    options: IdentityBranchOptions, size: int, identity: int, map_shapes: list[Shape]
 ) -> IdentityBranch | None:
+    """Make the identity branch, if there is an identity side."""
     if not identity:
         return None
     shapes = map_shapes or default_shapes(size, options.start, options.width, options.least)
@@ -82,19 +83,20 @@ def _branch(
     )  # fmt: skip
 
 
-def _doublings(size: int, start: int) -> int:
+def doublings_of(size: int, start: int, name: str) -> int:
+    """Count the doublings from the start map to the frame, or raise RecipeError."""
     count = round(math.log2(size / start))
     if count < 1 or start << count != size or not 32 <= size <= 256:
         sizes = [start << i for i in range(9) if 32 <= start << i <= 256]
         raise RecipeError(
-            f"generator 'frame_decoder' cannot draw frames of {size} px from a start map of "
+            f"generator '{name}' cannot draw frames of {size} px from a start map of "
             f"{start} px, which it doubles",
             hint=f"with start: {start} the frames may be {', '.join(map(str, sizes))} px",
         )
     return count
 
 
-def _nearest(sides: list[int], shapes: list[Shape]) -> list[list[int]]:
+def nearest_sides(sides: list[int], shapes: list[Shape]) -> list[list[int]]:
     """Say which maps join at each side: those of equal size, or else of the nearest."""
     joined: list[list[int]] = [[] for _ in sides]
     for m, (_, side, _) in enumerate(shapes):
@@ -102,7 +104,7 @@ def _nearest(sides: list[int], shapes: list[Shape]) -> list[list[int]]:
     return joined
 
 
-def _fit(maps: list[Tensor], side: int) -> Tensor | None:
+def fit_maps(maps: list[Tensor], side: int) -> Tensor | None:
     """Concatenate the maps that join here; one of another size is resized first."""
     if not maps:
         return None
@@ -114,7 +116,8 @@ def _fit(maps: list[Tensor], side: int) -> Tensor | None:
     return fitted[0] if len(fitted) == 1 else torch.cat(fitted, 1)
 
 
-def _given(code: Tensor | None, side: str) -> Tensor:
+def given(code: Tensor | None, side: str) -> Tensor:
+    """Give a code that must be there."""
     if code is None:
-        raise ValueError(f"the frame decoder was built for an {side} code, but was given none")
+        raise ValueError(f"the decoder was built for an {side} code, but was given none")
     return code

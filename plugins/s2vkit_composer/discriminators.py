@@ -22,7 +22,7 @@ def _layer(spectral: bool) -> Layer:
 
 
 def _halving(layer: Layer, inputs: int, out: int) -> nn.Sequential:
-    return nn.Sequential(layer(nn.Conv2d(inputs, out, 4, 2, 1)), nn.LeakyReLU(0.2))
+    return nn.Sequential(layer(nn.Conv2d(inputs, out, 4, 2, 1)), nn.LeakyReLU(0.2, inplace=True))
 
 
 def _trunk(layer: Layer, channels: int, layers: int) -> tuple[nn.Sequential, int]:
@@ -74,7 +74,7 @@ def _unit(maps: Tensor) -> Tensor:
 def _head(layer: Layer, inputs: int, channels: int, halvings: int, side: int) -> nn.Sequential:
     halvings = min(halvings, int(math.log2(side)))
     return nn.Sequential(
-        layer(nn.Conv2d(inputs, channels, 1)), nn.LeakyReLU(0.2),
+        layer(nn.Conv2d(inputs, channels, 1)), nn.LeakyReLU(0.2, inplace=True),
         *(_halving(layer, channels, channels) for _ in range(halvings)),
         layer(nn.Conv2d(channels, 1, 3, padding=1)),
     )  # fmt: skip
@@ -104,6 +104,13 @@ class Patch(nn.Module):
         scores: Tensor = self.score(self.trunk(images))
         return scores
 
+    def layers(self, images: Tensor) -> list[Tensor]:
+        """Show what every layer sees in (N, 3, H, W): for the matching of features."""
+        found = [images.contiguous(memory_format=torch.channels_last)]
+        for layer in self.trunk:
+            found.append(layer(found[-1]))
+        return found[1:]
+
 
 class SpeechSync(nn.Module):
     """D_sync (Eq. 6): scores a frame together with a speech feature, real where they agree.
@@ -113,6 +120,7 @@ class SpeechSync(nn.Module):
     """
 
     wants = ("frames", "features")
+    pairs = True
 
     def __init__(
         self, options: SpeechSyncOptions, *, size: int, features: int, map_shapes: list[Shape]
@@ -132,12 +140,17 @@ class SpeechSync(nn.Module):
         )
         self.to(memory_format=torch.channels_last)
 
-    def forward(self, images: Tensor, features: Tensor) -> Tensor:
-        """Score (N, 3, H, W) in [-1, 1] with (N, D): (N, 1)."""
+    def forward(self, images: Tensor, features: Tensor, which: Tensor | None = None) -> Tensor:
+        """Score (N, 3, H, W) in [-1, 1] with (N, D): (N, 1).
+
+        With `which` (M,) and features (M, D), feature m goes with image `which[m]`: (M, 1).
+        Each image is looked at once.
+        """
         if self.lower:
             images = images[:, :, images.shape[2] // 2 :]
         images = images.contiguous(memory_format=torch.channels_last)
         seen = F.leaky_relu(self.see(self.trunk(images).flatten(1)), 0.2)
+        seen = seen if which is None else seen.index_select(0, which)
         heard = F.leaky_relu(self.hear(features), 0.2)
         scores: Tensor = self.score(torch.cat([seen, heard, seen * heard], 1))
         return scores

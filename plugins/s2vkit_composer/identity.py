@@ -33,7 +33,9 @@ class IdentityBranch(nn.Module):
         self.start = Start(dim, width, max(1, shapes[0][1] // 2), norm)
         self.rises = nn.ModuleList(
             nn.Sequential(
-                nn.ConvTranspose2d(a, b, 4, stride=2, padding=1), norm_layer(norm, b), nn.ReLU()
+                nn.ConvTranspose2d(a, b, 4, stride=2, padding=1),
+                norm_layer(norm, b),
+                nn.ReLU(inplace=True),
             )
             for a, b in pairwise(widths)
         )

@@ -52,8 +52,15 @@ class PixelOptions(LossOptions):
 class SmoothGradientOptions(LossOptions):
     """What may be set of the gradient loss."""
 
-    kernel: int = Field(default=5, ge=1, le=31, description="width of the Gaussian, odd, in pixels")
+    smoother: Literal["gaussian", "guided"] = Field(
+        default="gaussian",
+        description="guided: a filter guided by the frame itself, which keeps strong edges",
+    )
+    kernel: int = Field(default=5, ge=1, le=31, description="width of the filter, odd, in pixels")
     sigma: float = Field(default=1.5, gt=0.0, description="spread of the Gaussian, in pixels")
+    edge: float = Field(
+        default=0.05, gt=0.0, description="guided: variance above which a place counts as an edge"
+    )
     gradient: Literal["forward", "sobel"] = Field(
         default="forward", description="differences of neighbours, or the Sobel filter"
     )
@@ -95,5 +102,5 @@ def s2vkit_register(register: Register) -> None:
     register(
         "loss", "smooth_gradient", "s2vkit_losses.frames:SmoothGradient", SmoothGradientOptions,
         gives=("pair", "frames"), summary="absolute difference of the gradients of smoothed frames",
-        reference="Si et al. 2021, Eq. 9",
+        reference="Si et al. 2021, Eq. 9; He et al. 2013 (guided filter)",
     )  # fmt: skip

@@ -47,10 +47,12 @@ class L2(_Pixels):
 
 
 class SmoothGradient(nn.Module):
-    """Eq. 9: |grad psi(F) - grad psi(phi)|, psi a Gaussian; mean over pixels, x plus y.
+    """Eq. 9: |grad psi(F) - grad psi(phi)|, mean over pixels, x plus y.
 
-    psi and the gradient are linear, so both are taken of the difference F - phi, once. The
-    Gaussian is separable and applied as one small matrix a side, whose borders reflect.
+    psi is a Gaussian, or a filter guided by the frame itself, as the paper's reference [30] (of
+    the plain kind, He et al. 2013). The Gaussian and the gradient are linear, so both are taken
+    of the difference F - phi, once; the guided filter smooths each apart. Every mean is
+    separable and applied as one small matrix a side, whose borders reflect.
     """
 
     def __init__(self, options: SmoothGradientOptions) -> None:
@@ -62,20 +64,35 @@ class SmoothGradient(nn.Module):
             )
         self.kernel, self.sigma = options.kernel, options.sigma
         self.sobel = options.gradient == "sobel"
+        self.guided, self.edge = options.smoother == "guided", options.edge
         self._matrices: dict[tuple[int, torch.device], Tensor] = {}
 
     def forward(self, made: Tensor, true: Tensor) -> Tensor:
         """Compare frames (N, 3, H, W): a scalar."""
         with torch.autocast(made.device.type, enabled=False):  # differences are small: keep float32
-            x = made.float() - true.float()
-            x = self._smoother(x.shape[-2], x.device) @ x @ self._smoother(x.shape[-1], x.device).mT
+            made, true = made.float(), true.float()
+            if self.guided:
+                x = self._keep_edges(made) - self._keep_edges(true)
+            else:
+                x = self._mean(made - true)
             across, down = _sobel(x) if self.sobel else _forward_differences(x)
             return across.abs().mean() + down.abs().mean()
+
+    def _mean(self, x: Tensor) -> Tensor:
+        return self._smoother(x.shape[-2], x.device) @ x @ self._smoother(x.shape[-1], x.device).mT
+
+    def _keep_edges(self, x: Tensor) -> Tensor:
+        """Filter frames guided by themselves: even places are smoothed, edges are kept."""
+        mean = self._mean(x)
+        variance = (self._mean(x.square()) - mean.square()).clamp(min=0)
+        slope = variance / (variance + self.edge)
+        return self._mean(slope) * x + self._mean(mean - slope * mean)
 
     def _smoother(self, side: int, device: torch.device) -> Tensor:
         key = (side, device)
         if key not in self._matrices:
-            self._matrices[key] = gaussian_matrix(side, self.kernel, self.sigma).to(device)
+            sigma = 1e6 if self.guided else self.sigma  # flat: a plain mean over the window
+            self._matrices[key] = gaussian_matrix(side, self.kernel, sigma).to(device)
         return self._matrices[key]
 
 

@@ -6,15 +6,15 @@ Real parts in wrong company (`mismatched`) count as fakes, each kind of fake by 
 from __future__ import annotations
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from s2vkit import LossOptions
 from s2vkit_lsgan import LsganOptions
+from s2vkit_lsgan.penalty import Penalised
 
 _LABELS = {"paper": (0.0, 1.0, 0.0), "usual": (1.0, 0.0, 1.0)}
 
 
-class Lsgan(nn.Module):
+class Lsgan(Penalised):
     """Least squares to labels (Eqs. 4 to 6): real 0, fake 1 and the generator's aim 0.
 
     As printed, Eqs. 4 to 6 are what the discriminators minimise; that the generator minimised
@@ -23,7 +23,7 @@ class Lsgan(nn.Module):
     """
 
     def __init__(self, options: LsganOptions) -> None:
-        super().__init__()
+        super().__init__(options)
         real, fake, target = _LABELS[options.labels]
         self.real = real if options.real is None else options.real
         self.fake = fake if options.fake is None else options.fake
@@ -44,16 +44,17 @@ class Lsgan(nn.Module):
         wrong = self._distance(mismatched, self.fake) + self._distance(fake, self.fake)
         return loss + 0.5 * wrong
 
+    def looks_real(self, scores: Tensor) -> Tensor:
+        """Say of each score whether it is nearer to the label of what is real."""
+        return (scores.float() - self.real).abs() < (scores.float() - self.fake).abs()
+
     def _distance(self, scores: Tensor, label: float) -> Tensor:
         squared = (scores.float() - label).square()
         return squared.sum() if self.sums else squared.mean()
 
 
-class _Ranked(nn.Module):
+class _Ranked(Penalised):
     """Base of losses whose scores are high where real."""
-
-    def __init__(self, options: LossOptions) -> None:
-        super().__init__()
 
     def discriminator(self, real: Tensor, fake: Tensor, mismatched: Tensor | None = None) -> Tensor:
         """Give the loss of real scores plus that of fakes, halves where there are two kinds."""
@@ -86,6 +87,10 @@ class Hinge(_Ranked):
         """Give E[max(0, 1 + D)]."""
         return F.relu(1 + scores).mean()
 
+    def looks_real(self, scores: Tensor) -> Tensor:
+        """Say of each score whether it is above 0."""
+        return scores > 0
+
 
 class NonSaturating(_Ranked):
     """Cross-entropy of logits D; the generator's is -log sigmoid(D(fake))."""
@@ -102,9 +107,13 @@ class NonSaturating(_Ranked):
         """Give E[-log sigmoid(D(fake))]."""
         return self.of_real(fake.float())
 
+    def looks_real(self, scores: Tensor) -> Tensor:
+        """Say of each score whether it is above 0."""
+        return scores > 0
+
 
 class Wasserstein(_Ranked):
-    """D(fake) - D(real). Unbounded: the critic must be kept smooth, by spectral norm."""
+    """D(fake) - D(real). Unbounded: the critic is kept smooth, by spectral norm or a penalty."""
 
     def of_real(self, scores: Tensor) -> Tensor:
         """Give E[-D]."""

@@ -84,13 +84,43 @@ class DistillOptions(StageOptions):
     )
 
 
+class LayersLoss(Options):
+    """A term that compares what a network sees in made and true frames."""
+
+    weight: float = Field(default=0.0, ge=0.0, description="factor of the term; 0: left out")
+
+
 class ComposeLosses(Options):
     """The terms of Eq. 10."""
 
     adversarial: AdversarialLossSlot = Field(description="the game of every discriminator")
     similarity: FrameLossSlot | None = Field(default=None, description="Eq. 8")
     gradient: FrameLossSlot | None = Field(default=None, description="Eq. 9")
+    perceptual: LayersLoss = Field(
+        default=LayersLoss(),
+        description="absolute difference of the identity teacher's maps of made and true frames",
+    )
+    feature_matching: LayersLoss = Field(
+        default=LayersLoss(),
+        description="absolute difference of the discriminators' layers, of those that show them",
+    )
     extra: dict[str, FrameLossSlot] = Field(default={}, description="further terms, by name")
+
+
+class CollapseOptions(Options):
+    """When a discriminator counts as collapsed: by its share of right answers, over many steps."""
+
+    then: Literal["warn", "stop", "ignore"] = Field(
+        default="warn", description="say so and go on, end the training, or do nothing"
+    )
+    steps: int = Field(default=500, ge=1, description="over how many steps the share is averaged")
+    won: float = Field(
+        default=0.995, gt=0.5, le=1.0,
+        description="above this it has won: the generator learns little from it",
+    )  # fmt: skip
+    lost: float = Field(
+        default=0.51, ge=0.0, lt=1.0, description="below this it is lost: it guesses; 0.5 is chance"
+    )
 
 
 class AdversarialOptions(StageOptions):
@@ -109,6 +139,16 @@ class AdversarialOptions(StageOptions):
         description="decay of the running mean of the generator's weights that is kept in the "
         "end; 0: the weights of the last step, as the paper",
     )  # fmt: skip
+    window: int = Field(
+        default=1, ge=1, le=64,
+        description="frames are drawn in runs of so many consecutive ones; `frames` is a multiple",
+    )  # fmt: skip
+    samples: int = Field(
+        default=6, ge=0, le=1000, description="how often on the way sample pictures are drawn"
+    )
+    collapse: CollapseOptions = Field(
+        default=CollapseOptions(), description="early warning when a discriminator collapses"
+    )
     weights: dict[str, float] = Field(
         default={}, description="weight of a discriminator's term in the generator's loss; 1"
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from s2vkit import Clips, Discriminator, Graph, Made, Slot, Stage, Turn
+from s2vkit import Clips, Discriminator, Graph, Limit, Made, RecipeError, Slot, Stage, Turn
 from s2vkit_stages import AdversarialOptions
 
 Seen = tuple[Tensor | list[Tensor], ...]
@@ -31,13 +31,15 @@ class Adversarial(Stage):
 
     def __init__(self, options: AdversarialOptions, *, graph: Graph) -> None:
         self.options, self.graph = options, graph
-        self.frames, self.gap = options.frames, options.gap
+        self.frames, self.gap, self.window = options.frames, options.gap, options.window
+        self.samples = options.samples
         self.players: dict[str, Discriminator] = graph.discriminators
-        needs = {"frames", "features", "codes"}
-        wanted = [player.wants for player in self.players.values()]
-        needs |= {"mismatched"} if any("features" in w for w in wanted) else set()
-        needs |= {"maps"} if any("identity_maps" in w for w in wanted) else set()
-        self.needs = frozenset(needs)
+        self.perceptual = options.losses.perceptual.weight
+        self.matching = options.losses.feature_matching.weight
+        self.reach = graph.reach
+        needs = {"frames", "features", "codes"} | ({"around"} if self.reach else set())
+        self.needs = frozenset(needs | self._wanted())
+        self._check_window()
         self.game = graph.make(options.losses.adversarial)
         self.game_weight = options.losses.adversarial.options.weight
         slots = {"similarity": options.losses.similarity, "gradient": options.losses.gradient}
@@ -45,6 +47,53 @@ class Adversarial(Stage):
         self.terms = {
             name: (slot.options.weight, graph.make(slot)) for name, slot in slots.items() if slot
         }
+
+        self.balanced = hasattr(self.game, "looks_real")
+        self.shown = tuple(f"balance.{name}" for name in self.players)
+
+    def _wanted(self) -> set[str]:
+        needs = {"features": "mismatched", "identity_maps": "maps", "stills": "stills"}
+        found = {
+            need for want, need in needs.items()
+            if any(want in player.wants for player in self.players.values())
+        }  # fmt: skip
+        if self.perceptual:
+            if not getattr(self.graph.teachers.get("identity"), "map_shapes", []):
+                raise RecipeError(
+                    "stage 'adversarial': the perceptual term has no teacher's maps to compare",
+                    hint="name an identity teacher that gives maps, or leave the term out",
+                )
+            found.add("maps")  # so that this stage depends on the teacher
+        return found
+
+    def _check_window(self) -> None:
+        """Raise RecipeError where runs of frames are wanted but not drawn."""
+        if self.frames % self.window:
+            raise RecipeError(
+                f"stage 'adversarial': {self.frames} frames are no whole number of windows of "
+                f"{self.window}", hint="make `frames` a multiple of `window`",
+            )  # fmt: skip
+        for name, player in self.players.items():
+            if "windows" in player.wants and self.window == 1:
+                raise RecipeError(
+                    f"discriminator '{name}' looks at runs of frames, but single ones are drawn",
+                    hint="give the adversarial stage e.g. `window: 5` and `frames: 5`",
+                )
+
+    def limits(self) -> list[Limit]:
+        """Bound each discriminator's share of right answers."""
+        rule = self.options.collapse
+        if rule.then == "ignore" or not self.balanced:
+            return []
+        return [
+            Limit(
+                f"balance.{name}", rule.lost, rule.won, rule.steps,
+                f"discriminator '{name}' has collapsed (share of right answers; above {rule.won} "
+                f"it has won, below {rule.lost} it guesses)",
+                stops=rule.then == "stop",
+            )
+            for name in self.players
+        ]  # fmt: skip
 
     def optimizers(self) -> dict[str, Slot]:
         """Move the generator and every discriminator, each by its own optimizer."""
@@ -67,32 +116,49 @@ class Adversarial(Stage):
     def prepare(self, clips: Clips) -> Shared:
         """Draw the batch once; both turns use it."""
         with torch.no_grad():
-            codes = self.graph.hear(clips.need("features"), clips.need("summary"))
+            codes = self.graph.hear(clips.need("features"), clips.need("summary"), clips.around)
         assert self.graph.generator is not None
         return Shared(self.graph.generator(codes))
 
     def losses(self, turn: str, clips: Clips, shared: Shared) -> dict[str, Tensor]:
         """Give the terms of one side of the game."""
-        if turn == "discriminators":
-            return {
-                f"D.{name}": self._judge(name, player, clips, shared)
-                for name, player in self.players.items()
-            }
-        return self._draw(clips, shared)
+        if turn == "generator":
+            return self._draw(clips, shared)
+        found = {}
+        for name, player in self.players.items():
+            real = self._real(player, clips)
+            fake = _detach(self._made(player, clips, shared.made))
+            found[f"D.{name}"] = self._judge(name, player, (real, fake), clips, shared)
+            charge = getattr(self.game, "penalty", None)
+            charged = charge(player.forward, real, fake) if charge else None
+            if charged is not None:
+                found[f"P.{name}"] = charged
+        return found
 
     def watch(self, clips: Clips, shared: Shared) -> dict[str, Tensor]:
-        """Give the mean scores of what is real, made and mismatched: the balance of the game."""
+        """Give the balance of the game, of what is real, made and mismatched.
+
+        `score.NAME.KIND` is the mean score, `accuracy.NAME.KIND` the share that is told right,
+        `balance.NAME` the mean of that over real things and fakes: 0.5 is guessing.
+        """
         return shared.scores
 
-    def _judge(self, name: str, player: Discriminator, clips: Clips, shared: Shared) -> Tensor:
-        real = self._real(player, clips)
-        fake = _detach(self._made(player, clips, shared.made))
-        groups = [real, fake]
-        if "features" in player.wants:
-            groups.append((real[0], clips.need("mismatched").flatten(0, 1)))
-        scores = [s.float() for s in _score_together(player, groups)]
+    def _judge(
+        self, name: str, player: Discriminator, seen: tuple[Seen, Seen], clips: Clips,
+        shared: Shared,
+    ) -> Tensor:  # fmt: skip
+        wrong = self._wrong(player, clips) if "features" in player.wants else None
+        scores = [s.float() for s in _score_together(player, *seen, wrong)]
+        right = {}
         for what, score in zip(("real", "made", "mismatched"), scores, strict=False):
             shared.scores[f"score.{name}.{what}"] = score.detach().mean()
+            if self.balanced:
+                share = self.game.looks_real(score.detach()).float().mean()
+                right[what] = share if what == "real" else 1 - share
+                shared.scores[f"accuracy.{name}.{what}"] = right[what]
+        if right:
+            fakes = torch.stack([v for k, v in right.items() if k != "real"]).mean()
+            shared.scores[f"balance.{name}"] = (right["real"] + fakes) / 2
         return self.game.discriminator(*scores)
 
     def _draw(self, clips: Clips, shared: Shared) -> dict[str, Tensor]:
@@ -105,36 +171,91 @@ class Adversarial(Stage):
         true = clips.need("frames").flatten(0, 1)
         for name, (weight, loss) in self.terms.items():
             found[f"G.{name}"] = weight * loss(made, true)
+        if self.perceptual:
+            look = self.graph.teachers["identity"].maps
+            with torch.no_grad():
+                seen = look(true)
+            found["G.perceptual"] = self.perceptual * _apart(look(made), seen)
+        if self.matching:
+            found["G.feature_matching"] = self.matching * self._match(clips, shared)
         return found
 
+    def _match(self, clips: Clips, shared: Shared) -> Tensor:
+        """Compare the layers of every discriminator that shows them (Wang et al. 2018)."""
+        terms = [shared.made.frames.new_zeros(())]
+        for player in self.players.values():
+            layers = getattr(player, "layers", None)
+            if layers is not None:
+                with torch.no_grad():
+                    real = layers(*self._real(player, clips))
+                terms.append(_apart(layers(*self._made(player, clips, shared.made)), real))
+        return torch.stack(terms).sum()
+
     def _real(self, player: Discriminator, clips: Clips) -> Seen:
-        frames, maps = clips.need("frames").flatten(0, 1), clips.maps
-        return self._seen(player, frames, clips.need("features"), maps)
+        return self._seen(player, clips.need("frames"), clips, clips.maps)
 
     def _made(self, player: Discriminator, clips: Clips, made: Made) -> Seen:
-        frames = made.frames.flatten(0, 1)
-        return self._seen(player, frames, clips.need("features"), made.identity_maps)
+        return self._seen(player, made.frames, clips, made.identity_maps)
 
-    @staticmethod
-    def _seen(player: Discriminator, frames: Tensor, features: Tensor, maps: list[Tensor]) -> Seen:
-        kinds: dict[str, Tensor | list[Tensor]] = {
-            "frames": frames,
-            "features": features.flatten(0, 1),
-            "identity_maps": maps,
-        }
-        return tuple(kinds[want] for want in player.wants)
+    def _wrong(self, player: Discriminator, clips: Clips) -> Tensor:
+        return self._cut(player, clips.need("mismatched"))
+
+    def _cut(self, player: Discriminator, values: Tensor) -> Tensor:
+        """Cut (B, V, ...) into single frames (N, ...), or into windows (M, W, ...)."""
+        if "windows" in player.wants:
+            return values.unflatten(1, (-1, self.window)).flatten(0, 1)
+        return values.flatten(0, 1)
+
+    def _seen(
+        self, player: Discriminator, frames: Tensor, clips: Clips, maps: list[Tensor]
+    ) -> Seen:
+        def give(want: str) -> Tensor | list[Tensor]:
+            if want == "identity_maps":
+                return maps
+            if want == "features":
+                return self._cut(player, clips.need("features"))
+            if want == "stills":
+                return clips.need("stills").repeat_interleave(frames.shape[1], 0)
+            return self._cut(player, frames)
+
+        return tuple(give(want) for want in player.wants)
+
+
+def _apart(made: list[Tensor], true: list[Tensor]) -> Tensor:
+    """Give the mean absolute difference of maps, each in units of the true one's, over maps."""
+    parts = [
+        (m.float() - t.float()).abs().mean() / t.float().abs().mean().clamp(min=1e-6)
+        for m, t in zip(made, true, strict=True)
+    ]
+    return torch.stack(parts).mean()
 
 
 def _detach(seen: Seen) -> Seen:
     return tuple([t.detach() for t in s] if isinstance(s, list) else s.detach() for s in seen)
 
 
-def _score_together(player: Discriminator, groups: list[Seen]) -> tuple[Tensor, ...]:
-    """Score several groups in one call, so that all go through the very same network."""
+def _score_together(
+    player: Discriminator, real: Seen, fake: Seen, wrong: Tensor | None
+) -> tuple[Tensor, ...]:
+    """Score all kinds in one call, so that all go through the very same network.
+
+    `wrong` are features (N, D) that the real frames are shown with once more.
+    """
+    if wrong is None:
+        return player(*_join(real, fake)).chunk(2)
+    if not getattr(player, "pairs", False):
+        return player(*_join(real, fake, (real[0], wrong))).chunk(3)
+    frames, features = _join(real, fake)
+    count = torch.arange(2 * len(wrong), device=wrong.device)
+    which = torch.cat([count, count[: len(wrong)]])
+    return player(frames, torch.cat([features, wrong]), which).chunk(3)
+
+
+def _join(*groups: Seen) -> Seen:
     joined: list[Tensor | list[Tensor]] = []
     for parts in zip(*groups, strict=True):
         if isinstance(parts[0], list):
             joined.append([torch.cat(maps) for maps in zip(*parts, strict=True)])
         else:
             joined.append(torch.cat(list(parts)))
-    return player(*joined).chunk(len(groups))
+    return tuple(joined)

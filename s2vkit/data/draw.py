@@ -27,15 +27,17 @@ class Drawer:
     """Draws batches: every clip once an epoch, in an order that seed and epoch give.
 
     `same_speaker` fills each batch from one speaker; `gap` is the least distance, in frames,
-    of a mismatched time. `make_generator(*names)` gives a fresh generator for names.
+    of a mismatched time. `window` frames at a time are consecutive. `make_generator(*names)`
+    gives a fresh generator for names.
     """
 
     def __init__(
         self, store: ClipStore, clips: list[int], *, batch: int, frames: int,
-        make_generator: MakeGenerator, same_speaker: bool = False, gap: int = 5,
+        make_generator: MakeGenerator, same_speaker: bool = False, gap: int = 5, window: int = 1,
     ) -> None:  # fmt: skip
         self.store, self.pool = store, clips
-        self.batch, self.per_clip, self.gap = batch, frames, gap
+        self.batch, self.per_clip, self.gap = batch, frames // window, gap
+        self.run = np.arange(window)
         self._generator = make_generator
         self._groups = self._by_speaker() if same_speaker else [clips]
         self._order = lru_cache(maxsize=4)(self._permute)
@@ -61,8 +63,16 @@ class Drawer:
         clips = np.array([self._order(group, int(p) // size)[p % size] for p in places])
         generator = self._generator("frames", step)
         counts = np.array([self.store.clips[i].frames for i in clips])
-        frames = np.stack([self._pick(int(n), generator) for n in counts])
-        return Drawn(clips, frames, self._elsewhere(frames, counts, generator))
+        places = np.maximum(counts - len(self.run) + 1, 1)  # where a run may begin
+        frames = np.stack([self._pick(int(n), generator) for n in places])
+        others = self._elsewhere(frames, places, generator)
+        return Drawn(clips, self._runs(frames, counts), self._runs(others, counts))
+
+    def _runs(self, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Lengthen starts (B, R) to runs of frames (B, R * W), held at the end of a short clip."""
+        runs = np.minimum(starts[:, :, None] + self.run, counts[:, None, None] - 1)
+        flat: np.ndarray = runs.reshape(len(starts), -1)
+        return flat
 
     def _pick(self, count: int, generator: torch.Generator) -> np.ndarray:
         if count >= self.per_clip:

@@ -41,7 +41,7 @@ class Batches:
         self.drawer = Drawer(
             sources.store, sources.store.split(split), batch=stage.options.batch,
             frames=stage.frames, make_generator=self.fresh, same_speaker=stage.same_speaker,
-            gap=stage.gap,
+            gap=stage.gap, window=stage.window,
         )  # fmt: skip
         self.labels = self._label_table()
 
@@ -106,10 +106,21 @@ class Batches:
         first = np.array([self.sources.store.clips[i].frame for i in drawn.clips])[:, None]
         if "features" in needs:
             clips.features = self._put_float(cache["features"][first + drawn.frames])
+        if "around" in needs:
+            clips.around = self._put_float(cache["features"][self._around(drawn)])
         if "mismatched" in needs:
             clips.mismatched = self._put_float(cache["features"][first + drawn.others])
         if needs & {"summary", "codes"}:
             clips.summary = self._put(torch.from_numpy(self._summaries(cache, drawn, step)))
+
+    def _around(self, drawn: Drawn) -> np.ndarray:
+        """Find the neighbourhoods (B, V, 2R+1) of the drawn frames, held at a clip's ends."""
+        clips = [self.sources.store.clips[i] for i in drawn.clips]
+        first = np.array([clip.frame for clip in clips])[:, None, None]
+        last = np.array([clip.frames - 1 for clip in clips])[:, None, None]
+        at = drawn.frames[:, :, None] + np.arange(-self.stage.reach, self.stage.reach + 1)
+        places: np.ndarray = first + np.clip(at, 0, last)
+        return places
 
     def _summaries(self, cache: Arrays, drawn: Drawn, step: int | None) -> np.ndarray:
         """Take each clip's summary, or that of one of its stretches, anew each step."""

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from s2vkit.data.store import ClipStore
+from s2vkit.engine.grids import draw_grids
 from s2vkit.engine.work import RunWork
 from s2vkit.report.curves import draw_curves
 from s2vkit.report.page import write_page
@@ -26,7 +28,7 @@ def show_run(work: RunWork, *, clips: bool = True) -> None:
 def show_clips(work: RunWork) -> None:
     """Write videos/ and samples/: held-out clips made beside true."""
     rows, labels = [], []
-    chosen = pick_clips(work)
+    chosen = pick_clips(work.store)
     for done, clip in enumerate(chosen, 1):
         outcome = work.outcome(clip)
         made, true = to_uint8(outcome.made), to_uint8(outcome.true)
@@ -39,6 +41,7 @@ def show_clips(work: RunWork) -> None:
         work.progress(done, len(chosen))
     if rows:
         contact_sheet(rows, labels, work.folder / "samples" / "held_out.png", scale=1)
+    draw_grids(work.listener, work.store, work.folder / "samples")
 
 
 def draw_all_curves(folder: Path) -> None:
@@ -47,16 +50,16 @@ def draw_all_curves(folder: Path) -> None:
         draw_curves(log, folder / "curves" / f"{log.parent.name}.png", log.parent.name)
 
 
-def pick_clips(work: RunWork) -> list[int]:
+def pick_clips(store: ClipStore) -> list[int]:
     """Pick clips of as many speakers and emotions as there is room for, held out if there are."""
     by_split = {
-        split: [i for i, clip in enumerate(work.store.clips) if clip.split == split]
+        split: [i for i, clip in enumerate(store.clips) if clip.split == split]
         for split in ("test", "val", "train")
     }
     clips = next((found for found in by_split.values() if found), [])
-    speakers = sorted({work.store.clips[i].labels.get("identity", "") for i in clips})
+    speakers = sorted({store.clips[i].labels.get("identity", "") for i in clips})
     chosen = []
     for turn, speaker in enumerate(speakers[:CLIPS]):
-        own = [i for i in clips if work.store.clips[i].labels.get("identity", "") == speaker]
+        own = [i for i in clips if store.clips[i].labels.get("identity", "") == speaker]
         chosen.append(own[turn * len(own) // max(1, min(CLIPS, len(speakers)))])
     return chosen

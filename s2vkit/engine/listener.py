@@ -11,7 +11,7 @@ from torch import Tensor
 
 from s2vkit.engine.device import Policy
 from s2vkit.parts.audio_encoder import Streaming
-from s2vkit.parts.clip import Codes, align, speech_steps
+from s2vkit.parts.clip import Codes, align, neighbours, speech_steps
 from s2vkit.parts.graph import Graph
 from s2vkit.recipe.schema import Alignment
 
@@ -98,8 +98,11 @@ class Listener:
     def draw(self, codes: Codes) -> Iterator[Tensor]:
         """Draw the frames of one clip's codes, chunk by chunk: (n, 3, H, W) in [-1, 1]."""
         assert self.graph.generator is not None
-        for start in range(0, codes.features.shape[1], CHUNK):
-            part = replace(codes, features=codes.features[:, start : start + CHUNK])
+        frames, reach = codes.features.shape[1], self.graph.reach
+        for start in range(0, frames, CHUNK):
+            stop = min(start + CHUNK, frames)
+            around = neighbours(codes.features, reach, start, stop) if reach else None
+            part = replace(codes, features=codes.features[:, start:stop], around=around)
             yield self.graph.generator(part).frames[0].float().clamp(-1, 1)
 
     def make(self, speech: np.ndarray, frames: int) -> Tensor:

@@ -19,7 +19,7 @@ from s2vkit.recipe.schema import Recipe
 from s2vkit.recipe.stages import after, ordered_stages
 from s2vkit.registry import Registry
 
-HEARD = frozenset({"features", "mismatched", "summary", "codes"})
+HEARD = frozenset({"features", "around", "mismatched", "summary", "codes"})
 """What a batch may hold that an encoder has heard."""
 
 

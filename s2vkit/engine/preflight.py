@@ -130,6 +130,7 @@ def make_up(stage: Stage, graph: Graph, device: torch.device) -> Clips:
         "frames": (b, v, 3, size, size),
         "stills": (b, 3, size, size),
         "features": (b, v, graph.encoder.dim),
+        "around": (b, v, 2 * stage.reach + 1, graph.encoder.dim),
         "mismatched": (b, v, graph.encoder.dim),
         "summary": (b, graph.encoder.summary_dim),
     }

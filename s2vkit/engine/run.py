@@ -24,6 +24,7 @@ from s2vkit.engine.listener import Listener
 from s2vkit.engine.model import save_model
 from s2vkit.engine.plan import Plan, Step
 from s2vkit.engine.preflight import check_splits
+from s2vkit.engine.sketches import Sketches
 from s2vkit.engine.stop import Stopped, stop_flag
 from s2vkit.engine.train import Hooks, Trainer
 from s2vkit.engine.view import View
@@ -145,7 +146,7 @@ class Run:
         """Keep a checkpoint only if it is of the very same stage."""
         mark = folder / "fingerprint"
         if not mark.exists() or mark.read_text(encoding="utf-8") != step.fingerprint:
-            for left in ("checkpoint", ".checkpoint.old", "log.jsonl"):
+            for left in ("checkpoint", ".checkpoint.old", "log.jsonl", "samples"):
                 remove(folder / left)
             write_text(mark, step.fingerprint)
         remove(folder / "done.json")
@@ -159,7 +160,16 @@ class Run:
             stage, step.name, self.graph, batches, policy=self.policy, seed=seed,
             make_optimizer=self.builder.make,
         )  # fmt: skip
-        hooks = Hooks(self.view.advance, self.stopped.is_set, batches.held_out)
+        sketches = Sketches(self.folder, step.name, self.store, self.recipe.alignment)
+        every = max(1, stage.options.steps // stage.samples) if stage.samples else 0
+
+        def look(done: int) -> None:
+            if every and done % every == 0:
+                sketches.draw(trainer, done)
+
+        hooks = Hooks(
+            self.view.advance, self.stopped.is_set, batches.held_out, self.view.warn, look
+        )
         trainer.run(folder, hooks, self.recipe.checkpoint_seconds)
         self.view.end(f"{stage.options.steps} steps")
 

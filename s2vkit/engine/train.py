@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from torch import Tensor, nn, optim
 from s2vkit.engine.average import average_of
 from s2vkit.engine.checkpoint import load_state, save_modules, save_state
 from s2vkit.engine.device import Policy
-from s2vkit.engine.log import Log
+from s2vkit.engine.log import Log, read_log
+from s2vkit.engine.schedule import set_rate
 from s2vkit.engine.stop import Stopped
+from s2vkit.engine.watchdog import Watchdog, some, suspects
 from s2vkit.errors import TrainingError
-from s2vkit.options import Slot
+from s2vkit.options import OptimizerOptions, Slot
 from s2vkit.parts.clip import Clips
 from s2vkit.parts.graph import Graph
 from s2vkit.parts.seed import derive, seed_step
@@ -34,6 +37,8 @@ class Hooks:
     step: Callable[[int, int, Mapping[str, float]], None]
     stopped: Callable[[], bool]
     held_out: Callable[[], Clips | None] = lambda: None  # clips for `Stage.validate`
+    warn: Callable[[str], None] = lambda said: None
+    look: Callable[[int], None] = lambda step: None  # called after each step, for pictures
 
 
 class Trainer:
@@ -47,7 +52,7 @@ class Trainer:
         self.stage, self.name, self.graph, self.batches = stage, name, graph, batches
         self.policy, self.seed = policy, seed
         everything: dict[str, nn.Module] = {**graph.modules(), **self._extras()}
-        slots = stage.optimizers()
+        self.slots = slots = stage.optimizers()
         self.trained = {key: everything[key] for key in slots}
         for key, module in everything.items():
             policy.place(module).train(key in slots).requires_grad_(key in slots)
@@ -70,6 +75,8 @@ class Trainer:
         """Train to the end, saving every `save_seconds`; raise Stopped when asked to stop."""
         done = load_state(folder / "checkpoint", self._state(), self.optimizers)
         with Log(folder / "log.jsonl", since=done) as log:
+            lines = read_log(folder / "log.jsonl")
+            self.watchdog = Watchdog(self.name, self.stage.limits(), lines, hooks.warn)
             self._loop(folder / "checkpoint", log, hooks, done, save_seconds)
         for key, average in self.averages.items():
             self.trained[key].load_state_dict(average.module.state_dict())
@@ -96,7 +103,9 @@ class Trainer:
             if save or validate or self.policy.device.type == "cpu" or step % CHECK_EVERY == 0:
                 values = self._checked(figures, step)
                 log.write(step + 1, values)
-                hooks.step(step + 1, total, values)
+                hooks.step(step + 1, total, self._ordered(values))
+                self.watchdog.look(step + 1, values, partial(self._names, step))
+            hooks.look(step + 1)
             if save:
                 self._check_weights(step)
                 log.flush()
@@ -106,20 +115,18 @@ class Trainer:
                 raise Stopped
 
     def step(self, step: int) -> dict[str, Tensor]:
-        """Do one step; give the figures."""
-        clips = self.batches(step)
-        torch.manual_seed(derive(self.seed, "step", self.name, step))
-        self._free(tuple(self.trained))
-        with self.policy.autocast():
-            shared = self.stage.prepare(clips)
-        figures: dict[str, Tensor] = {}
+        """Do one step; give the figures, their means where gradients of batches add up."""
+        batches = [self.batches(number) for number in self._numbers(step)]
+        shared = self._prepare(batches[0], step, 0) if len(batches) == 1 else None
+        found: list[dict[str, Tensor]] = [{} for _ in batches]
         for turn in self.stage.turns():
-            figures.update(self._turn(turn, clips, shared))
+            for figures, more in zip(found, self._turn(turn, batches, shared, step), strict=True):
+                figures.update(more)
         for key, average in self.averages.items():
             average.update_parameters(self.trained[key])
-        with torch.no_grad(), self.policy.autocast():
-            figures.update(self.stage.watch(clips, shared))
-        return figures
+        if len(batches) == 1:
+            return {**found[0], **self._watch(batches[0], shared)}
+        return {k: torch.stack([f[k].float() for f in found]).mean() for k in found[0]}
 
     @torch.no_grad()
     def _validate(self, clips: Clips) -> dict[str, Tensor]:
@@ -132,17 +139,61 @@ class Trainer:
             module.train()
         return {f"val.{name}": figure for name, figure in figures.items()}
 
-    def _turn(self, turn: Turn, clips: Clips, shared: Any) -> dict[str, Tensor]:
-        self._free(turn.trains)
+    def _turn(
+        self, turn: Turn, batches: list[Clips], shared: Any, step: int
+    ) -> list[dict[str, Tensor]]:
+        """Move what a turn trains; where there are several batches, each is drawn anew."""
         for key in turn.trains:
             self.optimizers[key].zero_grad(set_to_none=True)
+        found = []
+        for part, clips in enumerate(batches):
+            drawn = shared if len(batches) == 1 else self._prepare(clips, step, part)
+            self._free(turn.trains)
+            found.append(self._gradients(turn, clips, drawn))
+            if len(batches) > 1:
+                found[-1].update(self._watch(clips, drawn))
+        for key in turn.trains:
+            options = self.slots[key].options
+            if isinstance(options, OptimizerOptions):
+                set_rate(self.optimizers[key], options, step, self.stage.options.steps)
+            self.optimizers[key].step()
+        return found
+
+    def _numbers(self, step: int) -> range:
+        """Number the batches of a step."""
+        count = self.stage.options.accumulate
+        return range(step * count, (step + 1) * count)
+
+    def _prepare(self, clips: Clips, step: int, part: int) -> Any:
+        """Compute what turns share, with the same draws however often it is done."""
+        names = ("step", self.name, step) if part == 0 else ("step", self.name, step, part)
+        torch.manual_seed(derive(self.seed, *names))
+        self._free(tuple(self.trained))
+        with self.policy.autocast():
+            return self.stage.prepare(clips)
+
+    def _watch(self, clips: Clips, shared: Any) -> dict[str, Tensor]:
+        with torch.no_grad(), self.policy.autocast():
+            return self.stage.watch(clips, shared)
+
+    def _gradients(self, turn: Turn, clips: Clips, shared: Any) -> dict[str, Tensor]:
+        """Add the gradients of one batch for one turn; give its terms."""
         with self.policy.autocast():
             terms = self.stage.losses(turn.name, clips, shared)
         total = torch.stack([term.float() for term in terms.values()]).sum()
-        total.backward()  # type: ignore[no-untyped-call]
-        for key in turn.trains:
-            self.optimizers[key].step()
+        (total / self.stage.options.accumulate).backward()  # type: ignore[no-untyped-call]
         return {name: term.detach() for name, term in terms.items()}
+
+    def _ordered(self, values: dict[str, float]) -> dict[str, float]:
+        first = [name for name in self.stage.shown if name in values]
+        return {name: values[name] for name in dict.fromkeys([*first, *values])}
+
+    def _names(self, step: int) -> list[str]:
+        """Name the clips of a step, those alone that hold no numbers if there are any."""
+        batches = [self.batches(number) for number in self._numbers(step)]
+        bad = [suspects(clips) for clips in batches]
+        worse = [b for b, clips in zip(bad, batches, strict=True) if b != clips.names]
+        return [name for names in worse or bad for name in names]
 
     def _free(self, names: tuple[str, ...]) -> None:
         for key, module in self.trained.items():
@@ -160,9 +211,11 @@ class Trainer:
 
     def _give_up(self, step: int, wrong: list[str]) -> None:
         if wrong:
+            parts = [k for k, m in self.trained.items() if not _finite(m)]
+            lost = f"; weights lost: {', '.join(parts)}" if parts and parts != wrong else ""
             raise TrainingError(
-                f"stage '{self.name}', step {step + 1}: {', '.join(wrong)} is no longer a number; "
-                f"clips of this step: {', '.join(self.batches(step).names[:4])} ...",
+                f"stage '{self.name}', step {step + 1}: {', '.join(wrong)} is no longer a number"
+                f"{lost}; clips of this step: {some(self._names(step))}",
                 hint="the last good checkpoint is kept; lower a learning rate and run again",
             )
 

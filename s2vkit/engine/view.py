@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 QUIET_SECONDS = 10.0  # between lines where the output is no terminal
-SHOWN = 5  # figures in the moving line
+SHOWN = 7  # figures in the moving line
 
 
 class View:
@@ -62,6 +62,10 @@ class View:
             self._live.update(self._task, completed=done, total=total, what=text)
         else:
             self.console.print(f"  {self._title}: {text}", highlight=False)
+
+    def warn(self, what: str) -> None:
+        """Say what looks wrong, above the moving line."""
+        self.console.print(f"[yellow]![/yellow] {escape(what)}", highlight=False)
 
     def end(self, what: str = "done") -> None:
         """Say what came of it."""

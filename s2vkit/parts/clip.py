@@ -21,6 +21,7 @@ class Clips:
     lengths: Tensor | None = None  # (B,) samples that are speech
     frames: Tensor | None = None  # (B, V, 3, H, W) in [-1, 1], the drawn frames
     features: Tensor | None = None  # (B, V, D) the encoder's, at the drawn frames
+    around: Tensor | None = None  # (B, V, 2R+1, D) features of each drawn frame's neighbourhood
     mismatched: Tensor | None = None  # (B, V, D) of the same clips, at other times
     summary: Tensor | None = None  # (B, E) the encoder's
     stills: Tensor | None = None  # (B, 3, H, W) one still image of each speaker
@@ -43,6 +44,7 @@ class Codes:
     features: Tensor  # (B, V, D)
     identity: Tensor | None = None  # (B, I)
     emotion: Tensor | None = None  # (B, M)
+    around: Tensor | None = None  # (B, V, 2R+1, D) where the generator's reach is R > 0
 
 
 @dataclass
@@ -61,6 +63,16 @@ def speech_steps(lengths: Tensor, sample_rate: int, rate: float, steps: int) -> 
 def pick_time(values: Tensor, at: Tensor) -> Tensor:
     """Pick from (B, T, D) the times `at` (B, V): (B, V, D)."""
     return values.gather(1, at.unsqueeze(-1).expand(-1, -1, values.shape[-1]))
+
+
+def neighbours(features: Tensor, reach: int, start: int, stop: int) -> Tensor:
+    """Give features (B, T, D) of frames start to stop and `reach` to either side.
+
+    (B, stop - start, 2 reach + 1, D); beyond the clip its first and last are repeated.
+    """
+    offsets = torch.arange(-reach, reach + 1, device=features.device)
+    at = torch.arange(start, stop, device=features.device)[:, None] + offsets
+    return features[:, at.clamp(0, features.shape[1] - 1)]
 
 
 def align(

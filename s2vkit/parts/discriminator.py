@@ -17,6 +17,14 @@ class Discriminator(Protocol):
     - ("frames",): images (N, 3, H, W) in [-1, 1]
     - ("frames", "features"): images (N, 3, H, W) and features (N, D); then it is also shown
       real frames with features of another time (`mismatched`)
+    - ("frames", "stills"): images (N, 3, H, W), and one still of each one's speaker, alike
+    - ("windows",): runs of W consecutive frames (M, W, 3, H, W); the stage draws such runs
+    - ("windows", "features"): the same with their features (M, W, D), and `mismatched` ones
+
+    It may have a method `layers(*seen)`, which gives what its layers see [(N, ...)], for the
+    matching of features. One of ("frames", "features") may say `pairs = True`: then it also
+    takes `which` (M,), with features (M, D) of which feature m goes with image `which[m]`, so
+    that it need not look twice at the real frames.
     """
 
     wants: tuple[str, ...]

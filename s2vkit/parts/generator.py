@@ -14,6 +14,8 @@ class Generator(Protocol):
     An nn.Module. `size` is H = W of the frames; `features`, `identity` and `emotion` are the
     sizes of the codes, 0 for a side that the recipe leaves out; `map_shapes` are the identity
     teacher's, small to large, empty where there are none (then no identity maps are made).
+    One that hears the frames around each one too says how many, `reach`, to either side; then
+    the codes hold their features, `around`.
     """
 
     size: int

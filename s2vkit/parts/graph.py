@@ -56,7 +56,14 @@ class Graph:
             named.update({f"{kind}.{name}": part for name, part in parts.items()})
         return named
 
-    def hear(self, features: torch.Tensor, summary: torch.Tensor) -> Codes:
+    @property
+    def reach(self) -> int:
+        """How many frames to either side the generator hears."""
+        return int(getattr(self.generator, "reach", 0))
+
+    def hear(
+        self, features: torch.Tensor, summary: torch.Tensor, around: torch.Tensor | None = None
+    ) -> Codes:
         """Let the students hear the summary (B, E): codes to draw from."""
         heard = {name: student(summary) for name, student in self.students.items()}
-        return Codes(features, heard.get("identity"), heard.get("emotion"))
+        return Codes(features, heard.get("identity"), heard.get("emotion"), around)

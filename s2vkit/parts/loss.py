@@ -30,7 +30,14 @@ class IndependenceLoss(Protocol):
 
 @runtime_checkable
 class AdversarialLoss(Protocol):
-    """Built as `Loss(options)`; an nn.Module. Registered with gives=("adversarial",)."""
+    """Built as `Loss(options)`; an nn.Module. Registered with gives=("adversarial",).
+
+    Two methods more may be there. `looks_real(scores)` says of each score which side of the
+    game's boundary it lies on; from it the balance of the game is watched. `penalty(player,
+    real, fake)` is what else a discriminator minimises, a scalar or None: `player(*seen)` gives
+    scores, `real` and `fake` are the parts it sees, and the gradient of the penalty flows
+    through the gradient of its scores (R1, gradient penalty).
+    """
 
     def generator(self, fake: Tensor) -> Tensor:
         """Give the generator's scalar loss from the scores of what it made."""

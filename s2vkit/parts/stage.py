@@ -27,19 +27,35 @@ class Turn:
     trains: tuple[str, ...]  # names of `Graph.modules()` or of `Stage.extras()`
 
 
+@dataclass(frozen=True)
+class Limit:
+    """What a figure must not be for long: an early warning."""
+
+    figure: str  # the name of a figure, of `losses` or `watch`
+    low: float  # its mean over `steps` may lie from here
+    high: float  # to here
+    steps: int
+    says: str  # what it means when it does not
+    stops: bool = False  # whether training then ends, or the user is only told
+
+
 class Stage:
     """Base of training stages. Built as `Stage(options, graph=...)`."""
 
     options: StageOptions
 
     needs: frozenset[str] = frozenset()
-    """What each batch must hold: speech, frames, features, mismatched, summary, stills, maps,
-    targets, codes; labels are always there."""
+    """What each batch must hold: speech, frames, features, around, mismatched, summary, stills,
+    maps, targets, codes; labels are always there."""
     frames: int = 1  # how many frames of each clip are drawn
     same_speaker: bool = False  # whether all clips of a batch are of one speaker
     gap: int = 5  # least distance, in frames, of a mismatched time from the true one
     stretches: int = 0  # stretches of each clip heard besides the whole, for other summaries
     views: Mapping[str, int] = {}  # frames of a clip that a teacher looks at; 1: the first
+    reach: int = 0  # frames to either side of each drawn one whose features `around` holds
+    window: int = 1  # the drawn frames are runs of so many consecutive ones
+    samples: int = 0  # how often on the way sample pictures are drawn; needs the generator
+    shown: tuple[str, ...] = ()  # figures that the live view shows before all others
     chosen: Mapping[str, int] = {}  # how many of those views a step averages (Eq. 1); all if absent
     held_out: int = 512  # clips of the split val that `validate` is shown at most
     validate_every: int = 0  # steps between calls of `validate` on held-out clips; 0: none
@@ -82,6 +98,10 @@ class Stage:
         They are logged as `val.NAME`. The same clips every time, at most `held_out` of them.
         """
         return {}
+
+    def limits(self) -> Sequence[Limit]:
+        """Say which figures must not go astray for long; by default none."""
+        return []
 
 
 class Work(Protocol):

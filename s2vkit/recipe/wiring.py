@@ -108,7 +108,8 @@ class Wired:
                 message = f"{what} compares identity maps, but generator '{generator.name}' "
                 hint = self._fits("generator", "identity_maps", name)
                 self.add(path, message + "makes none", hint)
-        wanted = set(entry.wants) - {"identity_maps", *SIDES}
+        of_frames = {"windows": "frames", "stills": "frames"}
+        wanted = {of_frames.get(want, want) for want in entry.wants} - {"identity_maps", *SIDES}
         if generator and encoder and not wanted <= {*generator.gives, *encoder.gives}:
             lacking = " and ".join(sorted(wanted - {*generator.gives, *encoder.gives}))
             message = f"{what} wants {lacking}, which neither generator '{generator.name}' "

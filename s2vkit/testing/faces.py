@@ -14,7 +14,11 @@ from s2vkit.parts.face_detector import Faces
 from s2vkit.testing.checking import SIZE, Subject, noise
 from s2vkit.testing.stand_ins import EMOTION, FEATURES, IDENTITY, LABELS, MAPS
 
-_WANTS = {("identity_maps",), ("frames",), ("frames", "features")}
+_WANTS = {
+    ("identity_maps",), ("frames",), ("frames", "features"), ("frames", "stills"), ("windows",),
+    ("windows", "features"),
+}  # fmt: skip
+WINDOW = 5  # frames of a run
 
 
 def check_teacher(subject: Subject) -> None:
@@ -81,6 +85,8 @@ def check_generator(subject: Subject) -> None:
             noise(2, identity) if identity else None,
             noise(2, emotion) if emotion else None,
         )
+        if reach := getattr(generator, "reach", 0):
+            codes.around = noise(2, 3, 2 * reach + 1, FEATURES)
         made = generator.train()(codes)
         _check_made(subject, made, maps if "identity_maps" in subject.entry.gives else [])
         with_gradient = [made.frames, *made.identity_maps]
@@ -109,9 +115,12 @@ def check_discriminator(subject: Subject) -> None:
     subject.require(player.wants in _WANTS, f"wants {player.wants}, not one of {sorted(_WANTS)}")
     said = f"wants {player.wants} but is registered as wanting {subject.entry.wants}"
     subject.require(player.wants == subject.entry.wants, said)
+    time = (WINDOW,) if "windows" in player.wants else ()
     kinds: dict[str, list[Tensor]] = {
         "frames": [noise(4, 3, SIZE, SIZE).requires_grad_()],
-        "features": [noise(4, FEATURES).requires_grad_()],
+        "windows": [noise(4, WINDOW, 3, SIZE, SIZE).requires_grad_()],
+        "stills": [noise(4, 3, SIZE, SIZE, seed=3).requires_grad_()],
+        "features": [noise(4, *time, FEATURES).requires_grad_()],
         "identity_maps": [noise(4, *shape).requires_grad_() for shape in MAPS],
     }
     seen = [kinds[w] if w == "identity_maps" else kinds[w][0] for w in player.wants]

@@ -20,7 +20,8 @@ from s2vkit.testing.data import heard, outcomes
 from s2vkit.testing.stand_ins import stand_in_clips, stand_in_graph
 
 _NEEDS = {
-    "speech", "frames", "features", "mismatched", "summary", "stills", "maps", "targets", "codes",
+    "speech", "frames", "features", "around", "mismatched", "summary", "stills", "maps",
+    "targets", "codes",
 }  # fmt: skip
 
 

@@ -161,6 +161,7 @@ def stand_in_clips(stage: Stage) -> Clips:
     shapes: dict[str, tuple[int, ...]] = {
         "speech": (count, RATE), "frames": (count, views, 3, SIZE, SIZE),
         "stills": (count, 3, SIZE, SIZE), "features": (count, views, FEATURES),
+        "around": (count, views, 2 * stage.reach + 1, FEATURES),
         "mismatched": (count, views, FEATURES), "summary": (count, SUMMARY),
     }  # fmt: skip
     needs = stage.needs | ({"summary"} if "codes" in stage.needs else set())

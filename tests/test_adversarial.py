@@ -1,0 +1,305 @@
+"""The game: who is shown what, its balance, penalties; every part goes with every other."""
+
+from itertools import product
+
+import pytest
+import torch
+from s2vkit_composer import ModulatedDecoderOptions, SpeechSyncOptions
+from s2vkit_composer.discriminators import SpeechSync
+from s2vkit_composer.modulated import ModulatedDecoder, ResizeConv
+from s2vkit_critics import SdfaSyncOptions
+from s2vkit_critics.sdfa import SdfaSync
+from s2vkit_lsgan import GameOptions, LsganOptions
+from s2vkit_lsgan.losses import Hinge, Lsgan, Wasserstein
+from s2vkit_stages.adversarial import Adversarial, _score_together
+from torch import nn
+
+from s2vkit import Codes, RecipeError
+from s2vkit.options import Slot
+from s2vkit.plugins import registry
+from s2vkit.testing.checking import SIZE, noise
+from s2vkit.testing.stand_ins import (
+    EMOTION,
+    FEATURES,
+    IDENTITY,
+    MAPS,
+    stand_in_clips,
+    stand_in_graph,
+)
+
+TINY = {
+    "frame_decoder": {"width": 16, "least": 4, "identity_width": 8},
+    "modulated_decoder": {
+        "width": 16, "least": 4, "motion": 8, "style": 8, "identity_width": 8,
+    },
+    "lsgan": {"penalty": "r1"},
+    "hinge": {"penalty": "gradient"},
+}  # fmt: skip
+
+
+def slot(kind, name, **options):
+    return Slot(kind, name, registry().get(kind, name).options(**options))
+
+
+def build(kind, name, **sizes):
+    made = slot(kind, name, **TINY.get(name, {"channels": 4} if kind == "discriminator" else {}))
+    return registry().get(kind, name).load()(made.options, **sizes)
+
+
+def make(made):
+    return registry().get(made.kind, made.use).load()(made.options)
+
+
+def game(generator, player, loss, **more):
+    """The adversarial stage with one generator, one discriminator and one loss."""
+    torch.manual_seed(0)
+    graph = stand_in_graph(make)
+    graph.generator = build(
+        "generator", generator, size=SIZE, features=FEATURES, identity=IDENTITY, emotion=EMOTION,
+        map_shapes=MAPS,
+    )  # fmt: skip
+    sizes = {"size": SIZE, "features": FEATURES, "map_shapes": MAPS}
+    graph.discriminators = {"it": build("discriminator", player, **sizes)}
+    options = registry().get("stage", "adversarial").options
+    losses = options.model_fields["losses"].annotation(
+        adversarial=slot("loss", loss, **TINY.get(loss, {}))
+    )
+    adam = slot("optimizer", "adam", lr=1e-3)
+    chosen = {"optimizers": {"generator": adam, "it": adam}, "losses": losses, "batch": 2}
+    stage = Adversarial(options(**{**chosen, "frames": 3, "window": 3, **more}), graph=graph)
+    return stage, graph, stand_in_clips(stage)
+
+
+def names(kind, gives=()):
+    return [e.name for e in registry().of_kind(kind) if set(gives) <= set(e.gives)]
+
+
+@pytest.mark.parametrize(
+    ("generator", "player", "loss"),
+    list(product(names("generator"), names("discriminator"), names("loss", ["adversarial"]))),
+)
+def test_every_generator_goes_with_every_discriminator_and_loss(generator, player, loss):
+    stage, graph, clips = game(generator, player, loss)
+    sides = {"discriminators": graph.discriminators["it"], "generator": graph.generator}
+    shared = stage.prepare(clips)
+    assert shared.made.frames.shape == (2, 3, 3, SIZE, SIZE)
+    for turn in stage.turns():
+        for name, module in sides.items():
+            module.zero_grad(set_to_none=True)
+            module.requires_grad_(name == turn.name)
+        terms = stage.losses(turn.name, clips, shared)
+        assert all(term.shape == () and term.isfinite() for term in terms.values())
+        sum(terms.values()).backward()
+        for name, module in sides.items():
+            got = any(p.grad is not None and p.grad.any() for p in module.parameters())
+            assert got == (name == turn.name), (name, turn.name)
+    figures = stage.watch(clips, shared)
+    if hasattr(stage.game, "looks_real"):
+        assert 0 <= figures["balance.it"] <= 1
+
+
+def test_windows_must_be_drawn_where_they_are_wanted():
+    with pytest.raises(RecipeError, match="looks at runs of frames, but single ones are drawn"):
+        game("frame_decoder", "temporal_patch", "lsgan", window=1)
+    with pytest.raises(RecipeError, match="no whole number of windows"):
+        game("frame_decoder", "temporal_patch", "lsgan", frames=4)
+
+
+# The speed-ups change nothing
+
+
+def test_looking_once_at_the_real_frames_scores_as_looking_twice():
+    torch.manual_seed(0)
+    options = SpeechSyncOptions(channels=4, joint=8)
+    judge = SpeechSync(options, size=32, features=FEATURES, map_shapes=[])
+    seen = []
+    judge.trunk.register_forward_hook(lambda module, given, out: seen.append(len(given[0])))
+    real, fake = ((noise(3, 3, 32, 32, seed=s), noise(3, FEATURES, seed=s + 2)) for s in (1, 2))
+    wrong = noise(3, FEATURES, seed=9)
+    once = _score_together(judge, real, fake, wrong)
+    assert seen == [6]
+    apart = [judge(*real), judge(*fake), judge(real[0], wrong)]
+    for one, other in zip(once, apart, strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
+    gradients = []
+    for scores in (once, apart):
+        judge.zero_grad()
+        Lsgan(LsganOptions()).discriminator(*scores).backward()
+        gradients.append([p.grad.clone() for p in judge.parameters()])
+    for one, other in zip(*gradients, strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
+
+
+def test_a_resize_convolution_is_one_transposed_convolution():
+    torch.manual_seed(0)
+    layer, x = ResizeConv(5, 7), noise(2, 5, 6, 6).requires_grad_()
+    literal = layer.conv(nn.functional.interpolate(x, scale_factor=2, mode="nearest"))
+    assert torch.allclose(layer(x), literal, atol=1e-5)
+
+
+# The modulated decoder
+
+
+def decoder(reach=2):
+    torch.manual_seed(0)
+    options = ModulatedDecoderOptions(**TINY["modulated_decoder"], reach=reach)
+    sizes = {"features": FEATURES, "identity": IDENTITY, "emotion": EMOTION, "map_shapes": MAPS}
+    return ModulatedDecoder(options, size=SIZE, **sizes)
+
+
+def codes(clips=2, times=4, reach=2):
+    around = noise(clips, times, 2 * reach + 1, FEATURES) * 2
+    return Codes(around[:, :, reach], noise(clips, IDENTITY), noise(clips, EMOTION), around)
+
+
+def test_what_stays_is_drawn_once_a_clip():
+    made, seen = decoder(), []
+    for paint in made.paints:
+        paint.register_forward_hook(lambda module, given, out: seen.append(len(given[0])))
+    made(codes(clips=2, times=5))
+    assert set(seen) == {2}
+
+
+@pytest.mark.parametrize("side", ["identity", "emotion", "around"])
+def test_every_code_changes_the_frames(side):
+    made, given = decoder().eval(), codes()
+    with torch.no_grad():
+        before = made(given).frames
+        setattr(given, side, getattr(given, side).flip(0) + 1)
+        assert (made(given).frames - before).abs().max() > 1e-3
+
+
+def test_neighbours_must_be_given():
+    given = codes()
+    given.around = None
+    with pytest.raises(ValueError, match="neighbouring features"):
+        decoder()(given)
+
+
+# The balance
+
+
+def test_which_side_of_the_boundary_a_score_lies_on():
+    scores = torch.tensor([-0.2, 0.4, 0.6, 1.2])
+    paper, usual = Lsgan(LsganOptions()), Lsgan(LsganOptions(labels="usual"))
+    assert paper.looks_real(scores).tolist() == [True, True, False, False]
+    assert usual.looks_real(1 - scores).tolist() == paper.looks_real(scores).tolist()
+    assert Hinge(GameOptions()).looks_real(scores - 0.5).tolist() == [False, False, True, True]
+    assert not hasattr(Wasserstein(GameOptions()), "looks_real")
+
+
+def test_the_balance_is_the_mean_of_right_answers_over_real_and_fake():
+    stage, _, clips = game("frame_decoder", "speech_sync", "hinge")
+    shared = stage.prepare(clips)
+    stage.losses("discriminators", clips, shared)
+    seen = {k: float(v) for k, v in stage.watch(clips, shared).items()}
+    fakes = (seen["accuracy.it.made"] + seen["accuracy.it.mismatched"]) / 2
+    assert seen["balance.it"] == pytest.approx((seen["accuracy.it.real"] + fakes) / 2)
+    assert stage.shown == ("balance.it",)
+    (limit,) = stage.limits()
+    assert limit.figure == "balance.it"
+    assert not limit.stops
+    assert game("frame_decoder", "patch", "wasserstein")[0].limits() == []
+
+
+# Penalties
+
+
+class Slope(nn.Module):
+    """Scores the sum of w x^2 / 2: its gradient is w x."""
+
+    def __init__(self, w=3.0):
+        super().__init__()
+        self.w = nn.Parameter(torch.tensor(w))
+
+    def forward(self, x, *more):
+        return (0.5 * self.w * x.square()).flatten(1).sum(1, keepdim=True)
+
+
+def test_r1_by_hand():
+    real, fake = torch.tensor([[1.0, 2.0], [0.0, 1.0]]), torch.zeros(2, 2)
+    loss, player = Lsgan(LsganOptions(penalty="r1", penalty_weight=4.0)), Slope()
+    value = loss.penalty(player, (real,), (fake,))
+    assert value.item() == pytest.approx(4 * 0.5 * 9 * (5 + 1) / 2)
+    value.backward()
+    assert player.w.grad.item() == pytest.approx(4 * 3 * (5 + 1) / 2)  # d/dw of w^2
+
+
+def test_the_gradient_penalty_by_hand():
+    def linear(x):
+        return 3 * x.flatten(1).sum(1, keepdim=True)
+
+    loss = Wasserstein(GameOptions(penalty="gradient", penalty_weight=10.0))
+    value = loss.penalty(linear, (torch.ones(2, 4),), (torch.zeros(2, 4),))
+    assert value.item() == pytest.approx(10 * (3 * 4**0.5 - 1) ** 2, rel=1e-4)
+
+
+def test_penalties_of_maps_count_all_maps_and_leave_speech_alone():
+    maps = [torch.ones(2, 1, 2, 2), torch.full((2, 1, 1, 1), 2.0)]
+    loss = Hinge(GameOptions(penalty="r1", penalty_weight=2.0))
+
+    def player(seen):
+        return sum(m.flatten(1).sum(1, keepdim=True) for m in seen)
+
+    assert loss.penalty(player, (maps,), (maps,)).item() == pytest.approx(4 + 1)
+    features = torch.ones(2, 3, requires_grad=True)
+    loss.penalty(Slope(), (torch.ones(2, 4), features), (torch.ones(2, 4), features))
+    assert features.grad is None
+
+
+def test_no_penalty_unless_asked_for_and_a_lazy_one_now_and_then():
+    real = (torch.ones(2, 2),)
+    assert Hinge(GameOptions()).penalty(Slope(), real, real) is None
+    lazy = Hinge(GameOptions(penalty="r1", penalty_weight=1.0, penalty_every=4))
+    torch.manual_seed(0)
+    found = [lazy.penalty(Slope(), real, real) for _ in range(200)]
+    given = [v.item() for v in found if v is not None]
+    assert 30 < len(given) < 70
+    assert set(given) == {4 * 0.5 * 9 * 2.0}
+
+
+# Perceptual and feature-matching terms
+
+
+@pytest.mark.parametrize("player", ["patch", "multi_scale_patch", "temporal_patch"])
+def test_terms_of_layers_are_zero_for_equal_frames_and_reach_the_generator(player):
+    stage, graph, clips = game("frame_decoder", player, "lsgan")
+    stage.perceptual, stage.matching = 2.0, 3.0
+    graph.discriminators["it"].requires_grad_(False)
+    shared = stage.prepare(clips)
+    terms = stage.losses("generator", clips, shared)
+    for name in ("G.perceptual", "G.feature_matching"):
+        graph.generator.zero_grad(set_to_none=True)
+        terms[name].backward(retain_graph=True)
+        assert any(p.grad is not None and p.grad.any() for p in graph.generator.parameters())
+    shared.made.frames = clips.frames
+    equal = stage.losses("generator", clips, shared)
+    assert equal["G.perceptual"] == equal["G.feature_matching"] == 0
+
+
+def test_perceptual_needs_a_teacher_with_maps():
+    options = registry().get("stage", "adversarial").options
+    fields = options.model_fields["losses"].annotation
+    losses = fields(adversarial=slot("loss", "lsgan"), perceptual={"weight": 1.0})
+    graph = stand_in_graph(make)
+    adam = slot("optimizer", "adam", lr=1e-3)
+    chosen = options(optimizers={"generator": adam}, losses=losses)
+    assert "maps" in Adversarial(chosen, graph=graph).needs
+    graph.teachers.clear()
+    with pytest.raises(RecipeError, match="no teacher's maps"):
+        Adversarial(chosen, graph=graph)
+
+
+# SDFA
+
+
+def test_sdfa_sync_sees_the_lower_half_only_and_scores_distance():
+    torch.manual_seed(0)
+    judge = SdfaSync(SdfaSyncOptions(channels=4, joint=8), size=32, features=6, map_shapes=[])
+    windows, features = noise(2, 5, 3, 32, 32), noise(2, 5, 6)
+    changed = windows.clone()
+    changed[..., :16, :] = 0
+    assert torch.equal(judge(changed, features), judge(windows, features))
+    changed[..., 16:, :] = 0
+    assert not torch.allclose(judge(changed, features), judge(windows, features))
+    assert not torch.allclose(judge(windows, features.flip(0)), judge(windows, features))

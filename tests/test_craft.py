@@ -1,0 +1,240 @@
+"""The craft of training: schedules, accumulation, early warnings, runs of frames."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from helpers_toy import run_toy
+from test_data import drawer
+from test_engine import NOBODY, Set, copy
+
+from s2vkit.data.store import ClipStore
+from s2vkit.engine.schedule import share
+from s2vkit.engine.train import Hooks
+from s2vkit.engine.watchdog import Watchdog, suspects
+from s2vkit.errors import TrainingError
+from s2vkit.options import OptimizerOptions
+from s2vkit.parts.clip import Clips, neighbours
+from s2vkit.parts.stage import Limit
+
+
+@pytest.fixture(autouse=True)
+def no_curves(monkeypatch):
+    monkeypatch.setattr("s2vkit.engine.gallery.draw_curves", lambda *args: True)
+
+
+# Schedules
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [1, 1, 1, 1, 1]),
+        ({"warmup": 3}, [0.25, 0.5, 0.75, 1, 1]),
+        ({"schedule": "linear"}, [1, 0.75, 0.5, 0.25, 0]),
+        ({"schedule": "linear", "final": 0.2}, [1, 0.8, 0.6, 0.4, 0.2]),
+        ({"schedule": "cosine"}, [0.5 * (1 + math.cos(math.pi * i / 4)) for i in range(5)]),
+        ({"schedule": "step", "every": 2, "decay": 0.1}, [1, 1, 0.1, 0.1, 0.01]),
+        ({"schedule": "cosine", "warmup": 2}, [1 / 3, 2 / 3, 1, 0.5, 0]),
+    ],
+)
+def test_the_learning_rate_by_step(options, expected):
+    chosen = OptimizerOptions(lr=1.0, **options)
+    assert [share(chosen, step, 5) for step in range(5)] == pytest.approx(expected)
+
+
+def test_each_part_follows_its_own_schedule(tmp_path):
+    sets = ["generator.schedule=cosine", "generator.lr=0.1", "frame.warmup=9", "frame.lr=0.1"]
+    made = Set(tmp_path, *(f"stages.compose.optimizers.{s}" for s in sets))
+    trainer, rates = made.trainer("compose"), []
+    for step in range(4):
+        trainer.step(step)
+        moves = [trainer.optimizers[k] for k in ("generator", "discriminator.frame")]
+        rates.append([optimizer.param_groups[0]["lr"] for optimizer in moves])
+    assert [r for r, _ in rates] == pytest.approx([0.1, 0.075, 0.025, 0.0])
+    assert [r for _, r in rates] == pytest.approx([0.01, 0.02, 0.03, 0.04])
+
+
+# Accumulation
+
+
+def test_accumulated_gradients_are_those_of_the_whole_batch(tmp_path):
+    """Two batches of 2 move a part without batch norm as one batch of 4 does."""
+    sets = ["generator.norm=none", "stages.compose.batch=4"]
+    whole = Set(tmp_path, *sets)
+    clips = whole.trainer("compose").batches(0)
+    halves = [_part(clips, slice(i, i + 2)) for i in (0, 2)]
+    weights = []
+    for made, batches in (
+        (whole, [clips]),
+        (Set(tmp_path, *sets, "stages.compose.accumulate=2"), halves),
+    ):
+        trainer = made.trainer("compose")
+        trainer.batches = lambda number, b=batches: b[number % len(b)]
+        figures = trainer.step(0)
+        weights.append((copy(made.graph.modules()), figures))
+    (one, figures), (two, other) = weights
+    assert set(figures) == set(other)
+    assert float(figures["D.frame"]) == pytest.approx(float(other["D.frame"]), rel=1e-4)
+    for name in ("generator", "discriminator.frame", "discriminator.identity"):
+        for key, value in one[name].items():
+            assert torch.allclose(value, two[name][key], atol=2e-4), (name, key)
+
+
+def _part(clips: Clips, rows: slice) -> Clips:
+    cut = {k: v[rows] for k, v in vars(clips).items() if isinstance(v, torch.Tensor)}
+    labels = {k: v[rows] for k, v in clips.labels.items()}
+    return Clips(clips.names[rows], **cut, labels=labels, maps=[m[rows] for m in clips.maps])
+
+
+def test_accumulating_runs_end_in_the_same_weights_when_interrupted(tmp_path):
+    sets = ["stages.compose.accumulate=2", "stages.compose.steps=3"]
+    Set(tmp_path, *sets).trainer("compose").run(tmp_path / "straight", NOBODY, 1e9)
+    steps = []
+    hooks = Hooks(lambda *at: steps.append(at), lambda: len(steps) >= 1)
+    with pytest.raises(KeyboardInterrupt):
+        Set(tmp_path, *sets).trainer("compose").run(tmp_path / "stopped", hooks, 1e9)
+    Set(tmp_path, *sets).trainer("compose").run(tmp_path / "stopped", NOBODY, 1e9)
+    one, two = (tmp_path / n / "weights.safetensors" for n in ("straight", "stopped"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+# Early warnings
+
+
+LIMIT = Limit("balance.frame", 0.51, 0.99, 3, "discriminator 'frame' has collapsed")
+
+
+def watch(values, limit=LIMIT, lines=()):
+    said = []
+    dog = Watchdog("compose", [limit], lines, said.append)
+    for step, value in enumerate(values, 1 + len(lines)):
+        dog.look(step, {"balance.frame": value}, lambda: ["one", "two"])
+    return said
+
+
+def test_a_collapse_is_told_once_and_only_when_it_lasts():
+    assert watch([1.0, 1.0, 0.8, 1.0, 1.0]) == []
+    (said,) = watch([1.0, 1.0, 1.0, 1.0])
+    assert said.startswith("stage 'compose', step 3: balance.frame was 1 on average over 3 steps")
+    assert "discriminator 'frame' has collapsed" in said
+    assert len(watch([0.5] * 3 + [0.8] * 3 + [0.5] * 3)) == 2
+
+
+def test_a_collapse_may_stop_the_training():
+    from dataclasses import replace
+
+    with pytest.raises(
+        TrainingError, match=r"step 3: balance.frame was 0.5 .* clips .* one, two"
+    ) as e:
+        watch([0.5] * 5, replace(LIMIT, stops=True))
+    assert e.value.exit_code == 7
+    assert "the last good checkpoint is kept" in str(e.value)
+
+
+def test_a_resumed_stage_is_watched_as_an_unbroken_one():
+    lines = [{"step": s, "balance.frame": 1.0} for s in (1, 2)]
+    assert len(watch([1.0], lines=lines)) == 1
+    lines.append({"step": 3, "balance.frame": 1.0})
+    assert watch([1.0], lines=lines) == []  # it was told before the run was broken off
+
+
+def test_a_collapsed_run_stops_with_its_checkpoint(tmp_path):
+    collapse = "stages.compose.collapse="
+    sets = [f"{collapse}{{then: stop, steps: 2, won: 0.95, lost: 0.9}}"]
+    made = Set(tmp_path, *sets)
+    with pytest.raises(
+        TrainingError, match=r"stage 'compose', step \d: balance\.\w+ was"
+    ) as caught:
+        made.trainer("compose").run(tmp_path / "stage", NOBODY, 1e-6)
+    assert caught.value.exit_code == 7
+    assert (tmp_path / "stage" / "checkpoint" / "state.json").exists()
+
+
+def test_the_clip_that_holds_no_numbers_is_named():
+    frames = torch.zeros(3, 2, 3, 4, 4)
+    clips = Clips(["a", "b", "c"], frames=frames, maps=[torch.zeros(3, 1, 2, 2)])
+    assert suspects(clips) == ["a", "b", "c"]
+    clips.maps[0][2] = float("nan")
+    frames[1, 0, 0, 0, 0] = float("inf")
+    assert suspects(clips) == ["b", "c"]
+
+
+def test_a_bad_clip_stops_the_run_and_is_named(tmp_path):
+    made = Set(tmp_path)
+    trainer = made.trainer("compose")
+    clips = trainer.batches(0)
+    clips.names = ["good", "bad"]
+    clips.frames[1] = float("nan")
+    with pytest.raises(
+        TrainingError, match=r"D\.frame.* no longer a number.*clips of this step: bad"
+    ):
+        trainer.run(tmp_path / "stage", NOBODY, 1e-6)
+
+
+# Runs of frames, neighbourhoods, samples
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    home = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("s2vkit.engine.gallery.draw_curves", lambda *args: True)
+        more = """
+generator: {use: modulated_decoder, motion: 8, style: 8}
+discriminators: {motion: {use: temporal_patch, channels: 4}}
+stages: {compose: {frames: 6, window: 3, samples: 2, optimizers: {motion: {use: adam, lr: 1.0e-4}}}}
+"""
+        run_toy(home, more=(more,))
+    return home
+
+
+@pytest.fixture(scope="module")
+def store(folder):
+    return ClipStore(next((folder / "cache").glob("corpus-*")))
+
+
+def test_windows_are_consecutive_and_mismatched_as_a_whole(store):
+    draw = drawer(store, batch=8, frames=6, window=3, gap=4)
+    for step in range(4):
+        drawn = draw.draw(step)
+        for frames in (drawn.frames, drawn.others):
+            assert frames.shape == (8, 6)
+            assert (np.diff(frames.reshape(8, 2, 3), axis=2) == 1).all()
+            counts = np.array([store.clips[i].frames for i in drawn.clips])
+            assert (frames < counts[:, None]).all()
+        assert (np.abs(drawn.others - drawn.frames) >= 4).all()
+
+
+def test_a_window_longer_than_a_clip_holds_its_last_frame(store):
+    drawn = drawer(store, batch=2, frames=40, window=40).draw(0)
+    counts = [store.clips[i].frames for i in drawn.clips]
+    assert [f[-1] for f in drawn.frames] == [n - 1 for n in counts]
+
+
+def test_neighbours_are_held_at_the_ends():
+    features = torch.arange(5.0).view(1, 5, 1)
+    assert neighbours(features, 1, 0, 2)[0, :, :, 0].tolist() == [[0, 0, 1], [0, 1, 2]]
+    assert neighbours(features, 2, 4, 5)[0, :, :, 0].tolist() == [[2, 3, 4, 4, 4]]
+
+
+def test_a_run_with_windows_and_the_better_generator_leaves_samples(folder):
+    samples = folder / "run" / "samples"
+    assert {p.name for p in samples.glob("*.png")} == {
+        "held_out.png", "over_time.png", "identity_emotion.png", "identity_maps.png",
+    }  # fmt: skip
+    columns = folder / "run" / "stages" / "compose" / "samples"
+    assert [p.stem for p in sorted(columns.glob("*.png"))] == ["0000002", "0000004"]
+
+
+def test_samples_do_not_change_the_training(tmp_path):
+    run_toy(tmp_path / "with", "stages.compose.samples=4", stages=["compose"])
+    run_toy(tmp_path / "without", "stages.compose.samples=0", stages=["compose"])
+    one, two = (
+        tmp_path / n / "run" / "stages" / "compose" / "weights.safetensors"
+        for n in ("with", "without")
+    )
+    assert one.read_bytes() == two.read_bytes()
