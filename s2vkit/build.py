@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from s2vkit.errors import RecipeError
 from s2vkit.options import Slot
 from s2vkit.parts.dataset import Dataset
 from s2vkit.parts.graph import Graph, World
@@ -118,7 +119,17 @@ class Builder:
             emotion=dims["emotion"] if "emotion" in students else 0,
             map_shapes=sizes.map_shapes,
         )  # fmt: skip
+        _check_rate(self.recipe.generator.use, generator, encoder)
         return Graph(sizes.world, self.make, encoder, students=students, generator=generator)
+
+
+def _check_rate(name: str, generator: Any, encoder: Any) -> None:
+    wanted = getattr(generator, "sound_rate", encoder.sample_rate)
+    if wanted != encoder.sample_rate:
+        raise RecipeError(
+            f"generator '{name}' hears speech of {wanted} Hz, the audio encoder of "
+            f"{encoder.sample_rate} Hz", hint="take an audio encoder of the same rate",
+        )  # fmt: skip
 
 
 def world_of(dataset: Dataset) -> World:
@@ -189,5 +200,5 @@ def _flow(name: str, graph: Graph) -> tuple[str, str]:
         return f"images {image}", f"{face.gives} (N, {face.dim}){maps}"
     if kind == "discriminator":
         return " + ".join(graph.discriminators[side].wants), "scores"
-    codes = [f"{k} {v.dim}" for k, v in graph.students.items()]
+    codes = [f"{k} {v.dim}" for k, v in graph.students.items()] + sorted(graph.wants)
     return " + ".join([f"features {encoder.dim}", *codes]), f"frames (B, V, 3, {size}, {size})"
