@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -69,7 +70,9 @@ class _Animator(nn.Module):
         size, scale = self.noise
         if self.training:
             return scale * torch.randn(*content.shape[:2], size, device=content.device)
-        drawn = torch.randn(content.shape[1], size, generator=flow)
+        # Frame by frame: one draw of many numbers differs from several of fewer.
+        frames = [torch.randn(size, generator=flow) for _ in range(content.shape[1])]
+        drawn = torch.stack(frames)
         return scale * drawn.to(content.device).expand(len(content), -1, -1)
 
     def _to_world(self, images: Tensor) -> Tensor:
@@ -90,12 +93,20 @@ class Sdfa(_Animator):
         map_shapes: list[Shape],
     ) -> None:  # fmt: skip
         canvas = PUBLISHED if options.shape == "portrait" else (size, size)
-        super().__init__(options, size=size, canvas=canvas, skips=True, name="sdfa")
-        self.encoder_id = IdentityEncoder(canvas, options.channels, options.identity)
-        _start_weights(self)
-        if options.checkpoint:
-            tensors = read_weights(options.checkpoint)
-            fit_weights(self, tensors, source=options.checkpoint)
+        path = options.checkpoint
+        found = read_weights(path) if path else {}
+        with torch.device("meta") if path else nullcontext():
+            super().__init__(options, size=size, canvas=canvas, skips=True, name="sdfa")
+            self.encoder_id = IdentityEncoder(canvas, options.channels, options.identity)
+        if path:
+            self.to_empty(device="cpu")
+            for name, counter in self.named_buffers():
+                if name.endswith("num_batches_tracked"):  # a file may lack it
+                    counter.zero_()
+            fit_weights(self, found, source=path)
+        else:
+            _start_weights(self)
+        self.pretrained = bool(path)
         self.published = options.shape == "portrait"
 
     def forward(self, codes: Codes) -> Made:

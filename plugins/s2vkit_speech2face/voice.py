@@ -55,7 +55,9 @@ class VoiceEncoder(nn.Module):
     def spectrum(self, speech: Tensor, lengths: Tensor) -> Tensor:
         """Give sgn(x) |x|^0.3 of real and imaginary parts: (B, 2, T, dim), T of `seconds`."""
         at = torch.arange(self.samples, device=speech.device) % lengths.clamp(min=1).unsqueeze(1)
-        found = self._transform(speech.gather(1, at))
+        side = (self.fft - self.window) // 2  # so that a step needs no more than its window
+        heard = F.pad(speech.gather(1, at), (side, self.fft - self.window - side))
+        found = self._transform(heard)
         parts = torch.view_as_real(found).permute(0, 3, 2, 1)
         return parts.sign() * parts.abs().pow(POWER)
 

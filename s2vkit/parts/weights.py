@@ -50,8 +50,8 @@ def open_weights(path: str | Path) -> Weights:
 
     A torch file is read with `weights_only=True`, so no code in it can run. One container
     (see `CONTAINERS`) is opened and a leading `module.` is dropped; the state dicts of several
-    networks come under their names. Arrays of numbers beside them are let be. Raises InputError where
-    the file is absent, damaged, hostile, or holds no tensors.
+    networks come under their names. Arrays of numbers beside them are let be. Raises
+    InputError where the file is absent, damaged, hostile, or holds no tensors.
     """
     path = Path(path)
     _refuse_other_things(path)
