@@ -20,7 +20,7 @@ from s2vkit.engine.listener import Listener
 from s2vkit.engine.model import load_model
 from s2vkit.errors import InputError
 from s2vkit.files import read_json
-from s2vkit.media import probe
+from s2vkit.media import read_frames
 from s2vkit.recipe.load import load_recipe
 
 SMALL = """
@@ -200,7 +200,7 @@ def test_generate_animates_a_picture(home, tmp_path, speech):
         home / "sdfa", speech, tmp_path / "a.mp4", image=tmp_path / "face.png", registry=REGISTRY
     )
     assert made.frames == 25
-    assert probe(made.path).frames in (25, None)
+    assert len(read_frames(made.path)) == 25
 
 
 def test_a_missing_or_needless_picture_is_said(home, tmp_path, speech):

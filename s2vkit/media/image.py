@@ -24,4 +24,4 @@ def read_image(path: Path, size: int) -> np.ndarray:
     except (OSError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         said = "not a picture that can be read"
         raise InputError(f"{path}: {said}", hint="give a PNG or JPEG file") from error
-    return np.asarray(fitted)
+    return np.array(fitted)

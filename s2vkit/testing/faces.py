@@ -74,8 +74,9 @@ def _check_maps(subject: Subject, teacher: Any) -> None:
 def check_generator(subject: Subject) -> None:
     """Check drawing with and without each side, and with and without identity maps."""
     sides = [(IDENTITY, EMOTION, MAPS), (IDENTITY, 0, MAPS), (IDENTITY, EMOTION, [])]
-    without = [] if "identity" in subject.entry.wants else [(0, EMOTION, []), (0, 0, [])]
-    for identity, emotion, maps in [*sides, *without]:
+    if "identity" not in subject.entry.wants:
+        sides += [(0, EMOTION, []), (0, 0, [])]
+    for identity, emotion, maps in sides:
         generator = subject.build(
             size=SIZE, features=FEATURES, identity=identity, emotion=emotion, map_shapes=maps
         )
