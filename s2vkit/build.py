@@ -122,6 +122,7 @@ class Builder:
             emotion=dims["emotion"] if "emotion" in students else 0,
             map_shapes=sizes.map_shapes,
         )  # fmt: skip
+        _check_rate(self.recipe.generator.use, generator, encoder)
         return Graph(sizes.world, self.make, encoder, students=students, generator=generator)
 
 
@@ -149,6 +150,15 @@ def _only_detector(registry: Registry) -> Slot:
             hint=f"add `face_detector: NAME` to the dataset's options; known: {known}",
         )
     return Slot("face_detector", entries[0].name, entries[0].options())
+
+
+def _check_rate(name: str, generator: Any, encoder: Any) -> None:
+    wanted = getattr(generator, "sound_rate", encoder.sample_rate)
+    if wanted != encoder.sample_rate:
+        raise RecipeError(
+            f"generator '{name}' hears speech of {wanted} Hz, the audio encoder of "
+            f"{encoder.sample_rate} Hz", hint="take an audio encoder of the same rate",
+        )  # fmt: skip
 
 
 def world_of(dataset: Dataset) -> World:
@@ -223,5 +233,5 @@ def _flow(name: str, graph: Graph) -> tuple[str, str]:
         return f"images {image}", f"{face.gives} (N, {face.dim}){maps}"
     if kind == "discriminator":
         return " + ".join(graph.discriminators[side].wants), "scores"
-    codes = [f"{k} {v.dim}" for k, v in graph.students.items()]
+    codes = [f"{k} {v.dim}" for k, v in graph.students.items()] + sorted(graph.wants)
     return " + ".join([f"features {encoder.dim}", *codes]), f"frames (B, V, 3, {size}, {size})"

@@ -40,6 +40,18 @@ TINY = {
     ("generator", "modulated_decoder"): [
         {"width": 32, "motion": 16, "style": 16, "identity_width": 16}, {"width": 32, "reach": 0},
     ],
+    ("generator", "sdfa"): [
+        {"channels": 4, "content": 16, "identity": 8},
+        {"channels": 4, "content": 16, "identity": 8, "shape": "portrait", "lead": 0},
+    ],
+    ("generator", "sdfa_from_voice"): [
+        {"channels": 4, "content": 16, "identity": 8, "face": face} for face in ("drawn", "code")
+    ],
+    ("audio_encoder", "speech2face"): [{"width": 0.01, "seconds": 2.8, "fft": 128}],
+    ("student", "speech2face"): [{}],
+    ("stage", "speech2face"): [
+        {"optimizer": ADAM, "match": "normalized_l2", "extra": {"soft": "soft_targets"}},
+    ],
     ("discriminator", "identity_maps"): [{"channels": 8}],
     ("discriminator", "patch"): [{"channels": 8}],
     ("discriminator", "speech_sync"): [{"channels": 8, "joint": 16}, {"region": "lower"}],

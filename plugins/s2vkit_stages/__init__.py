@@ -107,6 +107,10 @@ class ComposeLosses(Options):
     adversarial: AdversarialLossSlot = Field(description="the game of every discriminator")
     similarity: FrameLossSlot | None = Field(default=None, description="Eq. 8")
     gradient: FrameLossSlot | None = Field(default=None, description="Eq. 9")
+    still: FrameLossSlot | None = Field(
+        default=None,
+        description="compares the still that a generator draws for itself with one of the speaker",
+    )
     perceptual: LayersLoss = Field(
         default=LayersLoss(),
         description="absolute difference of the identity teacher's maps of made and true frames",

@@ -37,7 +37,11 @@ class Adversarial(Stage):
         self.perceptual = options.losses.perceptual.weight
         self.matching = options.losses.feature_matching.weight
         self.reach = graph.reach
-        needs = {"frames", "features", "codes"} | ({"around"} if self.reach else set())
+        self.sound = int(getattr(graph.generator, "sound_samples", 0))
+        self.lead = int(getattr(graph.generator, "lead", 0))
+        needs = {"frames", "features", "codes", *graph.wants}
+        needs |= {"around"} if self.reach else set()
+        needs |= {"stills"} if options.losses.still else set()
         self.needs = frozenset(needs | self._wanted())
         self._check_window()
         self.game = graph.make(options.losses.adversarial)
@@ -47,7 +51,8 @@ class Adversarial(Stage):
         self.terms = {
             name: (slot.options.weight, graph.make(slot)) for name, slot in slots.items() if slot
         }
-
+        still = options.losses.still
+        self.still = (still.options.weight, graph.make(still)) if still else None
         self.balanced = hasattr(self.game, "looks_real")
         self.shown = tuple(f"balance.{name}" for name in self.players)
 
@@ -118,6 +123,9 @@ class Adversarial(Stage):
         with torch.no_grad():
             codes = self.graph.hear(clips.need("features"), clips.need("summary"), clips.around)
         assert self.graph.generator is not None
+        codes.sounds = clips.sounds
+        if "stills" in self.graph.wants:
+            codes.stills = clips.need("stills")
         return Shared(self.graph.generator(codes))
 
     def losses(self, turn: str, clips: Clips, shared: Shared) -> dict[str, Tensor]:
@@ -171,6 +179,9 @@ class Adversarial(Stage):
         true = clips.need("frames").flatten(0, 1)
         for name, (weight, loss) in self.terms.items():
             found[f"G.{name}"] = weight * loss(made, true)
+        if self.still and shared.made.still is not None:
+            weight, loss = self.still
+            found["G.still"] = weight * loss(shared.made.still.float(), clips.need("stills"))
         if self.perceptual:
             look = self.graph.teachers["identity"].maps
             with torch.no_grad():

@@ -20,9 +20,17 @@ from s2vkit.cli.parameters import device_option
     metavar="VIDEO",
     help="The video to write (.mp4).",
 )
+@click.option(
+    "--image",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="PICTURE",
+    help="A picture of the speaker's face, for a model that animates one.",
+)
 @device_option()
 @click.option("--force", is_flag=True, help="Write over a video that is there.")
-def generate(run: Path, speech: Path, output: Path, device: str, force: bool) -> None:
+def generate(
+    run: Path, speech: Path, output: Path, image: Path | None, device: str, force: bool
+) -> None:
     """Make a talking-face video from SPEECH with what the run folder RUN has trained.
 
     SPEECH is a sound file, or a video whose sound is taken. Its length does not matter:
@@ -30,7 +38,7 @@ def generate(run: Path, speech: Path, output: Path, device: str, force: bool) ->
     """
     from s2vkit.engine.infer import generate as make
 
-    made = make(run, speech, output, device=device, force=force)
+    made = make(run, speech, output, device=device, force=force, image=image)
     for note in made.notes:
         click.echo(f"note: {note}", err=True)
     click.echo(f"wrote {made.path}: {made.frames} frames, {made.fps:g} a second")

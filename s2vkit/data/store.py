@@ -7,6 +7,7 @@ RGB), `speech.npy` (all samples, float32) and `truth.npz` (known truth for each 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -103,6 +104,36 @@ class ClipStore:
         record = self.clips[clip]
         held = self._frames[record.frame : record.frame + record.frames]
         return np.array(held if at is None else held[at])
+
+    def others(self, clip: int) -> list[int]:
+        """List other clips of the same speaker: of the training split, or else of any.
+
+        Raises InputError where there is none.
+        """
+        own = self.clips[clip]
+        speaker = own.labels.get("identity", "")
+        found = [i for i in self._spoken.get(speaker, []) if i != clip] if speaker else []
+        heard = [i for i in found if self.clips[i].split == "train"]
+        if not heard and (not found or own.split == "train"):
+            raise InputError(
+                f"clip '{own.name}': there is no other clip of its speaker to take a still from",
+                hint="a generator or discriminator that sees stills needs a corpus with labels of "
+                "identity and at least two clips of every speaker",
+            )
+        return heard or found
+
+    def still(self, clip: int) -> np.ndarray:
+        """Read a still of the speaker of a clip, from another one: (H, W, 3) uint8."""
+        others = self.others(clip)
+        image: np.ndarray = self.frames(others[clip % len(others)], np.zeros(1, int))[0]
+        return image
+
+    @cached_property
+    def _spoken(self) -> dict[str, list[int]]:
+        groups: dict[str, list[int]] = {}
+        for i, record in enumerate(self.clips):
+            groups.setdefault(record.labels.get("identity", ""), []).append(i)
+        return groups
 
     def speech(self, clip: int, rate: int | None = None) -> np.ndarray:
         """Read the speech of a clip: (S,) float32, at `rate` Hz or as it is stored."""

@@ -16,6 +16,7 @@ from s2vkit.data.frozen import pad_speech, to_images
 from s2vkit.data.store import ClipStore
 from s2vkit.parts.clip import Clips
 from s2vkit.parts.seed import generator
+from s2vkit.parts.sound import at_peak, cut_sounds
 from s2vkit.parts.stage import Stage
 
 
@@ -93,11 +94,37 @@ class Batches:
             clips.frames = to_images(self._put(torch.from_numpy(frames)))
             clips.times = self._put(torch.from_numpy(drawn.frames))
         if "stills" in needs:
-            stills = np.stack([store.frames(i, np.zeros(1, int))[0] for i in drawn.clips])
-            clips.stills = to_images(self._put(torch.from_numpy(stills)))
+            clips.stills = to_images(self._put(torch.from_numpy(self._stills(drawn, step))))
+        if "sounds" in needs:
+            clips.sounds = self._put(self._sounds(drawn))
         self._add_speech(clips, drawn, step)
         self._add_faces(clips, drawn, step)
         return clips
+
+    def _stills(self, drawn: Drawn, step: int | None) -> np.ndarray:
+        """Take the first frame of another clip of each speaker, another one each step."""
+        store = self.sources.store
+        if step is None:
+            return np.stack([store.still(i) for i in drawn.clips])
+        chance = torch.rand(len(drawn.clips), generator=self.fresh("stills", step)).tolist()
+        others = [store.others(i) for i in drawn.clips]
+        chosen = [held[int(part * len(held))] for part, held in zip(chance, others, strict=True)]
+        return np.stack([store.frames(i, np.zeros(1, int))[0] for i in chosen])
+
+    def _sounds(self, drawn: Drawn) -> Tensor:
+        """Cut raw speech at each run of frames and at `lead` frames before: (B, R, L+W, S)."""
+        store, stage = self.sources.store, self.stage
+        rate = self.sources.rate or store.index.sample_rate
+        runs = drawn.frames.reshape(len(drawn.clips), -1, stage.window)
+        before = runs[:, :, :1] + np.arange(-stage.lead, 0)
+        frames = torch.from_numpy(np.concatenate([before, runs], 2))
+        return torch.stack([
+            cut_sounds(
+                at_peak(torch.from_numpy(store.speech(clip, rate))), rate, store.index.fps,
+                frames[row], stage.sound,
+            )
+            for row, clip in _rows(drawn)
+        ])  # fmt: skip
 
     def _labels(self, drawn: Drawn) -> dict[str, Tensor]:
         store = self.sources.store

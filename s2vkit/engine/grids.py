@@ -13,26 +13,16 @@ from torch import Tensor
 from s2vkit.data.frozen import to_images
 from s2vkit.data.store import ClipStore
 from s2vkit.engine.listener import Listener
-from s2vkit.parts.clip import Codes, neighbours
+from s2vkit.parts.clip import Codes
 from s2vkit.report.pictures import contact_sheet, to_uint8
 
 ROWS = 4  # speakers whose maps are shown
 CHANNELS = 4  # of each map
 
 
-def at_time(listener: Listener, codes: Codes, time: int) -> Codes:
-    """Cut one frame out of codes."""
-    reach = listener.graph.reach
-    around = neighbours(codes.features, reach, time, time + 1) if reach else None
-    return replace(codes, features=codes.features[:, time : time + 1], around=around)
-
-
 def draw_grids(listener: Listener, store: ClipStore, folder: Path) -> None:
     """Write identity_emotion.png and identity_maps.png, as far as the graph has those sides."""
-    heard = {
-        clip: listener.hear(store.speech(clip, listener.sample_rate), store.clips[clip].frames)
-        for clip in _of_each(store)
-    }
+    heard = {clip: listener.hear_clip(store, clip) for clip in _of_each(store)}
     if not heard:
         return
     if listener.graph.students.keys() >= {"identity", "emotion"}:
@@ -54,7 +44,8 @@ def _who_by_mood(listener: Listener, store: ClipStore, heard: dict[int, Codes], 
     moods = _means(store, heard, "emotion")
     people = _means(store, heard, "identity")
     first = next(iter(heard))
-    sound = at_time(listener, heard[first], middle(store, first))
+    time = middle(store, first)
+    sound = listener.cut(heard[first], time, time + 1)
     rows = [
         [
             to_uint8(drawn(listener, replace(sound, identity=who, emotion=mood))[0])
@@ -81,7 +72,7 @@ def _maps(listener: Listener, store: ClipStore, heard: dict[int, Codes], path: P
     for clip in heard:
         speakers.setdefault(store.clips[clip].labels.get("identity", ""), clip)
     for name, clip in list(speakers.items())[:ROWS]:
-        made = _made_maps(listener, at_time(listener, heard[clip], 0))
+        made = _made_maps(listener, listener.cut(heard[clip], 0, 1))
         if not made:
             return
         rows.append(_tiles(made, size))

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from s2vkit.data.frozen import to_images
+from s2vkit.data.store import ClipStore
 from s2vkit.engine.device import Policy
+from s2vkit.errors import InputError
 from s2vkit.parts.audio_encoder import Streaming
 from s2vkit.parts.clip import Codes, align, neighbours, speech_steps
 from s2vkit.parts.graph import Graph
+from s2vkit.parts.sound import at_peak, cut_sounds
 from s2vkit.recipe.schema import Alignment
 
 WINDOW = 20.0  # seconds of speech heard at once
@@ -39,8 +44,10 @@ class Listener:
         return max(1, round(samples / self.sample_rate * self.graph.world.fps))
 
     @torch.inference_mode()
-    def hear(self, speech: np.ndarray, frames: int) -> Codes:
+    def hear(self, speech: np.ndarray, frames: int, still: np.ndarray | None = None) -> Codes:
         """Hear (S,) speech: the codes of one clip of so many frames.
+
+        `still` (H, W, 3) uint8 is the speaker's face, for a generator that wants one.
 
         Speech longer than a window is heard piece by piece: by an encoder that streams as if
         at once, else window by window, each with what came before it, where the summary is the
@@ -55,7 +62,18 @@ class Listener:
             heard, encoder.rate, self.graph.world.fps, frames,
             mode=self.alignment.mode, shift=self.alignment.shift,
         )  # fmt: skip
-        return self.graph.hear(features, summary)
+        codes = self.graph.hear(features, summary)
+        device = self.policy.device
+        if "stills" in self.graph.wants:
+            if still is None:
+                raise InputError(
+                    "this model animates a still image of the speaker, and there is none",
+                    hint="give one with `--image FACE.png`",
+                )
+            codes.stills = to_images(torch.from_numpy(still)[None].to(device))
+        if "sounds" in self.graph.wants:
+            codes.speech = at_peak(torch.from_numpy(np.ascontiguousarray(speech)).to(device))
+        return codes
 
     def _hear_stream(self, speech: np.ndarray, encoder: Streaming) -> tuple[Tensor, Tensor]:
         """Hear pieces as they come: features (1, A, D) and summary (1, E) of the whole."""
@@ -98,16 +116,34 @@ class Listener:
     def draw(self, codes: Codes) -> Iterator[Tensor]:
         """Draw the frames of one clip's codes, chunk by chunk: (n, 3, H, W) in [-1, 1]."""
         assert self.graph.generator is not None
-        frames, reach = codes.features.shape[1], self.graph.reach
+        frames, state = codes.features.shape[1], None
         for start in range(0, frames, CHUNK):
-            stop = min(start + CHUNK, frames)
-            around = neighbours(codes.features, reach, start, stop) if reach else None
-            part = replace(codes, features=codes.features[:, start:stop], around=around)
-            yield self.graph.generator(part).frames[0].float().clamp(-1, 1)
+            part = self.cut(codes, start, min(start + CHUNK, frames), state)
+            made = self.graph.generator(part)
+            state = made.state
+            yield made.frames[0].float().clamp(-1, 1)
 
-    def make(self, speech: np.ndarray, frames: int) -> Tensor:
+    def cut(self, codes: Codes, start: int, stop: int, state: Any = None) -> Codes:
+        """Cut frames start to stop out of a clip's codes, to go on from `state` or anew."""
+        reach, generator = self.graph.reach, self.graph.generator
+        around = neighbours(codes.features, reach, start, stop) if reach else None
+        part = replace(codes, features=codes.features[:, start:stop], around=around, state=state)
+        if codes.speech is not None:
+            first = start - (getattr(generator, "lead", 0) if state is None else 0)
+            times = torch.arange(first, stop, device=codes.speech.device)[None, None]
+            samples = int(getattr(generator, "sound_samples", 0))
+            fps = self.graph.world.fps
+            part.sounds = cut_sounds(codes.speech, self.sample_rate, fps, times, samples)
+        return part
+
+    def make(self, speech: np.ndarray, frames: int, still: np.ndarray | None = None) -> Tensor:
         """Make a whole short clip: (V, 3, H, W) in [-1, 1]."""
-        return torch.cat(list(self.draw(self.hear(speech, frames))))
+        return torch.cat(list(self.draw(self.hear(speech, frames, still))))
+
+    def hear_clip(self, store: ClipStore, clip: int) -> Codes:
+        """Hear a clip of the corpus; a still, if one is wanted, is of another clip."""
+        still = store.still(clip) if "stills" in self.graph.wants else None
+        return self.hear(store.speech(clip, self.sample_rate), store.clips[clip].frames, still)
 
 
 @dataclass(frozen=True)

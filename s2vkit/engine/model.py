@@ -77,9 +77,10 @@ def _check_format(run: Path, found: object) -> None:
 def _as_built(
     data: dict[str, dict[str, object]], encoder: dict[str, object]
 ) -> dict[str, dict[str, object]]:
-    """Put the encoder's own layout in the place of its file of first weights.
+    """Put the encoder's own layout in the place of its file of first weights; so the generator's.
 
     The run's own weights are loaded over it, so a model needs no other file.
     """
     kept = {k: v for k, v in data["audio_encoder"].items() if k != "checkpoint"}
-    return {**data, "audio_encoder": {**kept, **encoder}}
+    drawer = {k: v for k, v in data["generator"].items() if k != "checkpoint"}
+    return {**data, "audio_encoder": {**kept, **encoder}, "generator": drawer}

@@ -142,6 +142,7 @@ def make_up(stage: Stage, graph: Graph, device: torch.device) -> Clips:
         "speech": (b, samples),
         "frames": (b, v, 3, size, size),
         "stills": (b, 3, size, size),
+        "sounds": (b, v // stage.window, stage.lead + stage.window, stage.sound),
         "features": (b, v, graph.encoder.dim),
         "around": (b, v, 2 * stage.reach + 1, graph.encoder.dim),
         "mismatched": (b, v, graph.encoder.dim),

@@ -120,7 +120,9 @@ class Run:
         """Show the figures of the run, if it has come to them."""
         metrics = read_json(self.folder / "metrics.json")
         if metrics:
-            title = "clips made from speech alone (how defined: metrics.json)"
+            still = "stills" in self.graph.wants
+            source = "speech and a still of the speaker" if still else "speech alone"
+            title = f"clips made from {source} (how defined: metrics.json)"
             self.console.print(metrics_table(metrics, title, definitions=False))
         self.console.print(f"everything is in {escape(str(self.folder))}", highlight=False)
 

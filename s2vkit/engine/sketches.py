@@ -12,7 +12,7 @@ from torch import Tensor
 
 from s2vkit.data.store import ClipStore
 from s2vkit.engine.gallery import pick_clips
-from s2vkit.engine.grids import at_time, draw_grids, drawn, middle
+from s2vkit.engine.grids import draw_grids, drawn, middle
 from s2vkit.engine.listener import Listener
 from s2vkit.engine.train import Trainer
 from s2vkit.recipe.schema import Alignment
@@ -69,5 +69,5 @@ def listener_of(trainer: Trainer, alignment: Alignment) -> Listener:
 
 def frame_of(listener: Listener, store: ClipStore, clip: int) -> Tensor:
     """Draw the middle frame of a clip from its speech: (3, H, W)."""
-    codes = listener.hear(store.speech(clip, listener.sample_rate), store.clips[clip].frames)
-    return drawn(listener, at_time(listener, codes, middle(store, clip)))[0]
+    time = middle(store, clip)
+    return drawn(listener, listener.cut(listener.hear_clip(store, clip), time, time + 1))[0]

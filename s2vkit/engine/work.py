@@ -47,8 +47,8 @@ class RunWork:
     def outcome(self, clip: int) -> Outcome:
         """Make one clip from its speech."""
         record = self.store.clips[clip]
-        speech = self.store.speech(clip, self.listener.sample_rate)
-        made = self.listener.make(speech, record.frames)
+        codes = self.listener.hear_clip(self.store, clip)
+        made = torch.cat(list(self.listener.draw(codes)))
         true = to_images(torch.from_numpy(self.store.frames(clip))).to(made.device)
         return Outcome(
             record.name, made, true, dict(record.labels), self.store.truth(clip),

@@ -7,6 +7,7 @@ Speech is float32 in [-1, 1]; frames on the device are float RGB in [-1, 1].
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,7 +26,8 @@ class Clips:
     around: Tensor | None = None  # (B, V, 2R+1, D) features of each drawn frame's neighbourhood
     mismatched: Tensor | None = None  # (B, V, D) of the same clips, at other times
     summary: Tensor | None = None  # (B, E) the encoder's
-    stills: Tensor | None = None  # (B, 3, H, W) one still image of each speaker
+    stills: Tensor | None = None  # (B, 3, H, W) the speaker's face in another clip
+    sounds: Tensor | None = None  # (B, R, L+W, S) raw speech at L frames before each run and at it
     labels: dict[str, Tensor] = field(default_factory=dict)  # (B,) classes or (B, V) truth
     targets: dict[str, Tensor] = field(default_factory=dict)  # teacher's name -> (B, dim)
     maps: list[Tensor] = field(default_factory=list)  # [(B, C, h, w)] identity teacher's
@@ -46,6 +48,10 @@ class Codes:
     identity: Tensor | None = None  # (B, I)
     emotion: Tensor | None = None  # (B, M)
     around: Tensor | None = None  # (B, V, 2R+1, D) where the generator's reach is R > 0
+    stills: Tensor | None = None  # (B, 3, H, W) where the generator wants one
+    sounds: Tensor | None = None  # (B, R, L+V/R, S) where it hears: R runs, and L frames before
+    state: Any = None  # `Made.state` of the frames just before; then L is 0
+    speech: Tensor | None = None  # (S,) the host's own: what it cuts sounds from
 
 
 @dataclass
@@ -54,6 +60,8 @@ class Made:
 
     frames: Tensor  # (B, V, 3, H, W) in [-1, 1]
     identity_maps: list[Tensor] = field(default_factory=list)  # [(B, C, h, w)], small to large
+    still: Tensor | None = None  # (B, 3, H, W) the still it drew for itself, if it did
+    state: Any = None  # what it must be told to go on with the next frames, if it remembers
 
 
 def speech_steps(lengths: Tensor, sample_rate: int, rate: float, steps: int) -> Tensor:

@@ -16,6 +16,14 @@ class Generator(Protocol):
     teacher's, small to large, empty where there are none (then no identity maps are made).
     One that hears the frames around each one too says how many, `reach`, to either side; then
     the codes hold their features, `around`.
+
+    Two things it may have besides. `wants` names what it looks at beyond the codes of speech:
+    "stills", a still image of each speaker from another clip; "sounds", raw speech at each
+    frame. For the latter it says `sound_rate` (Hz; the encoder's must be the same),
+    `sound_samples` of each frame and `lead`, how many frames before the first one it hears.
+    One that remembers from frame to frame gives `Made.state`, which it is told again, as
+    `Codes.state`, with the frames that follow; without it, it begins anew, at each run of
+    frames that the sounds have.
     """
 
     size: int

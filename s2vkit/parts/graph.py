@@ -65,6 +65,11 @@ class Graph:
         """How many frames to either side the generator hears."""
         return int(getattr(self.generator, "reach", 0))
 
+    @property
+    def wants(self) -> frozenset[str]:
+        """Name what the generator looks at beyond codes: stills, sounds."""
+        return frozenset(getattr(self.generator, "wants", ())) & {"stills", "sounds"}
+
     def hear(
         self, features: torch.Tensor, summary: torch.Tensor, around: torch.Tensor | None = None
     ) -> Codes:

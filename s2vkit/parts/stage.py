@@ -46,13 +46,15 @@ class Stage:
 
     needs: frozenset[str] = frozenset()
     """What each batch must hold: speech, frames, features, around, mismatched, summary, stills,
-    maps, targets, codes; labels are always there."""
+    sounds, maps, targets, codes; labels are always there."""
     frames: int = 1  # how many frames of each clip are drawn
     same_speaker: bool = False  # whether all clips of a batch are of one speaker
     gap: int = 5  # least distance, in frames, of a mismatched time from the true one
     stretches: int = 0  # stretches of each clip heard besides the whole, for other summaries
     views: Mapping[str, int] = {}  # frames of a clip that a teacher looks at; 1: the first
     reach: int = 0  # frames to either side of each drawn one whose features `around` holds
+    sound: int = 0  # samples of raw speech at each frame, where `sounds` are needed
+    lead: int = 0  # frames before each run whose sounds are there too
     window: int = 1  # the drawn frames are runs of so many consecutive ones; `times` says where
     pictures: int = 0  # how often on the way sample pictures are drawn; needs the generator
     shown: tuple[str, ...] = ()  # figures that the live view shows before all others

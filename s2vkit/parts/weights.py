@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -48,8 +49,9 @@ def open_weights(path: str | Path) -> Weights:
     """Read a .safetensors file (and the .json beside it) or a torch checkpoint.
 
     A torch file is read with `weights_only=True`, so no code in it can run. One container
-    (see `CONTAINERS`) is opened and a leading `module.` is dropped. Raises InputError where
-    the file is absent, damaged, hostile, or holds no tensors.
+    (see `CONTAINERS`) is opened and a leading `module.` is dropped; the state dicts of several
+    networks come under their names. Arrays of numbers beside them are let be. Raises
+    InputError where the file is absent, damaged, hostile, or holds no tensors.
     """
     path = Path(path)
     _refuse_other_things(path)
@@ -63,6 +65,7 @@ def open_weights(path: str | Path) -> Weights:
     inner = next((k for k in CONTAINERS if isinstance(found.get(k), Mapping)), "")
     held = found[inner] if inner else found
     tensors = {str(k).removeprefix("module."): v for k, v in held.items() if isinstance(v, Tensor)}
+    tensors = tensors or _of_several(held)
     if not tensors:
         raise InputError(
             f"{path}: holds no tensors" + (f" under '{inner}'" if inner else ""),
@@ -70,6 +73,17 @@ def open_weights(path: str | Path) -> Weights:
             f"at the top and under {', '.join(CONTAINERS)}",
         )
     return Weights(tensors, config or _config_beside(path), inner)
+
+
+def _of_several(held: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Put the state dicts of several networks under their names: `encoder.conv.weight`."""
+    return {
+        f"{name}.{str(key).removeprefix('module.')}": value
+        for name, part in held.items()
+        if isinstance(part, Mapping)
+        for key, value in part.items()
+        if isinstance(value, Tensor)
+    }
 
 
 def _refuse_other_things(path: Path) -> None:
@@ -98,7 +112,8 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 def _read_torch(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_arrays()):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a damaged or hostile file makes the reader raise
         if memory_is_out(error):
             raise
@@ -108,6 +123,14 @@ def _read_torch(path: Path) -> Any:
             raise _unreadable(path, error, hint, what) from error
         what = "it is no torch checkpoint, or only a part of one"
         raise _unreadable(path, error, "download it again, and see its size", what) from error
+
+
+def _arrays() -> list[Any]:
+    """Name what a NumPy array of numbers is pickled with: data, as tensors are."""
+    rebuild, kinds = np.array(0.0).__reduce__()[0], (np.float64, np.float32, np.int64, np.int32)
+    names = (f"numpy.{core}.multiarray._reconstruct" for core in ("core", "_core"))
+    known = [(rebuild, name) for name in names]
+    return [*known, np.ndarray, np.dtype, *(type(np.dtype(kind)) for kind in kinds)]
 
 
 def _carries_code(error: Exception) -> bool:

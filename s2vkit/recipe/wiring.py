@@ -17,6 +17,7 @@ from s2vkit.recipe.stages import check_order
 from s2vkit.registry import Entry, Registry, nearest, plural
 
 SIDES = ("identity", "emotion")
+OF_THE_HOST = ("stills", "sounds")  # what a generator may want of the host itself
 HEARD = ("summary", "codes")  # what a metric may want of the speech side
 
 
@@ -129,7 +130,7 @@ class Wired:
         for path, slot in parts:
             entry = self.entry(slot)
             lacking = set(entry.wants) - set(encoder.gives) if entry and encoder else set()
-            for word in sorted(lacking - {*SIDES}):
+            for word in sorted(lacking - {*SIDES, *OF_THE_HOST}):
                 message = f"{slot.kind} '{slot.use}' wants {word}, which audio_encoder "
                 self.add(path, message + f"'{self.recipe.audio_encoder.use}' does not give")
             if entry:

@@ -74,7 +74,9 @@ def _check_maps(subject: Subject, teacher: Any) -> None:
 def check_generator(subject: Subject) -> None:
     """Check drawing with and without each side, and with and without identity maps."""
     sides = [(IDENTITY, EMOTION, MAPS), (IDENTITY, 0, MAPS), (IDENTITY, EMOTION, [])]
-    for identity, emotion, maps in [*sides, (0, EMOTION, []), (0, 0, [])]:
+    if "identity" not in subject.entry.wants:
+        sides += [(0, EMOTION, []), (0, 0, [])]
+    for identity, emotion, maps in sides:
         generator = subject.build(
             size=SIZE, features=FEATURES, identity=identity, emotion=emotion, map_shapes=maps
         )
@@ -87,6 +89,10 @@ def check_generator(subject: Subject) -> None:
         )
         if reach := getattr(generator, "reach", 0):
             codes.around = noise(2, 3, 2 * reach + 1, FEATURES)
+        if "stills" in getattr(generator, "wants", ()):
+            codes.stills = noise(2, 3, SIZE, SIZE, seed=3)
+        if "sounds" in getattr(generator, "wants", ()):
+            codes.sounds = noise(2, 1, generator.lead + 3, generator.sound_samples)
         made = generator.train()(codes)
         _check_made(subject, made, maps if "identity_maps" in subject.entry.gives else [])
         with_gradient = [made.frames, *made.identity_maps]

@@ -21,7 +21,7 @@ from s2vkit.testing.stand_ins import stand_in_clips, stand_in_graph
 
 _NEEDS = {
     "speech", "frames", "features", "around", "mismatched", "summary", "stills", "maps",
-    "targets", "codes",
+    "targets", "codes", "sounds",
 }  # fmt: skip
 
 

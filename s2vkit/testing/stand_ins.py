@@ -183,6 +183,7 @@ def stand_in_clips(stage: Stage) -> Clips:
     count, views = 2, stage.frames or 4
     shapes: dict[str, tuple[int, ...]] = {
         "speech": (count, RATE), "frames": (count, views, 3, SIZE, SIZE),
+        "sounds": (count, views // stage.window, stage.lead + stage.window, stage.sound),
         "stills": (count, 3, SIZE, SIZE), "features": (count, views, FEATURES),
         "around": (count, views, 2 * stage.reach + 1, FEATURES),
         "mismatched": (count, views, FEATURES), "summary": (count, SUMMARY),
