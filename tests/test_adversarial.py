@@ -4,9 +4,9 @@ from itertools import product
 
 import pytest
 import torch
-from s2vkit_composer import ModulatedDecoderOptions, SpeechSyncOptions
+from s2vkit_composer import ContextDecoderOptions, SpeechSyncOptions
+from s2vkit_composer.context import ContextDecoder
 from s2vkit_composer.discriminators import SpeechSync
-from s2vkit_composer.modulated import ModulatedDecoder, ResizeConv
 from s2vkit_critics import SdfaSyncOptions
 from s2vkit_critics.sdfa import SdfaSync
 from s2vkit_lsgan import GameOptions, LsganOptions
@@ -29,12 +29,10 @@ from s2vkit.testing.stand_ins import (
 
 TINY = {
     "frame_decoder": {"width": 16, "least": 4, "identity_width": 8},
-    "modulated_decoder": {
-        "width": 16, "least": 4, "motion": 8, "style": 8, "identity_width": 8,
-    },
+    "context_decoder": {"width": 16, "least": 4, "identity_width": 8},
     "lsgan": {"penalty": "r1"},
     "hinge": {"penalty": "gradient"},
-}  # fmt: skip
+}
 
 
 def slot(kind, name, **options):
@@ -136,21 +134,14 @@ def test_looking_once_at_the_real_frames_scores_as_looking_twice():
         assert torch.allclose(one, other, atol=1e-6)
 
 
-def test_a_resize_convolution_is_one_transposed_convolution():
-    torch.manual_seed(0)
-    layer, x = ResizeConv(5, 7), noise(2, 5, 6, 6).requires_grad_()
-    literal = layer.conv(nn.functional.interpolate(x, scale_factor=2, mode="nearest"))
-    assert torch.allclose(layer(x), literal, atol=1e-5)
-
-
-# The modulated decoder
+# The context decoder
 
 
 def decoder(reach=2):
     torch.manual_seed(0)
-    options = ModulatedDecoderOptions(**TINY["modulated_decoder"], reach=reach)
+    options = ContextDecoderOptions(**TINY["context_decoder"], reach=reach)
     sizes = {"features": FEATURES, "identity": IDENTITY, "emotion": EMOTION, "map_shapes": MAPS}
-    return ModulatedDecoder(options, size=SIZE, **sizes)
+    return ContextDecoder(options, size=SIZE, **sizes)
 
 
 def codes(clips=2, times=4, reach=2):
@@ -158,12 +149,13 @@ def codes(clips=2, times=4, reach=2):
     return Codes(around[:, :, reach], noise(clips, IDENTITY), noise(clips, EMOTION), around)
 
 
-def test_what_stays_is_drawn_once_a_clip():
-    made, seen = decoder(), []
-    for paint in made.paints:
-        paint.register_forward_hook(lambda module, given, out: seen.append(len(given[0])))
-    made(codes(clips=2, times=5))
-    assert set(seen) == {2}
+def test_the_scale_of_what_is_heard_does_not_matter():
+    """Speech counts for as much as the codes do, however loud its numbers are."""
+    made, given = decoder(), codes()
+    with torch.no_grad():
+        before = made(given).frames
+        given.around, given.emotion = 50 * given.around + 3, 7 * given.emotion
+        assert torch.allclose(made(given).frames, before, atol=1e-3)
 
 
 @pytest.mark.parametrize("side", ["identity", "emotion", "around"])

@@ -37,8 +37,8 @@ TINY = {
     ],
     ("student", "linear"): [{}, {"rank": 2}],
     ("generator", "frame_decoder"): [{"width": 32, "identity_width": 16}],
-    ("generator", "modulated_decoder"): [
-        {"width": 32, "motion": 16, "style": 16, "identity_width": 16}, {"width": 32, "reach": 0},
+    ("generator", "context_decoder"): [
+        {"width": 32, "identity_width": 16}, {"width": 32, "reach": 0},
     ],
     ("generator", "sdfa"): [
         {"channels": 4, "content": 16, "identity": 8},

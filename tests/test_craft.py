@@ -181,7 +181,7 @@ def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("s2vkit.engine.gallery.draw_curves", lambda *args: True)
         more = """
-generator: {use: modulated_decoder, motion: 8, style: 8}
+generator: {use: context_decoder, width: 16, least: 4}
 discriminators: {motion: {use: temporal_patch, channels: 4}}
 stages: {compose: {frames: 6, window: 3, samples: 2, optimizers: {motion: {use: adam, lr: 1.0e-4}}}}
 """
@@ -237,12 +237,12 @@ def test_samples_do_not_change_the_training(tmp_path):
     assert one.read_bytes() == two.read_bytes()
 
 
-def test_the_better_generator_draws_the_same_in_chunks(tmp_path, monkeypatch):
+def test_a_generator_that_hears_around_draws_the_same_in_chunks(tmp_path, monkeypatch):
     from s2vkit.engine import listener
     from s2vkit.engine.device import choose
     from s2vkit.recipe.schema import Compute
 
-    made = Set(tmp_path, "generator.use=modulated_decoder")
+    made = Set(tmp_path, "generator.use=context_decoder")
     hears = listener.Listener(
         made.graph, made.recipe.alignment, choose(Compute(device="cpu", threads=1))
     )

@@ -35,16 +35,11 @@ class FrameDecoderOptions(IdentityBranchOptions):
     """What may be set of the frame decoder."""
 
 
-class ModulatedDecoderOptions(IdentityBranchOptions):
-    """What may be set of the modulated decoder; `width` is that of the canvas."""
+class ContextDecoderOptions(IdentityBranchOptions):
+    """What may be set of the context decoder."""
 
-    motion: int = Field(
-        default=128, ge=8, le=2048,
-        description="channels of a frame's own start map; halved at each doubling",
-    )  # fmt: skip
-    style: int = Field(default=128, ge=8, le=2048, description="size of the clip's style")
     reach: int = Field(
-        default=2, ge=0, le=16, description="frames before and after whose speech is mixed in"
+        default=2, ge=0, le=16, description="frames before and after whose speech is heard too"
     )
 
 
@@ -93,10 +88,10 @@ def s2vkit_register(register: Register) -> None:
         reference="Si et al. 2021, section 2.2, Fig. 2",
     )  # fmt: skip
     register(
-        "generator", "modulated_decoder", "s2vkit_composer.modulated:ModulatedDecoder",
-        ModulatedDecoderOptions, gives=("frames", "identity_maps"), wants=("features",),
-        summary="a canvas drawn once a clip, and frames modulated by identity and emotion",
-        reference="Si et al. 2021; Karras et al. 2020 (modulation); Odena et al. 2016 (resizing)",
+        "generator", "context_decoder", "s2vkit_composer.context:ContextDecoder",
+        ContextDecoderOptions, gives=("frames", "identity_maps"), wants=("features",),
+        summary="the frame decoder, started from the speech around a frame and from who speaks too",
+        reference="Si et al. 2021, section 2.2; its start is ours",
     )  # fmt: skip
     register(
         "discriminator", "identity_maps", "s2vkit_composer.discriminators:IdentityMaps",

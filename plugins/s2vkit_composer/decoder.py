@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from s2vkit import Codes, Made, RecipeError
-from s2vkit_composer import FrameDecoderOptions, IdentityBranchOptions
+from s2vkit_composer import IdentityBranchOptions
 from s2vkit_composer.blocks import Rise, Start, start_weights
 from s2vkit_composer.identity import IdentityBranch, Shape, default_shapes
 
@@ -27,15 +27,17 @@ class FrameDecoder(nn.Module):
     are left out. Identity maps are given only where `map_shapes` asks for them.
     """
 
+    name = "frame_decoder"
+
     def __init__(
-        self, options: FrameDecoderOptions, *, size: int, features: int, identity: int,
+        self, options: IdentityBranchOptions, *, size: int, features: int, identity: int,
         emotion: int, map_shapes: list[Shape],
     ) -> None:  # fmt: skip
         super().__init__()
         self.size = size
         self.emotion = emotion
         self.gives_maps = bool(identity and map_shapes)
-        doublings = doublings_of(size, options.start, "frame_decoder")
+        doublings = doublings_of(size, options.start, self.name)
         self.branch = branch_of(options, size, identity, map_shapes)
         shapes = self.branch.shapes if self.branch else []
         sides = [options.start << i for i in range(doublings)]
@@ -55,7 +57,7 @@ class FrameDecoder(nn.Module):
     def forward(self, codes: Codes) -> Made:
         """Draw frames (B, V, 3, size, size) in [-1, 1] and the clip's identity maps."""
         clips, times = codes.features.shape[:2]
-        maps = self.branch(given(codes.identity, "identity")) if self.branch else []
+        maps = self.branch(given(codes.identity, "identity code")) if self.branch else []
         x = self.start(self._vector(codes).flatten(0, 1))
         x = x.contiguous(memory_format=torch.channels_last)
         for rise, joined in zip(self.rises, self.joined, strict=True):
@@ -66,7 +68,7 @@ class FrameDecoder(nn.Module):
     def _vector(self, codes: Codes) -> Tensor:
         if not self.emotion:
             return codes.features
-        emotion = given(codes.emotion, "emotion").unsqueeze(1)
+        emotion = given(codes.emotion, "emotion code").unsqueeze(1)
         return torch.cat([codes.features, emotion.expand(-1, codes.features.shape[1], -1)], -1)
 
 
@@ -116,8 +118,8 @@ def fit_maps(maps: list[Tensor], side: int) -> Tensor | None:
     return fitted[0] if len(fitted) == 1 else torch.cat(fitted, 1)
 
 
-def given(code: Tensor | None, side: str) -> Tensor:
+def given(code: Tensor | None, what: str) -> Tensor:
     """Give a code that must be there."""
     if code is None:
-        raise ValueError(f"the decoder was built for an {side} code, but was given none")
+        raise ValueError(f"the decoder was built for the {what}, but was given none")
     return code
