@@ -136,7 +136,8 @@ def test_a_still_is_of_another_clip_of_the_speaker(store):
 def test_the_stills_of_training_are_of_other_clips(store):
     stage = SimpleNamespace(
         options=SimpleNamespace(batch=6, sampling="uniform"), frames=2, window=2,
-        same_speaker=False, gap=5, needs={"stills", "sounds"}, lead=3, sound=3200, stretches=0, chosen={},
+        same_speaker=False, gap=5, needs={"stills", "sounds"}, lead=3, sound=3200, stretches=0,
+        chosen={},
     )  # fmt: skip
     import torch
 
