@@ -119,8 +119,14 @@ def test_conditions_are_those_of_ours(name):
         assert theirs[key] == ours[key]
     for key in ("judge", "evaluate"):
         assert theirs["stages"][key] == ours["stages"][key]
-    for key in ("steps", "batch", "average"):
-        assert theirs["stages"]["compose"][key] == ours["stages"]["compose"][key]
+    mine, their = ours["stages"]["compose"], theirs["stages"]["compose"]
+    assert [their[key] for key in ("steps", "average")] == [
+        mine[key] for key in ("steps", "average")
+    ]
+    for key in ("schedule", "warmup", "final"):
+        assert their["optimizers"]["generator"][key] == mine["optimizers"]["generator"][key]
+    seen = [stage["batch"] * stage["frames"] for stage in (their, mine)]
+    assert 1 <= seen[0] / seen[1] <= 1.25, "no fewer frames a step than ours, nor many more"
 
 
 def test_a_still_is_of_another_clip_of_the_speaker(store):
