@@ -1,26 +1,15 @@
-"""Measuring: alternating repeats, the machine's ceiling, the memory a step adds."""
+"""Measuring: seconds, the machine's ceiling, the memory a step adds."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
 Work = Callable[[], object]
-
-
-def alternate(works: Mapping[str, Work], device: torch.device, repeats: int) -> dict[str, float]:
-    """Run pieces of work in turn, so that all meet the same load: the least seconds of each."""
-    found = {name: float("inf") for name in works}
-    for work in works.values():
-        work()
-    for _ in range(repeats):
-        for name, work in works.items():
-            found[name] = min(found[name], seconds(work, device))
-    return found
 
 
 def seconds(work: Work, device: torch.device) -> float:
