@@ -95,8 +95,8 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "AdversarialLoss", "AdversarialLossSlot", "AudioEncoder", "AudioEncoderSlot", "Better", "Checkpoint",
-    "ClipFiles", "Clips", "CodeLossSlot", "Codes", "Dataset", "Discriminator",
+    "AdversarialLoss", "AdversarialLossSlot", "AudioEncoder", "AudioEncoderSlot", "Better",
+    "Checkpoint", "ClipFiles", "Clips", "CodeLossSlot", "Codes", "Dataset", "Discriminator",
     "DiscriminatorSlot", "FaceDetector", "FaceDetectorSlot", "Faces", "Field", "Footage",
     "FootageOptions", "FrameLossSlot", "Generator", "GeneratorSlot", "Graph", "Heard",
     "IndependenceLoss", "IndependenceLossSlot", "InputError", "Job", "Limit", "LossOptions",

@@ -22,7 +22,7 @@ _COMMAND = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 OUR_COMMANDS = frozenset(
     {"run", "generate", "validate", "show", "list-components", "describe", "weights", "cache",
-     "new-plugin", "doctor", "prepare", "inspect"}
+     "new-plugin", "doctor", "prepare", "inspect", "evaluate"}
 )  # fmt: skip
 """The commands that no plugin may claim."""
 
@@ -178,9 +178,8 @@ class Collector:
         if checkpoints and "checkpoint" not in options.model_fields:
             raise PluginError(f"{kind} '{name}' offers checkpoints but has no option 'checkpoint'")
         if better not in get_args(Better) or (better != "none" and kind != "metric"):
-            raise PluginError(
-                f"{kind} '{name}': better={better!r}; a metric may say {', '.join(get_args(Better))}"
-            )
+            ways = ", ".join(get_args(Better))
+            raise PluginError(f"{kind} '{name}': better={better!r}; a metric may say {ways}")
         self.entries.append(
             Entry(
                 kind, name, target, options, self.owner, gives, wants, summary, reference,

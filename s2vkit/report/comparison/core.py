@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from pathlib import Path
 from statistics import fmean
 
 from s2vkit.registry import Registry
@@ -67,6 +69,20 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """How often faces made from voices never heard have a known attribute of the speaker."""
+
+    system: str
+    attribute: str
+    made: float  # share of clips
+    on_real: float
+    chance: float
+    clips: int
+    speakers: int
+    seed: int
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Everything that a table shows."""
 
@@ -76,10 +92,18 @@ class Comparison:
     rows: tuple[Row, ...]
     differences: tuple[Difference, ...]
     notes: tuple[str, ...]
+    base: Path = Path()  # the folder that paths are told from
     figures: dict[str, str] = field(default_factory=dict)  # file -> what it shows
+    unheard: tuple[Agreement, ...] = ()
+
+    def place(self, path: Path) -> str:
+        """Tell a path from the base."""
+        return Path(os.path.relpath(path.resolve(), self.base.resolve())).as_posix()
 
 
-def compare(systems: Sequence[System], registry: Registry, title: str = "Table 1") -> Comparison:
+def compare(
+    systems: Sequence[System], registry: Registry, title: str = "Table 1", base: Path | None = None
+) -> Comparison:
     """Set systems side by side. Raises RunFolderError where corpus, split or clips differ."""
     check_conditions(systems)
     names = list(dict.fromkeys(n for s in systems for run in s.runs for n in run.figures))
@@ -92,7 +116,9 @@ def compare(systems: Sequence[System], registry: Registry, title: str = "Table 1
     ]  # fmt: skip
     notes = tuple(_notes(systems, rows))
     split = systems[0].runs[0].split
-    return Comparison(title, split, tuple(systems), tuple(rows), tuple(differences), notes)
+    return Comparison(
+        title, split, tuple(systems), tuple(rows), tuple(differences), notes, base or Path()
+    )
 
 
 def row_of(name: str, systems: Sequence[System], registry: Registry) -> Row:

@@ -14,6 +14,11 @@ from s2vkit.report.comparison.group import SAME, System
 
 ARROWS = {"up": "↑", "down": "↓", "zero": "→0", "none": ""}
 _NONE = "–"
+UNHEARD = (
+    "Share of clips in which the training speaker that the judge `identity`, trained on real "
+    "faces, finds most alike shares the attribute with who speaks; chance: any training speaker"
+)
+"""How agreement is measured."""
 _LATEX_ARROWS = {"up": r"$\uparrow$", "down": r"$\downarrow$", "zero": r"$\to 0$", "none": ""}
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
@@ -91,13 +96,14 @@ def markdown(comparison: Comparison) -> str:
     lines += _listed("Differences on the same clips and seeds", map(said, comparison.differences))
     lines += _listed("To be kept in mind", map(_md, comparison.notes))
     lines += _listed("Figures", (f"[{f}]({f}): {_md(t)}" for f, t in comparison.figures.items()))
+    lines += _unheard(comparison)
     lines += _listed("Definitions", (f"`{r.metric}`: {_md(r.definition)}" for r in comparison.rows))
     lines += ["", "## The runs behind every figure", "", f"A system is {SAME}.", ""]
     lines += [
         "| system | seed | run | its figures, its clips | made by |",
         "|---|---:|---|---|---|",
     ]
-    lines += [_md_run(system, number) for system in comparison.systems
+    lines += [_md_run(comparison, system, number) for system in comparison.systems
               for number in range(len(system.runs))]  # fmt: skip
     return "\n".join(lines) + "\n"
 
@@ -128,12 +134,26 @@ def said(difference: Difference) -> str:
     )
 
 
-def _md_run(system: System, number: int) -> str:
+def _md_run(comparison: Comparison, system: System, number: int) -> str:
     run = system.runs[number]
-    held = [f"`{run.place / name}`" for name in ("metrics.json", "clips.csv")]
-    there = [text for text in held if "metrics" in text or (run.place / "clips.csv").is_file()]
-    cells = [_md(system.title), str(run.seed), f"`{run.folder}`", ", ".join(there)]
+    held = [run.place / name for name in ("metrics.json", "clips.csv")]
+    there = [f"`{comparison.place(path)}`" for path in held if path.is_file()]
+    folder = f"`{comparison.place(run.folder)}`"
+    cells = [_md(system.title), str(run.seed), folder, ", ".join(there)]
     return _md_row([*cells, f"`{run.command}`"], escaped=True)
+
+
+def _unheard(comparison: Comparison) -> list[str]:
+    if not comparison.unheard:
+        return []
+    head = ("system", "seed", "attribute", "made", "on real", "chance", "clips", "voices")
+    lines = ["", "## Faces from voices never heard", ""]
+    lines += [f"{UNHEARD}.", "", _md_row(head), "|---|---:|---|" + "---:|" * 5]
+    for found in comparison.unheard:
+        shares = [digits(share) for share in (found.made, found.on_real, found.chance)]
+        counts = [str(found.clips), str(found.speakers)]
+        lines.append(_md_row([found.system, str(found.seed), found.attribute, *shares, *counts]))
+    return lines
 
 
 def _listed(title: str, lines: object) -> list[str]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from s2vkit.files import read_json, write_text
 from s2vkit.report.comparison.core import Cell, Comparison, Row
-from s2vkit.report.comparison.formats import FORMATS
+from s2vkit.report.comparison.formats import FORMATS, UNHEARD
 from s2vkit.report.comparison.group import SAME, System
 from s2vkit.report.comparison.intervals import LEVEL, RESAMPLES, SEED
 from s2vkit.report.comparison.read import Finished
@@ -18,8 +17,8 @@ from s2vkit.report.comparison.read import Finished
 FORMAT = 1
 
 
-def as_json(comparison: Comparison, base: Path, command: str = "") -> dict[str, Any]:
-    """Give everything as plain data; paths are relative to `base`."""
+def as_json(comparison: Comparison, command: str = "") -> dict[str, Any]:
+    """Give everything as plain data; paths are told from its base."""
     return {
         "format": FORMAT,
         "title": comparison.title,
@@ -28,7 +27,7 @@ def as_json(comparison: Comparison, base: Path, command: str = "") -> dict[str, 
         "system": SAME,
         "interval": {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED,
                      "resampled": "seeds, then clips within each"},
-        "systems": [_system(system, base) for system in comparison.systems],
+        "systems": [_system(system, comparison) for system in comparison.systems],
         "metrics": [_row(row, comparison) for row in comparison.rows],
         "differences": [
             {"metric": d.metric, "first": d.first, "second": d.second, "better": d.better,
@@ -41,33 +40,30 @@ def as_json(comparison: Comparison, base: Path, command: str = "") -> dict[str, 
         }),
         "notes": list(comparison.notes),
         "figures": comparison.figures,
+        "unheard": {"how": UNHEARD, "found": [asdict(found) for found in comparison.unheard]},
     }  # fmt: skip
 
 
-def _system(system: System, base: Path) -> dict[str, Any]:
+def _system(system: System, comparison: Comparison) -> dict[str, Any]:
     name = system.runs[0].recipe.get("name")
-    runs = [_run(run, base) for run in system.runs]
+    runs = [_run(run, comparison) for run in system.runs]
     return {"title": system.title, "recipe": name, "seeds": system.seeds, "runs": runs}
 
 
-def _run(run: Finished, base: Path) -> dict[str, Any]:
+def _run(run: Finished, comparison: Comparison) -> dict[str, Any]:
     made = read_json(run.folder / "run.json") or {}
     clips = run.place / "clips.csv"
     return {
-        "folder": _from(base, run.folder),
+        "folder": comparison.place(run.folder),
         "seed": run.seed,
         "command": run.command,
-        "recipe": _from(base, run.folder / "recipe.yaml"),
-        "metrics": _from(base, run.place / "metrics.json"),
-        "clips": _from(base, clips) if clips.is_file() else None,
+        "recipe": comparison.place(run.folder / "recipe.yaml"),
+        "metrics": comparison.place(run.place / "metrics.json"),
+        "clips": comparison.place(clips) if clips.is_file() else None,
         "measured_by": run.about.get("command") if run.place != run.folder else None,
         "versions": made.get("versions"),
         "fingerprints": run.fingerprints,
     }
-
-
-def _from(base: Path, path: Path) -> str:
-    return Path(os.path.relpath(path.resolve(), base.resolve())).as_posix()
 
 
 def _row(row: Row, comparison: Comparison) -> dict[str, Any]:
@@ -96,10 +92,10 @@ def write_all(comparison: Comparison, folder: Path, stem: str, command: str = ""
         written.append(folder / f"{stem}.{ending}")
         write_text(written[-1], make(comparison))
     written.append(folder / f"{stem}.json")
-    write_text(written[-1], json_text(comparison, folder, command))
+    write_text(written[-1], json_text(comparison, command))
     return written
 
 
-def json_text(comparison: Comparison, base: Path, command: str = "") -> str:
+def json_text(comparison: Comparison, command: str = "") -> str:
     """Write the JSON."""
-    return json.dumps(as_json(comparison, base, command), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(as_json(comparison, command), indent=1, ensure_ascii=False) + "\n"
