@@ -158,7 +158,8 @@ class Run:
         else:
             self._train(step, step.stage, folder)
         seconds = round(time.monotonic() - start, 1)
-        record(folder, step.fingerprint, seconds, conditions=conditions_of(self))
+        same = conditions_of(self).get(step.name, "")
+        record(folder, step.fingerprint, seconds, **({"conditions": same} if same else {}))
         step.done, step.seconds = True, seconds
 
     def _take_up(self, step: Step, folder: Path) -> None:

@@ -28,10 +28,12 @@ _LATEX = {
 
 
 def digits(value: float | None) -> str:
-    """Write a figure with four digits, and none as a dash."""
+    """Write a figure with four digits, a count as it is, and none as a dash."""
     if value is None:
         return _NONE
-    return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.0f}"
+    if isinstance(value, int) or abs(value) >= 1000:
+        return f"{value:.0f}"
+    return f"{value:#.4g}" if abs(value) >= 0.001 else f"{value:.4f}"
 
 
 def spread(values: Sequence[float | None]) -> str:
