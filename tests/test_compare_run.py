@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from helpers_cli import call
 from helpers_toy import REGISTRY, load_toy, write_recipe
 from PIL import Image
@@ -18,7 +19,7 @@ from s2vkit.engine.compare import Drawn, run_comparison, tabulate
 from s2vkit.engine.measure import Asked, read_or_measure
 from s2vkit.engine.run import Run, run_recipe
 from s2vkit.engine.stop import Stopped
-from s2vkit.engine.unheard import attributes_of
+from s2vkit.engine.unheard import Voice, agreements, attributes_of, most_alike
 from s2vkit.engine.view import View
 from s2vkit.errors import RecipeError, RunFolderError
 from s2vkit.files import read_json
@@ -418,6 +419,28 @@ def test_attributes_are_labels_that_go_with_the_speaker_and_tell_something():
         clip("c", "y", "sad", sex="m", kind="human"),
     ]  # fmt: skip
     assert attributes_of(clips) == {"x": {"sex": "f"}, "y": {"sex": "m"}}
+
+
+def test_whom_a_face_is_most_alike():
+    gallery = {
+        "x": torch.tensor([[1.0, 0.0], [1.0, 0.2]]), "y": torch.tensor([[0.0, 1.0]]),
+        "z": torch.tensor([[-1.0, 0.0], [-0.2, 5.0]]),
+    }  # fmt: skip
+    assert most_alike(torch.tensor([2.0, 0.1]), gallery) == "x"
+    assert most_alike(gallery["y"][0], gallery) == "y"
+    assert most_alike(gallery["y"][0], gallery, ("y", 0)) == "z"  # its only clip is left out
+
+
+def test_agreement_is_the_share_of_clips_and_chance_that_of_people():
+    known = {"x": {"sex": "f"}, "y": {"sex": "m"}, "z": {"sex": "m"}, "w": {}}
+    voices = [
+        Voice("x", known["x"], like_made=["x", "y"], like_true=["x", "x"]),
+        Voice("z", known["z"], like_made=["y", "x"], like_true=["z", "y"]),
+        Voice("w", known["w"], like_made=["x", "x"], like_true=["x", "x"]),
+    ]
+    (found,) = agreements("ours", 1, voices, known)
+    assert (found.attribute, found.made, found.on_real) == ("sex", 0.5, 1.0)
+    assert (found.chance, found.clips, found.speakers) == ((0.25 + 0.5) / 2, 4, 2)
 
 
 def test_without_unheard_voices_the_table_says_why_there_is_no_figure_4(home, tmp_path):

@@ -12,7 +12,7 @@ from rich.console import Console
 from s2vkit.data.store import ClipStore
 from s2vkit.engine.measure import Asked, opened
 from s2vkit.engine.run import Run
-from s2vkit.engine.unheard import VOICES, Voice, agreements, make_faces, voices_of
+from s2vkit.engine.unheard import VOICES, Known, Voice, agreements, make_faces, voices_of
 from s2vkit.files import remove
 from s2vkit.registry import Registry
 from s2vkit.report.comparison.core import Agreement, Comparison
@@ -50,7 +50,7 @@ class Faces:
     voices: dict[str, list[Voice]] = field(default_factory=dict)  # system -> voices
     agreements: list[Agreement] = field(default_factory=list)
     seeing: list[str] = field(default_factory=list)  # systems that are shown a picture
-    known: dict[str, dict[str, str]] = field(default_factory=dict)  # of training's speakers
+    known: Known = field(default_factory=dict)  # of everybody
 
 
 def draw_figures(
@@ -115,10 +115,10 @@ def _look(store: ClipStore, clip: int) -> Moments:
 
 
 def _hear(run: Run, title: str, faces: Faces, unheard: Sequence[str], registry: Registry) -> None:
-    with voices_of(run, unheard, registry) as (store, voices, known):
-        found = make_faces(run, store, voices, list(known))
-    faces.voices[title], faces.known = found, known
-    faces.agreements += agreements(title, run.recipe.seed, found, known)
+    with voices_of(run, unheard, registry) as corpus:
+        found = make_faces(run, corpus)
+    faces.voices[title], faces.known = found, corpus.known
+    faces.agreements += agreements(title, run.recipe.seed, found, corpus.known)
 
 
 def _figure3(moments: Sequence[Moments], made: Comparison, seed: int, folder: Path) -> str:

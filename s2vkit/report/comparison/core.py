@@ -43,12 +43,13 @@ class Row:
 
     @property
     def best(self) -> set[int]:
-        """Give the places of the best systems, none where no way is better."""
+        """Give the places of the best systems, none where no way is better or all are equal."""
         there = {i: cell.value for i, cell in enumerate(self.cells) if cell is not None}
         if self.better == "none" or len(there) < 2:
             return set()
         mark = {i: _merit(value, self.better) for i, value in there.items()}
-        return {i for i, value in mark.items() if value == max(mark.values())}
+        best = {i for i, value in mark.items() if value == max(mark.values())}
+        return best if len(best) < len(there) else set()
 
 
 @dataclass(frozen=True)

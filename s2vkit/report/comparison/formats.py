@@ -15,8 +15,10 @@ from s2vkit.report.comparison.group import SAME, System
 ARROWS = {"up": "↑", "down": "↓", "zero": "→0", "none": ""}
 _NONE = "–"
 UNHEARD = (
-    "Share of clips in which the training speaker that the judge `identity`, trained on real "
-    "faces, finds most alike shares the attribute with who speaks; chance: any training speaker"
+    "Share of clips whose made face has the attribute of the speaker. The face's attributes are "
+    "those of the real person it is most alike, among all of training and all never heard: nearest "
+    "by cosine, in what the judge `identity` sees, to the mean of up to 6 clips; on real: true "
+    "faces, their own clip left out of the mean; chance: any of these people"
 )
 """How agreement is measured."""
 _LATEX_ARROWS = {"up": r"$\uparrow$", "down": r"$\downarrow$", "zero": r"$\to 0$", "none": ""}
@@ -69,14 +71,14 @@ def terminal(comparison: Comparison) -> Table:
     """Make the table that a terminal shows; the best of a row is bold."""
     table = Table(title=Text(caption(comparison)), title_justify="left")
     for place, heading in enumerate(headings(comparison)):
-        table.add_column(Text(heading), justify="left" if place == 0 else "right")
+        table.add_column(Text(heading), justify="right" if place else "left", no_wrap=not place)
     for row in comparison.rows:
         cells = [Text(f"{row.metric} {ARROWS[row.better]}".strip())]
         for place, cell in enumerate(row.cells):
             value, inside = figure_of(cell)
             style = "bold" if place in row.best else ""
             cells.append(Text.assemble((value, style), (f"\n{inside}" if inside else "", "dim")))
-        table.add_row(*cells, *map(Text, beside(row)))
+        table.add_row(*cells, *(Text(text.replace(" to ", "\nto ")) for text in beside(row)))
     return table
 
 

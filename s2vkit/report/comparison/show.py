@@ -11,6 +11,8 @@ from s2vkit.report.comparison.core import Comparison
 from s2vkit.report.comparison.formats import FORMATS, legend, said, terminal
 from s2vkit.report.comparison.trace import json_text
 
+_WIDE = 160  # columns where there is no terminal
+
 
 def show(comparison: Comparison, form: str = "table", command: str = "") -> None:
     """Print a table, or Markdown, CSV, LaTeX or JSON as it would be written."""
@@ -24,6 +26,8 @@ def show(comparison: Comparison, form: str = "table", command: str = "") -> None
 
 def print_table(comparison: Comparison, console: Console) -> None:
     """Print the table, what is told apart, and what is to be kept in mind."""
+    if not console.is_terminal:  # a file or a pipe has no width
+        console = Console(file=console.file, width=_WIDE, no_color=True)
     console.print(terminal(comparison))
     console.print(Text(legend(comparison), "dim"))
     for difference in comparison.differences:
