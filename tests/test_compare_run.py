@@ -29,7 +29,7 @@ from s2vkit.recipe.load import load_recipe
 from s2vkit.report.comparison.read import read_run
 from s2vkit.report.figures import GAP, LINE, MARGIN, Block, draw_sheet
 
-pytestmark = pytest.mark.usefixtures("no_curves")
+pytestmark = pytest.mark.usefixtures("no_curves", "no_clips")
 
 COMPARISON = """
 format: 1
@@ -79,7 +79,15 @@ def done_when(table: Path) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory, no_curves):
+def no_clips():
+    """Show no clips of runs: their own tests do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("s2vkit.engine.gallery.show_clips", lambda work: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory, no_curves, no_clips):
     """A whole comparison of two systems at two seeds, and what it printed."""
     folder = tmp_path_factory.mktemp("table")
     (folder / "printed").write_text(compare_toy(folder))
@@ -203,6 +211,16 @@ def test_a_dry_run_checks_every_system_and_writes_nothing(tmp_path):
     assert not (tmp_path / "table").exists()
     assert "4. no gradient, seed 2" in said
     assert said.count("one made-up step of every stage") == 2
+
+
+def test_the_command_runs_a_comparison(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("s2vkit.plugins.registry", lambda: REGISTRY)
+    more = ["--dry-run", "--device", "cpu", "--set", "seeds=[5]"]
+    path = write_comparison(tmp_path)
+    called = call(capsys, "run", path, *more, "--output", tmp_path / "elsewhere")
+    assert called.code == 0, called.err
+    assert f"2. no gradient, seed 5: {tmp_path}/elsewhere/flat-5" in called.out.replace("\n", "")
+    assert not (tmp_path / "elsewhere").exists()
 
 
 # What is wrong with a comparison
@@ -394,20 +412,24 @@ def test_a_sheet_has_every_picture_in_its_place(tmp_path):
 
 
 def test_figure_3_has_a_row_of_truth_and_one_of_each_system(home):
-    told = read_json(home / "table" / "table1.json")["figures"]["figure3.png"]
-    assert "rows: truth, ours, no gradient; columns: time; seed 1" in told
+    told = read_json(home / "table" / "table1.json")["figures"][0]
+    assert "rows: truth, ours, no gradient; columns: time; seed 1" in told["shows"]
+    assert told["runs"] == ["ours-1", "flat-1"]
+    assert set(told["clips"]) <= set(read_json(home / "table" / "table1.json")["clips"])
     with Image.open(home / "table" / "figure3.png") as image:
         width, height = image.size
-    clips = told.split("clips: ")[1].count(",") + 1
+    clips = len(told["clips"])
     assert height == 2 * MARGIN + LINE + GAP + clips * (2 * LINE + 3 * (96 + GAP) + MARGIN)
     assert width > 8 * 100
 
 
 def test_figure_4_is_of_voices_that_training_never_heard(home):
     told = read_json(home / "table" / "table1.json")
-    assert told["figures"]["figure4.png"].endswith("voices: s2, s3")
+    assert told["figures"][1]["shows"].endswith("voices: s2, s3")
+    assert {clip.split("_")[0] for clip in told["figures"][1]["clips"]} == {"s2", "s3"}
+    assert {(one["system"], one["seed"]) for one in told["unheard"]["found"]} == set()
     with Image.open(home / "table" / "figure4.png") as image:
-        assert image.height == 2 * MARGIN + LINE + GAP + 2 * (LINE + 3 * (96 + GAP) + MARGIN)
+        assert image.height == 2 * MARGIN + LINE + GAP + 2 * (2 * LINE + 3 * (96 + GAP) + MARGIN)
 
 
 def test_attributes_are_labels_that_go_with_the_speaker_and_tell_something():

@@ -241,6 +241,7 @@ def test_an_order_is_claimed_only_where_the_interval_leaves_0_out(tmp_path):
     ]
     claims = {(d.first, d.second): d.claim for d in table(*folders).differences}
     assert claims == {("a", "b"): "above", ("a", "c"): "above", ("b", "c"): "not told apart"}
+    assert table(*folders).orders() == {"ssim": "a > c ~ b"}
 
 
 def test_the_best_follows_the_direction_of_each_metric(tmp_path):

@@ -16,7 +16,14 @@ from s2vkit.engine.folder import about
 from s2vkit.engine.run import Run
 from s2vkit.engine.stop import stop_flag
 from s2vkit.errors import RunFolderError
-from s2vkit.files import atomic_folder, read_json, recover_folder, write_json
+from s2vkit.files import (
+    atomic_folder,
+    locked,
+    naming_full_disk,
+    read_json,
+    recover_folder,
+    write_json,
+)
 from s2vkit.parts.stage import Job
 from s2vkit.recipe.load import load_recipe
 from s2vkit.registry import Registry
@@ -92,7 +99,13 @@ def measure(
 ) -> None:  # fmt: skip
     """Measure a finished run into `place`: metrics.json, clips.csv and what was asked."""
     sets = list(_sets(folder, stage, split, asked))
-    with opened(folder, console, registry, sets, asked.device) as run:
+    place.parent.mkdir(exist_ok=True)
+    busy = locked(place.with_name(f".{place.name}.lock"), wait=True)
+    with (
+        busy,
+        naming_full_disk(place.parent),
+        opened(folder, console, registry, sets, asked.device) as run,
+    ):
         step = next(step for step in run.plan.steps if step.name == stage)
         if not isinstance(step.stage, Job):
             raise RunFolderError(f"{folder}: its stage '{stage}' trains, and does not measure")

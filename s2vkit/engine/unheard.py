@@ -33,6 +33,7 @@ class Voice:
     name: str
     attributes: dict[str, str]
     clips: list[str] = field(default_factory=list)
+    captions: list[str] = field(default_factory=list)  # the emotion of each clip, where known
     true: list[np.ndarray] = field(default_factory=list)
     made: list[np.ndarray] = field(default_factory=list)
     like_made: list[str] = field(default_factory=list)  # the real person most alike
@@ -111,6 +112,7 @@ def make_faces(run: Run, unheard: Unheard) -> list[Voice]:
         for place, clip in enumerate(clips_of(store, name)):
             outcome = work.outcome(clip)
             voice.clips.append(outcome.name)
+            voice.captions.append(outcome.labels.get("emotion", ""))
             middle = len(outcome.made) // 2
             voice.made.append(to_uint8(outcome.made[middle]))
             voice.true.append(to_uint8(outcome.true[middle]))

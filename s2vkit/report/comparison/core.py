@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import combinations
+from dataclasses import dataclass
+from itertools import combinations, pairwise
 from pathlib import Path
 from statistics import fmean
 
@@ -70,6 +70,16 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """A figure: what it shows, and what it was drawn from."""
+
+    file: str
+    shows: str
+    runs: tuple[Path, ...]
+    clips: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Agreement:
     """How often faces made from voices never heard have a known attribute of the speaker."""
 
@@ -94,8 +104,32 @@ class Comparison:
     differences: tuple[Difference, ...]
     notes: tuple[str, ...]
     base: Path = Path()  # the folder that paths are told from
-    figures: dict[str, str] = field(default_factory=dict)  # file -> what it shows
+    drawings: tuple[Drawing, ...] = ()
     unheard: tuple[Agreement, ...] = ()
+
+    def orders(self) -> dict[str, str]:
+        """Give each metric's systems from best to worst: `>` where two are told apart, else `~`.
+
+        Two are told apart where the interval of their difference leaves 0 out. Metrics of which
+        neither greater nor smaller is better have no order.
+        """
+        return {row.metric: self._order(row) for row in self.rows if row.better in ("up", "down")
+                and sum(cell is not None for cell in row.cells) > 1}  # fmt: skip
+
+    def _order(self, row: Row) -> str:
+        there = [
+            (_merit(cell.value, row.better), system.title)
+            for cell, system in zip(row.cells, self.systems, strict=True) if cell is not None
+        ]  # fmt: skip
+        titles = [title for _, title in sorted(there, key=lambda held: -held[0])]
+        apart = {
+            frozenset((d.first, d.second)) for d in self.differences
+            if d.metric == row.metric and d.claim != "not told apart"
+        }  # fmt: skip
+        text = titles[0]
+        for before, after in pairwise(titles):
+            text += f" {'>' if frozenset((before, after)) in apart else '~'} {after}"
+        return text
 
     def place(self, path: Path) -> str:
         """Tell a path from the base."""

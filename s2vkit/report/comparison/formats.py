@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from s2vkit.report.comparison.core import Cell, Comparison, Difference, Row
+from s2vkit.report.comparison.core import Cell, Comparison, Difference, Drawing, Row
 from s2vkit.report.comparison.group import SAME, System
 
 ARROWS = {"up": "↑", "down": "↓", "zero": "→0", "none": ""}
 _NONE = "–"
+ORDER = "Order, best first (> told apart on the same clips and seeds, ~ not)"
 UNHEARD = (
     "Share of clips whose made face has the attribute of the speaker. The face's attributes are "
     "those of the real person it is most alike, among all of training and all never heard: nearest "
@@ -97,9 +98,10 @@ def markdown(comparison: Comparison) -> str:
         cells += [_md_cell(cell, place in row.best) for place, cell in enumerate(row.cells)]
         lines.append(_md_row([*cells, *beside(row)], escaped=True))
     lines += ["", f"Bold: the best by the arrow. {legend(comparison)}"]
+    lines += _listed(ORDER, (f"`{m}`: {_md(text)}" for m, text in comparison.orders().items()))
     lines += _listed("Differences on the same clips and seeds", map(said, comparison.differences))
     lines += _listed("To be kept in mind", map(_md, comparison.notes))
-    lines += _listed("Figures", (f"[{f}]({f}): {_md(t)}" for f, t in comparison.figures.items()))
+    lines += _listed("Figures", (_md_drawing(comparison, one) for one in comparison.drawings))
     lines += _unheard(comparison)
     lines += _listed("Definitions", (f"`{r.metric}`: {_md(r.definition)}" for r in comparison.rows))
     lines += ["", "## The runs behind every figure", "", f"A system is {SAME}.", ""]
@@ -145,6 +147,12 @@ def _md_run(comparison: Comparison, system: System, number: int) -> str:
     folder = f"`{comparison.place(run.folder)}`"
     cells = [_md(system.title), str(run.seed), folder, ", ".join(there)]
     return _md_row([*cells, f"`{run.command}`"], escaped=True)
+
+
+def _md_drawing(comparison: Comparison, one: Drawing) -> str:
+    runs = ", ".join(f"`{comparison.place(run)}`" for run in one.runs)
+    clips = ", ".join(f"`{clip}`" for clip in one.clips)
+    return f"[{one.file}]({one.file}): {_md(one.shows)}. Drawn from {runs}; clips: {clips}"
 
 
 def _unheard(comparison: Comparison) -> list[str]:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from s2vkit.report.comparison.core import Comparison
-from s2vkit.report.comparison.formats import FORMATS, legend, said, terminal
+from s2vkit.report.comparison.formats import FORMATS, ORDER, legend, terminal
 from s2vkit.report.comparison.trace import json_text
 
 _WIDE = 160  # columns where there is no terminal
@@ -30,7 +30,10 @@ def print_table(comparison: Comparison, console: Console) -> None:
         console = Console(file=console.file, width=_WIDE, no_color=True)
     console.print(terminal(comparison))
     console.print(Text(legend(comparison), "dim"))
-    for difference in comparison.differences:
-        console.print(Text(said(difference).replace("`", "").replace("\\", "")))
+    orders = comparison.orders()
+    if orders:
+        console.print(Text(f"{ORDER}:"))
+    for metric, text in orders.items():
+        console.print(Text(f"  {metric}: {text}"))
     for note in comparison.notes:
         console.print(Text(f"note: {note}", "yellow"))
