@@ -90,7 +90,8 @@ def tabulate(
     if output is None:
         return made
     if drawn.any:
-        shown = draw_figures(made, output, drawn.unheard, console, registry, asked)
+        others = [*asked.sets, *drawn.unheard] if drawn.unheard else []
+        shown = draw_figures(made, output, others, console, registry, asked)
         notes = (*made.notes, *shown.notes)
         made = replace(made, drawings=shown.drawings, unheard=shown.unheard, notes=notes)
     write_all(made, output, STEM, asked.command)
