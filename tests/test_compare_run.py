@@ -16,7 +16,7 @@ from rich.console import Console
 
 from s2vkit.engine.borrow import conditions_of
 from s2vkit.engine.compare import Drawn, run_comparison, tabulate
-from s2vkit.engine.measure import Asked, read_or_measure
+from s2vkit.engine.measure import read_or_measure
 from s2vkit.engine.run import Run, run_recipe
 from s2vkit.engine.stop import Stopped
 from s2vkit.engine.unheard import Voice, agreements, attributes_of, most_alike
@@ -26,6 +26,7 @@ from s2vkit.files import read_json
 from s2vkit.parts.dataset import ClipFiles
 from s2vkit.recipe.comparison import is_comparison, load_comparison
 from s2vkit.recipe.load import load_recipe
+from s2vkit.report.comparison.asked import Asked
 from s2vkit.report.comparison.read import read_run
 from s2vkit.report.figures import GAP, LINE, MARGIN, Block, draw_sheet
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers_cli import call
+from helpers_cli import _CALL, call, start
 from helpers_comparison import RECIPE, clips_of, write_clips, write_run
 
 from s2vkit.errors import PluginError, RunFolderError
@@ -375,6 +375,22 @@ def test_the_command_prints_every_format(two, capsys):
     shown = call(capsys, "evaluate", *runs)
     assert shown.code == 0
     assert "95% percentile bootstrap" in " ".join(shown.out.split())
+
+
+def test_reading_what_was_measured_needs_no_torch(two):
+    last = "import sys; print('torch' in sys.modules, file=sys.stderr)"
+    called = start(
+        "evaluate", *sorted(two.iterdir()), before="import atexit",
+        call=f"atexit.register(lambda: exec({last!r})); {_CALL}",
+    )  # fmt: skip
+    assert called.code == 0, called.err
+    assert called.err.strip().endswith("False")
+
+
+def test_a_folder_of_runs_is_no_run_and_names_those_in_it(two, capsys):
+    called = call(capsys, "evaluate", two)
+    assert called.code == 5
+    assert "it holds runs; name those: S2F+SDFA_50%-1, ours-1" in called.err
 
 
 def test_the_command_writes_a_folder(two, tmp_path, capsys):

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from s2vkit.cli.parameters import device_option, sets_option
+
+if TYPE_CHECKING:
+    from s2vkit.report.comparison.asked import Asked
+    from s2vkit.report.comparison.core import Comparison
 
 
 @click.command()
@@ -69,22 +75,42 @@ def evaluate(
     the split asked for, or with --again, its clips are made and measured anew, into
     RUN/measured; its own figures stay.
     """
-    from rich.console import Console
-
-    from s2vkit.engine.compare import Drawn, tabulate
-    from s2vkit.engine.measure import Asked
-    from s2vkit.plugins import registry
+    from s2vkit.report.comparison.asked import Asked
     from s2vkit.report.comparison.show import show
 
     command = shlex.join(["s2vkit", *sys.argv[1:]])
     chosen = dict(map(_metric, metrics))
     asked = Asked(split, clips, chosen, sets, again, None if device == "auto" else device, command)
-    drawn = Drawn(figures, tuple(f"data.{text}" for text in unheard))
-    console = Console(stderr=True)
-    made = tabulate(list(runs), asked, output, drawn, console=console, registry=registry())
+    if output is not None and figures:
+        made = _make(runs, asked, output, figures, unheard)
+    else:
+        made = _read(runs, asked, output) or _make(runs, asked, output, figures, unheard)
     show(made, form, command)
     if output is not None:
-        console.print(f"everything is in {output}", highlight=False, markup=False)
+        click.echo(f"everything is in {output}", err=True)
+
+
+def _read(runs: Sequence[Path], asked: Asked, output: Path | None) -> Comparison | None:
+    """Table what runs have measured already, without torch; None where that is not all."""
+    from s2vkit.plugins import registry
+    from s2vkit.report.comparison.asked import find
+    from s2vkit.report.comparison.trace import table_of
+
+    found = [run for folder in runs if (run := find(folder, asked)) is not None]
+    return table_of(found, registry(), output, asked.command) if len(found) == len(runs) else None
+
+
+def _make(
+    runs: Sequence[Path], asked: Asked, output: Path | None, figures: bool, unheard: Sequence[str]
+) -> Comparison:
+    """Measure what is to be measured, table it and draw the figures."""
+    from rich.console import Console
+
+    from s2vkit.engine.compare import Drawn, tabulate
+    from s2vkit.plugins import registry
+
+    drawn, console = Drawn(figures, tuple(f"data.{o}" for o in unheard)), Console(stderr=True)
+    return tabulate(list(runs), asked, output, drawn, console=console, registry=registry())
 
 
 def _metric(text: str) -> tuple[str, str]:

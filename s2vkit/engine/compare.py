@@ -10,18 +10,17 @@ from rich.console import Console
 from rich.markup import escape
 
 from s2vkit.engine.folder import is_run
-from s2vkit.engine.measure import Asked, read_or_measure
+from s2vkit.engine.measure import read_or_measure
 from s2vkit.engine.run import run_recipe
 from s2vkit.engine.showing import draw_figures
 from s2vkit.errors import RunFolderError
 from s2vkit.recipe.comparison import LoadedComparison, dump_unheard
 from s2vkit.registry import Registry
+from s2vkit.report.comparison.asked import Asked
 from s2vkit.report.comparison.core import Comparison, compare
 from s2vkit.report.comparison.group import group
 from s2vkit.report.comparison.show import print_table
-from s2vkit.report.comparison.trace import write_all
-
-STEM = "table1"
+from s2vkit.report.comparison.trace import STEM, write_all
 
 
 @dataclass(frozen=True)

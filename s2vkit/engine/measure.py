@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,35 +18,19 @@ from s2vkit.files import (
     atomic_folder,
     locked,
     naming_full_disk,
-    read_json,
-    recover_folder,
     write_json,
 )
 from s2vkit.parts.stage import Job
 from s2vkit.recipe.load import load_recipe
 from s2vkit.registry import Registry
-from s2vkit.report.comparison.read import Finished, check_finished, read_recipe_of, read_run
-
-_HOW = ("cache", "compute", "output", "name", "checkpoint_seconds")
-MEASURED = "measured"  # the folder in a run folder for what was measured again
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What is to be measured of every run."""
-
-    split: str | None = None  # none: the one its recipe measures
-    clips: int | None = None
-    metrics: Mapping[str, str] = field(default_factory=dict)  # name -> component; empty: its own
-    sets: Sequence[str] = ()  # laid over its recipe
-    again: bool = False
-    device: str | None = None
-    command: str = ""
-
-    @property
-    def telling(self) -> list[str]:
-        """Give the sets that change what is measured, not where or how."""
-        return [text for text in self.sets if text.split("=")[0].split(".")[0] not in _HOW]
+from s2vkit.report.comparison.asked import Asked, find, want
+from s2vkit.report.comparison.read import (
+    Finished,
+    check_finished,
+    fingerprints_of,
+    read_recipe_of,
+    read_run,
+)
 
 
 @contextmanager
@@ -80,17 +62,12 @@ def read_or_measure(folder: Path, asked: Asked, console: Console, registry: Regi
     What is measured goes into RUN/measured/, never over the run's own figures. Raises
     RunFolderError.
     """
-    recipe, stage = read_recipe_of(folder)
-    held = recipe["stages"][stage]
-    split, own = asked.split or held["split"], not (asked.metrics or asked.telling)
-    own = own and split == held["split"] and asked.clips in (None, held.get("clips"))
-    if own and not asked.again:
-        return read_run(folder)
-    place = folder / MEASURED / _key(split, asked)
-    if not asked.again and _stands(place, folder):
-        return read_run(folder, place)
-    measure(folder, stage, split, place, asked, console, registry)
-    return read_run(folder, place)
+    found = find(folder, asked)
+    if found is None:
+        wanted = want(folder, asked)
+        measure(folder, wanted.stage, wanted.split, wanted.place, asked, console, registry)
+        found = read_run(folder, wanted.place)
+    return found
 
 
 def measure(
@@ -116,7 +93,7 @@ def measure(
             slot = run.loaded.data["stages"][stage]
             told = {k: slot.get(k) for k in ("split", "clips", "metrics")}
             write_json(part / "about.json", {
-                **about(), **told, "command": asked.command, "model": _model(folder),
+                **about(), **told, "command": asked.command, "model": fingerprints_of(folder),
             })  # fmt: skip
         run.view.end(str(place))
 
@@ -149,26 +126,3 @@ def _check_judges(run: Run, folder: Path) -> None:
                 f"{folder}: its {name} was taught by no stage of the run",
                 hint="give it the weights of a file, or run a recipe that trains it",
             )
-
-
-def _key(split: str, asked: Asked) -> str:
-    more = json.dumps([sorted(asked.metrics.items()), asked.telling])
-    parts = [split, str(asked.clips) if asked.clips is not None else ""]
-    if asked.metrics or asked.telling:
-        parts.append(hashlib.sha256(more.encode()).hexdigest()[:8])
-    return "-".join(part for part in parts if part)
-
-
-def _stands(place: Path, folder: Path) -> bool:
-    if not recover_folder(place):
-        return False
-    told = read_json(place / "about.json")
-    return isinstance(told, dict) and told.get("model") == _model(folder)
-
-
-def _model(folder: Path) -> dict[str, Any]:
-    """Tell which model a run holds, by the fingerprints of its finished stages."""
-    return {
-        path.parent.name: (read_json(path) or {}).get("fingerprint")
-        for path in sorted(folder.glob("stages/*/done.json"))
-    }

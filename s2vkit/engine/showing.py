@@ -10,11 +10,12 @@ import numpy as np
 from rich.console import Console
 
 from s2vkit.data.store import ClipStore
-from s2vkit.engine.measure import Asked, opened
+from s2vkit.engine.measure import opened
 from s2vkit.engine.run import Run
 from s2vkit.engine.unheard import VOICES, Known, Voice, agreements, make_faces, voices_of
 from s2vkit.files import remove
 from s2vkit.registry import Registry
+from s2vkit.report.comparison.asked import Asked
 from s2vkit.report.comparison.core import Agreement, Comparison, Drawing
 from s2vkit.report.comparison.read import Finished
 from s2vkit.report.figures import Block, draw_sheet

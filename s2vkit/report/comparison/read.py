@@ -77,7 +77,7 @@ def read_run(folder: Path, place: Path | None = None) -> Finished:
         held.update({k: about[k] for k in ("split", "clips", "metrics") if k in about})
     return Finished(
         folder, recipe, stage, str(held["split"]), held.get("clips"), dict(held["metrics"]),
-        read_figures(place), place, about, _fingerprints(folder),
+        read_figures(place), place, about, fingerprints_of(folder),
     )  # fmt: skip
 
 
@@ -95,7 +95,9 @@ def _about(folder: Path) -> dict[str, Any]:
             hint="`s2vkit run RECIPE` makes one, named by `output:`",
         )
     if not (folder / "run.json").is_file():
-        raise RunFolderError(f"{folder}: not a run folder: it has no run.json")
+        held = sorted(path.parent.name for path in folder.glob("*/run.json"))
+        hint = f"it holds runs; name those: {', '.join(held[:4])} ..." if held else ""
+        raise RunFolderError(f"{folder}: not a run folder: it has no run.json", hint=hint)
     return _json(folder / "run.json")
 
 
@@ -147,7 +149,8 @@ def check_finished(folder: Path, stage: str = "") -> None:
         )
 
 
-def _fingerprints(folder: Path) -> dict[str, str]:
+def fingerprints_of(folder: Path) -> dict[str, str]:
+    """Tell which model a run holds, by the fingerprints of its finished stages."""
     found = {}
     for path in sorted(folder.glob("stages/*/done.json")):
         done = read_json(path)

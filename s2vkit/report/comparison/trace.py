@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from s2vkit.errors import RunFolderError
 from s2vkit.files import read_json, write_text
-from s2vkit.report.comparison.core import Cell, Comparison, Row
+from s2vkit.registry import Registry
+from s2vkit.report.comparison.core import Cell, Comparison, Row, compare
 from s2vkit.report.comparison.formats import FORMATS, UNHEARD
-from s2vkit.report.comparison.group import SAME, System
+from s2vkit.report.comparison.group import SAME, System, group
 from s2vkit.report.comparison.intervals import LEVEL, RESAMPLES, SEED
 from s2vkit.report.comparison.read import Finished
 
-FORMAT = 1
+FORMAT, STEM = 1, "table1"
 
 
 def as_json(comparison: Comparison, command: str = "") -> dict[str, Any]:
@@ -87,6 +90,21 @@ def _cell(cell: Cell | None) -> dict[str, Any] | None:
     if cell is None:
         return None
     return {**asdict(cell), "of_seeds": {str(k): v for k, v in cell.of_seeds.items()}}
+
+
+def table_of(
+    runs: Sequence[Finished], registry: Registry, output: Path | None = None, command: str = ""
+) -> Comparison:
+    """Set runs that were read side by side; with `output`, write the table there.
+
+    Raises RunFolderError where they do not compare.
+    """
+    if output is not None and output.exists() and not output.is_dir():
+        raise RunFolderError(f"{output}: is a file, not a folder", hint="name another by -o")
+    made = compare(group(runs), registry, base=output)
+    if output is not None:
+        write_all(made, output, STEM, command)
+    return made
 
 
 def write_all(comparison: Comparison, folder: Path, stem: str, command: str = "") -> list[Path]:
