@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from helpers_toy import REGISTRY, load_toy, write_recipe
 from PIL import Image
 from rich.console import Console
 
-from s2vkit.engine.borrow import conditions_of
+from s2vkit.engine.borrow import borrow, conditions_of
 from s2vkit.engine.compare import Drawn, run_comparison, tabulate
 from s2vkit.engine.measure import read_or_measure
 from s2vkit.engine.run import Run, run_recipe
@@ -169,6 +170,32 @@ def test_stages_of_other_conditions_are_not_taken_over(tmp_path):
     assert stretched["judge"] == base["judge"]
     assert stretched["distill"] != base["distill"]
     assert stretched["compose"] != base["compose"]  # it builds on distill
+
+
+def test_only_the_very_same_stage_is_taken_over(home, tmp_path):
+    loaded = load_comparison(write_comparison(tmp_path), ["seeds=[1]"], REGISTRY).runs[0].loaded
+    run = Run(loaded, tmp_path / "run", Console(file=io.StringIO()), None, REGISTRY)
+    theirs, same = tmp_path / "lender" / "stages" / "judge", conditions_of(run)
+    shutil.copytree(home / "table" / "ours-1" / "stages" / "judge", theirs)
+    done = read_json(theirs / "done.json")
+    assert done["conditions"] == same["judge"]
+
+    def taken(**facts):
+        (theirs / "done.json").write_text(json.dumps({**done, **facts}))
+        return borrow(run.plan, same, [tmp_path / "nowhere", tmp_path / "lender"], run.view)
+
+    assert taken(conditions="others") == []
+    assert taken(conditions=None) == []  # of a run made before conditions were kept
+    assert taken(fingerprint="another") == []
+    (theirs / "weights.safetensors").rename(theirs / "away")
+    assert taken() == []
+    (theirs / "away").rename(theirs / "weights.safetensors")
+    checkpoint = tmp_path / "run" / "stages" / "judge" / "checkpoint"
+    checkpoint.mkdir(parents=True)
+    assert taken() == ["judge"]
+    assert not checkpoint.exists()
+    assert next(step for step in run.plan.steps if step.name == "judge").done
+    assert taken() == []  # it is done
 
 
 def test_a_comparison_that_is_done_does_nothing_again(home):
@@ -339,8 +366,6 @@ def test_measured_again_gives_the_same_figures(home):
 
 
 def test_a_run_made_before_clips_csv_is_measured_again_on_request(home, tmp_path):
-    import shutil
-
     folder = tmp_path / "old-1"
     shutil.copytree(home / "table" / "ours-1", folder)
     (folder / "clips.csv").unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import json
@@ -11,12 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from helpers_cli import _CALL, call, start
 from helpers_comparison import RECIPE, clips_of, write_clips, write_run
 
 from s2vkit.errors import PluginError, RunFolderError
 from s2vkit.options import Options
 from s2vkit.plugins import registry
+from s2vkit.recipe.load import load_recipe
 from s2vkit.registry import Collector
 from s2vkit.report.comparison.core import compare
 from s2vkit.report.comparison.formats import (
@@ -122,6 +125,26 @@ def test_runs_that_differ_in_their_seed_are_one_system(tmp_path):
     assert ours.of_seeds == {2: 0.7, 1: 0.6}
     assert "have not the same seeds (a: 1, 2; b: 1)" in "; ".join(made.notes)
     assert made.differences[0].found.seeds == 1
+
+
+def test_an_option_that_came_after_a_run_was_made_parts_nothing(tmp_path):
+    """The recipe of an older run lacks it; it stands at the default that the newer one says."""
+    figures = {"ssim": clips_of(0.5, 0.7)}
+    recipe = load_recipe(Path(__file__).parent.parent / "recipes" / "tiny.yaml").data
+    for seed in (1, 2):
+        folder = write_run(tmp_path / f"a-{seed}", figures, seed=seed)
+        made = copy.deepcopy({**recipe, "seed": seed})
+        made["stages"]["evaluate"]["metrics"] = {"ssim": {"use": "ssim"}}
+        if seed == 2:
+            made["stages"]["evaluate"]["metrics"]["ssim"]["channel"] = "rgb"
+            del made["stages"]["compose"]["losses"]["still"]
+        (folder / "recipe.yaml").write_text(yaml.safe_dump(made))
+        for stage in made["stages"]:
+            (folder / "stages" / stage).mkdir(exist_ok=True)
+            (folder / "stages" / stage / "done.json").write_text("{}")
+    made = table(tmp_path / "a-1", tmp_path / "a-2")
+    assert [system.seeds for system in made.systems] == [[1, 2]]
+    assert made.rows[0].refused == ""
 
 
 def test_a_run_given_twice_is_refused(tmp_path):

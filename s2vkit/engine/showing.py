@@ -95,7 +95,9 @@ def shared_seed(made: Comparison) -> int:
 def _follow(run: Run, held: Finished, title: str, moments: dict[str, Moments]) -> None:
     places = {clip.name: i for i, clip in enumerate(run.store.clips)}
     if not moments:
-        for clip in spread(run.store.split(held.split), BLOCKS):
+        measured = {clip for figure in held.figures.values() for clip in figure.clips}
+        shown = [i for i in run.store.split(held.split) if run.store.clips[i].name in measured]
+        for clip in spread(shown or run.store.split(held.split), BLOCKS):
             moments[run.store.clips[clip].name] = _look(run.store, clip)
     work = run.work()
     for name, moment in moments.items():

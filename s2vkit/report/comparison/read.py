@@ -14,8 +14,10 @@ from typing import Any
 
 import yaml
 
-from s2vkit.errors import RunFolderError
+from s2vkit.errors import RunFolderError, S2vkitError
 from s2vkit.files import read_json
+from s2vkit.recipe.convert import to_plain
+from s2vkit.recipe.load import recipe_from_data
 
 _NO_CLIPS = "its figures of single clips are not there (made before clips.csv)"
 
@@ -120,7 +122,18 @@ def _recipe(folder: Path) -> dict[str, Any]:
         raise RunFolderError(f"{folder / 'recipe.yaml'}: cannot be read: {error}") from error
     if not isinstance(data, dict) or not isinstance(data.get("stages"), dict):
         raise RunFolderError(f"{folder / 'recipe.yaml'}: damaged: it is no recipe")
-    return data
+    return _in_full(data)
+
+
+def _in_full(data: dict[str, Any]) -> dict[str, Any]:
+    """Give a recipe with today's defaults of options that came after its run was made.
+
+    One that cannot be read today (a plugin is gone) is taken as it stands.
+    """
+    try:
+        return to_plain(recipe_from_data(data))
+    except S2vkitError:
+        return data
 
 
 def measuring_stage(folder: Path, recipe: Mapping[str, Any]) -> str:
