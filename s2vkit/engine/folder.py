@@ -17,8 +17,10 @@ _LOCK = ".lock"
 
 
 @contextmanager
-def taken(folder: Path, *, fresh: bool) -> Iterator[Path]:
+def taken(folder: Path, *, fresh: bool, command: str = "") -> Iterator[Path]:
     """Hold a run folder for this process, making or emptying it first.
+
+    `command` is what was called, for run.json.
 
     Raises RunFolderError where it is in use, of another version, or holds other things.
     """
@@ -36,7 +38,8 @@ def taken(folder: Path, *, fresh: bool) -> Iterator[Path]:
         if (folder / "run.json").exists():
             check_run(folder)
         clear_parts(folder)
-        write_json(folder / "run.json", about())
+        called = {"command": command} if command else {}
+        write_json(folder / "run.json", {**about(), **called})
         yield folder
 
 
@@ -92,6 +95,6 @@ def clear_cache(cache: Path) -> None:
                 remove(left)
 
 
-def record(folder: Path, fingerprint: str, seconds: float) -> None:
-    """Mark a stage as done."""
-    write_json(folder / "done.json", {"fingerprint": fingerprint, "seconds": seconds})
+def record(folder: Path, fingerprint: str, seconds: float, **more: str) -> None:
+    """Mark a stage as done; `more` is further facts about how."""
+    write_json(folder / "done.json", {"fingerprint": fingerprint, "seconds": seconds, **more})
