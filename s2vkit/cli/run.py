@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import click
@@ -64,4 +65,18 @@ def run(
 
     from s2vkit.engine.run import run_recipe
 
-    run_recipe(loaded, console=Console(), fresh=fresh, stages=stages, dry=dry_run)
+    command = said_so(recipe, sets, output, device, fresh, stages)
+    run_recipe(loaded, console=Console(), fresh=fresh, stages=stages, dry=dry_run, command=command)
+
+
+def said_so(
+    recipe: Path, sets: tuple[str, ...], output: Path | None, device: str | None, fresh: bool,
+    stages: tuple[str, ...],
+) -> str:  # fmt: skip
+    """Write the command as it was typed, its options in one order: what run.json keeps."""
+    named = [("--set", one) for one in sets]
+    named += [("--output", str(output))] if output is not None else []
+    named += [("--device", device)] if device is not None else []
+    named += [("--stage", one) for one in stages]
+    words = ["s2vkit", "run", str(recipe), *(word for pair in named for word in pair)]
+    return shlex.join([*words, "--fresh"] if fresh else words)

@@ -18,32 +18,39 @@ from s2vkit.engine.announce import announce
 from s2vkit.engine.batches import Batches, Sources
 from s2vkit.engine.cache import Cache
 from s2vkit.engine.checkpoint import load_modules
-from s2vkit.engine.device import choose
-from s2vkit.engine.folder import check_place, record, taken
+from s2vkit.engine.device import choose, facts_of
+from s2vkit.engine.folder import check_place, record, taken, tell
 from s2vkit.engine.gallery import show_run
 from s2vkit.engine.listener import Listener
+from s2vkit.engine.log import spent
+from s2vkit.engine.memory import Peak
 from s2vkit.engine.model import save_model
+from s2vkit.engine.notes import Notes
 from s2vkit.engine.plan import Plan, Step
 from s2vkit.engine.preflight import check_labels, check_splits
 from s2vkit.engine.sketches import Sketches
 from s2vkit.engine.stop import Stopped, stop_flag
 from s2vkit.engine.train import Hooks, Trainer
 from s2vkit.engine.view import View
+from s2vkit.engine.wiring import graph_facts
 from s2vkit.engine.work import RunWork
 from s2vkit.errors import RecipeError
-from s2vkit.files import naming_full_disk, read_json, remove, write_text
+from s2vkit.files import naming_full_disk, read_json, remove, write_json, write_text
 from s2vkit.parts.stage import Job, Stage
 from s2vkit.plugins import registry as installed
 from s2vkit.recipe.load import Loaded, dump_recipe
 from s2vkit.registry import Registry, nearest
+from s2vkit.report.page import write_page
 from s2vkit.report.table import metrics_table
 
 
 def run_recipe(
     loaded: Loaded, *, console: Console, fresh: bool = False, stages: Sequence[str] = (),
-    dry: bool = False, registry: Registry | None = None,
+    dry: bool = False, registry: Registry | None = None, command: str = "",
 ) -> Path:  # fmt: skip
     """Run a recipe to its end, from wherever it was; give the run folder.
+
+    `command` is what was typed to come here; the run folder keeps it.
 
     `stages` runs only the stages named and what they depend on; `dry` only says what would be
     done, and writes nothing. Raises S2vkitError; Stopped (a KeyboardInterrupt) when asked to
@@ -56,13 +63,14 @@ def run_recipe(
         Run(loaded, folder, console, threading.Event(), registry).announce()
         return folder
     full = naming_full_disk(folder, Path(loaded.recipe.cache))
-    with full, taken(folder, fresh=fresh), stop_flag() as stopped:
+    with full, taken(folder, fresh=fresh, command=command), stop_flag() as stopped:
         write_text(folder / "recipe.yaml", dump_recipe(loaded))
         run = Run(loaded, folder, console, stopped, registry)
         run.announce()
         if run.cut_footage():
             run = Run(loaded, folder, console, stopped, registry)
-        with closing(run.cache):
+        run.keep_facts(command)
+        with closing(run.cache), run.notes.listening():
             run.all(stages)
         run.conclude()
     return folder
@@ -77,6 +85,7 @@ class Run:
     ) -> None:  # fmt: skip
         self.loaded, self.recipe, self.folder = loaded, loaded.recipe, folder
         self.console, self.stopped, self.view = console, stopped, View(console)
+        self.notes, self.command = Notes(folder), ""
         self.policy = choose(self.recipe.compute)
         self.builder = Builder(self.recipe, registry)
         dataset = self.builder.dataset()
@@ -93,6 +102,20 @@ class Run:
     def announce(self) -> None:
         """Say what will be done and about how long it takes here."""
         announce(self.loaded, self.console, self.plan, self.cache, self.builder, self.policy)
+
+    def keep_facts(self, command: str) -> None:
+        """Leave in the folder what its page tells of the run: its graph, machine and command."""
+        self.command = command
+        write_json(
+            self.folder / "graph.json", graph_facts(self.recipe, self.graph, self.plan.steps)
+        )
+        tell(self.folder, recipe=self.loaded.path.name, seed=self.recipe.seed,
+             notes=self.loaded.dropped, **facts_of(self.policy))  # fmt: skip
+
+    def warn(self, what: str) -> None:
+        """Say what looks wrong, and keep it."""
+        self.view.warn(what)
+        self.notes.add(what)
 
     def cut_footage(self) -> bool:
         """Cut clips out of footage that is not prepared; say whether it was so."""
@@ -113,8 +136,11 @@ class Run:
             for step in self.plan.steps:
                 if step.name in chosen and not step.idle:
                     self._one(step)
+            self.notes.stage = ""
             if chosen == everything:
                 self._leave()
+            else:
+                write_page(self.folder)
 
     def conclude(self) -> None:
         """Show the figures of the run, if it has come to them."""
@@ -144,7 +170,8 @@ class Run:
             self._take_up(step, folder)
             return
         self._begin_anew_if_changed(folder, step)
-        start = time.monotonic()
+        start, peak = time.monotonic() - spent(folder / "log.jsonl"), Peak(self.policy.device)
+        self.notes.stage = step.name
         if isinstance(step.stage, Job):
             self.view.begin(step.name)
             step.stage.run(self._work(step))
@@ -152,7 +179,7 @@ class Run:
         else:
             self._train(step, step.stage, folder)
         seconds = round(time.monotonic() - start, 1)
-        record(folder, step.fingerprint, seconds)
+        record(folder, step.fingerprint, seconds, memory=peak.read(), command=self.command)
         step.done, step.seconds = True, seconds
 
     def _take_up(self, step: Step, folder: Path) -> None:
@@ -168,6 +195,7 @@ class Run:
             for left in ("checkpoint", ".checkpoint.old", "log.jsonl", "samples"):
                 remove(folder / left)
             write_text(mark, step.fingerprint)
+            self.notes.forget(step.name)
         remove(folder / "done.json")
 
     def _train(self, step: Step, stage: Stage, folder: Path) -> None:
@@ -188,7 +216,7 @@ class Run:
 
         hooks = Hooks(
             self.view.advance, self.stopped.is_set, held_out=batches.held_out,
-            heard=batches.heard, warn=self.view.warn, look=look,
+            heard=batches.heard, warn=self.warn, look=look,
         )  # fmt: skip
         trainer.run(folder, hooks, self.recipe.checkpoint_seconds)
         self.view.end(f"{stage.options.steps} steps")

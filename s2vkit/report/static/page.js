@@ -1,0 +1,25 @@
+"use strict";
+// Sorting of tables by a press on a heading, and one clip playing at a time. Nothing else.
+for (const table of document.querySelectorAll("table.sorts")) {
+  const body = table.tBodies[0];
+  const heads = [...table.tHead.rows[0].cells];
+  const worth = (row, at) => {
+    const said = row.cells[at].textContent.trim();
+    return said !== "" && !Number.isNaN(Number(said)) ? Number(said) : said;
+  };
+  heads.forEach((head, at) => head.querySelector("button")?.addEventListener("click", () => {
+    const up = head.getAttribute("aria-sort") !== "ascending";
+    heads.forEach((other) => other.removeAttribute("aria-sort"));
+    head.setAttribute("aria-sort", up ? "ascending" : "descending");
+    const order = (a, b) => typeof a === typeof b ? (a < b ? -1 : a > b ? 1 : 0)
+      : typeof a === "number" ? -1 : 1;
+    const rows = [...body.rows].sort((a, b) => order(worth(a, at), worth(b, at)));
+    body.append(...(up ? rows : rows.reverse()));
+  }));
+}
+const players = [...document.querySelectorAll("video")];
+for (const player of players) {
+  player.addEventListener("play", () => {
+    for (const other of players) if (other !== player) other.pause();
+  });
+}
