@@ -23,6 +23,7 @@ from s2vkit.hookspecs import Register, RegisterCommand, hookimpl
 from s2vkit.options import (
     AdversarialLossSlot,
     AudioEncoderSlot,
+    Better,
     CodeLossSlot,
     DiscriminatorSlot,
     FaceDetectorSlot,
@@ -94,8 +95,8 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "AdversarialLoss", "AdversarialLossSlot", "AudioEncoder", "AudioEncoderSlot", "Checkpoint",
-    "ClipFiles", "Clips", "CodeLossSlot", "Codes", "Dataset", "Discriminator",
+    "AdversarialLoss", "AdversarialLossSlot", "AudioEncoder", "AudioEncoderSlot", "Better",
+    "Checkpoint", "ClipFiles", "Clips", "CodeLossSlot", "Codes", "Dataset", "Discriminator",
     "DiscriminatorSlot", "FaceDetector", "FaceDetectorSlot", "Faces", "Field", "Footage",
     "FootageOptions", "FrameLossSlot", "Generator", "GeneratorSlot", "Graph", "Heard",
     "IndependenceLoss", "IndependenceLossSlot", "InputError", "Job", "Limit", "LossOptions",

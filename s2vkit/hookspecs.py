@@ -7,7 +7,7 @@ from typing import Protocol
 import pluggy
 
 from s2vkit.checkpoints import Checkpoint
-from s2vkit.options import Options
+from s2vkit.options import Better, Options
 
 PROJECT = "s2vkit"
 ENTRY_POINT_GROUP = "s2vkit.plugins"
@@ -31,6 +31,7 @@ class Register(Protocol):
         summary: str = ...,
         reference: str = ...,
         checkpoints: tuple[Checkpoint, ...] = ...,
+        better: Better = ...,
     ) -> None:
         """Register a component; see `s2vkit.registry.Registry.add` for the arguments."""
 

@@ -29,6 +29,9 @@ KINDS: tuple[str, ...] = (
     "stage",
 )
 
+Better = Literal["up", "down", "zero", "none"]
+"""Which way a metric's figures are better: greater, smaller, nearer to 0, or neither."""
+
 
 class Options(BaseModel):
     """Base of every option model: frozen, unknown keys forbidden."""
@@ -218,7 +221,7 @@ def _plain(value: Any) -> Any:
 
 
 __all__ = [
-    "KINDS", "AdversarialLossSlot", "AudioEncoderSlot", "CodeLossSlot", "DatasetSlot",
+    "KINDS", "AdversarialLossSlot", "AudioEncoderSlot", "Better", "CodeLossSlot", "DatasetSlot",
     "DiscriminatorSlot", "FaceDetectorSlot", "Field", "FootageOptions", "FrameLossSlot",
     "GeneratorSlot", "IndependenceLossSlot", "LossOptions", "MetricSlot", "OptimizerOptions",
     "OptimizerSlot", "Options", "Slot", "SlotField", "SlotOf", "StageOptions", "StageSlot",

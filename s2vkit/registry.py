@@ -10,11 +10,11 @@ import importlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from s2vkit.checkpoints import Checkpoint
 from s2vkit.errors import PluginError
-from s2vkit.options import KINDS, Options
+from s2vkit.options import KINDS, Better, Options
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _TARGET = re.compile(r"[\w.]+:\w+")
@@ -22,7 +22,7 @@ _COMMAND = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 OUR_COMMANDS = frozenset(
     {"run", "generate", "validate", "show", "list-components", "describe", "weights", "cache",
-     "new-plugin", "doctor", "prepare", "inspect"}
+     "new-plugin", "doctor", "prepare", "inspect", "evaluate"}
 )  # fmt: skip
 """The commands that no plugin may claim."""
 
@@ -41,6 +41,7 @@ class Entry:
     summary: str = ""
     reference: str = ""
     checkpoints: tuple[Checkpoint, ...] = ()
+    better: Better = "none"
 
     def load(self) -> Any:
         """Import the component; a failure keeps its cause and says whose it is."""
@@ -155,6 +156,7 @@ class Collector:
         summary: str = "",
         reference: str = "",
         checkpoints: tuple[Checkpoint, ...] = (),
+        better: Better = "none",
     ) -> None:
         """Register a component.
 
@@ -162,7 +164,8 @@ class Collector:
         `options` the model of what a recipe may set. `gives` and `wants` are words that the
         recipe's checker compares before anything is built; `summary` is one line;
         `reference` names the paper, equation or checkpoint; `checkpoints` are the files of
-        weights that its option `checkpoint` reads. Raises PluginError.
+        weights that its option `checkpoint` reads; `better` says which way a metric's figures
+        are better. Raises PluginError.
         """
         if kind not in KINDS:
             raise PluginError(f"unknown kind '{kind}'; kinds are {', '.join(KINDS)}")
@@ -174,10 +177,13 @@ class Collector:
             raise PluginError(f"{kind} '{name}': options must be a subclass of s2vkit.Options")
         if checkpoints and "checkpoint" not in options.model_fields:
             raise PluginError(f"{kind} '{name}' offers checkpoints but has no option 'checkpoint'")
+        if better not in get_args(Better) or (better != "none" and kind != "metric"):
+            ways = ", ".join(get_args(Better))
+            raise PluginError(f"{kind} '{name}': better={better!r}; a metric may say {ways}")
         self.entries.append(
             Entry(
                 kind, name, target, options, self.owner, gives, wants, summary, reference,
-                checkpoints,
+                checkpoints, better,
             )
         )  # fmt: skip
 

@@ -89,42 +89,50 @@ def s2vkit_register(register: Register) -> None:
         "metric", "ssim", "s2vkit_metrics.likeness:Ssim", SsimOptions,
         summary="structural similarity of frames and their truth, 1 where equal",
         reference="Wang et al. 2004; Si et al. 2021, Table 1",
+        better="up",
     )  # fmt: skip
     register(
         "metric", "psnr", "s2vkit_metrics.likeness:Psnr",
         summary="peak signal to noise of frames against their truth, in dB",
         reference="Si et al. 2021, Table 1",
+        better="up",
     )  # fmt: skip
     register(
         "metric", "identity_accuracy", "s2vkit_metrics.judged:IdentityAccuracy",
         wants=("judge.identity", "identity"),
         summary="share of clips whose speaker a judge of real faces names rightly",
+        better="up",
     )  # fmt: skip
     register(
         "metric", "emotion_accuracy", "s2vkit_metrics.judged:EmotionAccuracy",
         wants=("judge.emotion", "emotion"),
         summary="share of clips whose emotion a judge of real faces names rightly",
+        better="up",
     )  # fmt: skip
     register(
         "metric", "openness_correlation", "s2vkit_metrics.mouth:OpennessCorrelation",
         wants=("judge.openness", "openness"),
         summary="correlation of the mouth's opening, as a judge sees it, with the truth",
+        better="up",
     )  # fmt: skip
     register(
         "metric", "cpbd", "s2vkit_metrics.sharpness:Cpbd", CpbdOptions,
         summary="share of edges that look sharp, no truth needed",
         reference="Narvekar and Karam 2011; python-cpbd",
+        better="up",
     )  # fmt: skip
     register(
         "metric", "csim", "s2vkit_metrics.embedding:Csim", EmbeddingOptions,
         wants=("judge.identity",),
         summary="cosine of the embeddings of made frames and a true one, 1 where the same",
+        better="up",
     )  # fmt: skip
     register(
         "metric", "acd", "s2vkit_metrics.embedding:Acd", AcdOptions,
         wants=("judge.identity",),
         summary="average content distance of the embeddings of made frames and a true one",
         reference="Tulyakov et al. 2018; Vougioukas et al. 2019",
+        better="down",
     )  # fmt: skip
     register(
         "metric", "blinks", "s2vkit_metrics.eyes:Blinks", BlinksOptions,

@@ -12,6 +12,7 @@ class OverClips:
     """Base: figures of made frames, of true ones by the same rule, and by chance."""
 
     def __init__(self) -> None:
+        self.names: list[str] = []
         self.made: list[float] = []
         self.real: list[float] = []
         self.others: list[float] = []
@@ -25,4 +26,5 @@ class OverClips:
             n=len(self.made),
             definition=definition,
             details=details or {},
+            clips=dict(zip(self.names, self.made, strict=True)),
         )

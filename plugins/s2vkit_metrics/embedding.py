@@ -37,6 +37,7 @@ class _Embedded(OverClips):
         made, true = embed(judge, outcome.made), embed(judge, outcome.true)
         frames = min(len(made), len(true))
         against = true[:1] if self.options.reference == "first" else true[:frames]
+        self.names.append(outcome.name)
         self.made.append(self._mean(made[:frames], against))
         self.real.append(self._mean(true[:frames], against))
         if self.last is None:

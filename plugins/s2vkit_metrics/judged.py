@@ -21,6 +21,7 @@ class _Accuracy:
 
     def __init__(self, options: Options) -> None:
         self.classes: tuple[str, ...] = ()
+        self.names: list[str] = []
         self.labels: list[str] = []
         self.made: list[str] = []
         self.real: list[str] = []
@@ -34,6 +35,7 @@ class _Accuracy:
         if label not in self.classes:
             self.unknown += 1
             return
+        self.names.append(outcome.name)
         self.labels.append(label)
         self.made.append(self.classes[_verdict(ask(judge, outcome.made))])
         self.real.append(self.classes[_verdict(ask(judge, outcome.true))])
@@ -57,6 +59,10 @@ class _Accuracy:
                 "rows": "true label",
                 "columns": "judged label",
                 "left_out_unknown_label": self.unknown,
+            },
+            clips={
+                name: float(seen == label)
+                for name, seen, label in zip(self.names, self.made, self.labels, strict=True)
             },
         )
 

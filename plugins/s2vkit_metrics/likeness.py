@@ -27,6 +27,7 @@ class _Likeness:
     best = 1.0
 
     def __init__(self, options: Options) -> None:
+        self.names: list[str] = []
         self.values: list[float] = []
         self.others: list[float] = []
         self.first: Tensor | None = None
@@ -35,6 +36,7 @@ class _Likeness:
     def update(self, outcome: Outcome) -> None:
         """Take in one clip."""
         made, true = unit(outcome.made), unit(outcome.true)
+        self.names.append(outcome.name)
         self.values.append(self.mean(made, true))
         if self.last is None:
             self.first = made
@@ -54,6 +56,7 @@ class _Likeness:
             n=len(self.values),
             definition=f"{self.definition}; mean over a clip's frames, then over clips; on real: "
             "by definition; chance: against the true frames of another clip",
+            clips=dict(zip(self.names, self.values, strict=True)),
         )
 
     def measure(self, made: Tensor, true: Tensor) -> Tensor:

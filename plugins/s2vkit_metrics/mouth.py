@@ -16,6 +16,7 @@ _FLAT = 1e-6
 
 
 class _Track(NamedTuple):
+    name: str
     made: np.ndarray  # (V,) the judge's figure of made frames
     real: np.ndarray  # (V,) of true frames
     truth: np.ndarray  # (V,)
@@ -50,7 +51,7 @@ class OpennessCorrelation:
         judge = judge_of(outcome, "openness")
         made = ask(judge, outcome.made[:frames])[:, 0].double().numpy()
         real = ask(judge, outcome.true[:frames])[:, 0].double().numpy()
-        self.tracks.append(_Track(made, real, truth))
+        self.tracks.append(_Track(outcome.name, made, real, truth))
 
     def compute(self) -> Score:
         """Give the mean correlation over clips."""
@@ -68,6 +69,7 @@ class OpennessCorrelation:
             "clips of constant truth left out; on real: the same on the true frames; chance: "
             "against the truth of the next clips, up to 8",
             details={"left_out_constant_truth": self.constant, "still_mouths": still},
+            clips=dict(zip([t.name for t in self.tracks], made, strict=True)),
         )
 
     def _shuffled(self) -> list[float]:

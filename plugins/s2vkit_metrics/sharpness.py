@@ -24,6 +24,7 @@ class Cpbd(OverClips):
 
     def update(self, outcome: Outcome) -> None:
         """Take in one clip."""
+        self.names.append(outcome.name)
         self.made.append(self._clip(outcome.made))
         self.real.append(self._clip(outcome.true))
 

@@ -24,6 +24,7 @@ class Lpips:
     def __init__(self, options: LpipsOptions) -> None:
         self.options = options
         self.net = Distance(options).eval().requires_grad_(False)
+        self.names: list[str] = []
         self.values: list[float] = []
 
     @torch.no_grad()
@@ -35,6 +36,7 @@ class Lpips:
             outcome.made[:frames].split(_CHUNK), outcome.true[:frames].split(_CHUNK), strict=True
         )
         found = torch.cat([self.net(m.float(), t.float()) for m, t in pairs])
+        self.names.append(outcome.name)
         self.values.append(float(found.mean()))
 
     def compute(self) -> Score:
@@ -46,6 +48,7 @@ class Lpips:
             n=len(self.values),
             definition=f"LPIPS version 0.1, {self.options.net}, on RGB in [-1, 1] at the size of "
             "the frames; mean over frames, then over clips; on real: by definition",
+            clips=dict(zip(self.names, self.values, strict=True)),
         )
 
 

@@ -53,6 +53,7 @@ def s2vkit_register(register: Register) -> None:
         "metric", "face_retrieval", "s2vkit_probes.retrieval:FaceRetrieval", FaceRetrievalOptions,
         wants=("codes", "identity"),
         summary="how often the code of a voice is nearest to its speaker's face",
+        better="up",
     )  # fmt: skip
     register(
         "metric", "code_map", "s2vkit_probes.maps:CodeMap", CodeMapOptions, wants=("codes",),

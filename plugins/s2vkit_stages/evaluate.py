@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import math
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 from s2vkit import Graph, Job, Metric, Probe, RecipeError, Score, Work
 from s2vkit_stages import EvaluateOptions
@@ -11,17 +16,17 @@ from s2vkit_stages import EvaluateOptions
 class Evaluate(Job):
     """Measures a split and leaves `metrics.json`: name -> value, on_real, chance, n, definition.
 
+    Beside it lies `clips.csv`: a line a clip, its labels, its figure by each metric that has one.
     Metrics of made clips see every clip; probes see what was heard in the training clips and
     in the split's. Where there are only probes, no clip is made and no judge is asked.
     """
-
-    leaves = ("metrics.json",)
 
     def __init__(self, options: EvaluateOptions, *, graph: Graph) -> None:
         self.options = options
         made = {name: graph.make(slot) for name, slot in options.metrics.items()}
         self.probes: dict[str, Probe] = {k: m for k, m in made.items() if isinstance(m, Probe)}
         self.metrics: dict[str, Metric] = {k: m for k, m in made.items() if k not in self.probes}
+        self.leaves = ("metrics.json", "clips.csv") if self.metrics else ("metrics.json",)
         for name, probe in self.probes.items():
             _check_sides(name, probe, graph)
         self.uses = ("encoder", "student")
@@ -32,20 +37,48 @@ class Evaluate(Job):
 
     def run(self, work: Work) -> None:
         """Show every clip of the split to every metric, and what was heard to every probe."""
-        found = self._probe(work)
-        for outcome in (
-            work.outcomes(self.options.split, self.options.clips) if self.metrics else ()
-        ):
+        found, split = self._probe(work), self.options.split
+        labels: dict[str, dict[str, str]] = {}
+        for outcome in work.outcomes(split, self.options.clips) if self.metrics else ():
+            labels[outcome.name] = outcome.labels
             for metric in self.metrics.values():
                 metric.update(outcome)
         found.update({name: metric.compute() for name, metric in self.metrics.items()})
-        work.save("metrics.json", {name: asdict(found[name]) for name in self.options.metrics})
+        if self.metrics:
+            work.save_text("clips.csv", clips_csv(split, labels, found))
+        work.save("metrics.json", {name: _told(found[name]) for name in self.options.metrics})
 
     def _probe(self, work: Work) -> dict[str, Score]:
         if not self.probes:
             return {}
         train, test = work.heard("train"), work.heard(self.options.split)
         return {name: probe.probe(train, test) for name, probe in self.probes.items()}
+
+
+def clips_csv(
+    split: str, labels: Mapping[str, Mapping[str, str]], scores: Mapping[str, Score]
+) -> str:
+    """Write a line a clip: its name, split, labels as `label.NAME`, and its figures by metric.
+
+    `labels` are those of every clip shown, by its name. A figure that a clip has not is empty.
+    """
+    told = sorted({name for of_clip in labels.values() for name in of_clip})
+    metrics = [name for name, score in scores.items() if score.clips]
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["clip", "split", *(f"label.{name}" for name in told), *metrics])
+    for clip, of_clip in labels.items():
+        figures = [_cell(scores[name].clips.get(clip)) for name in metrics]
+        rows.writerow([clip, split, *(of_clip.get(name, "") for name in told), *figures])
+    return text.getvalue()
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None or not math.isfinite(value) else repr(float(value))
+
+
+def _told(score: Score) -> dict[str, Any]:
+    return {name: value for name, value in asdict(score).items() if name != "clips"}
 
 
 def _check_sides(name: str, probe: Probe, graph: Graph) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from s2vkit import Field, OptimizerSlot, Options, Register, StageOptions, hookimpl
+from s2vkit import Better, Field, OptimizerSlot, Options, Register, StageOptions, hookimpl
 
 
 class SyncNetOptions(Options):
@@ -87,15 +87,17 @@ def s2vkit_register(register: Register) -> None:
         summary="trains the sync judge to find each window of lips in its clip's speech",
         reference="Chung, Chung and Kang 2019 (multi-way matching)",
     )  # fmt: skip
-    for name, summary in {
-        "av_confidence": "SyncNet's confidence: median less least distance over shifts",
-        "av_offset": "frames by which speech leads the lips, where SyncNet finds them nearest",
-        "lse_c": "lip-sync error, confidence: the mean of SyncNet's confidence over clips",
-        "lse_d": "lip-sync error, distance: the mean of SyncNet's least distance over clips",
-    }.items():
+    metrics: tuple[tuple[str, Better, str], ...] = (
+        ("av_confidence", "up", "SyncNet's confidence: median less least distance over shifts"),
+        ("av_offset", "zero", "frames by which speech leads the lips, where they are nearest"),
+        ("lse_c", "up", "lip-sync error, confidence: SyncNet's confidence, a mean over clips"),
+        ("lse_d", "down", "lip-sync error, distance: SyncNet's least distance, mean over clips"),
+    )
+    for name, better, summary in metrics:
         target = "".join(part.capitalize() for part in name.split("_"))
         register(
             "metric", name, f"s2vkit_syncnet.metrics:{target}", SyncOptions,
             wants=("sync_judge",), summary=summary,
             reference=f"{paper}; Prajwal et al. 2020" if name.startswith("lse") else paper,
+            better=better,
         )  # fmt: skip

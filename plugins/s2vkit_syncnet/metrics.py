@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from statistics import fmean, median
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -24,6 +24,7 @@ class _Sync:
 
     what = ""
     of: str = ""
+    over: Literal["mean", "median"] = "mean"
 
     def __init__(self, options: SyncOptions) -> None:
         self.options = options
@@ -72,6 +73,11 @@ class _Sync:
                 "left_out_too_short": self.short,
                 **self.further(),
             },
+            clips={
+                name: float(getattr(reading, self.of))
+                for name, reading in zip(self.names, self.made, strict=True)
+            },
+            over=self.over,
         )
 
     def over_clips(self, readings: list[Reading]) -> float:
@@ -128,6 +134,7 @@ class AvOffset(_Sync):
         "where the distance is least, median over clips"
     )
     of = "offset"
+    over = "median"
 
     def over_clips(self, readings: list[Reading]) -> float:
         """Give the median offset."""

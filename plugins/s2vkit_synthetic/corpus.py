@@ -13,6 +13,7 @@ from s2vkit import ClipFiles, RawClip
 from s2vkit_synthetic import SyntheticOptions
 from s2vkit_synthetic.cast import FIRST_ID, cast
 from s2vkit_synthetic.expression import express
+from s2vkit_synthetic.identity import Person
 from s2vkit_synthetic.motion import lighting, move
 from s2vkit_synthetic.mouth import Speaking
 from s2vkit_synthetic.portrait import draw
@@ -20,6 +21,7 @@ from s2vkit_synthetic.sentences import EMOTIONS, LEVELS, SENTENCES
 from s2vkit_synthetic.speech import SAMPLE_RATE, loudness, room, say
 from s2vkit_synthetic.viseme import codes, speaking
 
+_AGES = ((30, "under 30"), (50, "30 to 49"), (200, "50 and over"))
 _VAL, _TEST = 0.15, 0.15  # shares of clips or of actors
 
 
@@ -63,7 +65,7 @@ class SyntheticCorpus:
 
     def clips(self) -> list[ClipFiles]:
         """List every clip: by speaker, sentence, emotion and take."""
-        splits = self._splits()
+        splits, people = self._splits(), cast(self.options.speakers)
         return [
             ClipFiles(
                 entry.name,
@@ -71,6 +73,7 @@ class SyntheticCorpus:
                     "identity": str(FIRST_ID + entry.speaker),
                     "emotion": entry.emotion,
                     "sentence": entry.sentence,
+                    **_known(people[entry.speaker]),
                 },
                 split,
             )
@@ -130,6 +133,12 @@ class SyntheticCorpus:
         order, parts = _shares(len(self._entries), rng)
         of = dict(zip(order, parts, strict=True))
         return [of[k] for k in range(len(self._entries))]
+
+
+def _known(person: Person) -> dict[str, str]:
+    """Give the labels of who someone is, which no voice or face is told by."""
+    age = next(name for most, name in _AGES if person.age < most)
+    return {"sex": {"f": "female", "m": "male"}[person.sex], "age": age}
 
 
 def _shares(count: int, rng: np.random.Generator) -> tuple[list[int], list[str]]:

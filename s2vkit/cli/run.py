@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from pathlib import Path
 
 import click
@@ -45,12 +46,13 @@ def run(
     stages: tuple[str, ...],
     dry_run: bool,
 ) -> None:
-    """Train, evaluate and render what RECIPE says.
+    """Train, evaluate and render what RECIPE says, or run all recipes of a comparison.
 
     Stages that stand finished in the run folder are not run again; a run that was stopped
     goes on from its last checkpoint.
     """
     from s2vkit.plugins import registry
+    from s2vkit.recipe.comparison import is_comparison
     from s2vkit.recipe.load import load_recipe
 
     said = {"output": output, "compute.device": device}
@@ -59,24 +61,33 @@ def run(
         for key, value in said.items()
         if value is not None
     ]
+    command = shlex.join(["s2vkit", *sys.argv[1:]])
+    if is_comparison(recipe):
+        _compare(recipe, [*sets, *short], fresh, stages, dry_run, command)
+        return
     loaded = load_recipe(recipe, [*sets, *short], registry())
 
     from rich.console import Console
 
     from s2vkit.engine.run import run_recipe
 
-    command = said_so(recipe, sets, output, device, fresh, stages)
     run_recipe(loaded, console=Console(), fresh=fresh, stages=stages, dry=dry_run, command=command)
 
 
-def said_so(
-    recipe: Path, sets: tuple[str, ...], output: Path | None, device: str | None, fresh: bool,
-    stages: tuple[str, ...],
-) -> str:  # fmt: skip
-    """Write the command as it was typed, its options in one order: what run.json keeps."""
-    named = [("--set", one) for one in sets]
-    named += [("--output", str(output))] if output is not None else []
-    named += [("--device", device)] if device is not None else []
-    named += [("--stage", one) for one in stages]
-    words = ["s2vkit", "run", str(recipe), *(word for pair in named for word in pair)]
-    return shlex.join([*words, "--fresh"] if fresh else words)
+def _compare(
+    recipe: Path, sets: list[str], fresh: bool, stages: tuple[str, ...], dry: bool, command: str
+) -> None:
+    from s2vkit.plugins import registry
+    from s2vkit.recipe.comparison import load_comparison
+
+    if stages:
+        raise click.UsageError("--stage is of one recipe; a comparison runs all stages of each")
+    loaded = load_comparison(recipe, sets, registry())
+
+    from rich.console import Console
+
+    from s2vkit.engine.compare import run_comparison
+
+    run_comparison(
+        loaded, console=Console(), registry=registry(), fresh=fresh, dry=dry, command=command
+    )

@@ -32,14 +32,32 @@ def show(recipe: Path, sets: tuple[str, ...], origins: bool, graph: bool) -> Non
     printed instead, with shapes and numbers of parameters.
     """
     from s2vkit.plugins import registry
+    from s2vkit.recipe.comparison import is_comparison
     from s2vkit.recipe.load import dump_recipe, load_recipe
 
+    if is_comparison(recipe):
+        _show_comparison(recipe, list(sets), graph)
+        return
     loaded = load_recipe(recipe, list(sets), registry())
     if graph:
         _print_graphs(loaded.recipe, registry())
         return
     text = dump_recipe(loaded)
     click.echo("\n".join(annotate(text, loaded.origins)) if origins else text.rstrip("\n"))
+
+
+def _show_comparison(recipe: Path, sets: list[str], graph: bool) -> None:
+    from s2vkit.plugins import registry
+    from s2vkit.recipe.comparison import load_comparison
+    from s2vkit.recipe.load import dump_recipe
+
+    if graph:
+        raise click.UsageError("--graph is of one recipe; this is a comparison of several")
+    loaded = load_comparison(recipe, sets, registry())
+    click.echo(dump_recipe(loaded.options).rstrip("\n"))
+    click.echo("# a comparison; its runs, in their order:")
+    for run in loaded.runs:
+        click.echo(f"#   {run.folder}: {run.loaded.path}, seed {run.seed}")
 
 
 def annotate(text: str, origins: Mapping[str, Any]) -> list[str]:

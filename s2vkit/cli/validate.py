@@ -40,9 +40,16 @@ def _check(recipe: Path, sets: Sequence[str]) -> int:
     from s2vkit.cli.guard import explain
     from s2vkit.errors import S2vkitError
     from s2vkit.plugins import registry
+    from s2vkit.recipe.comparison import is_comparison, load_comparison
     from s2vkit.recipe.load import load_recipe
 
     try:
+        if is_comparison(recipe):
+            compared = load_comparison(recipe, list(sets), registry())
+            systems, seeds = len(compared.firsts()), len(compared.options.seeds)
+            told = f"a comparison of {systems} systems at {seeds} seeds, {systems * seeds} runs"
+            click.echo(f"{recipe}: ok, {told}")
+            return 0
         loaded = load_recipe(recipe, list(sets), registry())
     except (S2vkitError, OSError) as error:
         message, code = explain(error, [])

@@ -93,6 +93,10 @@ class Plan:
         ready = ready or next(_parameters(generator), None) is None
         return ready or "generator" in self._trainer
 
+    def taught(self) -> frozenset[str]:
+        """Name the parts that a stage trains."""
+        return frozenset(self._trainer)
+
     def _left(self, name: str, stage: Stage | Job) -> bool:
         if isinstance(stage, Job):
             return all((self.run / file).exists() for file in stage.leaves)

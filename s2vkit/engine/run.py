@@ -16,6 +16,7 @@ from s2vkit.build import Builder, world_of
 from s2vkit.data.corpus import FootageCorpus
 from s2vkit.engine.announce import announce
 from s2vkit.engine.batches import Batches, Sources
+from s2vkit.engine.borrow import borrow, conditions_of
 from s2vkit.engine.cache import Cache
 from s2vkit.engine.checkpoint import load_modules
 from s2vkit.engine.device import choose, facts_of
@@ -34,7 +35,7 @@ from s2vkit.engine.train import Hooks, Trainer
 from s2vkit.engine.view import View
 from s2vkit.engine.wiring import graph_facts
 from s2vkit.engine.work import RunWork
-from s2vkit.errors import RecipeError
+from s2vkit.errors import RecipeError, RunFolderError
 from s2vkit.files import naming_full_disk, read_json, remove, write_json, write_text
 from s2vkit.parts.stage import Job, Stage
 from s2vkit.plugins import registry as installed
@@ -46,15 +47,16 @@ from s2vkit.report.table import metrics_table
 
 def run_recipe(
     loaded: Loaded, *, console: Console, fresh: bool = False, stages: Sequence[str] = (),
-    dry: bool = False, registry: Registry | None = None, command: str = "",
+    dry: bool = False, registry: Registry | None = None, lenders: Sequence[Path] = (),
+    quiet: bool = False, command: str = "",
 ) -> Path:  # fmt: skip
     """Run a recipe to its end, from wherever it was; give the run folder.
 
-    `command` is what was typed to come here; the run folder keeps it.
-
     `stages` runs only the stages named and what they depend on; `dry` only says what would be
     done, and writes nothing. Raises S2vkitError; Stopped (a KeyboardInterrupt) when asked to
-    stop. Without a registry, the installed plugins' is taken.
+    stop. Without a registry, the installed plugins' is taken. From `lenders`, folders of other
+    runs, finished stages are taken over that would come out the same here. `quiet` leaves out
+    the announcement; `command` is what was called: the run folder keeps it.
     """
     _check_names(loaded, stages)
     folder, registry = Path(loaded.recipe.output), registry or installed()
@@ -66,7 +68,9 @@ def run_recipe(
     with full, taken(folder, fresh=fresh, command=command), stop_flag() as stopped:
         write_text(folder / "recipe.yaml", dump_recipe(loaded))
         run = Run(loaded, folder, console, stopped, registry)
-        run.announce()
+        borrow(run.plan, conditions_of(run), lenders, run.view)
+        if not quiet:
+            run.announce()
         if run.cut_footage():
             run = Run(loaded, folder, console, stopped, registry)
         run.keep_facts(command)
@@ -174,12 +178,15 @@ class Run:
         self.notes.stage = step.name
         if isinstance(step.stage, Job):
             self.view.begin(step.name)
-            step.stage.run(self._work(step))
+            step.stage.run(self.work(step))
             self.view.end()
         else:
             self._train(step, step.stage, folder)
         seconds = round(time.monotonic() - start, 1)
-        record(folder, step.fingerprint, seconds, memory=peak.read(), command=self.command)
+        record(
+            folder, step.fingerprint, seconds, conditions=conditions_of(self),
+            memory=peak.read(), command=self.command,
+        )  # fmt: skip
         step.done, step.seconds = True, seconds
 
     def _take_up(self, step: Step, folder: Path) -> None:
@@ -187,6 +194,23 @@ class Run:
             modules = self.graph.modules()
             moved = {name: modules[name] for name in step.stage.optimizers() if name in modules}
             load_modules(folder / "weights.safetensors", moved)
+
+    def take_up(self) -> None:
+        """Open the corpus and load what every stage has trained; nothing is trained.
+
+        Raises RunFolderError where a stage has left no weights.
+        """
+        self.store = self.cache.open()
+        for step in self.plan.steps:
+            folder = self.folder / "stages" / step.name
+            if step.idle or not isinstance(step.stage, Stage):
+                continue
+            if not (folder / "weights.safetensors").is_file():
+                raise RunFolderError(
+                    f"{self.folder}: stage '{step.name}' has left no weights",
+                    hint="run its recipe again; it goes on from its last checkpoint",
+                )
+            self._take_up(step, folder)
 
     def _begin_anew_if_changed(self, folder: Path, step: Step) -> None:
         """Keep a checkpoint only if it is of the very same stage."""
@@ -221,7 +245,8 @@ class Run:
         trainer.run(folder, hooks, self.recipe.checkpoint_seconds)
         self.view.end(f"{stage.options.steps} steps")
 
-    def _work(self, step: Step | None = None) -> RunWork:
+    def work(self, step: Step | None = None, folder: Path | None = None) -> RunWork:
+        """Give what a job is offered; its results go into `folder`, or the run's own."""
         exact = choose(self.recipe.compute.model_copy(update={"precision": "fp32"}))
         listener = Listener(self.graph, self.recipe.alignment, exact)
 
@@ -229,7 +254,8 @@ class Run:
             assert step is not None
             return self.cache.sources(step.stage, self.store)
 
-        return RunWork(self.graph, self.folder, self.store, listener, self._progress, sources)
+        place = folder or self.folder
+        return RunWork(self.graph, place, self.store, listener, self._progress, sources)
 
     def _leave(self) -> None:
         """Leave the model, pictures, curves and clips of a finished run."""
@@ -241,7 +267,7 @@ class Run:
         if self.plan.draws:
             save_model(model, self.graph, self.loaded.data, __version__)
         self.view.begin("pictures, curves and clips" if self.plan.draws else "curves")
-        show_run(self._work(), clips=self.plan.draws)
+        show_run(self.work(), clips=self.plan.draws)
         write_text(mark, versions)
         self.view.end(str(self.folder))
 

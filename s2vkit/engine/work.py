@@ -15,7 +15,7 @@ from s2vkit.data.frozen import to_images
 from s2vkit.data.store import ClipStore
 from s2vkit.engine.batches import Sources
 from s2vkit.engine.listener import Listener
-from s2vkit.files import write_json
+from s2vkit.files import write_json, write_text
 from s2vkit.parts.graph import Graph
 from s2vkit.parts.metric import Heard, Outcome
 
@@ -87,6 +87,10 @@ class RunWork:
     def save(self, name: str, data: Any) -> None:
         """Write a result of the run; figures that are no number become null, as JSON wants."""
         write_json(self.folder / name, _finite(data))
+
+    def save_text(self, name: str, text: str) -> None:
+        """Write a result of the run that is text."""
+        write_text(self.folder / name, text)
 
 
 def _finite(data: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
@@ -55,6 +55,9 @@ class Score:
     n: int
     definition: str
     details: dict[str, Any] = field(default_factory=dict)
+    clips: dict[str, float] = field(default_factory=dict)
+    """The figure of every clip by its name; empty where there is none but of the whole set."""
+    over: Literal["mean", "median"] = "mean"  # how the value follows from the clips' figures
 
 
 @runtime_checkable

@@ -132,6 +132,10 @@ class Work(Protocol):
         """Write `data` as JSON to NAME in the run folder, atomically."""
         ...
 
+    def save_text(self, name: str, text: str) -> None:
+        """Write `text` to NAME in the run folder, atomically."""
+        ...
+
 
 class Job:
     """Base of stages that train nothing (evaluation). Built as `Job(options, graph=...)`."""

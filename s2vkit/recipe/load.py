@@ -72,13 +72,13 @@ def load_recipe(
         problems.raise_any(str(file))
     assert root is not None  # without a root, a problem was found
     root = lay_sets(root, sets, problems)
-    return _checked(file, root, registry or installed(), problems)
+    return check_nodes(file, root, registry or installed(), problems)
 
 
 def recipe_from_data(data: Mapping[str, Any], registry: Registry | None = None) -> Recipe:
     """Build a recipe again from `Loaded.data`, as a run folder keeps it; raises RecipeError."""
     name = "the stored recipe"
-    return _checked(
+    return check_nodes(
         FilePath(name), _mapping(data, name), registry or installed(), Problems()
     ).recipe
 
@@ -98,7 +98,12 @@ def _mapping(data: Mapping[str, Any], name: str) -> Map:
     return root
 
 
-def _checked(file: FilePath, root: Map, registry: Registry, problems: Problems) -> Loaded:
+def check_nodes(file: FilePath, root: Map, registry: Registry, problems: Problems) -> Loaded:
+    """Check a recipe that was read and merged; raises RecipeError with all problems."""
+    if "systems" in root.items:
+        place, hint = root.items["systems"].key, "`s2vkit run` runs a comparison as a whole"
+        problems.add(place, ("systems",), "this is a comparison of recipes, not a recipe", hint)
+        problems.raise_any(str(file))
     checked = Checker(registry, problems).model(Recipe, root.items, (), root.place)
     wired = wire(checked, root, registry, problems)
     problems.raise_any(str(file))

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import fmean, median
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,11 @@ def check_metric(subject: Subject) -> None:
         subject.require(fine, f"its {name} is {figure}")
     subject.require(score.n >= 1, "took in 3 clips, but its n is 0")
     subject.require(score.definition.strip(), "does not say what it measured (definition)")
+    if score.clips:
+        of_clips = [float(figure) for figure in score.clips.values()]
+        found = median(of_clips) if score.over == "median" else fmean(of_clips)
+        same = math.isclose(found, score.value, rel_tol=1e-6, abs_tol=1e-9)
+        subject.require(same, f"its clips' {score.over} is {found}, its value {score.value}")
     try:
         json.dumps(score.details)
     except TypeError as error:

@@ -166,6 +166,9 @@ class _Desk:
     def save(self, name: str, data: Any) -> None:
         self.saved[name] = json.dumps(data)
 
+    def save_text(self, name: str, text: str) -> None:
+        self.saved[name] = text
+
 
 def _check_job(subject: Subject, job: Job, graph: Graph) -> None:
     desk = _Desk(graph)

@@ -1,0 +1,94 @@
+"""`s2vkit evaluate`: Table 1 of any finished runs, side by side."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from s2vkit.cli.parameters import device_option, sets_option
+
+
+@click.command()
+@click.argument(
+    "runs", type=click.Path(path_type=Path), metavar="RUN...", nargs=-1, required=True
+)  # fmt: skip
+@click.option(
+    "--split",
+    type=click.Choice(["train", "val", "test"]),
+    help="Which clips; those that each run's recipe measures if absent.",
+)
+@click.option(
+    "--clips", type=click.IntRange(min=1), metavar="N", help="At most so many clips of the split."
+)
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME=COMPONENT",
+    help="Measure this instead of the run's own metrics; may be given several times.",
+)
+@sets_option()
+@click.option("--again", is_flag=True, help="Measure anew, though there are figures already.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write table1.md, .csv, .tex and .json and figure3.png (figure4.png) into this folder.",
+)
+@click.option(
+    "--format",
+    "form",
+    default="table",
+    show_default=True,
+    type=click.Choice(["table", "markdown", "csv", "latex", "json"]),
+    help="What is printed.",
+)
+@click.option(
+    "--figures/--no-figures", default=True, help="Whether -o draws the figures (the default)."
+)
+@click.option(
+    "--unheard",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="An option of the corpus that brings speakers whom training has not, for figure4.png, "
+    "e.g. --unheard speakers=16.",
+)
+@device_option()
+def evaluate(
+    runs: tuple[Path, ...], split: str | None, clips: int | None, metrics: tuple[str, ...],
+    sets: tuple[str, ...], again: bool, output: Path | None, form: str, figures: bool,
+    unheard: tuple[str, ...], device: str,
+) -> None:  # fmt: skip
+    """Set the figures of finished RUNs side by side, with intervals over clips and seeds.
+
+    Runs that differ in nothing but their seed are one system. Where a run has no figures of
+    the split asked for, or with --again, its clips are made and measured anew, into
+    RUN/measured; its own figures stay.
+    """
+    from rich.console import Console
+
+    from s2vkit.engine.compare import Drawn, tabulate
+    from s2vkit.engine.measure import Asked
+    from s2vkit.plugins import registry
+    from s2vkit.report.comparison.show import show
+
+    command = shlex.join(["s2vkit", *sys.argv[1:]])
+    chosen = dict(map(_metric, metrics))
+    asked = Asked(split, clips, chosen, sets, again, None if device == "auto" else device, command)
+    drawn = Drawn(figures, tuple(f"data.{text}" for text in unheard))
+    console = Console(stderr=True)
+    made = tabulate(list(runs), asked, output, drawn, console=console, registry=registry())
+    show(made, form, command)
+    if output is not None:
+        console.print(f"everything is in {output}", highlight=False, markup=False)
+
+
+def _metric(text: str) -> tuple[str, str]:
+    name, equals, use = text.partition("=")
+    if not name.isidentifier() or (equals and not use):
+        raise click.BadParameter(f"'{text}' is not NAME=COMPONENT", param_hint="--metric")
+    return name, use or name

@@ -1,0 +1,1 @@
+"""Finished runs side by side: Table 1, its intervals and differences. No torch."""

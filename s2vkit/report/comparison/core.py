@@ -1,0 +1,211 @@
+"""The comparison itself: every metric of every system, and how systems differ."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+from statistics import fmean
+
+from s2vkit.registry import Registry
+from s2vkit.report.comparison.group import System, better, check_conditions, refusal
+from s2vkit.report.comparison.intervals import Interval, Paired, clip_interval, paired
+from s2vkit.report.comparison.read import Figure
+
+_SAME_JUDGE = 1e-6
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A metric of a system: the mean over seeds, and where it lies."""
+
+    value: float
+    interval: Interval | None
+    of_seeds: dict[int, float | None]
+    on_real: float | None
+    chance: float | None
+    n: int  # as the metric counts, of one seed
+    clips: int  # with a figure of their own, of all seeds together
+    why: str = ""  # why there is no interval
+
+
+@dataclass(frozen=True)
+class Row:
+    """A metric of all systems."""
+
+    metric: str
+    better: str
+    definition: str
+    cells: tuple[Cell | None, ...]  # by system; None: that one does not have it
+    refused: str = ""  # why they cannot stand side by side; then there are no cells
+
+    @property
+    def best(self) -> set[int]:
+        """Give the places of the best systems, none where no way is better."""
+        there = {i: cell.value for i, cell in enumerate(self.cells) if cell is not None}
+        if self.better == "none" or len(there) < 2:
+            return set()
+        mark = {i: _merit(value, self.better) for i, value in there.items()}
+        return {i for i, value in mark.items() if value == max(mark.values())}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A metric of one system less that of another, on the same clips and seeds."""
+
+    metric: str
+    first: str
+    second: str
+    found: Paired
+    better: str
+
+    @property
+    def claim(self) -> str:
+        """Say which figure is greater, if the interval leaves 0 out."""
+        low, high = self.found.interval.low, self.found.interval.high
+        return "above" if low > 0 else "below" if high < 0 else "not told apart"
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How often faces made from voices never heard have a known attribute of the speaker."""
+
+    system: str
+    attribute: str
+    made: float  # share of clips
+    on_real: float
+    chance: float
+    clips: int
+    speakers: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that a table shows."""
+
+    title: str
+    split: str
+    systems: tuple[System, ...]
+    rows: tuple[Row, ...]
+    differences: tuple[Difference, ...]
+    notes: tuple[str, ...]
+    base: Path = Path()  # the folder that paths are told from
+    figures: dict[str, str] = field(default_factory=dict)  # file -> what it shows
+    unheard: tuple[Agreement, ...] = ()
+
+    def place(self, path: Path) -> str:
+        """Tell a path from the base."""
+        return Path(os.path.relpath(path.resolve(), self.base.resolve())).as_posix()
+
+
+def compare(
+    systems: Sequence[System], registry: Registry, title: str = "Table 1", base: Path | None = None
+) -> Comparison:
+    """Set systems side by side. Raises RunFolderError where corpus, split or clips differ."""
+    check_conditions(systems)
+    names = list(dict.fromkeys(n for s in systems for run in s.runs for n in run.figures))
+    rows = [row_of(name, systems, registry) for name in names]
+    differences = [
+        Difference(row.metric, one.title, other.title, found, row.better)
+        for row in rows if not row.refused
+        for one, other in combinations(systems, 2)
+        if (found := paired(_clips(one, row.metric), _clips(other, row.metric), _over(one, row)))
+    ]  # fmt: skip
+    notes = tuple(_notes(systems, rows))
+    split = systems[0].runs[0].split
+    return Comparison(
+        title, split, tuple(systems), tuple(rows), tuple(differences), notes, base or Path()
+    )
+
+
+def row_of(name: str, systems: Sequence[System], registry: Registry) -> Row:
+    """Bring one metric of all systems together."""
+    way, refused = better(name, systems, registry), refusal(name, systems, registry)
+    first = next(run for s in systems for run in s.runs if name in run.figures)
+    definition = first.figures[name].definition
+    if refused:
+        return Row(name, way, definition, (None,) * len(systems), refused)
+    return Row(name, way, definition, tuple(_cell(name, system) for system in systems))
+
+
+def _cell(name: str, system: System) -> Cell | None:
+    held = {run.seed: run.figures[name] for run in system.runs if name in run.figures}
+    values = [figure.value for figure in held.values() if figure.value is not None]
+    if not values:
+        return None
+    figures = list(held.values())
+    interval = clip_interval({s: f.clips for s, f in held.items()}, figures[0].over)
+    why = next((f.why for f in figures if not f.clips), "") if interval is None else ""
+    return Cell(
+        fmean(values), interval, {seed: figure.value for seed, figure in held.items()},
+        _mean(figures, "on_real"), _mean(figures, "chance"),
+        figures[0].n, sum(len(f.clips) for f in figures), why,
+    )  # fmt: skip
+
+
+def _mean(figures: Sequence[Figure], name: str) -> float | None:
+    found = [getattr(f, name) for f in figures]
+    return fmean(found) if found and None not in found else None
+
+
+def _merit(value: float, way: str) -> float:
+    return {"up": value, "down": -value, "zero": -abs(value)}[way]
+
+
+def _clips(system: System, name: str) -> Mapping[int, Mapping[str, float]]:
+    return {run.seed: run.figures[name].clips for run in system.runs if name in run.figures}
+
+
+def _over(system: System, row: Row) -> str:
+    return next(
+        (r.figures[row.metric].over for r in system.runs if row.metric in r.figures), "mean"
+    )
+
+
+def _notes(systems: Sequence[System], rows: Sequence[Row]) -> list[str]:
+    notes = [f"{row.metric} is not set side by side: {row.refused}" for row in rows if row.refused]
+    if len({tuple(system.seeds) for system in systems}) > 1:
+        told = "; ".join(f"{s.title}: {', '.join(map(str, s.seeds))}" for s in systems)
+        notes.append(
+            f"the systems have not the same seeds ({told}); differences are of those shared"
+        )
+    if all(len(system.runs) == 1 for system in systems):
+        notes.append(
+            "one seed each: intervals are over clips alone and tell nothing of other seeds"
+        )
+    bare = sorted(
+        {run.folder.name for s in systems for run in s.runs if _has_no_clips(run.figures)}
+    )
+    if bare:
+        notes.append(
+            f"no figures of single clips, so no intervals: {', '.join(bare)}; "
+            "`s2vkit evaluate RUN... --again` measures them anew"
+        )
+    return [*notes, *_other_judges(systems, rows)]
+
+
+def _has_no_clips(figures: Mapping[str, Figure]) -> bool:
+    return bool(figures) and not any(figure.clips for figure in figures.values())
+
+
+def _other_judges(systems: Sequence[System], rows: Sequence[Row]) -> list[str]:
+    """Tell where runs of one seed judge the same real clips otherwise: their judges differ."""
+    notes = []
+    for row in (row for row in rows if not row.refused):
+        of_seed: dict[int, set[float]] = {}
+        for run in (run for system in systems for run in system.runs if row.metric in run.figures):
+            real = run.figures[row.metric].on_real
+            if real is not None:
+                of_seed.setdefault(run.seed, set()).add(real)
+        apart = {s: v for s, v in of_seed.items() if max(v) - min(v) > _SAME_JUDGE}
+        if apart:
+            seed, values = next(iter(apart.items()))
+            told = " and ".join(f"{value:.4g}" for value in sorted(values))
+            notes.append(
+                f"{row.metric}: the systems' judges are not the same network: on the same real "
+                f"clips (seed {seed}) they give {told}"
+            )
+    return notes

@@ -1,0 +1,241 @@
+"""A comparison as a table of the terminal, Markdown, CSV and LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from s2vkit.report.comparison.core import Cell, Comparison, Difference, Row
+from s2vkit.report.comparison.group import SAME, System
+
+ARROWS = {"up": "↑", "down": "↓", "zero": "→0", "none": ""}
+_NONE = "–"
+UNHEARD = (
+    "Share of clips in which the training speaker that the judge `identity`, trained on real "
+    "faces, finds most alike shares the attribute with who speaks; chance: any training speaker"
+)
+"""How agreement is measured."""
+_LATEX_ARROWS = {"up": r"$\uparrow$", "down": r"$\downarrow$", "zero": r"$\to 0$", "none": ""}
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "–": "--", "→": r"$\to$",
+}  # fmt: skip
+
+
+def digits(value: float | None) -> str:
+    """Write a figure with four digits, and none as a dash."""
+    if value is None:
+        return _NONE
+    return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.0f}"
+
+
+def spread(values: Sequence[float | None]) -> str:
+    """Write figures that should be one: the one, or from least to greatest."""
+    found = sorted({digits(v) for v in values if v is not None}, key=float)
+    return _NONE if not found else found[0] if len(found) == 1 else f"{found[0]} to {found[-1]}"
+
+
+def figure_of(cell: Cell | None) -> tuple[str, str]:
+    """Write a cell's figure, and its interval in brackets."""
+    if cell is None:
+        return _NONE, ""
+    inside = cell.interval
+    return digits(cell.value), f"[{digits(inside.low)}, {digits(inside.high)}]" if inside else ""
+
+
+def headings(comparison: Comparison) -> list[str]:
+    """Give the headings: the metric, every system with its seeds, and what goes for all."""
+    systems = [f"{s.title} ({_count(len(s.runs), 'seed')})" for s in comparison.systems]
+    return ["metric", *systems, "real", "chance", "n"]
+
+
+def beside(row: Row) -> list[str]:
+    """Give what stands right of the systems: on real, by chance, n."""
+    there = [cell for cell in row.cells if cell is not None]
+    return [
+        spread([cell.on_real for cell in there]), spread([cell.chance for cell in there]),
+        spread([cell.n for cell in there]),
+    ]  # fmt: skip
+
+
+def terminal(comparison: Comparison) -> Table:
+    """Make the table that a terminal shows; the best of a row is bold."""
+    table = Table(title=Text(caption(comparison)), title_justify="left")
+    for place, heading in enumerate(headings(comparison)):
+        table.add_column(Text(heading), justify="left" if place == 0 else "right")
+    for row in comparison.rows:
+        cells = [Text(f"{row.metric} {ARROWS[row.better]}".strip())]
+        for place, cell in enumerate(row.cells):
+            value, inside = figure_of(cell)
+            style = "bold" if place in row.best else ""
+            cells.append(Text.assemble((value, style), (f"\n{inside}" if inside else "", "dim")))
+        table.add_row(*cells, *map(Text, beside(row)))
+    return table
+
+
+def caption(comparison: Comparison) -> str:
+    """Say what the table is of."""
+    return f"{comparison.title}: clips of the split {comparison.split}"
+
+
+def markdown(comparison: Comparison) -> str:
+    """Write table, differences, notes, definitions and the runs behind it as Markdown."""
+    wide = len(headings(comparison)) - 1
+    lines = [f"# {_md(caption(comparison))}", "", _md_row(headings(comparison))]
+    lines.append("|---" + "|---:" * wide + "|")
+    for row in comparison.rows:
+        cells = [f"`{row.metric}` {ARROWS[row.better]}".strip()]
+        cells += [_md_cell(cell, place in row.best) for place, cell in enumerate(row.cells)]
+        lines.append(_md_row([*cells, *beside(row)], escaped=True))
+    lines += ["", f"Bold: the best by the arrow. {legend(comparison)}"]
+    lines += _listed("Differences on the same clips and seeds", map(said, comparison.differences))
+    lines += _listed("To be kept in mind", map(_md, comparison.notes))
+    lines += _listed("Figures", (f"[{f}]({f}): {_md(t)}" for f, t in comparison.figures.items()))
+    lines += _unheard(comparison)
+    lines += _listed("Definitions", (f"`{r.metric}`: {_md(r.definition)}" for r in comparison.rows))
+    lines += ["", "## The runs behind every figure", "", f"A system is {SAME}.", ""]
+    lines += [
+        "| system | seed | run | its figures, its clips | made by |",
+        "|---|---:|---|---|---|",
+    ]
+    lines += [_md_run(comparison, system, number) for system in comparison.systems
+              for number in range(len(system.runs))]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def legend(comparison: Comparison) -> str:
+    """Say how intervals were made."""
+    methods = {
+        cell.interval.method
+        for row in comparison.rows for cell in row.cells if cell is not None and cell.interval
+    }  # fmt: skip
+    if not methods:
+        return "No intervals: there are no figures of single clips."
+    return f"In brackets: {'; '.join(sorted(methods))}. Figures are means over seeds."
+
+
+def said(difference: Difference) -> str:
+    """Say how two systems differ, and whether that is told apart."""
+    found, inside = difference.found, difference.found.interval
+    how = {
+        "above": f"{difference.first} above {difference.second}",
+        "below": f"{difference.first} below {difference.second}",
+        "not told apart": f"{difference.first} and {difference.second} are not told apart",
+    }[difference.claim]
+    return (
+        f"`{difference.metric}`: {_md(how)}: {found.value:+.4g} "
+        f"[{inside.low:+.4g}, {inside.high:+.4g}] "
+        f"({_count(found.seeds, 'seed')}, {_count(found.clips, 'pair')} of clips)"
+    )
+
+
+def _md_run(comparison: Comparison, system: System, number: int) -> str:
+    run = system.runs[number]
+    held = [run.place / name for name in ("metrics.json", "clips.csv")]
+    there = [f"`{comparison.place(path)}`" for path in held if path.is_file()]
+    folder = f"`{comparison.place(run.folder)}`"
+    cells = [_md(system.title), str(run.seed), folder, ", ".join(there)]
+    return _md_row([*cells, f"`{run.command}`"], escaped=True)
+
+
+def _unheard(comparison: Comparison) -> list[str]:
+    if not comparison.unheard:
+        return []
+    head = ("system", "seed", "attribute", "made", "on real", "chance", "clips", "voices")
+    lines = ["", "## Faces from voices never heard", ""]
+    lines += [f"{UNHEARD}.", "", _md_row(head), "|---|---:|---|" + "---:|" * 5]
+    for found in comparison.unheard:
+        shares = [digits(share) for share in (found.made, found.on_real, found.chance)]
+        counts = [str(found.clips), str(found.speakers)]
+        lines.append(_md_row([found.system, str(found.seed), found.attribute, *shares, *counts]))
+    return lines
+
+
+def _listed(title: str, lines: object) -> list[str]:
+    found = [f"- {line}" for line in lines]  # type: ignore[attr-defined]
+    return ["", f"## {title}", "", *found] if found else []
+
+
+def _md_cell(cell: Cell | None, best: bool) -> str:
+    value, inside = figure_of(cell)
+    return f"{f'**{value}**' if best else value} {inside}".strip()
+
+
+def _md_row(cells: Sequence[str], escaped: bool = False) -> str:
+    texts = [cell.replace("|", "\\|") if escaped else _md(cell) for cell in cells]
+    return f"| {' | '.join(texts)} |"
+
+
+def _md(text: str) -> str:
+    for mark in "\\|*_<`[]":
+        text = text.replace(mark, f"\\{mark}")
+    return " ".join(text.split())
+
+
+def csv_table(comparison: Comparison) -> str:
+    """Write a line a metric and system, with everything that is known of the figure."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(
+        ["metric", "better", "system", "value", "low", "high", "interval", "on_real", "chance",
+         "n", "clips", "seeds", "of_seeds", "best", "split", "remark", "definition"]
+    )  # fmt: skip
+    for row in comparison.rows:
+        for place, (system, cell) in enumerate(zip(comparison.systems, row.cells, strict=True)):
+            rows.writerow([row.metric, row.better, system.title, *_csv(row, place, cell),
+                           comparison.split, row.refused or (cell.why if cell else "not measured"),
+                           row.definition])  # fmt: skip
+    return text.getvalue()
+
+
+def _csv(row: Row, place: int, cell: Cell | None) -> list[object]:
+    if cell is None:
+        return [""] * 11
+    inside = cell.interval
+    edges = [inside.low, inside.high, inside.method] if inside else ["", "", ""]
+    seeds = "; ".join(f"{seed}: {value}" for seed, value in cell.of_seeds.items())
+    return [
+        cell.value, *edges, cell.on_real, cell.chance, cell.n, cell.clips, len(cell.of_seeds),
+        seeds, "yes" if place in row.best else "no",
+    ]  # fmt: skip
+
+
+def latex(comparison: Comparison) -> str:
+    """Write a table environment for booktabs; every text is escaped."""
+    names = [escape(heading) for heading in headings(comparison)]
+    lines = [
+        "% needs \\usepackage{booktabs}", r"\begin{table}", r"\centering",
+        rf"\caption{{{escape(caption(comparison))}. {escape(legend(comparison))}}}",
+        rf"\begin{{tabular}}{{l{'r' * (len(names) - 1)}}}", r"\toprule",
+        rf"{' & '.join(names)} \\", r"\midrule",
+    ]  # fmt: skip
+    for row in comparison.rows:
+        cells = [f"{escape(row.metric)} {_LATEX_ARROWS[row.better]}".strip()]
+        for place, cell in enumerate(row.cells):
+            value, inside = map(escape, figure_of(cell))
+            bold = rf"\textbf{{{value}}}" if place in row.best else value
+            cells.append(rf"{bold} {{\footnotesize {inside}}}" if inside else bold)
+        lines.append(rf"{' & '.join([*cells, *map(escape, beside(row))])} \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
+
+
+def escape(text: str) -> str:
+    """Write text so that LaTeX sets it as it is."""
+    return "".join(_LATEX.get(letter, letter) for letter in text)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+FORMATS: dict[str, tuple[str, Callable[[Comparison], str]]] = {
+    "markdown": ("md", markdown),
+    "csv": ("csv", csv_table),
+    "latex": ("tex", latex),
+}
+"""Format -> the ending of its file, and what writes it."""

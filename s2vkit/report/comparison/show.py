@@ -1,0 +1,32 @@
+"""Printing a comparison in the form asked for."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+from rich.text import Text
+
+from s2vkit.report.comparison.core import Comparison
+from s2vkit.report.comparison.formats import FORMATS, legend, said, terminal
+from s2vkit.report.comparison.trace import json_text
+
+
+def show(comparison: Comparison, form: str = "table", command: str = "") -> None:
+    """Print a table, or Markdown, CSV, LaTeX or JSON as it would be written."""
+    if form == "json":
+        sys.stdout.write(json_text(comparison, command))
+    elif form in FORMATS:
+        sys.stdout.write(FORMATS[form][1](comparison))
+    else:
+        print_table(comparison, Console())
+
+
+def print_table(comparison: Comparison, console: Console) -> None:
+    """Print the table, what is told apart, and what is to be kept in mind."""
+    console.print(terminal(comparison))
+    console.print(Text(legend(comparison), "dim"))
+    for difference in comparison.differences:
+        console.print(Text(said(difference).replace("`", "").replace("\\", "")))
+    for note in comparison.notes:
+        console.print(Text(f"note: {note}", "yellow"))

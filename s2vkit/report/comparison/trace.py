@@ -1,0 +1,101 @@
+"""A comparison as JSON: every figure with the runs, clips and commands behind it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from s2vkit.files import read_json, write_text
+from s2vkit.report.comparison.core import Cell, Comparison, Row
+from s2vkit.report.comparison.formats import FORMATS, UNHEARD
+from s2vkit.report.comparison.group import SAME, System
+from s2vkit.report.comparison.intervals import LEVEL, RESAMPLES, SEED
+from s2vkit.report.comparison.read import Finished
+
+FORMAT = 1
+
+
+def as_json(comparison: Comparison, command: str = "") -> dict[str, Any]:
+    """Give everything as plain data; paths are told from its base."""
+    return {
+        "format": FORMAT,
+        "title": comparison.title,
+        "command": command,
+        "split": comparison.split,
+        "system": SAME,
+        "interval": {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED,
+                     "resampled": "seeds, then clips within each"},
+        "systems": [_system(system, comparison) for system in comparison.systems],
+        "metrics": [_row(row, comparison) for row in comparison.rows],
+        "differences": [
+            {"metric": d.metric, "first": d.first, "second": d.second, "better": d.better,
+             "claim": d.claim, **asdict(d.found)}
+            for d in comparison.differences
+        ],
+        "clips": sorted({
+            clip for s in comparison.systems for run in s.runs
+            for figure in run.figures.values() for clip in figure.clips
+        }),
+        "notes": list(comparison.notes),
+        "figures": comparison.figures,
+        "unheard": {"how": UNHEARD, "found": [asdict(found) for found in comparison.unheard]},
+    }  # fmt: skip
+
+
+def _system(system: System, comparison: Comparison) -> dict[str, Any]:
+    name = system.runs[0].recipe.get("name")
+    runs = [_run(run, comparison) for run in system.runs]
+    return {"title": system.title, "recipe": name, "seeds": system.seeds, "runs": runs}
+
+
+def _run(run: Finished, comparison: Comparison) -> dict[str, Any]:
+    made = read_json(run.folder / "run.json") or {}
+    clips = run.place / "clips.csv"
+    return {
+        "folder": comparison.place(run.folder),
+        "seed": run.seed,
+        "command": run.command,
+        "recipe": comparison.place(run.folder / "recipe.yaml"),
+        "metrics": comparison.place(run.place / "metrics.json"),
+        "clips": comparison.place(clips) if clips.is_file() else None,
+        "measured_by": run.about.get("command") if run.place != run.folder else None,
+        "versions": made.get("versions"),
+        "fingerprints": run.fingerprints,
+    }
+
+
+def _row(row: Row, comparison: Comparison) -> dict[str, Any]:
+    titles = [system.title for system in comparison.systems]
+    cells = zip(titles, row.cells, strict=True)
+    return {
+        "metric": row.metric,
+        "better": row.better,
+        "definition": row.definition,
+        "refused": row.refused or None,
+        "best": [titles[place] for place in sorted(row.best)],
+        "systems": {title: _cell(cell) for title, cell in cells},
+    }
+
+
+def _cell(cell: Cell | None) -> dict[str, Any] | None:
+    if cell is None:
+        return None
+    return {**asdict(cell), "of_seeds": {str(k): v for k, v in cell.of_seeds.items()}}
+
+
+def write_all(comparison: Comparison, folder: Path, stem: str, command: str = "") -> list[Path]:
+    """Write STEM.md, .csv, .tex and .json into a folder; give their paths."""
+    written = []
+    for ending, make in FORMATS.values():
+        written.append(folder / f"{stem}.{ending}")
+        write_text(written[-1], make(comparison))
+    written.append(folder / f"{stem}.json")
+    write_text(written[-1], json_text(comparison, command))
+    return written
+
+
+def json_text(comparison: Comparison, command: str = "") -> str:
+    """Write the JSON."""
+    return json.dumps(as_json(comparison, command), indent=1, ensure_ascii=False) + "\n"
