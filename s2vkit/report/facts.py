@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import yaml
 
+from s2vkit.errors import RunFolderError
 from s2vkit.files import read_json, read_lines
 from s2vkit.report.markup import Raw, number, text
 
@@ -34,6 +35,20 @@ class StageFacts:
     def log(self) -> Path:
         """Give where its figures are."""
         return self.folder / "log.jsonl"
+
+
+def open_run(folder: Path, home: Path, label: str = "") -> RunFacts:
+    """Read a run folder for a page that lies in `home`; RunFolderError where it is none."""
+    if not folder.is_dir():
+        raise RunFolderError(
+            f"{folder}: no such run folder", hint="`s2vkit run RECIPE` makes one, by `output:`"
+        )
+    if not any((folder / name).exists() for name in ("run.json", "recipe.yaml", "stages")):
+        raise RunFolderError(
+            f"{folder}: not a run folder: it has no run.json, recipe.yaml or stages/",
+            hint="give the folder that the recipe names by `output:`",
+        )
+    return RunFacts(folder.resolve(), home.resolve(), label)
 
 
 @dataclass(frozen=True)

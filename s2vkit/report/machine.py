@@ -48,7 +48,10 @@ def _state(stage: StageFacts | None, planned: Mapping[str, Any], name: str) -> s
         return f"nothing to do: {idle}"
     if stage is None:
         return "not begun"
-    return "finished" if stage.done else "begun, not finished"
+    if not stage.done:
+        return "begun, not finished"
+    lender = stage.done.get("taken_from")
+    return f"taken over from {lender}" if lender else "finished"
 
 
 def _time(stage: StageFacts | None) -> str:

@@ -48,11 +48,11 @@ class Room:
         )
 
 
-def player(facts: RunFacts, path: Path, room: Room, caption: str) -> str:
-    """Show a clip with its picture before it plays; `caption` is HTML."""
+def player(facts: RunFacts, path: Path, room: Room, caption: str, of: str = "") -> str:
+    """Show a clip with its picture before it plays; `caption` is HTML, `of` names the run."""
     poster = _poster(path)
     shown = f' poster="{poster}"' if poster else ""
-    name = escape(path.stem)
+    name = escape(f"{of} {path.stem}" if of else path.stem)
     return (
         f'<figure id="clip-{name}"><video controls playsinline preload="metadata"{shown} '
         f'aria-label="{name}: the true clip left, the made one right" '

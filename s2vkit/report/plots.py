@@ -109,7 +109,7 @@ def _range(finite: np.ndarray, log: bool) -> tuple[float, float]:
 
 def _thinned(steps: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Cut a line into stretches: (4, N) the middle step, and mean, least and most of each."""
-    parts = min(_POINTS, len(steps))
+    parts = max(1, min(_POINTS, len(steps)))
     found = []
     for place, held in zip(
         np.array_split(steps, parts), np.array_split(values, parts), strict=True
@@ -158,6 +158,8 @@ def _path(points: Iterable[tuple[float, float]]) -> str:
 def _legend(title: str, lines: Sequence[Line]) -> str:
     said = [] if len(lines) == 1 else [f"<b>{escape(title.rstrip('_'))}</b>"]
     for place, (label, _, values) in enumerate(lines):
+        if not len(values):
+            continue
         name = title if len(lines) == 1 else label
         known = values[np.isfinite(values)]
         lost = f", {len(values) - len(known)} not finite" if len(known) < len(values) else ""

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from functools import cache
 from html import escape
 from importlib.resources import files
+from pathlib import Path
 from string import Template
+
+from s2vkit.errors import InputError
 
 _PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
@@ -65,6 +68,19 @@ def render(
         contents=contents, style=_static("page.css"), script=_static("page.js"),
         body="\n".join(map(str, filled)) or f"<p>{escape(empty)}</p>",
     )  # fmt: skip
+
+
+def check_place(page: Path) -> None:
+    """Raise InputError where a page would take the place of a file that is no page of ours."""
+    if page.is_dir():
+        raise InputError(f"{page}: is a folder", hint="name the page: -o PAGE.html")
+    if not page.is_file():
+        return
+    with page.open("rb") as file:
+        if MARK.encode() not in file.read(4096):
+            raise InputError(
+                f"{page}: is there, and no page of s2vkit's", hint="choose another -o PAGE"
+            )
 
 
 @cache
