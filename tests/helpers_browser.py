@@ -8,6 +8,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,13 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-extensions", "--mute-audio", "--remote-debugging-pipe",
 )  # fmt: skip
+# The browser reads commands from descriptor 3 and answers on 4.
+_START = """import os, sys
+held = [os.dup(0) for _ in range(4)]  # so that what follows is beyond 4
+commands, answers = (os.dup(int(number)) for number in sys.argv[1:3])
+os.dup2(commands, 3)
+os.dup2(answers, 4)
+os.execv(sys.argv[3], sys.argv[3:])"""
 
 
 def browser() -> str | None:
@@ -37,7 +45,7 @@ class Page:
         self._read, write_answers = os.pipe()
         self.process = subprocess.Popen(
             [
-                "sh", "-c", f'exec "$@" 3<&{read_commands} 4>&{write_answers}', "sh",
+                sys.executable, "-S", "-c", _START, str(read_commands), str(write_answers),
                 program, *FLAGS, f"--user-data-dir={profile}", "about:blank",
             ],
             pass_fds=(read_commands, write_answers), stdout=subprocess.DEVNULL,
@@ -46,6 +54,13 @@ class Page:
         os.close(read_commands)
         os.close(write_answers)
         self.session = ""
+        try:
+            self._attach()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def _attach(self) -> None:
         target = self._tab()
         self.session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
@@ -108,16 +123,20 @@ class Page:
         self._until(lambda said: said.get("method") == "Page.loadEventFired")
 
     def value(self, script: str) -> Any:
-        """Give what a JavaScript expression comes to, promises awaited."""
+        """Give what a JavaScript expression comes to, promises awaited, as if a user did it."""
         found = self.ask("Runtime.evaluate", expression=script, returnByValue=True,
-                         awaitPromise=True)  # fmt: skip
+                         awaitPromise=True, userGesture=True)  # fmt: skip
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
     def complaints(self) -> list[str]:
-        """Give what the browser complained of since the page was opened."""
+        """Give what the browser complained of since the page was opened.
+
+        That it stops reading a clip whose head it knows is no complaint.
+        """
         kinds = ("Log.entryAdded", "Runtime.exceptionThrown", "Network.loadingFailed")
-        return [json.dumps(e["params"]) for e in self.events if e["method"] in kinds]
+        found = [event["params"] for event in self.events if event["method"] in kinds]
+        return [json.dumps(said) for said in found if not said.get("canceled")]
 
     def requests(self) -> list[str]:
         """Give the addresses that were asked for since the page was opened, data apart."""

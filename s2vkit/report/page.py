@@ -57,7 +57,10 @@ def run_page(facts: RunFacts, room: Room) -> str:
     sections = [
         _section("Clips", facts, lambda: clips_section(facts, room), _of_clips(facts)),
         _section("Metrics", facts, lambda: metrics_section(facts), metrics),
-        _section("Every clip", facts, lambda: clips_table(facts), link(folder / "clips.csv")),
+        _section(
+            "Every clip", facts, lambda: clips_table(facts),
+            link(folder / "clips.csv") + _of_corpus(facts),
+        ),
         _section("Confusions", facts, lambda: confusion_section(facts), metrics),
         _section(
             "Who and how: what the codes tell", facts, lambda: probe_section(facts.metrics), metrics
@@ -118,10 +121,17 @@ def _lead(facts: RunFacts) -> str:
 
 
 def _of_clips(facts: RunFacts) -> str:
+    return f"{facts.link(facts.folder / 'videos')}, each named after its clip{_of_corpus(facts)}"
+
+
+def _of_corpus(facts: RunFacts) -> str:
+    """Say whose the clips' names are: the corpus follows from the recipe and the seed."""
     data = facts.recipe.get("data")
     corpus = data.get("use") if isinstance(data, dict) else None
-    drawn = f"{facts.link(facts.folder / 'videos')}, each named after its clip"
-    return f"{drawn} of the corpus {text(corpus)}" if corpus else drawn
+    if not corpus:
+        return ""
+    recipe = facts.link(facts.folder / "recipe.yaml", "the recipe's data")
+    return f" of the corpus {text(corpus)} ({recipe}, seed {text(facts.recipe.get('seed'))})"
 
 
 def _of_stages(facts: RunFacts) -> str:

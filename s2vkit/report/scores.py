@@ -77,9 +77,13 @@ def confusion_section(facts: RunFacts) -> str:
         found.append(f"<h3>{escape(name)}</h3>" + f'<div class="grid">{"".join(drawn)}</div>')
     if not found:
         return ""
+    which = any("confusion" in (facts.metrics[c].get("details") or {}) for c in facts.clips[0]
+                if c in facts.metrics) if facts.clips else False  # fmt: skip
+    sort = ' Which clips those are: sort <a href="#every-clip">every clip</a> by the metric.'
     return (
         '<p class="soft">Rows: the true label. Columns: what the judge says. The darker, the '
-        "larger the share of its row; the numbers are clips.</p>" + "".join(found)
+        f"larger the share of its row; the numbers are clips.{sort if which else ''}</p>"
+        + "".join(found)
     )
 
 

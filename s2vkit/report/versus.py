@@ -41,7 +41,7 @@ def write_comparing_page(
     clips = Room(room)
     sections = [
         Section("Runs", _runs(facts)),
-        Section("Metrics", _metrics(facts, registry), _traced(facts, "metrics.json")),
+        Section("Metrics", _metrics(runs, facts, registry), _traced(facts, "metrics.json")),
         Section("The same clips", _clips(facts, clips), _traced(facts, "videos")),
         Section("Curves", _curves(facts), _traced(facts, "stages")),
         Section("What differs in the recipes", _recipes(facts), _traced(facts, "recipe.yaml")),
@@ -76,22 +76,20 @@ def _runs(facts: Sequence[RunFacts]) -> str:
     rows = []
     for run in facts:
         finished = sum(bool(stage.done) for stage in run.stages)
-        command = run.commands[-1] if run.commands else f"s2vkit run {run.label}/recipe.yaml"
+        known = Raw(f"<code>{text(run.commands[-1])}</code>") if run.commands else "not kept"
         rows.append([
             run.link(run.folder / "report.html", run.label), run.name,
             show(run.recipe.get("seed")), f"{finished} of {len(run.planned)}",
-            str(len(run.warnings)), run.version or _NOWHERE, Raw(f"<code>{text(command)}</code>"),
+            str(len(run.warnings)), run.version or _NOWHERE, known,
         ])  # fmt: skip
     named = ("run", "recipe", "seed", "stages finished", "warnings", "s2vkit", "made by")
     return table(named, rows, {2, 3, 4})
 
 
-def _metrics(facts: Sequence[RunFacts], registry: Registry) -> str:
+def _metrics(runs: Sequence[Path], facts: Sequence[RunFacts], registry: Registry) -> str:
     """Compare with intervals where the runs may stand side by side, else say why not."""
     try:
-        runs = [read_run(run.folder) for run in facts]
-        titles = {run.folder: f.label for run, f in zip(runs, facts, strict=True)}
-        found = compare(group(runs, titles), registry, "Metrics")
+        found = compare(group([read_run(run) for run in runs]), registry, "Metrics")
     except RunFolderError as error:
         plain = _plain(facts)
         why = f"<p>Without intervals and ranks: {text(error.message)}.</p>"
@@ -110,8 +108,8 @@ def _compared(found: Comparison) -> str:
             cells.append(Raw(f'{best}<br><span class="soft">{inside}</span>' if inside else best))
         rows.append([*cells, *beside(row)])
     names = headings(found)
-    listed = [*map(_plainly, map(said, found.differences)), *found.notes]
-    notes = "".join(f"<li>{text(note)}</li>" for note in listed)
+    listed = [*map(said, found.differences), *found.notes]
+    notes = "".join(f"<li>{text(_plainly(note))}</li>" for note in listed)
     return (
         table(names, rows, set(range(1, len(names))), "metrics")
         + f'<p class="soft">Bold: the best by the arrow. {text(legend(found))}</p>'
@@ -155,7 +153,11 @@ def _clips(facts: Sequence[RunFacts], room: Room) -> str:
                 figures = {row.get("clip", ""): row for row in run.clips}.get(name, {})
                 told = f"<b>{text(run.label)}</b><br>{caption(run, paths[name], figures)}"
                 players.append(player(run, paths[name], room, told, of=run.label))
-        shown.append(f'<h3>{text(name)}</h3><div class="grid">{"".join(players)}</div>')
+        press = '<button type="button" class="all">play side by side</button>'
+        shown.append(
+            f'<div class="together"><h3>{text(name)}{press}</h3>'
+            f'<div class="grid">{"".join(players)}</div></div>'
+        )
     if not shown:
         return ""
     alone = len(names) - len(shared)
@@ -170,7 +172,7 @@ def _curves(facts: Sequence[RunFacts]) -> str:
     logs = [{stage.name: read_log(stage.log) for stage in run.stages} for run in facts]
     stages = list(dict.fromkeys(name for log in logs for name in log))
     nothing = (np.empty(0), np.empty(0))
-    drawn: list[str] = []
+    drawn: list[tuple[str, str]] = []
     for stage in stages:
         names = list(dict.fromkeys(name for log in logs for name in log.get(stage, {})))
         plots = []
@@ -180,9 +182,10 @@ def _curves(facts: Sequence[RunFacts]) -> str:
                 lines = [(run.label, *found) for run, found in zip(facts, series, strict=True)]
                 plots.append(plot(name, lines))
         if plots:
-            drawn.append(folded(f"{stage}: {len(plots)} figures", grid({"": plots}),
-                                opened=not drawn))  # fmt: skip
-    return "\n".join(drawn)
+            drawn.append((f"{stage}: {len(plots)} figures", grid({"": plots})))
+    return "\n".join(
+        folded(*stage, opened=place == len(drawn) - 1) for place, stage in enumerate(drawn)
+    )
 
 
 def _recipes(facts: Sequence[RunFacts]) -> str:

@@ -1,5 +1,5 @@
 "use strict";
-// Sorting of tables by a press on a heading, and one clip playing at a time. Nothing else.
+// Sorting of tables by a press on a heading; one clip playing at a time, or one row of them.
 for (const table of document.querySelectorAll("table.sorts")) {
   const body = table.tBodies[0];
   const heads = [...table.tHead.rows[0].cells];
@@ -18,8 +18,20 @@ for (const table of document.querySelectorAll("table.sorts")) {
   }));
 }
 const players = [...document.querySelectorAll("video")];
+const row = (player) => player.closest(".together");
 for (const player of players) {
   player.addEventListener("play", () => {
-    for (const other of players) if (other !== player) other.pause();
+    for (const other of players) {
+      if (other !== player && !(row(player) && row(player) === row(other))) other.pause();
+    }
+  });
+}
+for (const press of document.querySelectorAll("button.all")) {
+  press.addEventListener("click", () => {
+    press.closest(".together").querySelectorAll("video").forEach((player, at) => {
+      player.muted = at > 0;
+      player.currentTime = 0;
+      player.play();
+    });
   });
 }
