@@ -17,7 +17,7 @@ from test_report_page import Read
 
 from s2vkit.engine.memory import Peak
 from s2vkit.engine.notes import Notes
-from s2vkit.errors import RunFolderError
+from s2vkit.errors import RunFolderError, TrainingError
 from s2vkit.files import read_lines
 from s2vkit.plugins import registry
 from s2vkit.report.versus import write_comparing_page
@@ -203,3 +203,14 @@ def test_the_peak_of_memory_is_of_what_came_since():
     del held
     if peak.anew:  # Linux: a new watch begins from what is held now
         assert Peak(torch.device("cpu")).read()["resident"] < after["resident"] - 100e6
+
+
+def test_a_run_that_cannot_go_on_leaves_a_page_that_says_why(tmp_path):
+    make_run(tmp_path / "run")
+    notes = Notes(tmp_path / "run")
+    notes.stage = "compose"
+    error = TrainingError("stage 'compose', step 3: D.frame is no longer a number")
+    with pytest.raises(TrainingError), notes.telling_why():
+        raise error
+    read = Read((tmp_path / "run" / "report.html").read_text(encoding="utf-8"))
+    assert "the run ended here: stage 'compose', step 3: D.frame is no longer" in read.text

@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
+from s2vkit.errors import S2vkitError
 from s2vkit.files import read_lines, write_text
+from s2vkit.report.page import write_page
 
 FILE = "warnings.jsonl"
 
@@ -26,6 +28,7 @@ class Notes:
     def __init__(self, folder: Path) -> None:
         self.path, self.stage = folder / FILE, ""
         self._kept = read_lines(self.path)
+        self._torn = self.path.is_file() and self.path.read_bytes()[-1:] not in (b"\n", b"")
 
     def add(self, text: str, source: str = "s2vkit") -> None:
         """Keep a warning of the stage that runs."""
@@ -36,7 +39,9 @@ class Notes:
         self._kept.append(note)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(note, ensure_ascii=False) + "\n")
+            broken = "\n" if self._torn else ""  # a kill cut the last line short
+            file.write(broken + json.dumps(note, ensure_ascii=False) + "\n")
+        self._torn = False
 
     def forget(self, stage: str) -> None:
         """Drop what an earlier turn of a stage was warned of: it begins from nothing."""
@@ -44,6 +49,7 @@ class Notes:
             self._kept = [note for note in self._kept if note.get("stage") != stage]
             lines = [json.dumps(note, ensure_ascii=False) + "\n" for note in self._kept]
             write_text(self.path, "".join(lines))
+            self._torn = False
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -63,3 +69,13 @@ class Notes:
             yield
         finally:
             warnings.showwarning = show
+
+    @contextmanager
+    def telling_why(self) -> Iterator[None]:
+        """Have the page of a run that cannot go on show how far it came, and why no further."""
+        try:
+            yield
+        except S2vkitError as error:
+            self.add(f"the run ended here: {error.message}")
+            write_page(self.path.parent)
+            raise

@@ -19,8 +19,8 @@ from s2vkit.engine.batches import Batches, Sources
 from s2vkit.engine.borrow import borrow, conditions_of
 from s2vkit.engine.cache import Cache
 from s2vkit.engine.checkpoint import load_modules
-from s2vkit.engine.device import choose, facts_of
-from s2vkit.engine.folder import check_place, record, taken, tell
+from s2vkit.engine.device import choose
+from s2vkit.engine.folder import check_place, record, taken
 from s2vkit.engine.gallery import show_run
 from s2vkit.engine.listener import Listener
 from s2vkit.engine.log import spent
@@ -33,10 +33,10 @@ from s2vkit.engine.sketches import Sketches
 from s2vkit.engine.stop import Stopped, stop_flag
 from s2vkit.engine.train import Hooks, Trainer
 from s2vkit.engine.view import View
-from s2vkit.engine.wiring import graph_facts
+from s2vkit.engine.wiring import keep_facts
 from s2vkit.engine.work import RunWork
 from s2vkit.errors import RecipeError, RunFolderError
-from s2vkit.files import naming_full_disk, read_json, remove, write_json, write_text
+from s2vkit.files import naming_full_disk, read_json, remove, write_text
 from s2vkit.parts.stage import Job, Stage
 from s2vkit.plugins import registry as installed
 from s2vkit.recipe.load import Loaded, dump_recipe
@@ -73,8 +73,9 @@ def run_recipe(
             run.announce()
         if run.cut_footage():
             run = Run(loaded, folder, console, stopped, registry)
-        run.keep_facts(command)
-        with closing(run.cache), run.notes.listening():
+        run.command = command
+        keep_facts(run)
+        with closing(run.cache), run.notes.listening(), run.notes.telling_why():
             run.all(stages)
         run.conclude()
     return folder
@@ -106,15 +107,6 @@ class Run:
     def announce(self) -> None:
         """Say what will be done and about how long it takes here."""
         announce(self.loaded, self.console, self.plan, self.cache, self.builder, self.policy)
-
-    def keep_facts(self, command: str) -> None:
-        """Leave in the folder what its page tells of the run: its graph, machine and command."""
-        self.command = command
-        write_json(
-            self.folder / "graph.json", graph_facts(self.recipe, self.graph, self.plan.steps)
-        )
-        tell(self.folder, recipe=self.loaded.path.name, seed=self.recipe.seed,
-             notes=self.loaded.dropped, **facts_of(self.policy))  # fmt: skip
 
     def warn(self, what: str) -> None:
         """Say what looks wrong, and keep it."""

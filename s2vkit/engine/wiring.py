@@ -4,19 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from s2vkit.build import describe, part_slots
+from s2vkit.engine.device import facts_of
+from s2vkit.engine.folder import tell
 from s2vkit.engine.plan import Step
+from s2vkit.files import write_json
 from s2vkit.parts.graph import Graph
 from s2vkit.parts.stage import Stage
 from s2vkit.recipe.schema import Recipe
+
+if TYPE_CHECKING:
+    from s2vkit.engine.run import Run
 
 FORMAT = 1
 Flow = tuple[str, str, str]  # from, to, what
 
 SPEECH, FACES, STILL, VIDEO = "speech", "true frames", "a still", "made frames"
 _OF_SPEECH = ("features", "summary")
+
+
+def keep_facts(run: Run) -> None:
+    """Leave in a run's folder what its page tells: graph.json, and in run.json machine and seed."""
+    write_json(run.folder / "graph.json", graph_facts(run.recipe, run.graph, run.plan.steps))
+    tell(
+        run.folder, recipe=run.loaded.path.name, seed=run.recipe.seed, notes=run.loaded.dropped,
+        **facts_of(run.policy),
+    )  # fmt: skip
 
 
 def graph_facts(recipe: Recipe, graph: Graph, steps: list[Step]) -> dict[str, Any]:
