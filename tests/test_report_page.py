@@ -118,8 +118,15 @@ def test_every_figure_leads_to_its_file_and_the_command_that_made_it(run, read):
         "videos/a%20b%231.mp4",
     } <= set(files)  # fmt: skip
     assert [name for name in files if not (run / unquote(name)).exists()] == []
-    assert read.text.count("s2vkit run tiny.yaml") >= 2
+    assert read.text.count("s2vkit run tiny.yaml") == 1  # curves point to it
+    assert "written by the command at the top" in read.text
     assert str(run.parent) not in read.text
+
+
+def test_figures_have_intervals_where_clips_have_theirs(page):
+    made = re.search(r"<td class=\"n\">21.5<small>\[(.*?), (.*?)\]</small>", page)
+    assert 20.5 <= float(made.group(1)) < 21.5 < float(made.group(2)) <= 22.5
+    assert page.count("</small>") == 1  # the others have no figures of clips
 
 
 def test_clips_show_labels_and_their_own_figures(read):

@@ -9,6 +9,7 @@ from typing import Any
 
 from s2vkit.report.facts import RunFacts
 from s2vkit.report.layout import Layout, Point, arrange
+from s2vkit.report.markup import folded, table
 
 _WIDTH, _ACROSS, _DOWN = 206.0, 36.0, 14.0
 _LINE, _EDGE, _LETTERS = 15.0, 9.0, 32  # of text in a box
@@ -29,10 +30,16 @@ def diagram_section(facts: RunFacts) -> str:
     return _world(facts.graph.get("world")) + "".join(
         f'<figure class="diagram"><h3>{title}</h3>'
         f'<div class="wide" tabindex="0">{draw(_of(parts, name), _of(flows, name), title)}</div>'
-        f"<figcaption>{_summary(_of(parts, name))}</figcaption></figure>"
+        f"<figcaption>{_summary(_of(parts, name))}</figcaption>"
+        f"{folded('what flows, as a table', _listed(_of(flows, name)))}</figure>"
         for name, title in drawn
         if _of(parts, name)
     )
+
+
+def _listed(flows: Sequence[Part]) -> str:
+    rows = [[str(flow.get(key)) for key in ("from", "what", "to")] for flow in flows]
+    return table(("from", "what", "to"), rows, set())
 
 
 def draw(parts: Sequence[Part], flows: Sequence[Part], title: str) -> str:
@@ -64,9 +71,9 @@ def _lines(part: Part) -> list[str]:
     """Give the lines of a part's box: its name first, how its weights come about last."""
     count = part.get("parameters")
     weights = f", {count:,} weights" if isinstance(count, int) and count else ""
-    takes = textwrap.wrap(f"in: {part.get('takes')}", _LETTERS)
-    gives = textwrap.wrap(f"out: {part.get('gives')}", _LETTERS)
-    return [str(part["part"]), f"{part.get('component')}{weights}", *takes, *gives, _made(part)]
+    said = (f"{part.get('component')}{weights}", f"in: {part['takes']}", f"out: {part['gives']}")
+    lines = [line for words in said for line in textwrap.wrap(words, _LETTERS)]
+    return [str(part["part"]), *lines, *textwrap.wrap(_made(part), _LETTERS)]
 
 
 def _made(part: Part) -> str:

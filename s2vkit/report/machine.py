@@ -27,7 +27,7 @@ def stages_section(facts: RunFacts) -> str:
     total = sum(stage.seconds or 0.0 for stage in facts.stages)
     rows.append(("all", "", "", span(total), Raw(""), "", ""))
     headings = ("stage", "what it trains", "state", "time", "", "memory", "GPU memory")
-    return table(headings, rows, {3, 5, 6}) + (
+    return table(headings, rows, {3, 5, 6}, "stages") + (
         '<p class="soft">Time includes preparing what the stage needed first. Memory: the most '
         "that the process held during the stage; its workers, which load clips, not counted."
         f"{_unknown(facts)}</p>"

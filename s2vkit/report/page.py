@@ -77,8 +77,9 @@ def run_page(facts: RunFacts, room: Room) -> str:
     ]  # fmt: skip
     begun = bool(facts.stages) or any(section.inside for section in sections)
     if begun:  # at last, so that it knows of every damaged file
-        said = warnings_section(facts)
-        sections.insert(-2, Section("Warnings", said, link(folder / "warnings.jsonl")))
+        said, kept = warnings_section(facts), folder / "warnings.jsonl"
+        traced = f"From {link(kept)}." if kept.exists() else ""
+        sections.insert(-2, Section("Warnings", said, traced))
     empty = "This run has made nothing yet."
     return render(facts.name, _count(facts), sections, lead=_lead(facts), empty=empty)
 
@@ -161,7 +162,7 @@ def _curves(facts: RunFacts) -> str:
             inside = picture(kept, "", f"curves of {stage.name}")
         else:
             continue
-        traced = f'<p class="trace">From {facts.link(stage.log)}{_by(stage.done)}.</p>'
+        traced = f'<p class="trace">From {facts.link(stage.log)}{_by(facts, stage.done)}.</p>'
         drawn.append(folded(stage.name, inside + traced, opened=True))
     if not drawn:
         return ""
@@ -171,9 +172,14 @@ def _curves(facts: RunFacts) -> str:
     )
 
 
-def _by(done: dict[str, object]) -> str:
+def _by(facts: RunFacts, done: dict[str, object]) -> str:
+    """Name the command that ran a stage, or point to it where it is the run's only one."""
     command = done.get("command")
-    return f", written by <code>{text(command)}</code>" if command else ""
+    if not command:
+        return ""
+    if facts.commands == [command]:
+        return ', written by <a href="#top">the command at the top</a>'
+    return f", written by <code>{text(command)}</code>"
 
 
 def _recipe(facts: RunFacts) -> str:

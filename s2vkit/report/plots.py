@@ -174,7 +174,7 @@ def _short(value: float) -> str:
         return "0"
     if abs(value) >= 1000:
         return f"{value / 1000:g}k"
-    return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e")
+    return f"{value:.6g}".replace("e-0", "e-").replace("e+0", "e")
 
 
 def grid(plots: Mapping[str, Sequence[str]]) -> str:

@@ -4,29 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from math import isclose
+from statistics import fmean, median
 from typing import Any
 
+from s2vkit.report.comparison.intervals import clip_interval
 from s2vkit.report.facts import RunFacts
 from s2vkit.report.markup import Raw, folded, number, table, text
 from s2vkit.report.table import show
 
+_FEWEST = 3  # clips of which an interval is worth showing
 _WIDE, _HIGH, _EDGE = 150, 20, 8  # of the line from chance to real
-_KEYS = ("value", "on_real", "chance", "n")
+_KEYS = ("on_real", "chance", "n")
 
 
 def metrics_section(facts: RunFacts) -> str:
     """Write each metric with its definition, and where it lies between chance and real."""
     rows = [
-        (_defined(facts, name, score), *(show(score.get(key)) for key in _KEYS), _line(score))
+        (_defined(facts, name, score), _made(facts, name, score),
+         *(show(score.get(key)) for key in _KEYS), _line(score))
         for name, score in facts.metrics.items()
         if isinstance(score, Mapping)
-    ]
+    ]  # fmt: skip
     if not rows:
         return ""
     headings = ("metric", "made", "real", "chance", "clips", "chance to real")
     return (
         '<p class="soft">Made: of clips the run made. Real: the same rule on the true clips, so '
         "the best that can be expected. Chance: what a model gets that has learnt nothing. "
+        "In brackets: 95 % of resampled sets of clips. "
         "Unfold a name for how it is counted, and of which clips.</p>"
         + table(headings, rows, {1, 2, 3, 4}, "metrics")
     )
@@ -40,6 +46,21 @@ def _defined(facts: RunFacts, name: str, score: Mapping[str, Any]) -> Raw:
     where = f", each in {facts.link(listed)}" if listed.exists() else ""
     said = f"<p>{escape(str(score.get('definition') or 'no definition is known'))}.</p>"
     return Raw(folded(name, f"{said}<p>{escape(of + by)}{where}.</p>"))
+
+
+def _made(facts: RunFacts, name: str, score: Mapping[str, Any]) -> str:
+    """Write a figure with its interval over clips, where clips.csv is that of the figure."""
+    value, over = number(score.get("value")), str(score.get("over") or "mean")
+    told = {row.get("clip", ""): _number(row.get(name, "")) for row in facts.clips}
+    held = {clip: figure for clip, figure in told.items() if figure is not None}
+    if value is None or len(held) < _FEWEST:
+        return show(score.get("value"))
+    middle = (median if over == "median" else fmean)(held.values())
+    if not isclose(middle, value, rel_tol=1e-5, abs_tol=1e-6):
+        return show(value)
+    found = clip_interval({0: held}, over)
+    inside = f"<small>[{show(found.low)}, {show(found.high)}]</small>" if found else ""
+    return Raw(f"{show(value)}{inside}")
 
 
 def _line(score: Mapping[str, Any]) -> Raw:
@@ -131,7 +152,12 @@ def _named(name: str, shown: Mapping[str, Any]) -> str:
 
 
 def _figure(value: str) -> str:
+    found = _number(value)
+    return value if found is None or value.isdigit() else f"{found:.4g}"
+
+
+def _number(value: str) -> float | None:
     try:
-        return f"{float(value):.4g}" if "." in value or "e" in value else value
+        return number(float(value))
     except ValueError:
-        return value
+        return None

@@ -22,7 +22,7 @@ _PAGE = Template("""<!doctype html>
 <title>$title</title>
 <style>
 $style</style></head><body>
-<header><h1>$title</h1><p class="soft">$subtitle</p>
+<header id="top"><h1>$title</h1><p class="soft">$subtitle</p>
 $lead</header>
 $contents<main>
 $body
