@@ -52,6 +52,7 @@ def _component(entry: Entry) -> Iterator[str]:
         "code": f"`{entry.target}`",
         "gives": ", ".join(entry.gives),
         "wants": ", ".join(entry.wants),
+        "better": entry.better if entry.better != "none" else "",
     }
     yield from (f"- {word}: {_cell(fact)}" for word, fact in facts.items() if fact)
     rows = option_rows(entry.options)

@@ -30,7 +30,7 @@ def write_run(
     generator: str = "frame_decoder", clips: bool = True, whole: Mapping[str, float] | None = None,
     real: float | None = 1.0, definition: str = "as defined", **recipe,
 ) -> Path:  # fmt: skip
-    """Write a finished run: `figures` is metric -> clip -> figure, `whole` has no clips' figures."""
+    """Write a finished run: `figures` is metric -> clip -> figure, `whole` metric -> figure."""
     made = {**copy.deepcopy(RECIPE), "seed": seed, "output": str(folder), **recipe}
     made["generator"] = {"use": generator}
     names = [*figures, *(whole or {})]

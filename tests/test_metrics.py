@@ -314,3 +314,28 @@ def test_ssim_is_quick():
     begin = time.perf_counter()
     ssim(frames, frames.flip(0))
     assert time.perf_counter() - begin < 2  # takes about 30 ms
+
+
+def test_metrics_that_are_means_over_clips_tell_the_figure_of_each():
+    from s2vkit.plugins import registry
+    from s2vkit.testing.data import outcomes
+    from s2vkit.testing.stand_ins import stand_in_graph
+
+    def make(slot, *positional, **sizes):
+        entry = registry().get(slot.kind, slot.use)
+        return entry.load()(slot.options, *positional, **sizes)
+
+    graph, found = stand_in_graph(make), {}
+    for entry in registry().of_kind("metric"):
+        needs_a_file = any(field.is_required() for field in entry.options.model_fields.values())
+        if needs_a_file or {"summary", "codes"} & set(entry.wants):
+            continue
+        metric = entry.load()(entry.options())
+        for outcome in outcomes(graph.judges, graph.sync_judge):
+            metric.update(outcome)
+        found[entry.name] = metric.compute()
+    of_clips = {name for name, score in found.items() if score.clips}
+    assert set(found) - of_clips == {"blinks"}  # blinks a second, over all seconds together
+    assert {name for name, score in found.items() if score.over == "median"} == {"av_offset"}
+    for name in of_clips:
+        assert sorted(found[name].clips) == ["clip0", "clip1", "clip2"], name

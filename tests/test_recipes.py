@@ -4,15 +4,26 @@ from pathlib import Path
 
 import pytest
 
+from s2vkit.recipe.comparison import load_comparison
 from s2vkit.recipe.load import load_recipe
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 ABLATIONS = sorted((RECIPES / "ablations").glob("*.yaml"))
 
 
-@pytest.mark.parametrize("path", sorted(RECIPES.rglob("*.yaml")), ids=lambda p: p.stem)
+COMPARISONS = [RECIPES / "table1.yaml", RECIPES / "table1_tiny.yaml"]
+
+
+@pytest.mark.parametrize(
+    "path", sorted({*RECIPES.rglob("*.yaml")} - {*COMPARISONS}), ids=lambda p: p.stem
+)
 def test_a_recipe_is_valid(path):
     assert load_recipe(path).recipe.stages
+
+
+@pytest.mark.parametrize("path", COMPARISONS, ids=lambda p: p.stem)
+def test_a_comparison_is_valid(path):
+    assert all(run.loaded.recipe.stages for run in load_comparison(path).runs)
 
 
 def test_there_is_an_ablation_of_every_part_of_the_game():

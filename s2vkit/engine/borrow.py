@@ -6,9 +6,11 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
 
 from s2vkit.engine.folder import record
 from s2vkit.engine.plan import Plan, Step
@@ -22,23 +24,37 @@ if TYPE_CHECKING:
 _KEPT = ("log.jsonl", "weights.safetensors")
 
 
-def conditions_of(run: Run) -> str:
-    """Hash what a stage's result follows from besides what its fingerprint holds.
+def conditions_of(run: Run) -> dict[str, str]:
+    """Hash, for every stage, what its result follows from besides what its fingerprint holds.
 
-    That is where and how it is computed, the rate at which batches hold speech, and how often
-    and where frozen parts look at a clip, which all stages of a recipe share.
+    That is where and how it is computed; the rate of speech in its batches; and how often and
+    where frozen parts look at a clip, where it needs what they saw or heard. All stages of a
+    recipe share these. What a stage builds on counts with it.
     """
-    compute = run.recipe.compute.model_dump(exclude={"workers"})
-    plan = run.plan
-    said = [
-        compute, str(run.policy), run.graph.encoder.sample_rate, plan.stretches, plan.views,
-        plan.maps,
-    ]  # fmt: skip
-    text = json.dumps(said, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
+    found: dict[str, str] = {}
+    for step in run.plan.steps:
+        if isinstance(step.stage, Stage):
+            before = [found[name] for name in sorted(step.before) if name in found]
+            text = json.dumps([*_shared(run, step.stage), before], sort_keys=True, default=str)
+            found[step.name] = hashlib.sha256(text.encode()).hexdigest()[:20]
+    return found
 
 
-def borrow(plan: Plan, conditions: str, lenders: Sequence[Path], view: View) -> list[str]:
+def _shared(run: Run, stage: Stage) -> list[Any]:
+    plan, needs = run.plan, stage.needs
+    said: list[Any] = [run.recipe.compute.model_dump(exclude={"workers"}), str(run.policy)]
+    if needs & {"speech", "sounds"}:
+        said.append(run.graph.encoder.sample_rate)
+    if needs & {"summary", "codes"}:
+        said.append(plan.stretches)
+    if needs & {"targets", "maps"}:
+        said += [plan.views, plan.maps]
+    return said
+
+
+def borrow(
+    plan: Plan, conditions: Mapping[str, str], lenders: Sequence[Path], view: View
+) -> list[str]:
     """Take over from other run folders what is not done here; give the names of those stages.
 
     A stage is taken over only where its fingerprint and its conditions are the same: then its
@@ -48,11 +64,12 @@ def borrow(plan: Plan, conditions: str, lenders: Sequence[Path], view: View) -> 
     for step in plan.steps:
         if step.done or step.idle or not isinstance(step.stage, Stage):
             continue
-        lender = next((f for f in lenders if _lends(f, step, conditions, plan.run)), None)
+        same = conditions[step.name]
+        lender = next((f for f in lenders if _lends(f, step, same, plan.run)), None)
         if lender is not None:
-            _take(step, lender, plan.run, conditions)
-            view.begin(step.name)
-            view.end(f"the same stage as in {lender.name}, taken over from there")
+            _take(step, lender, plan.run, same)
+            said = f"{step.name}: comes out as in {lender.name}, and is taken over from there"
+            view.console.print(f"[green]✓[/green] {escape(said)}", highlight=False)
             taken.append(step.name)
     return taken
 

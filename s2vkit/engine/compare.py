@@ -92,6 +92,6 @@ def tabulate(
     if drawn.any:
         shown = draw_figures(made, output, drawn.unheard, console, registry, asked)
         notes = (*made.notes, *shown.notes)
-        made = replace(made, figures=shown.figures, unheard=shown.unheard, notes=notes)
+        made = replace(made, drawings=shown.drawings, unheard=shown.unheard, notes=notes)
     write_all(made, output, STEM, asked.command)
     return made

@@ -16,12 +16,20 @@ from s2vkit.engine.folder import about
 from s2vkit.engine.run import Run
 from s2vkit.engine.stop import stop_flag
 from s2vkit.errors import RunFolderError
-from s2vkit.files import atomic_folder, read_json, recover_folder, write_json
+from s2vkit.files import (
+    atomic_folder,
+    locked,
+    naming_full_disk,
+    read_json,
+    recover_folder,
+    write_json,
+)
 from s2vkit.parts.stage import Job
 from s2vkit.recipe.load import load_recipe
 from s2vkit.registry import Registry
 from s2vkit.report.comparison.read import Finished, check_finished, read_recipe_of, read_run
 
+_HOW = ("cache", "compute", "output", "name", "checkpoint_seconds")
 MEASURED = "measured"  # the folder in a run folder for what was measured again
 
 
@@ -36,6 +44,11 @@ class Asked:
     again: bool = False
     device: str | None = None
     command: str = ""
+
+    @property
+    def telling(self) -> list[str]:
+        """Give the sets that change what is measured, not where or how."""
+        return [text for text in self.sets if text.split("=")[0].split(".")[0] not in _HOW]
 
 
 @contextmanager
@@ -69,7 +82,7 @@ def read_or_measure(folder: Path, asked: Asked, console: Console, registry: Regi
     """
     recipe, stage = read_recipe_of(folder)
     held = recipe["stages"][stage]
-    split, own = asked.split or held["split"], not (asked.metrics or asked.sets)
+    split, own = asked.split or held["split"], not (asked.metrics or asked.telling)
     own = own and split == held["split"] and asked.clips in (None, held.get("clips"))
     if own and not asked.again:
         return read_run(folder)
@@ -86,7 +99,13 @@ def measure(
 ) -> None:  # fmt: skip
     """Measure a finished run into `place`: metrics.json, clips.csv and what was asked."""
     sets = list(_sets(folder, stage, split, asked))
-    with opened(folder, console, registry, sets, asked.device) as run:
+    place.parent.mkdir(exist_ok=True)
+    busy = locked(place.with_name(f".{place.name}.lock"), wait=True)
+    with (
+        busy,
+        naming_full_disk(place.parent),
+        opened(folder, console, registry, sets, asked.device) as run,
+    ):
         step = next(step for step in run.plan.steps if step.name == stage)
         if not isinstance(step.stage, Job):
             raise RunFolderError(f"{folder}: its stage '{stage}' trains, and does not measure")
@@ -133,9 +152,9 @@ def _check_judges(run: Run, folder: Path) -> None:
 
 
 def _key(split: str, asked: Asked) -> str:
-    more = json.dumps([sorted(asked.metrics.items()), list(asked.sets)])
+    more = json.dumps([sorted(asked.metrics.items()), asked.telling])
     parts = [split, str(asked.clips) if asked.clips is not None else ""]
-    if asked.metrics or asked.sets:
+    if asked.metrics or asked.telling:
         parts.append(hashlib.sha256(more.encode()).hexdigest()[:8])
     return "-".join(part for part in parts if part)
 

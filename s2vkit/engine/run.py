@@ -175,10 +175,9 @@ class Run:
         else:
             self._train(step, step.stage, folder)
         seconds = round(time.monotonic() - start, 1)
-        record(
-            folder, step.fingerprint, seconds, conditions=conditions_of(self),
-            memory=peak.read(), command=self.command,
-        )  # fmt: skip
+        same = conditions_of(self).get(step.name, "")
+        facts: dict[str, object] = {"memory": peak.read(), "command": self.command}
+        record(folder, step.fingerprint, seconds, **facts, **({"conditions": same} if same else {}))
         step.done, step.seconds = True, seconds
 
     def _take_up(self, step: Step, folder: Path) -> None:

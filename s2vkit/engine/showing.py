@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +12,10 @@ from rich.console import Console
 from s2vkit.data.store import ClipStore
 from s2vkit.engine.measure import Asked, opened
 from s2vkit.engine.run import Run
-from s2vkit.engine.unheard import VOICES, Voice, agreements, make_faces, voices_of
+from s2vkit.engine.unheard import VOICES, Known, Voice, agreements, make_faces, voices_of
 from s2vkit.files import remove
 from s2vkit.registry import Registry
-from s2vkit.report.comparison.core import Agreement, Comparison
+from s2vkit.report.comparison.core import Agreement, Comparison, Drawing
 from s2vkit.report.comparison.read import Finished
 from s2vkit.report.figures import Block, draw_sheet
 from s2vkit.report.pictures import to_uint8
@@ -25,9 +25,9 @@ BLOCKS, TIMES = 3, 8  # clips of Figure 3, and moments of each
 
 @dataclass(frozen=True)
 class Shown:
-    """What was drawn: what each file shows, how made faces agree, and what is to be told."""
+    """What was drawn, how made faces agree with the speakers, and what is to be told."""
 
-    figures: dict[str, str]
+    drawings: tuple[Drawing, ...]
     unheard: tuple[Agreement, ...]
     notes: list[str]
 
@@ -50,7 +50,7 @@ class Faces:
     voices: dict[str, list[Voice]] = field(default_factory=dict)  # system -> voices
     agreements: list[Agreement] = field(default_factory=list)
     seeing: list[str] = field(default_factory=list)  # systems that are shown a picture
-    known: dict[str, dict[str, str]] = field(default_factory=dict)  # of training's speakers
+    known: Known = field(default_factory=dict)  # of everybody
 
 
 def draw_figures(
@@ -61,23 +61,28 @@ def draw_figures(
     seed = shared_seed(made)
     moments: dict[str, Moments] = {}
     faces = Faces()
-    for system in made.systems:
-        held = next((run for run in system.runs if run.seed == seed), system.runs[0])
+    chosen = {
+        system.title: next((run for run in system.runs if run.seed == seed), system.runs[0])
+        for system in made.systems
+    }
+    for title, held in chosen.items():
         with opened(held.folder, console, registry, asked.sets, asked.device) as run:
-            run.view.begin(f"drawing the figures: {system.title}")
-            _follow(run, held, system.title, moments)
+            run.view.begin(f"drawing the figures: {title}")
+            _follow(run, held, title, moments)
             if "stills" in run.graph.wants:
-                faces.seeing.append(system.title)
+                faces.seeing.append(title)
             else:
-                _hear(run, system.title, faces, unheard, registry)
+                _hear(run, title, faces, unheard, registry)
             run.view.end()
     for old in ("figure3.png", "figure4.png"):
         remove(folder / old)
-    figures = {"figure3.png": _figure3(list(moments.values()), made, seed, folder)}
+    drawings = [_figure3(list(moments.values()), made, seed, folder)]
     notes = [_why_no_faces(faces)] if not any(faces.voices.values()) else []
     if not notes:
-        figures["figure4.png"] = _figure4(faces, folder)
-    return Shown(figures, tuple(faces.agreements), notes)
+        drawings.append(_figure4(faces, folder))
+    runs = tuple(held.folder for held in chosen.values())
+    drawings = [replace(one, runs=runs) for one in drawings]
+    return Shown(tuple(drawings), tuple(faces.agreements), notes)
 
 
 def shared_seed(made: Comparison) -> int:
@@ -115,13 +120,13 @@ def _look(store: ClipStore, clip: int) -> Moments:
 
 
 def _hear(run: Run, title: str, faces: Faces, unheard: Sequence[str], registry: Registry) -> None:
-    with voices_of(run, unheard, registry) as (store, voices, known):
-        found = make_faces(run, store, voices, list(known))
-    faces.voices[title], faces.known = found, known
-    faces.agreements += agreements(title, run.recipe.seed, found, known)
+    with voices_of(run, unheard, registry) as corpus:
+        found = make_faces(run, corpus)
+    faces.voices[title], faces.known = found, corpus.known
+    faces.agreements += agreements(title, run.recipe.seed, found, corpus.known)
 
 
-def _figure3(moments: Sequence[Moments], made: Comparison, seed: int, folder: Path) -> str:
+def _figure3(moments: Sequence[Moments], made: Comparison, seed: int, folder: Path) -> Drawing:
     blocks = [
         Block(
             f"{moment.name} ({moment.told})",
@@ -133,14 +138,14 @@ def _figure3(moments: Sequence[Moments], made: Comparison, seed: int, folder: Pa
     title = f"Clips of the split {made.split}, the same moments of each (seed {seed})"
     draw_sheet(folder / "figure3.png", title, blocks)
     rows = ", ".join(["truth", *(system.title for system in made.systems)])
-    clips = ", ".join(moment.name for moment in moments)
-    return f"Figure 3, rows: {rows}; columns: time; seed {seed}; clips: {clips}"
+    shows = f"Figure 3: the same clips; rows: {rows}; columns: time; seed {seed}"
+    return Drawing("figure3.png", shows, (), tuple(moment.name for moment in moments))
 
 
-def _figure4(faces: Faces, folder: Path) -> str:
+def _figure4(faces: Faces, folder: Path) -> Drawing:
     systems = list(faces.voices)
     first = faces.voices[systems[0]]
-    blocks = []
+    blocks, clips = [], list[str]()
     for place in spread(range(len(first)), VOICES):
         voice = first[place]
         rows = [("truth" + _agreed(faces, voice, voice.like_true), voice.true)]
@@ -148,12 +153,15 @@ def _figure4(faces: Faces, folder: Path) -> str:
             own = faces.voices[system][place]
             rows.append((system + _agreed(faces, own, own.like_made), own.made))
         told = ", ".join(f"{name} {value}" for name, value in voice.attributes.items())
-        blocks.append(Block(f"voice {voice.name}: {told}" if told else f"voice {voice.name}", rows))
+        told = f"voice {voice.name}: {told}" if told else f"voice {voice.name}"
+        blocks.append(Block(told, rows, voice.captions))
+        clips += voice.clips
     draw_sheet(folder / "figure4.png", "Faces of voices that training never heard", blocks)
     shown = ", ".join(systems)
     left = f"; left out, as they see a picture: {', '.join(faces.seeing)}" if faces.seeing else ""
     names = ", ".join(voice.name for voice in first)
-    return f"Figure 4, faces made from voices never heard by {shown}; voices: {names}{left}"
+    shows = f"Figure 4: faces made from voices never heard by {shown}; voices: {names}{left}"
+    return Drawing("figure4.png", shows, (), tuple(clips))
 
 
 def _agreed(faces: Faces, voice: Voice, like: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from s2vkit.data.frozen import to_images
 from s2vkit.data.store import ClipStore
 from s2vkit.engine.run import Run
 from s2vkit.parts.dataset import ClipFiles
@@ -31,9 +33,10 @@ class Voice:
     name: str
     attributes: dict[str, str]
     clips: list[str] = field(default_factory=list)
+    captions: list[str] = field(default_factory=list)  # the emotion of each clip, where known
     true: list[np.ndarray] = field(default_factory=list)
     made: list[np.ndarray] = field(default_factory=list)
-    like_made: list[str] = field(default_factory=list)  # the training speaker most alike
+    like_made: list[str] = field(default_factory=list)  # the real person most alike
     like_true: list[str] = field(default_factory=list)
 
     def agree(self, attribute: str, like: Sequence[str], known: Mapping[str, Any]) -> list[bool]:
@@ -42,7 +45,19 @@ class Voice:
         return [known[who].get(attribute) == own for who in like]
 
 
-def attributes_of(clips: Sequence[ClipFiles]) -> dict[str, dict[str, str]]:
+Known = dict[str, dict[str, str]]  # speaker -> attribute -> value
+
+
+@dataclass(frozen=True)
+class Unheard:
+    """A corpus with voices that training never heard, and what is known of all people."""
+
+    store: ClipStore
+    voices: list[str]  # never heard
+    known: Known  # of them, and of training's speakers
+
+
+def attributes_of(clips: Sequence[ClipFiles]) -> Known:
     """Give what is known of every speaker: labels that never change with the clip.
 
     A label that has one value for all speakers tells nothing, and is left out.
@@ -62,86 +77,107 @@ def attributes_of(clips: Sequence[ClipFiles]) -> dict[str, dict[str, str]]:
 
 
 @contextmanager
-def voices_of(
-    run: Run, sets: Sequence[str], registry: Registry
-) -> Iterator[tuple[ClipStore, dict[str, dict[str, str]], dict[str, dict[str, str]]]]:
-    """Lend the corpus of unheard voices, and what is known of them and of training's speakers.
+def voices_of(run: Run, sets: Sequence[str], registry: Registry) -> Iterator[Unheard]:
+    """Lend the corpus of voices that the run's training never heard.
 
     `sets` changes the recipe's `data` so that it has further speakers; without any, they are
     those of the run's own corpus that its training split lacks.
     """
-    trained = {clip.labels.get("identity", "") for clip in run.store.clips if clip.split == "train"}
+    trained = {c.labels.get("identity", "") for c in run.store.clips if c.split == "train"}
     if not sets:
-        known = attributes_of(run.dataset.clips())
-        yield run.store, _without(known, trained), _only(known, trained)
+        yield _unheard(run.store, attributes_of(run.dataset.clips()), trained)
         return
-    output = f"output={run.folder}"
-    other = Run(
-        load_recipe(run.folder / "recipe.yaml", [*sets, output], registry), run.folder,
-        run.console, run.stopped, registry,
-    )  # fmt: skip
+    output = f"output={json.dumps(str(run.folder), ensure_ascii=False)}"
+    loaded = load_recipe(run.folder / "recipe.yaml", [*sets, output], registry)
+    other = Run(loaded, run.folder, run.console, run.stopped, registry)
     with closing(other.cache):
         known = attributes_of(other.dataset.clips())
-        yield other.cache.open(), _without(known, trained), _only(known, trained)
+        yield _unheard(other.cache.open(), known, trained)
 
 
-def _without(known: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
-    return {who: what for who, what in known.items() if who not in names}
+def _unheard(store: ClipStore, known: Known, trained: set[str]) -> Unheard:
+    there = {clip.labels.get("identity", "") for clip in store.clips} - {""}
+    people = {who: known.get(who, {}) for who in sorted(there)}
+    return Unheard(store, [who for who in people if who not in trained], people)
 
 
-def _only(known: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
-    return {who: what for who, what in known.items() if who in names}
-
-
-def make_faces(
-    run: Run, store: ClipStore, voices: Mapping[str, dict[str, str]], speakers: Sequence[str]
-) -> list[Voice]:
-    """Make clips of unheard voices, and find which training speaker each is most alike."""
-    work, found = run.work(), []
+def make_faces(run: Run, unheard: Unheard) -> list[Voice]:
+    """Make clips of unheard voices, and find which real person each is most alike."""
+    work, found, store = run.work(), [], unheard.store
     work.store = store
     judge = run.graph.judges.get("identity")
-    for done, (name, known) in enumerate(sorted(voices.items()), 1):
-        voice = Voice(name, known)
-        own = [i for i, clip in enumerate(store.clips) if clip.labels.get("identity") == name]
-        count = min(CLIPS, len(own))
-        for clip in [own[(2 * k + 1) * len(own) // (2 * count)] for k in range(count)]:
+    gallery = _gallery(judge, store, list(unheard.known)) if judge and unheard.voices else None
+    for done, name in enumerate(unheard.voices, 1):
+        voice = Voice(name, unheard.known[name])
+        for place, clip in enumerate(clips_of(store, name)):
             outcome = work.outcome(clip)
             voice.clips.append(outcome.name)
+            voice.captions.append(outcome.labels.get("emotion", ""))
             middle = len(outcome.made) // 2
             voice.made.append(to_uint8(outcome.made[middle]))
             voice.true.append(to_uint8(outcome.true[middle]))
-            if judge is not None:
-                voice.like_made.append(most_alike(judge, outcome.made, speakers))
-                voice.like_true.append(most_alike(judge, outcome.true, speakers))
+            if gallery is not None:
+                code = embedded(judge, outcome.made)
+                voice.like_made.append(most_alike(code, gallery))
+                voice.like_true.append(most_alike(gallery[name][place], gallery, (name, place)))
         found.append(voice)
-        work.progress(done, len(voices))
+        work.progress(done, len(unheard.voices))
     return found
 
 
+def clips_of(store: ClipStore, speaker: str) -> list[int]:
+    """Pick a few clips of a speaker, evenly over all of them."""
+    own = [i for i, clip in enumerate(store.clips) if clip.labels.get("identity") == speaker]
+    count = min(CLIPS, len(own))
+    return [own[(2 * k + 1) * len(own) // (2 * count)] for k in range(count)]
+
+
+def _gallery(judge: Any, store: ClipStore, people: Sequence[str]) -> dict[str, Tensor]:
+    """Give what a judge sees in true clips of everyone: (clips, D) each."""
+    place = next(judge.parameters()).device
+    return {
+        name: torch.stack([
+            embedded(judge, to_images(torch.from_numpy(store.frames(clip))).to(place))
+            for clip in clips_of(store, name)
+        ])
+        for name in people
+    }  # fmt: skip
+
+
 @torch.inference_mode()
-def most_alike(judge: Any, frames: Tensor, speakers: Sequence[str]) -> str:
-    """Name the one of `speakers` whom a judge finds in frames (V, 3, H, W) by far the likeliest."""
-    logits = torch.cat([judge.classify(part.float()) for part in frames.split(_CHUNK)])
-    chances = logits.float().log_softmax(-1).mean(0)
-    places = [i for i, name in enumerate(judge.classes) if name in speakers]
-    return str(judge.classes[max(places, key=lambda i: float(chances[i]))])
+def embedded(judge: Any, frames: Tensor) -> Tensor:
+    """Give what a judge sees in frames (V, 3, H, W), a mean over them: (D,) on the CPU."""
+    seen = torch.cat([judge(part.float()) for part in frames.split(_CHUNK)])
+    return seen.float().mean(0).cpu()
 
 
-def agreements(
-    system: str, seed: int, voices: Sequence[Voice], known: Mapping[str, dict[str, str]]
-) -> list[Agreement]:
+def most_alike(
+    code: Tensor, gallery: Mapping[str, Tensor], but: tuple[str, int] | None = None
+) -> str:
+    """Name whose mean lies nearest to a code (D,) by cosine; `but` one clip of one person."""
+    near: dict[str, float] = {}
+    for name, seen in gallery.items():
+        kept = [row for i, row in enumerate(seen) if (name, i) != but]
+        if kept:
+            near[name] = float(torch.cosine_similarity(code, torch.stack(kept).mean(0), dim=0))
+    return max(near, key=lambda name: near[name])
+
+
+def agreements(system: str, seed: int, voices: Sequence[Voice], known: Known) -> list[Agreement]:
     """Give the share of clips that agree with the speaker, by attribute."""
     found = []
     for attribute in sorted({name for voice in voices for name in voice.attributes}):
-        made = [a for v in voices for a in v.agree(attribute, v.like_made, known)]
-        real = [a for v in voices for a in v.agree(attribute, v.like_true, known)]
+        told = [voice for voice in voices if attribute in voice.attributes]
+        made = [a for v in told for a in v.agree(attribute, v.like_made, known)]
+        real = [a for v in told for a in v.agree(attribute, v.like_true, known)]
+        others = [one.get(attribute) for one in known.values()]
         by_chance = [
-            fmean(one.get(attribute) == voice.attributes.get(attribute) for one in known.values())
-            for voice in voices for _ in voice.clips
+            fmean(other == voice.attributes[attribute] for other in others)
+            for voice in told for _ in voice.like_made
         ]  # fmt: skip
         if made:
             found.append(Agreement(
                 system, attribute, fmean(made), fmean(real), fmean(by_chance), len(made),
-                len(voices), seed,
+                len(told), seed,
             ))  # fmt: skip
     return found

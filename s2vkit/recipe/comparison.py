@@ -103,7 +103,8 @@ def load_comparison(
     for text in (text for text in others if _key(text) == "seed"):
         problems.add(root.place, (), f"--set '{text}': a comparison has seeds", "--set seeds=[1]")
     options = Checker(registry, problems).model(ComparisonOptions, root.items, (), root.place)
-    if len(set(options.seeds)) < len(options.seeds):
+    seeds = getattr(options, "seeds", [])  # there are none where they are wrong
+    if len(set(seeds)) < len(seeds):
         problems.add(root.items["seeds"].place, ("seeds",), "a seed is given twice")
     systems = list(_systems(root, registry, problems))
     problems.raise_any(str(path))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import combinations
+from dataclasses import dataclass
+from itertools import combinations, pairwise
 from pathlib import Path
 from statistics import fmean
 
@@ -43,12 +43,13 @@ class Row:
 
     @property
     def best(self) -> set[int]:
-        """Give the places of the best systems, none where no way is better."""
+        """Give the places of the best systems, none where no way is better or all are equal."""
         there = {i: cell.value for i, cell in enumerate(self.cells) if cell is not None}
         if self.better == "none" or len(there) < 2:
             return set()
         mark = {i: _merit(value, self.better) for i, value in there.items()}
-        return {i for i, value in mark.items() if value == max(mark.values())}
+        best = {i for i, value in mark.items() if value == max(mark.values())}
+        return best if len(best) < len(there) else set()
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,16 @@ class Difference:
         """Say which figure is greater, if the interval leaves 0 out."""
         low, high = self.found.interval.low, self.found.interval.high
         return "above" if low > 0 else "below" if high < 0 else "not told apart"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure: what it shows, and what it was drawn from."""
+
+    file: str
+    shows: str
+    runs: tuple[Path, ...]
+    clips: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -93,8 +104,32 @@ class Comparison:
     differences: tuple[Difference, ...]
     notes: tuple[str, ...]
     base: Path = Path()  # the folder that paths are told from
-    figures: dict[str, str] = field(default_factory=dict)  # file -> what it shows
+    drawings: tuple[Drawing, ...] = ()
     unheard: tuple[Agreement, ...] = ()
+
+    def orders(self) -> dict[str, str]:
+        """Give each metric's systems from best to worst: `>` where two are told apart, else `~`.
+
+        Two are told apart where the interval of their difference leaves 0 out. Metrics of which
+        neither greater nor smaller is better have no order.
+        """
+        return {row.metric: self._order(row) for row in self.rows if row.better in ("up", "down")
+                and sum(cell is not None for cell in row.cells) > 1}  # fmt: skip
+
+    def _order(self, row: Row) -> str:
+        there = [
+            (_merit(cell.value, row.better), system.title)
+            for cell, system in zip(row.cells, self.systems, strict=True) if cell is not None
+        ]  # fmt: skip
+        titles = [title for _, title in sorted(there, key=lambda held: -held[0])]
+        apart = {
+            frozenset((d.first, d.second)) for d in self.differences
+            if d.metric == row.metric and d.claim != "not told apart"
+        }  # fmt: skip
+        text = titles[0]
+        for before, after in pairwise(titles):
+            text += f" {'>' if frozenset((before, after)) in apart else '~'} {after}"
+        return text
 
     def place(self, path: Path) -> str:
         """Tell a path from the base."""

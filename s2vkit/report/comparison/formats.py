@@ -9,14 +9,17 @@ from collections.abc import Callable, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from s2vkit.report.comparison.core import Cell, Comparison, Difference, Row
+from s2vkit.report.comparison.core import Cell, Comparison, Difference, Drawing, Row
 from s2vkit.report.comparison.group import SAME, System
 
 ARROWS = {"up": "↑", "down": "↓", "zero": "→0", "none": ""}
 _NONE = "–"
+ORDER = "Order, best first (> told apart on the same clips and seeds, ~ not)"
 UNHEARD = (
-    "Share of clips in which the training speaker that the judge `identity`, trained on real "
-    "faces, finds most alike shares the attribute with who speaks; chance: any training speaker"
+    "Share of clips whose made face has the attribute of the speaker. The face's attributes are "
+    "those of the real person it is most alike, among all of training and all never heard: nearest "
+    "by cosine, in what the judge `identity` sees, to the mean of up to 6 clips; on real: true "
+    "faces, their own clip left out of the mean; chance: any of these people"
 )
 """How agreement is measured."""
 _LATEX_ARROWS = {"up": r"$\uparrow$", "down": r"$\downarrow$", "zero": r"$\to 0$", "none": ""}
@@ -28,10 +31,12 @@ _LATEX = {
 
 
 def digits(value: float | None) -> str:
-    """Write a figure with four digits, and none as a dash."""
+    """Write a figure with four digits, a count as it is, and none as a dash."""
     if value is None:
         return _NONE
-    return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.0f}"
+    if isinstance(value, int) or abs(value) >= 1000:
+        return f"{value:.0f}"
+    return f"{value:#.4g}" if abs(value) >= 0.001 else f"{value:.4f}"
 
 
 def spread(values: Sequence[float | None]) -> str:
@@ -67,14 +72,14 @@ def terminal(comparison: Comparison) -> Table:
     """Make the table that a terminal shows; the best of a row is bold."""
     table = Table(title=Text(caption(comparison)), title_justify="left")
     for place, heading in enumerate(headings(comparison)):
-        table.add_column(Text(heading), justify="left" if place == 0 else "right")
+        table.add_column(Text(heading), justify="right" if place else "left", no_wrap=not place)
     for row in comparison.rows:
         cells = [Text(f"{row.metric} {ARROWS[row.better]}".strip())]
         for place, cell in enumerate(row.cells):
             value, inside = figure_of(cell)
             style = "bold" if place in row.best else ""
             cells.append(Text.assemble((value, style), (f"\n{inside}" if inside else "", "dim")))
-        table.add_row(*cells, *map(Text, beside(row)))
+        table.add_row(*cells, *(Text(text.replace(" to ", "\nto ")) for text in beside(row)))
     return table
 
 
@@ -93,9 +98,10 @@ def markdown(comparison: Comparison) -> str:
         cells += [_md_cell(cell, place in row.best) for place, cell in enumerate(row.cells)]
         lines.append(_md_row([*cells, *beside(row)], escaped=True))
     lines += ["", f"Bold: the best by the arrow. {legend(comparison)}"]
+    lines += _listed(ORDER, (f"`{m}`: {_md(text)}" for m, text in comparison.orders().items()))
     lines += _listed("Differences on the same clips and seeds", map(said, comparison.differences))
     lines += _listed("To be kept in mind", map(_md, comparison.notes))
-    lines += _listed("Figures", (f"[{f}]({f}): {_md(t)}" for f, t in comparison.figures.items()))
+    lines += _listed("Figures", (_md_drawing(comparison, one) for one in comparison.drawings))
     lines += _unheard(comparison)
     lines += _listed("Definitions", (f"`{r.metric}`: {_md(r.definition)}" for r in comparison.rows))
     lines += ["", "## The runs behind every figure", "", f"A system is {SAME}.", ""]
@@ -141,6 +147,12 @@ def _md_run(comparison: Comparison, system: System, number: int) -> str:
     folder = f"`{comparison.place(run.folder)}`"
     cells = [_md(system.title), str(run.seed), folder, ", ".join(there)]
     return _md_row([*cells, f"`{run.command}`"], escaped=True)
+
+
+def _md_drawing(comparison: Comparison, one: Drawing) -> str:
+    runs = ", ".join(f"`{comparison.place(run)}`" for run in one.runs)
+    clips = ", ".join(f"`{clip}`" for clip in one.clips)
+    return f"[{one.file}]({one.file}): {_md(one.shows)}. Drawn from {runs}; clips: {clips}"
 
 
 def _unheard(comparison: Comparison) -> list[str]:

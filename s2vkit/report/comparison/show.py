@@ -8,8 +8,10 @@ from rich.console import Console
 from rich.text import Text
 
 from s2vkit.report.comparison.core import Comparison
-from s2vkit.report.comparison.formats import FORMATS, legend, said, terminal
+from s2vkit.report.comparison.formats import FORMATS, ORDER, legend, terminal
 from s2vkit.report.comparison.trace import json_text
+
+_WIDE = 160  # columns where there is no terminal
 
 
 def show(comparison: Comparison, form: str = "table", command: str = "") -> None:
@@ -24,9 +26,14 @@ def show(comparison: Comparison, form: str = "table", command: str = "") -> None
 
 def print_table(comparison: Comparison, console: Console) -> None:
     """Print the table, what is told apart, and what is to be kept in mind."""
+    if not console.is_terminal:  # a file or a pipe has no width
+        console = Console(file=console.file, width=_WIDE, no_color=True)
     console.print(terminal(comparison))
     console.print(Text(legend(comparison), "dim"))
-    for difference in comparison.differences:
-        console.print(Text(said(difference).replace("`", "").replace("\\", "")))
+    orders = comparison.orders()
+    if orders:
+        console.print(Text(f"{ORDER}:"))
+    for metric, text in orders.items():
+        console.print(Text(f"  {metric}: {text}"))
     for note in comparison.notes:
         console.print(Text(f"note: {note}", "yellow"))

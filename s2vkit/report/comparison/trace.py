@@ -34,12 +34,16 @@ def as_json(comparison: Comparison, command: str = "") -> dict[str, Any]:
              "claim": d.claim, **asdict(d.found)}
             for d in comparison.differences
         ],
+        "orders": comparison.orders(),
         "clips": sorted({
             clip for s in comparison.systems for run in s.runs
             for figure in run.figures.values() for clip in figure.clips
         }),
         "notes": list(comparison.notes),
-        "figures": comparison.figures,
+        "figures": [
+            {**asdict(one), "runs": [comparison.place(run) for run in one.runs]}
+            for one in comparison.drawings
+        ],
         "unheard": {"how": UNHEARD, "found": [asdict(found) for found in comparison.unheard]},
     }  # fmt: skip
 
