@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,9 @@ def write_comparing_page(
     clips = Room(room)
     sections = [
         Section("Runs", _runs(facts)),
-        Section("Metrics", _metrics(runs, facts, registry), _traced(facts, "metrics.json")),
+        Section(
+            "Metrics", _metrics(runs, facts, registry), _traced(facts, "metrics.json", "clips.csv")
+        ),
         Section("The same clips", _clips(facts, clips), _traced(facts, "videos")),
         Section("Curves", _curves(facts), _traced(facts, "stages")),
         Section("What differs in the recipes", _recipes(facts), _traced(facts, "recipe.yaml")),
@@ -66,10 +68,13 @@ def _labels(runs: Sequence[Path]) -> list[str]:
     return ["/".join(one[-length:]) for one in parts]
 
 
-def _traced(facts: Sequence[RunFacts], name: str) -> str:
-    links = [run.link(run.folder / name, f"{run.label}/{name}") for run in facts]
-    there = [link for link, run in zip(links, facts, strict=True) if (run.folder / name).exists()]
-    return f"From {', '.join(there)}." if there else ""
+def _traced(facts: Sequence[RunFacts], *names: str) -> str:
+    """Link to the files of each run that a section was drawn from, as far as they are there."""
+    found = [(run, run.folder / name) for name in names for run in facts]
+    links = [
+        run.link(path, f"{run.label}/{path.name}") for run, path in found if path.exists()
+    ]  # fmt: skip
+    return f"From {', '.join(links)}." if links else ""
 
 
 def _runs(facts: Sequence[RunFacts]) -> str:
@@ -174,7 +179,7 @@ def _curves(facts: Sequence[RunFacts]) -> str:
     nothing = (np.empty(0), np.empty(0))
     drawn: list[tuple[str, str]] = []
     for stage in stages:
-        names = list(dict.fromkeys(name for log in logs for name in log.get(stage, {})))
+        names = _grouped(dict.fromkeys(name for log in logs for name in log.get(stage, {})))
         plots = []
         for name in names:
             series = [log.get(stage, {}).get(name, nothing) for log in logs]
@@ -186,6 +191,14 @@ def _curves(facts: Sequence[RunFacts]) -> str:
     return "\n".join(
         folded(*stage, opened=place == len(drawn) - 1) for place, stage in enumerate(drawn)
     )
+
+
+def _grouped(names: Iterable[str]) -> list[str]:
+    """Bring names of one beginning together, in the order in which the beginnings come."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(name.replace("/", ".").partition(".")[0], []).append(name)
+    return [name for group in groups.values() for name in group]
 
 
 def _recipes(facts: Sequence[RunFacts]) -> str:
