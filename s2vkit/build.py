@@ -183,8 +183,11 @@ def parameters_of(module: nn.Module) -> int:
 
 def describe_graphs(recipe: Recipe, registry: Registry) -> list[dict[str, Any]]:
     """List the training and the inference graph: part, component, what flows, parameters."""
-    graph = Builder(recipe, registry).graph()
-    slots = part_slots(recipe)
+    return describe(Builder(recipe, registry).graph(), part_slots(recipe))
+
+
+def describe(graph: Graph, slots: dict[str, Slot]) -> list[dict[str, Any]]:
+    """List a built graph as `describe_graphs` does; `slots` says where each part comes from."""
     rows = []
     for name, module in graph.modules().items():
         takes, gives = _flow(name, graph)

@@ -65,6 +65,22 @@ def read_json(path: Path) -> Any:
         return None
 
 
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Read JSON objects, one a line; what is none (a kill cut it short) is left out."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    return [found for line in lines if isinstance(found := _parsed(line), dict)]
+
+
+def _parsed(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Lend a temporary folder beside `path`; on success it takes the place of what is there.

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import sys
 
 import numpy as np
@@ -14,7 +13,6 @@ from rich.console import Console
 
 from s2vkit.media import probe, read_frames
 from s2vkit.report.curves import draw_curves, read_log, smooth
-from s2vkit.report.page import write_page
 from s2vkit.report.pictures import contact_sheet, to_uint8, write_comparison
 from s2vkit.report.table import metrics_markdown, metrics_table
 
@@ -158,45 +156,3 @@ def test_metrics_as_a_table_and_as_markdown():
     assert (
         lines[2] == r"| emotion | 0.8438 | 0.97 | 0.125 | 64 | share of clips \| judged <right> |"
     )
-
-
-def make_run(run):
-    for folder in ("stages/distill", "stages/compose", "curves", "samples", "videos"):
-        (run / folder).mkdir(parents=True)
-    (run / "recipe.yaml").write_text("generator: frame_decoder  # <b>&\n")
-    facts = {"s2vkit": "0.1.0", "versions": {"torch": "2.14"}, "url": "<script>alert(1)</script>"}
-    (run / "run.json").write_text(json.dumps(facts))
-    (run / "metrics.json").write_text(json.dumps(METRICS))
-    (run / "stages/distill/done.json").write_text('{"seconds": 1234.5}')
-    (run / "stages/compose/done.json").write_text('{"seconds": 3700}')
-    write_log(run / "stages/compose/log.jsonl")
-    draw_curves(run / "stages/compose/log.jsonl", run / "curves/compose.png", "compose")
-    faces = np.random.default_rng(0).integers(0, 255, (2, 3, 16, 16, 3), np.uint8)
-    contact_sheet(faces, ["true", "made"], run / "samples/test.png")
-    write_comparison(run / "videos/a b#1.mp4", faces[0], faces[1], 25)
-
-
-def test_the_page_shows_the_run_and_fetches_nothing(tmp_path):
-    run = tmp_path / "my <run>"
-    make_run(run)
-    page = write_page(run).read_text(encoding="utf-8")
-    assert page == (run / "report.html").read_text(encoding="utf-8")
-    for words in (
-        "my &lt;run&gt;", "frame_decoder  # &lt;b&gt;&amp;", "0.8438", "judged &lt;right&gt;",
-        "20 min 34 s", "1 h 01 min", "1 h 22 min", "versions.torch", "prefers-color-scheme: dark",
-        'name="viewport"', "&lt;script&gt;", "2 of 2 stages",
-    ):  # fmt: skip
-        assert words in page, words
-    assert "<script" not in page
-    assert "http" not in re.sub(r"base64,[^\"]*", "", page)
-    assert "<run>" not in page
-    assert page.count("data:image/png;base64,") == 2
-    sources = re.findall(r'src="([^"]*)"', page)
-    assert [s for s in sources if not s.startswith("data:")] == ["videos/a%20b%231.mp4"]
-    assert str(tmp_path) not in page
-
-
-def test_an_empty_run_has_a_page_too(tmp_path):
-    (tmp_path / "metrics.json").write_text("{broken")
-    page = write_page(tmp_path).read_text(encoding="utf-8")
-    assert "nothing yet" in page

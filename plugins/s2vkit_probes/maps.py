@@ -37,6 +37,8 @@ class CodeMap:
             if name in ("identity", "emotion")
         }
         points = [[float(f"{v:.4g}") for v in point] for point in places.tolist()]
+        names = [test.names[i] for i in chosen]
+        drawn = {"of": self.options.of, "points": points, "clips": names}
         return Score(
             value=float(variance[:2].sum() / variance.sum().clamp(min=1e-300)),
             on_real=None,
@@ -44,5 +46,5 @@ class CodeMap:
             n=count,
             definition=f"share of the variance of held-out {self.options.of} codes that the two "
             "axes of the map hold (PCA)",
-            details={"map": {"of": self.options.of, "points": points, "labels": labels}},
+            details={"map": {**drawn, "labels": labels}},
         )

@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("s2vkit.cli.run:run", "Train, evaluate and render what a recipe says."),
     "prepare": ("s2vkit.cli.prepare:prepare", "Cut a folder of videos into a corpus of clips."),
     "inspect": ("s2vkit.cli.inspect:inspect", "Show what is in a prepared corpus."),
+    "report": ("s2vkit.cli.report:report", "Write the page of a run, or one of several runs."),
     "generate": ("s2vkit.cli.generate:generate", "Make a talking-face video from speech."),
     "evaluate": (
         "s2vkit.cli.evaluate:evaluate",

@@ -92,7 +92,9 @@ def _take(step: Step, lender: Path, run: Path, conditions: str) -> None:
         if (theirs / name).is_file():
             with replacing(ours / name) as part:
                 shutil.copyfile(theirs / name, part)
-    seconds = float((read_json(theirs / "done.json") or {}).get("seconds") or 0.0)
+    done = read_json(theirs / "done.json") or {}
+    seconds = float(done.get("seconds") or 0.0)
     place = Path(os.path.relpath(theirs, ours)).as_posix()
-    record(ours, step.fingerprint, seconds, conditions=conditions, taken_from=place)
+    how = {name: done[name] for name in ("command", "memory") if name in done}
+    record(ours, step.fingerprint, seconds, conditions=conditions, taken_from=place, **how)
     step.done, step.changed, step.seconds = True, False, seconds

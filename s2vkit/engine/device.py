@@ -70,6 +70,14 @@ def _keep_freed_memory() -> None:
         mallopt(trim_threshold, 1 << 30)
 
 
+def facts_of(policy: Policy) -> dict[str, object]:
+    """Say on what a run computes, for its run.json."""
+    found: dict[str, object] = {"computed_on": str(policy), "cores": usable_cores()}
+    if policy.device.type == "cuda":
+        found["gpu"] = torch.cuda.get_device_name(policy.device)
+    return found
+
+
 def usable_cores() -> int:
     """Count the cores this process may use."""
     if hasattr(os, "sched_getaffinity"):

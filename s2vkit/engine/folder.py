@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from s2vkit.engine.model import FORMAT, check_run
+from s2vkit.engine.notes import now
 from s2vkit.errors import ResourceError, RunFolderError
 from s2vkit.files import clear_parts, locked, read_json, remove, write_json
 
@@ -20,7 +21,7 @@ _LOCK = ".lock"
 def taken(folder: Path, *, fresh: bool, command: str = "") -> Iterator[Path]:
     """Hold a run folder for this process, making or emptying it first.
 
-    `command` is what was called, for run.json.
+    `command` is what the user typed; run.json keeps those that worked on this folder, in turn.
 
     Raises RunFolderError where it is in use, of another version, or holds other things.
     """
@@ -38,9 +39,23 @@ def taken(folder: Path, *, fresh: bool, command: str = "") -> Iterator[Path]:
         if (folder / "run.json").exists():
             check_run(folder)
         clear_parts(folder)
-        called = {"command": command} if command else {}
-        write_json(folder / "run.json", {**about(), **called})
+        commands = _commands(folder, command)
+        last = {"command": commands[-1]["command"]} if commands else {}
+        write_json(folder / "run.json", {**about(), **last, "commands": commands})
         yield folder
+
+
+def _commands(folder: Path, command: str) -> list[dict[str, str]]:
+    """Give the commands of a run folder with their times; one that goes on counts once."""
+    known = (read_json(folder / "run.json") or {}).get("commands") or []
+    if not command or (known and known[-1].get("command") == command):
+        return list(known)
+    return [*known, {"command": command, "begun": now()}]
+
+
+def tell(folder: Path, **facts: object) -> None:
+    """Add facts to what run.json says of the run."""
+    write_json(folder / "run.json", {**(read_json(folder / "run.json") or {}), **facts})
 
 
 def check_place(folder: Path) -> None:
@@ -95,6 +110,7 @@ def clear_cache(cache: Path) -> None:
                 remove(left)
 
 
-def record(folder: Path, fingerprint: str, seconds: float, **more: str) -> None:
-    """Mark a stage as done; `more` is further facts about how."""
-    write_json(folder / "done.json", {"fingerprint": fingerprint, "seconds": seconds, **more})
+def record(folder: Path, fingerprint: str, seconds: float, **facts: object) -> None:
+    """Mark a stage as done; `facts` are kept beside (its memory, the command that ran it)."""
+    done = {"fingerprint": fingerprint, "seconds": seconds, "finished": now(), **facts}
+    write_json(folder / "done.json", done)

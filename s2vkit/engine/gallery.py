@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from s2vkit.data.store import ClipStore
 from s2vkit.engine.grids import draw_grids
 from s2vkit.engine.work import RunWork
+from s2vkit.files import write_json
 from s2vkit.report.curves import draw_curves
 from s2vkit.report.page import write_page
 from s2vkit.report.pictures import contact_sheet, to_uint8, write_comparison
@@ -27,12 +29,13 @@ def show_run(work: RunWork, *, clips: bool = True) -> None:
 
 def show_clips(work: RunWork) -> None:
     """Write videos/ and samples/: held-out clips made beside true."""
-    rows, labels = [], []
+    rows, labels, told = [], [], dict[str, Any]()
     chosen = pick_clips(work.store)
     for done, clip in enumerate(chosen, 1):
         outcome = work.outcome(clip)
         made, true = to_uint8(outcome.made), to_uint8(outcome.true)
         speech, rate = work.store.speech(clip), work.store.index.sample_rate
+        told[outcome.name] = {"labels": outcome.labels, "split": work.store.clips[clip].split}
         path = work.folder / "videos" / f"{outcome.name}.mp4"
         write_comparison(path, made, true, work.store.index.fps, speech, rate)
         at = np.linspace(0, len(made) - 1, TIMES).round().astype(int)
@@ -40,6 +43,7 @@ def show_clips(work: RunWork) -> None:
         labels += [f"{outcome.name} true", "made from speech"]
         work.progress(done, len(chosen))
     if rows:
+        write_json(work.folder / "videos" / "clips.json", told)
         contact_sheet(rows, labels, work.folder / "samples" / "held_out.png", scale=1)
     draw_grids(work.listener, work.store, work.folder / "samples")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from s2vkit.files import write_text
+from s2vkit.files import read_lines, write_text
 
 
 class Log:
@@ -50,13 +50,10 @@ class Log:
 
 def read_log(path: Path) -> list[dict[str, Any]]:
     """Read the figures of a stage; a line that a kill cut short is left out."""
-    lines = []
-    if path.is_file():
-        for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                line = json.loads(text)
-            except json.JSONDecodeError:
-                continue
-            if isinstance(line, dict) and isinstance(line.get("step"), int):
-                lines.append(line)
-    return lines
+    return [line for line in read_lines(path) if isinstance(line.get("step"), int)]
+
+
+def spent(path: Path) -> float:
+    """Give the seconds that earlier turns of a stage spent on what its log holds."""
+    lines = read_log(path)
+    return float(lines[-1].get("seconds", 0.0)) if lines else 0.0

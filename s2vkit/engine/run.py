@@ -23,13 +23,17 @@ from s2vkit.engine.device import choose
 from s2vkit.engine.folder import check_place, record, taken
 from s2vkit.engine.gallery import show_run
 from s2vkit.engine.listener import Listener
+from s2vkit.engine.log import spent
+from s2vkit.engine.memory import Peak
 from s2vkit.engine.model import save_model
+from s2vkit.engine.notes import Notes
 from s2vkit.engine.plan import Plan, Step
 from s2vkit.engine.preflight import check_labels, check_splits
 from s2vkit.engine.sketches import Sketches
 from s2vkit.engine.stop import Stopped, stop_flag
 from s2vkit.engine.train import Hooks, Trainer
 from s2vkit.engine.view import View
+from s2vkit.engine.wiring import keep_facts
 from s2vkit.engine.work import RunWork
 from s2vkit.errors import RecipeError, RunFolderError
 from s2vkit.files import naming_full_disk, read_json, remove, write_text
@@ -37,6 +41,7 @@ from s2vkit.parts.stage import Job, Stage
 from s2vkit.plugins import registry as installed
 from s2vkit.recipe.load import Loaded, dump_recipe
 from s2vkit.registry import Registry, nearest
+from s2vkit.report.page import write_page
 from s2vkit.report.table import metrics_table
 
 
@@ -51,7 +56,7 @@ def run_recipe(
     done, and writes nothing. Raises S2vkitError; Stopped (a KeyboardInterrupt) when asked to
     stop. Without a registry, the installed plugins' is taken. From `lenders`, folders of other
     runs, finished stages are taken over that would come out the same here. `quiet` leaves out
-    the announcement; `command` is what was called, for run.json.
+    the announcement; `command` is what was called: the run folder keeps it.
     """
     _check_names(loaded, stages)
     folder, registry = Path(loaded.recipe.output), registry or installed()
@@ -68,7 +73,9 @@ def run_recipe(
             run.announce()
         if run.cut_footage():
             run = Run(loaded, folder, console, stopped, registry)
-        with closing(run.cache):
+        run.command = command
+        keep_facts(run)
+        with closing(run.cache), run.notes.listening(), run.notes.telling_why():
             run.all(stages)
         run.conclude()
     return folder
@@ -83,6 +90,7 @@ class Run:
     ) -> None:  # fmt: skip
         self.loaded, self.recipe, self.folder = loaded, loaded.recipe, folder
         self.console, self.stopped, self.view = console, stopped, View(console)
+        self.notes, self.command = Notes(folder), ""
         self.policy = choose(self.recipe.compute)
         self.builder = Builder(self.recipe, registry)
         dataset = self.builder.dataset()
@@ -99,6 +107,11 @@ class Run:
     def announce(self) -> None:
         """Say what will be done and about how long it takes here."""
         announce(self.loaded, self.console, self.plan, self.cache, self.builder, self.policy)
+
+    def warn(self, what: str) -> None:
+        """Say what looks wrong, and keep it."""
+        self.view.warn(what)
+        self.notes.add(what)
 
     def cut_footage(self) -> bool:
         """Cut clips out of footage that is not prepared; say whether it was so."""
@@ -119,8 +132,11 @@ class Run:
             for step in self.plan.steps:
                 if step.name in chosen and not step.idle:
                     self._one(step)
+            self.notes.stage = ""
             if chosen == everything:
                 self._leave()
+            else:
+                write_page(self.folder)
 
     def conclude(self) -> None:
         """Show the figures of the run, if it has come to them."""
@@ -150,7 +166,8 @@ class Run:
             self._take_up(step, folder)
             return
         self._begin_anew_if_changed(folder, step)
-        start = time.monotonic()
+        start, peak = time.monotonic() - spent(folder / "log.jsonl"), Peak(self.policy.device)
+        self.notes.stage = step.name
         if isinstance(step.stage, Job):
             self.view.begin(step.name)
             step.stage.run(self.work(step))
@@ -159,7 +176,8 @@ class Run:
             self._train(step, step.stage, folder)
         seconds = round(time.monotonic() - start, 1)
         same = conditions_of(self).get(step.name, "")
-        record(folder, step.fingerprint, seconds, **({"conditions": same} if same else {}))
+        facts: dict[str, object] = {"memory": peak.read(), "command": self.command}
+        record(folder, step.fingerprint, seconds, **facts, **({"conditions": same} if same else {}))
         step.done, step.seconds = True, seconds
 
     def _take_up(self, step: Step, folder: Path) -> None:
@@ -192,6 +210,7 @@ class Run:
             for left in ("checkpoint", ".checkpoint.old", "log.jsonl", "samples"):
                 remove(folder / left)
             write_text(mark, step.fingerprint)
+            self.notes.forget(step.name)
         remove(folder / "done.json")
 
     def _train(self, step: Step, stage: Stage, folder: Path) -> None:
@@ -212,7 +231,7 @@ class Run:
 
         hooks = Hooks(
             self.view.advance, self.stopped.is_set, held_out=batches.held_out,
-            heard=batches.heard, warn=self.view.warn, look=look,
+            heard=batches.heard, warn=self.warn, look=look,
         )  # fmt: skip
         trainer.run(folder, hooks, self.recipe.checkpoint_seconds)
         self.view.end(f"{stage.options.steps} steps")

@@ -19,8 +19,9 @@ from s2vkit.data.facts import spread
 from s2vkit.data.store import ClipStore
 from s2vkit.files import replacing
 from s2vkit.media import VideoWriter
-from s2vkit.report.page import PAGE, table
+from s2vkit.report.markup import table
 from s2vkit.report.pictures import contact_sheet
+from s2vkit.report.shell import Section, render
 
 _TIMES = 5  # pictures of a clip in the sheet
 _SECONDS = 6.0  # of a clip that is played
@@ -42,13 +43,12 @@ def write_corpus_page(
         *[(name, _counts(facts[key])) for key, name in _labels(facts)],
         ("What became of every file", _outcomes(facts["outcomes"])),
     ]
-    body = [f"<section><h2>{name}</h2>\n{inside}</section>" for name, inside in sections if inside]
     subtitle = (
         f"{facts['clips']:,} clips, {facts['hours']:.2f} h, {facts['size']} x {facts['size']} "
         f"at {facts['fps']:g} frames/s, {facts['sample_rate']:,} Hz"
     )
-    title = escape(store.folder.resolve().name)
-    page = PAGE.substitute(title=title, subtitle=subtitle, body="\n".join(body))
+    shown = [Section(name, inside) for name, inside in sections]
+    page = render(store.folder.resolve().name, subtitle, shown)
     with replacing(out / "inspect.html") as part:
         part.write_text(page, encoding="utf-8")
     return out / "inspect.html"

@@ -1,176 +1,190 @@
-"""The page of a run: one static file that opens from the disk and fetches nothing."""
+"""The page of a run: all it came to in one file, each figure with where it comes from."""
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Iterable
-from html import escape
+from collections.abc import Callable
 from pathlib import Path
-from string import Template
-from typing import Any
-from urllib.parse import quote
 
 from s2vkit.files import replacing
+from s2vkit.report.curves import read_log
+from s2vkit.report.diagram import diagram_section
+from s2vkit.report.facts import RunFacts
+from s2vkit.report.machine import (
+    commands_of,
+    peak,
+    stages_section,
+    versions_section,
+    warnings_section,
+)
+from s2vkit.report.markup import Raw, folded, picture, size, span, text
+from s2vkit.report.players import ROOM, Room, clips_section
+from s2vkit.report.plots import grid, panels, plot
 from s2vkit.report.probes import probe_section
-from s2vkit.report.table import HEADINGS, metric_rows, show
+from s2vkit.report.scores import clips_table, confusion_section, metrics_section
+from s2vkit.report.shell import Section, render
 
-PAGE = Template("""<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$title</title>
-<style>
-:root { color-scheme: light dark; --ink: #1c1d21; --paper: #fbfbf9; --soft: #6b6d76;
-  --line: #dcdcd6; --card: #fff; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e6e6e3; --paper: #17181b; --soft: #9a9ca5; --line: #34363c; --card: #202226; } }
-body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
-  max-width: 72rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
-h1 { font-size: 1.6rem; margin: 0; overflow-wrap: anywhere; }
-h2 { font-size: 1.15rem; margin-top: 2.2rem; }
-.soft, figcaption { color: var(--soft); font-size: .875rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .9rem; }
-th, td { padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line); text-align: left;
-  vertical-align: top; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
-pre { background: var(--card); border: 1px solid var(--line); padding: .8rem; overflow-x: auto;
-  font-size: .8rem; }
-.grid { display: grid; gap: 1rem;
-  grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); }
-figure { margin: 0 0 1rem; } figcaption { overflow-wrap: anywhere; }
-img, video { max-width: 100%; height: auto; background: #fff; border: 1px solid var(--line); }
-video { width: 100%; background: #000; } summary { cursor: pointer; }
-</style></head><body>
-<header><h1>$title</h1><p class="soft">$subtitle</p></header>
-<main>
-$body
-</main></body></html>
-""")
-"""A page with $title, $subtitle and $body; it opens from the disk and fetches nothing."""
+_DAMAGE = (AttributeError, KeyError, IndexError, TypeError, ValueError, OSError)
+"""What a damaged file of a run folder leads to: its section is left out, and says so."""
+
+_SHEETS = {
+    "over_time": "Held-out clips over training: one column a look, the true frame last",
+    "held_out": "Moments of held-out clips, the true ones above what was made from speech",
+    "identity_emotion": "Every speaker (rows) in every emotion (columns), at one sound",
+    "identity_maps": "Channels of the identity maps: inflated from the code, and the teacher's",
+}
+"""What the sheets show, in the order in which they are shown; others come after."""
 
 
-def write_page(run_dir: str | Path) -> Path:
-    """Write report.html of what the run folder holds: each of its files is optional.
+def write_page(run_dir: str | Path, out: str | Path | None = None, *, room: int = ROOM) -> Path:
+    """Write report.html of what a run folder holds: each of its files is optional.
 
-    Pictures lie in the page itself; clips are played from the run folder, by relative paths,
-    so the folder can be moved as a whole. Returns the page's path.
+    Pictures and curves lie in the page itself, and clips up to `room` bytes (20 MB); what
+    exceeds is played from the run folder, by relative paths. `out` is another place for the
+    page. Returns the page's path.
     """
     run = Path(run_dir).resolve()
-    facts = _read_json(run / "run.json")
-    metrics = _read_json(run / "metrics.json")
+    page = Path(out).resolve() if out is not None else run / "report.html"
+    facts = RunFacts(run, page.parent)
+    with replacing(page) as part:
+        part.write_text(run_page(facts, Room(room)), encoding="utf-8")
+    return page
+
+
+def run_page(facts: RunFacts, room: Room) -> str:
+    """Write the page of a run as HTML."""
+    link, folder = facts.link, facts.folder
+    metrics = link(folder / "metrics.json")
     sections = [
-        ("Clips", _clips(run)),
-        ("Metrics", _metrics(metrics)),
-        ("Who and how: what the codes tell", probe_section(metrics)),
-        ("Samples", _pictures(run / "samples")),
-        ("Curves", _pictures(run / "curves")),
-        ("Time", _times(run)),
-        ("Recipe", _recipe(run / "recipe.yaml")),
-        ("Versions and machine", _facts(facts)),
-    ]
-    body = [f"<section><h2>{name}</h2>\n{inside}</section>" for name, inside in sections if inside]
-    page = PAGE.substitute(
-        title=escape(run.name),
-        subtitle=escape(_count(run)),
-        body="\n".join(body) or "<p>This run has made nothing yet.</p>",
-    )
-    with replacing(run / "report.html") as part:
-        part.write_text(page, encoding="utf-8")
-    return run / "report.html"
+        _section("Clips", facts, lambda: clips_section(facts, room), _of_clips(facts)),
+        _section("Metrics", facts, lambda: metrics_section(facts), metrics),
+        _section(
+            "Every clip", facts, lambda: clips_table(facts),
+            link(folder / "clips.csv") + _of_corpus(facts),
+        ),
+        _section("Confusions", facts, lambda: confusion_section(facts), metrics),
+        _section(
+            "Who and how: what the codes tell", facts, lambda: probe_section(facts.metrics), metrics
+        ),
+        _section("Samples", facts, lambda: _sheets(facts)),
+        _section("Graph", facts, lambda: diagram_section(facts), link(folder / "graph.json")),
+        _section("Curves", facts, lambda: _curves(facts)),
+        _section("Time and memory", facts, lambda: stages_section(facts), _of_stages(facts)),
+        _section("Recipe", facts, lambda: _recipe(facts), link(folder / "recipe.yaml")),
+        _section(
+            "Versions and machine", facts, lambda: versions_section(facts),
+            link(folder / "run.json"),
+        ),
+    ]  # fmt: skip
+    begun = bool(facts.stages) or any(section.inside for section in sections)
+    if begun:  # at last, so that it knows of every damaged file
+        said, kept = warnings_section(facts), folder / "warnings.jsonl"
+        traced = f"From {link(kept)}." if kept.exists() else ""
+        sections.insert(-2, Section("Warnings", said, traced))
+    empty = "This run has made nothing yet."
+    return render(facts.name, _count(facts), sections, lead=_lead(facts), empty=empty)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _section(name: str, facts: RunFacts, draw: Callable[[], str], traced: str = "") -> Section:
+    """Draw a section; what cannot be drawn is said in its place, and costs no other."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}
+        inside = draw()
+    except _DAMAGE as error:
+        facts.damaged.append(f"what “{name}” is drawn from")
+        said = text(f"This part could not be drawn: {type(error).__name__}: {error}")
+        inside = f"<p>{said}</p>"
+    return Section(name, inside, f"From {traced}." if inside and traced else "")
 
 
-def _count(run: Path) -> str:
-    finished = len(list(run.glob("stages/*/done.json")))
-    begun = len([folder for folder in run.glob("stages/*") if folder.is_dir()])
-    return f"{finished} of {begun} stages begun are finished"
+def _count(facts: RunFacts) -> str:
+    finished = sum(bool(stage.done) for stage in facts.stages)
+    all_of = {name for name in facts.planned if not facts.plan.get(name, {}).get("idle")}
+    count = len(all_of | {stage.name for stage in facts.stages})
+    return f"{facts.folder.name}: {finished} of {count} stages are finished"
 
 
-def _clips(run: Path) -> str:
+def _lead(facts: RunFacts) -> str:
+    """Write the command that made the run, and what one wants to know first."""
+    about, seconds = facts.about, [s.seconds for s in facts.stages if s.seconds is not None]
+    known = {
+        "seed": about.get("seed", facts.recipe.get("seed")),
+        "computed on": about.get("computed_on"),
+        "time": span(sum(seconds)) if seconds else None,
+        "most memory": size(held) if (held := peak(facts)) else None,
+        "warnings": Raw(f'<a href="#warnings">{len(facts.warnings)}</a>') if facts.graph else None,
+        "s2vkit": facts.version,
+    }
+    pairs = "".join(
+        f"<div><dt>{name}</dt><dd>{text(value)}</dd></div>"
+        for name, value in known.items()
+        if value is not None
+    )
+    return commands_of(facts) + (f'<dl class="key">{pairs}</dl>' if pairs else "")
+
+
+def _of_clips(facts: RunFacts) -> str:
+    return f"{facts.link(facts.folder / 'videos')}, each named after its clip{_of_corpus(facts)}"
+
+
+def _of_corpus(facts: RunFacts) -> str:
+    """Say whose the clips' names are: the corpus follows from the recipe and the seed."""
+    data = facts.recipe.get("data")
+    corpus = data.get("use") if isinstance(data, dict) else None
+    if not corpus:
+        return ""
+    recipe = facts.link(facts.folder / "recipe.yaml", "the recipe's data")
+    return f" of the corpus {text(corpus)} ({recipe}, seed {text(facts.recipe.get('seed'))})"
+
+
+def _of_stages(facts: RunFacts) -> str:
+    return ", ".join(facts.link(s.folder / "done.json") for s in facts.stages)
+
+
+def _sheets(facts: RunFacts) -> str:
+    found = {path.stem: path for path in sorted(facts.folder.glob("samples/*.png"))}
+    order = [*(name for name in _SHEETS if name in found), *(n for n in found if n not in _SHEETS)]
     shown = []
-    for clip in sorted(run.glob("videos/*.mp4")):
-        place = quote(clip.relative_to(run).as_posix())
-        shown.append(
-            f'<figure><video controls preload="metadata" src="{place}"></video>'
-            f"<figcaption>{escape(clip.stem)}</figcaption></figure>"
-        )
-    return f'<div class="grid">{"".join(shown)}</div>' if shown else ""
-
-
-def _pictures(folder: Path) -> str:
-    shown = []
-    for picture in sorted(folder.glob("*.png")):
-        data = base64.b64encode(picture.read_bytes()).decode("ascii")
-        name = escape(picture.stem)
-        shown.append(
-            f'<figure><img alt="{name}" src="data:image/png;base64,{data}">'
-            f"<figcaption>{name}</figcaption></figure>"
-        )
+    for name in order:
+        says = _SHEETS.get(name, name)
+        caption = Raw(f"{text(says)}. {facts.link(found[name])}")
+        shown.append(picture(found[name], caption, says))
     return "\n".join(shown)
 
 
-def table(headings: Iterable[str], rows: Iterable[Iterable[str]], numbers: set[int]) -> str:
-    """Write a table as HTML; the columns `numbers` are right-aligned figures."""
-
-    def line(cells: Iterable[str], tag: str) -> str:
-        marks = [' class="n"' if place in numbers else "" for place in range(20)]
-        inside = "".join(
-            f"<{tag}{mark}>{escape(cell)}</{tag}>" for cell, mark in zip(cells, marks, strict=False)
-        )
-        return f"<tr>{inside}</tr>"
-
-    body = "\n".join(line(row, "td") for row in rows)
-    head = line(headings, "th")
-    return f'<div class="wide"><table><thead>{head}</thead>\n<tbody>{body}</tbody></table></div>'
-
-
-def _metrics(metrics: dict[str, Any]) -> str:
-    rows = metric_rows(metrics)
-    return table(HEADINGS, rows, {1, 2, 3, 4}) if rows else ""
-
-
-def _times(run: Path) -> str:
-    spent = {}
-    for done in sorted(run.glob("stages/*/done.json")):
-        seconds = _read_json(done).get("seconds")
-        if isinstance(seconds, int | float):
-            spent[done.parent.name] = float(seconds)
-    if not spent:
-        return ""
-    rows = [*spent.items(), ("all", sum(spent.values()))]
-    return table(("stage", "time"), [(name, _span(seconds)) for name, seconds in rows], {1})
-
-
-def _span(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
-
-
-def _recipe(path: Path) -> str:
-    if not path.is_file():
-        return ""
-    text = escape(path.read_text(encoding="utf-8", errors="replace"))
-    return f"<details><summary>the recipe as it was resolved</summary><pre>{text}</pre></details>"
-
-
-def _facts(facts: dict[str, Any]) -> str:
-    rows = list(_flat(facts))
-    return table(("what", "value"), rows, set()) if rows else ""
-
-
-def _flat(facts: dict[str, Any], before: str = "") -> Iterable[tuple[str, str]]:
-    for name, value in facts.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{before}{name}.")
+def _curves(facts: RunFacts) -> str:
+    drawn = []
+    for stage in facts.stages:
+        groups = panels(read_log(stage.log))
+        kept = facts.folder / "curves" / f"{stage.name}.png"
+        if groups:
+            plots = {name: [plot(*panel) for panel in held] for name, held in groups.items()}
+            inside = grid(plots)
+        elif kept.is_file():
+            inside = picture(kept, "", f"curves of {stage.name}")
         else:
-            yield f"{before}{name}", show(value)
+            continue
+        traced = f'<p class="trace">From {facts.link(stage.log)}{_by(facts, stage.done)}.</p>'
+        drawn.append(folded(stage.name, inside + traced, opened=True))
+    if not drawn:
+        return ""
+    return (
+        '<p class="soft">Line: the mean of a stretch of steps. Band: its least and its most. '
+        "The figures below are means of the last fortieth.</p>" + "\n".join(drawn)
+    )
+
+
+def _by(facts: RunFacts, done: dict[str, object]) -> str:
+    """Name the command that ran a stage, or point to it where it is the run's only one."""
+    command = done.get("command")
+    if not command:
+        return ""
+    if facts.commands == [command]:
+        return ', written by <a href="#top">the command at the top</a>'
+    return f", written by <code>{text(command)}</code>"
+
+
+def _recipe(facts: RunFacts) -> str:
+    if not facts.recipe_text:
+        return ""
+    given = facts.about.get("recipe")
+    came = f"<p>Resolved from {text(given)}; it can be run as it stands.</p>" if given else ""
+    return came + folded("the recipe as it was resolved", f"<pre>{text(facts.recipe_text)}</pre>")

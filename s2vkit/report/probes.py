@@ -6,10 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-_COLOURS = (
-    "#2a6fbb", "#c1542d", "#2e8b57", "#8250a8", "#a67c00", "#00818a", "#b03a6f", "#5a6b2f",
-    "#4a55c4", "#8a4b2a", "#3f8f3f", "#777777",
-)  # fmt: skip
+_COLOURS = 12  # that the style sheet knows: c0 to c11
 _WIDE, _HIGH, _EDGE = 300, 240, 14  # of a map, in pixels
 
 
@@ -81,34 +78,43 @@ def _maps(metrics: Mapping[str, Any]) -> str:
         for label, names in labels.items() if isinstance(labels, Mapping) else ():
             title = f"{drawn.get('of')} code of held-out clips, coloured by {label}"
             note = f"two principal axes, {_percent(score.get('value'))} of the variance"
-            picture = scatter(drawn.get("points") or [], names, title)
+            clips = drawn.get("clips") or names
+            picture = scatter(drawn.get("points") or [], names, title, clips)
             panels.append(
                 f"<figure>{picture}<figcaption>{escape(title)}; {note}</figcaption></figure>"
             )
     return f'<div class="grid">{"".join(panels)}</div>' if panels else ""
 
 
-def scatter(points: Sequence[Sequence[float]], names: Sequence[str], title: str) -> str:
-    """Draw points (N, 2) as SVG, coloured by name, with a legend."""
+def scatter(
+    points: Sequence[Sequence[float]], names: Sequence[str], title: str, clips: Sequence[str]
+) -> str:
+    """Draw points (N, 2) as SVG, coloured by name, with a legend; a pointer is told the clip."""
     order = sorted(set(names))
-    colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(order)}
+    colours = {name: f"c{i % _COLOURS}" for i, name in enumerate(order)}
     xs, ys = ([float(point[axis]) for point in points] for axis in (0, 1))
     wide = _WIDE + 90
     dots = [
-        f'<circle cx="{x:.1f}" cy="{_HIGH - y:.1f}" r="3.2" fill="{colours[name]}" '
-        f'fill-opacity="0.75"><title>{escape(name)}</title></circle>'
-        for x, y, name in zip(_scaled(xs, _WIDE), _scaled(ys, _HIGH), names, strict=True)
+        f'<circle cx="{x:.1f}" cy="{_HIGH - y:.1f}" r="3.2" class="{colours[name]}" '
+        f'fill-opacity="0.75"><title>{escape(_told(clip, name))}</title></circle>'
+        for x, y, name, clip in zip(
+            _scaled(xs, _WIDE), _scaled(ys, _HIGH), names, clips, strict=True
+        )
     ]
     legend = [
-        f'<circle cx="{_WIDE + 8}" cy="{12 + 14 * i}" r="4" fill="{colours[name]}"/>'
-        f'<text x="{_WIDE + 17}" y="{16 + 14 * i}" font-size="10" fill="currentColor">'
+        f'<circle cx="{_WIDE + 8}" cy="{12 + 14 * i}" r="4" class="{colours[name]}"/>'
+        f'<text x="{_WIDE + 17}" y="{16 + 14 * i}">'
         f"{escape(name)}</text>"
         for i, name in enumerate(order[: (_HIGH - 10) // 14])
     ]
     return (
         f'<svg viewBox="0 0 {wide} {_HIGH}" role="img" aria-label="{escape(title)}" '
-        f'style="width:100%;height:auto">{"".join(dots)}{"".join(legend)}</svg>'
+        f'class="map">{"".join(dots)}{"".join(legend)}</svg>'
     )
+
+
+def _told(clip: str, name: str) -> str:
+    return name if clip == name else f"{clip}: {name}"
 
 
 def _scaled(values: list[float], size: int) -> list[float]:

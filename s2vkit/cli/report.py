@@ -1,0 +1,63 @@
+"""`s2vkit report`: the page of a run anew, or one page of several runs."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument(
+    "runs", type=click.Path(path_type=Path), metavar="RUN...", nargs=-1, required=True
+)  # fmt: skip
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="PAGE",
+    help="The page to write (.html); RUN/report.html for one run, comparison.html for several.",
+)
+@click.option(
+    "--embed",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    metavar="MB",
+    help="How much of clips the page holds itself; what exceeds is played from the run folder.",
+)
+def report(runs: tuple[Path, ...], output: Path | None, embed: int) -> None:
+    """Write the page of a RUN anew from what its folder holds, or set several RUNs side by side.
+
+    A page opens from the disk and fetches nothing. One of several runs shows their figures
+    with intervals, the same clips beside each other, curves overlaid, and what differs in the
+    recipes.
+    """
+    from s2vkit.report.facts import open_run
+    from s2vkit.report.page import write_page
+    from s2vkit.report.shell import check_place
+
+    room = embed * 1_000_000
+    for run in runs:
+        open_run(run, run)
+    if len(runs) == 1:
+        place = output or runs[0] / "report.html"
+        check_place(place)
+        click.echo(f"wrote {_shown(write_page(runs[0], place, room=room))}")
+        return
+    from s2vkit.plugins import registry
+    from s2vkit.report.versus import write_comparing_page
+
+    place = output or Path("comparison.html")
+    check_place(place)
+    command = shlex.join(["s2vkit", *sys.argv[1:]])
+    page = write_comparing_page(list(runs), place, registry(), command=command, room=room)
+    click.echo(f"wrote {_shown(page)}")
+
+
+def _shown(page: Path) -> str:
+    """Name a page as one would from here."""
+    here = Path.cwd().resolve()
+    return str(page.relative_to(here) if page.is_relative_to(here) else page)
