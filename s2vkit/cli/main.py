@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "prepare": ("s2vkit.cli.prepare:prepare", "Cut a folder of videos into a corpus of clips."),
     "inspect": ("s2vkit.cli.inspect:inspect", "Show what is in a prepared corpus."),
     "generate": ("s2vkit.cli.generate:generate", "Make a talking-face video from speech."),
+    "study": ("s2vkit.cli.study:study", "Let people compare runs, and read their votes."),
     "validate": ("s2vkit.cli.validate:validate", "Check recipes whole; run nothing."),
     "show": ("s2vkit.cli.show:show", "Print a resolved recipe, and where each value came from."),
     "list-components": ("s2vkit.cli.list_components:list_components", "List what is installed."),
