@@ -27,6 +27,7 @@ from s2vkit.options import (
     DiscriminatorSlot,
     FaceDetectorSlot,
     Field,
+    FileName,
     FootageOptions,
     FrameLossSlot,
     GeneratorSlot,
@@ -96,8 +97,8 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "AdversarialLoss", "AdversarialLossSlot", "AudioEncoder", "AudioEncoderSlot", "Checkpoint",
     "ClipFiles", "Clips", "CodeLossSlot", "Codes", "Dataset", "Discriminator",
-    "DiscriminatorSlot", "FaceDetector", "FaceDetectorSlot", "Faces", "Field", "Footage",
-    "FootageOptions", "FrameLossSlot", "Generator", "GeneratorSlot", "Graph", "Heard",
+    "DiscriminatorSlot", "FaceDetector", "FaceDetectorSlot", "Faces", "Field", "FileName",
+    "Footage", "FootageOptions", "FrameLossSlot", "Generator", "GeneratorSlot", "Graph", "Heard",
     "IndependenceLoss", "IndependenceLossSlot", "InputError", "Job", "Limit", "LossOptions",
     "Made", "Metric", "MetricSlot", "OptimizerOptions", "OptimizerSlot", "Options", "Outcome",
     "PairLoss", "PluginError", "Probe", "RawClip", "RecipeError", "Register", "RegisterCommand",

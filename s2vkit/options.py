@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import types
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -100,6 +101,14 @@ class SlotOf:
 
     kind: str
     gives: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NamesFile:
+    """Marks an option whose text names a file: the content counts, not the name."""
+
+
+FileName = Annotated[str, NamesFile()]
 
 
 AudioEncoderSlot = Annotated[Slot, SlotOf("audio_encoder")]
@@ -200,6 +209,26 @@ def _slot_in(annotation: Any) -> SlotField | None:
     return None
 
 
+def file_fields(model: type[BaseModel]) -> set[str]:
+    """Name the options whose text or path names a file to read.
+
+    They are those called `checkpoint`, and those annotated as `FileName` or `pathlib.Path`.
+    """
+    return {
+        name
+        for name, field in model.model_fields.items()
+        if name == "checkpoint"
+        or any(isinstance(mark, NamesFile) for mark in field.metadata)
+        or _names_file(field.annotation)
+    }
+
+
+def _names_file(annotation: Any) -> bool:
+    if isinstance(annotation, type) and issubclass(annotation, PurePath):
+        return True
+    return any(isinstance(a, NamesFile) or _names_file(a) for a in get_args(annotation))
+
+
 def dump_options(options: BaseModel) -> dict[str, Any]:
     """Turn options into plain data, slots included."""
     return {name: _plain(getattr(options, name)) for name in type(options).model_fields}
@@ -219,8 +248,8 @@ def _plain(value: Any) -> Any:
 
 __all__ = [
     "KINDS", "AdversarialLossSlot", "AudioEncoderSlot", "CodeLossSlot", "DatasetSlot",
-    "DiscriminatorSlot", "FaceDetectorSlot", "Field", "FootageOptions", "FrameLossSlot",
-    "GeneratorSlot", "IndependenceLossSlot", "LossOptions", "MetricSlot", "OptimizerOptions",
-    "OptimizerSlot", "Options", "Slot", "SlotField", "SlotOf", "StageOptions", "StageSlot",
-    "StudentSlot", "SyncJudgeSlot", "TeacherSlot", "dump_options", "slot_fields",
+    "DiscriminatorSlot", "FaceDetectorSlot", "Field", "FileName", "FootageOptions",
+    "FrameLossSlot", "GeneratorSlot", "IndependenceLossSlot", "LossOptions", "MetricSlot", "NamesFile",
+    "OptimizerOptions", "OptimizerSlot", "Options", "Slot", "SlotField", "SlotOf", "StageOptions", "StageSlot",
+    "StudentSlot", "SyncJudgeSlot", "TeacherSlot", "dump_options", "file_fields", "slot_fields",
 ]  # fmt: skip
