@@ -9,6 +9,7 @@ names the path the user wrote.
 from __future__ import annotations
 
 import types
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -109,6 +110,14 @@ class NamesFile:
 
 
 FileName = Annotated[str, NamesFile()]
+
+
+@dataclass(frozen=True)
+class Later:
+    """Marks an option that came when runs were made already.
+
+    At its default it changes nothing, so fingerprints leave it out and old work stands.
+    """
 
 
 AudioEncoderSlot = Annotated[Slot, SlotOf("audio_encoder")]
@@ -223,6 +232,25 @@ def file_fields(model: type[BaseModel]) -> set[str]:
     }
 
 
+def unsaid_fields(options: BaseModel) -> set[str]:
+    """Name the options marked `Later` that are at their default."""
+    return {
+        name
+        for name, field in type(options).model_fields.items()
+        if any(isinstance(mark, Later) for mark in field.metadata)
+        and getattr(options, name) == field.get_default(call_default_factory=True)
+    }
+
+
+def label_of_judge(name: str, judges: Iterable[str]) -> str:
+    """Give the label that a judge knows: its name, or where it is a further judge, the first's.
+
+    `emotion_2` beside `emotion` is a further judge of the label emotion.
+    """
+    first = [other for other in judges if name.startswith(f"{other}_")]
+    return min(first, key=len, default=name)
+
+
 def _names_file(annotation: Any) -> bool:
     if isinstance(annotation, type) and issubclass(annotation, PurePath):
         return True
@@ -249,7 +277,8 @@ def _plain(value: Any) -> Any:
 __all__ = [
     "KINDS", "AdversarialLossSlot", "AudioEncoderSlot", "CodeLossSlot", "DatasetSlot",
     "DiscriminatorSlot", "FaceDetectorSlot", "Field", "FileName", "FootageOptions",
-    "FrameLossSlot", "GeneratorSlot", "IndependenceLossSlot", "LossOptions", "MetricSlot", "NamesFile",
-    "OptimizerOptions", "OptimizerSlot", "Options", "Slot", "SlotField", "SlotOf", "StageOptions", "StageSlot",
-    "StudentSlot", "SyncJudgeSlot", "TeacherSlot", "dump_options", "file_fields", "slot_fields",
+    "FrameLossSlot", "GeneratorSlot", "IndependenceLossSlot", "Later", "LossOptions",
+    "MetricSlot", "NamesFile", "OptimizerOptions", "OptimizerSlot", "Options", "Slot", "SlotField",
+    "SlotOf", "StageOptions", "StageSlot", "StudentSlot", "SyncJudgeSlot", "TeacherSlot",
+    "dump_options", "file_fields", "label_of_judge", "slot_fields", "unsaid_fields",
 ]  # fmt: skip

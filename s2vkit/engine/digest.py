@@ -11,7 +11,7 @@ import torch
 from pydantic import BaseModel
 from torch import nn
 
-from s2vkit.options import Slot, file_fields
+from s2vkit.options import Slot, file_fields, unsaid_fields
 
 
 def name_files(value: Any) -> Any:
@@ -19,15 +19,16 @@ def name_files(value: Any) -> Any:
 
     Only options that are declared to name files are looked at, so a folder that happens to
     hold a file called as a layer or a mode changes nothing. What names no file that is there
-    stays as it is.
+    stays as it is. Options marked as later ones are left out at their defaults.
     """
     if isinstance(value, Slot):
         return {"use": value.use, **name_files(value.options)}
     if isinstance(value, BaseModel):
-        files = file_fields(type(value))
+        files, unsaid = file_fields(type(value)), unsaid_fields(value)
         return {
             name: (_contents if name in files else name_files)(getattr(value, name))
             for name in type(value).model_fields
+            if name not in unsaid
         }
     if isinstance(value, dict):
         return {key: name_files(held) for key, held in value.items()}
