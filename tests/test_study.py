@@ -379,6 +379,7 @@ def test_a_study_holds_blinded_clips_with_sound_and_the_key_beside(runs, tmp_pat
     assert {p.stem for p in clips} == set(study.shown)
     assert len(clips) == 2 * 2 + 2
     assert len({p.stat().st_mtime for p in clips}) == 1
+    shutil.make_archive(str(tmp_path / "to_raters"), "zip", out / "page")
     for path in clips:
         told = probe(path)
         assert [s["codec"] for s in told["streams"]] == ["h264", "aac"]

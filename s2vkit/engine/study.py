@@ -40,7 +40,8 @@ from s2vkit.report.study.plan import (
 )
 
 _HEIGHT = 256  # of the videos, about: small faces are enlarged by whole pixels
-_BLOCK = 8  # pixels of a 64th that a spoiled clip is made of
+_LONG_AGO = 946684800  # 2000-01-01; a zip file knows no time before 1980
+_BLOCK = 8  # coarse blocks across a spoiled clip
 
 
 @dataclass
@@ -165,9 +166,7 @@ def _check_same(clip: str, systems: Sequence[System]) -> None:
             )
 
 
-def _write_clips(
-    folder: Path, study: Study, systems: Sequence[System], view: View
-) -> None:  # fmt: skip
+def _write_clips(folder: Path, study: Study, systems: Sequence[System], view: View) -> None:
     by_name = {system.name: system for system in systems}
     view.begin("drawing clips")
     for done, shown in enumerate(study.shown.values(), 1):
@@ -176,7 +175,7 @@ def _write_clips(
         frames = _DRAW.get(shown.system, _made)(system, clip)
         path = folder / f"{shown.id}.mp4"
         _write(path, frames, system.store, clip)
-        os.utime(path, (0, 0))  # else the order of writing would tell whose it is
+        os.utime(path, (_LONG_AGO, _LONG_AGO))  # else the order of writing would tell whose it is
         view.advance(done, len(study.shown))
     view.end(f"{len(study.shown)} clips")
 
