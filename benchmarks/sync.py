@@ -100,7 +100,7 @@ def show(
     title: str, table: dict[int, list[Reading]], wrong: list[Reading], far: list[Reading]
 ) -> None:
     """Print what was read."""
-    print(f"\n{title}: {len(wrong)} clips")
+    print(f"\n{title}: {len(far)} clips")
     print("speech leads by   exact   within 1   median   confidence   median less distance at 0")
     for lead, readings in table.items():
         apart = [abs(r.offset - lead) for r in readings]
