@@ -2,14 +2,20 @@
 
 python benchmarks/sync.py corpus RUN                 a finished run of recipes/sync.yaml
 python benchmarks/sync.py real FOLDER [--start RUN]  video files of talking faces, in folders
+python benchmarks/sync.py both FOLDER --corpus DIR   those, and a prepared embedded corpus
 
 `corpus` takes the judge that the run trained and shows it the corpus' test split, in sync and
 with the speech moved by -10 to 10 frames. `real` cuts faces out (facenet-pytorch's MTCNN),
 trains a judge on all clips but those of one fold of the folder `grid`, and tests on that fold;
 so no test clip, and no speaker of one, was trained on. `--start` begins from the judge of a run
 on the embedded corpus; with `--steps 0` that judge is tested as it is, on every clip of `grid`.
-Printed: the share of clips whose offset is exact and to within a frame, the median offset, and
-how well confidence tells in-sync clips from others (AUC; 0.5: not at all).
+`both` trains a judge on the embedded corpus' training split (a folder of the cache,
+runs/.cache/corpus-synthetic-*), tests it as it is, and goes on with it, for each half of the
+speakers of `grid`, on the other half and drawn clips in equal shares; `--wild` adds the clips of
+the other folders.
+Printed: the share of clips whose offset is exact and to within a frame, the median offset, how
+often it is exact beside the clip's own at no shift (a recording need not be in sync to the
+frame), and how well confidence tells in-sync clips from others (AUC; 0.5: not at all).
 """
 
 from __future__ import annotations
@@ -17,7 +23,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from copy import deepcopy
 from pathlib import Path
 from statistics import fmean, median
 
@@ -28,47 +34,41 @@ from s2vkit_syncnet import SyncJudgeStageOptions, SyncNetOptions
 from s2vkit_syncnet.distance import Reading, distances, read
 from s2vkit_syncnet.judge import SyncNet
 from s2vkit_syncnet.training import TrainSyncJudge
+from sync_clips import FRAME, RATE, SIDE, Clip, cut, of_corpus, speaker, usable
 from torch import Tensor
 
 from s2vkit import Clips, Graph, Slot, World
 from s2vkit.build import Builder
 from s2vkit.data.frozen import to_images
-from s2vkit.data.store import ClipStore
 from s2vkit.engine.checkpoint import load_modules
-from s2vkit.media import read_frames, read_speech
 from s2vkit.plugins import registry
 from s2vkit.recipe.load import load_recipe
 
-RATE, FRAME = 16000, 640
-LEADS = (-10, -5, -1, 0, 1, 5, 10)
+LEADS = tuple(range(-10, 11))
 FAR = 25  # frames: beyond the search, so that no shift brings lips and speech together
-SIDE = 64  # of the cut-out faces
 SMALL = SyncNetOptions(width=0.125, input_size=56, region="mouth", motion=True)
-SPEAKERS = {"swwp2s": "pwij3p"}  # two of GRID's clips are of one speaker
-
-
-@dataclass
-class Clip:
-    """A clip at 25 frames a second and 16 kHz."""
-
-    name: str
-    frames: Tensor  # (V, H, W, 3) uint8
-    speech: Tensor  # (S,)
 
 
 def main() -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["corpus", "real"])
+    parser.add_argument("what", choices=["corpus", "real", "both"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--start", type=Path, help="run whose judge real training begins from")
-    parser.add_argument("--folds", type=int, default=4)
+    parser.add_argument("--corpus", type=Path, help="both: folder of the embedded corpus")
+    parser.add_argument("--drawn", type=int, default=400, help="both: steps on drawn clips alone")
+    parser.add_argument("--wild", action="store_true", help="both: train on the other folders too")
+    parser.add_argument("--folds", type=int, default=4, help="real: parts of grid held out in turn")
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--clips", type=int, default=96)
     given = parser.parse_args()
     print(machine())
     if given.what == "corpus":
         measure("held-out clips of the corpus", *of_run(given.folder, given.clips))
+    elif given.what == "both":
+        if given.corpus is None:
+            parser.error("both needs --corpus")
+        drawn_and_real(given.folder, given.corpus, given.drawn, given.steps, given.wild)
     else:
         cross_validate(given.folder, given.folds, given.steps, given.start)
 
@@ -81,14 +81,7 @@ def of_run(run: Path, most: int) -> tuple[SyncNet, list[Clip]]:
     judge = builder.part("sync_judge", recipe.sync_judge, size=builder.dataset().size)
     weights = next(run.glob("stages/sync_judge*/weights.safetensors"))
     load_modules(weights, {"sync_judge": judge})
-    store = ClipStore(next(Path(recipe.cache).glob(f"corpus-{recipe.data.use}-*")))
-    found = [
-        Clip(
-            store.clips[i].name, torch.from_numpy(store.frames(i)),
-            torch.from_numpy(store.speech(i, RATE)),
-        )
-        for i in store.split("test")
-    ]  # fmt: skip
+    found = of_corpus(next(Path(recipe.cache).glob(f"corpus-{recipe.data.use}-*")), "test")
     return judge.eval(), found[:: max(1, len(found) // most)]
 
 
@@ -107,7 +100,7 @@ def show(
     title: str, table: dict[int, list[Reading]], wrong: list[Reading], far: list[Reading]
 ) -> None:
     """Print what was read."""
-    print(f"\n{title}: {len(wrong)} clips")
+    print(f"\n{title}: {len(far)} clips")
     print("speech leads by   exact   within 1   median   confidence   median less distance at 0")
     for lead, readings in table.items():
         apart = [abs(r.offset - lead) for r in readings]
@@ -119,9 +112,25 @@ def show(
     for name, readings in (("of another clip", wrong), (f"rolled by {FAR}", far)):
         mean, apart = fmean(r.confidence for r in readings), _auc(table[0], readings)
         print(f"speech {name}: confidence {mean:.3f}; told from in-sync clips with AUC {apart:.3f}")
+    show_own(table)
     moved = [r for lead, rows in table.items() if lead for r in rows]
     at_zero = np.mean([a.in_sync > b.in_sync for a in table[0] for b in moved])
     print(f"in sync against moved by 1 to 10, by the distance at 0: AUC {at_zero:.3f}")
+
+
+def show_own(table: dict[int, list[Reading]]) -> None:
+    """Print what each clip's own offset is, and how exact the others are beside it."""
+    own = [r.offset for r in table[0]]
+    kept = [
+        reading.offset - at_rest == lead
+        for lead, readings in table.items() if lead
+        for reading, at_rest in zip(readings, own, strict=True)
+    ]  # fmt: skip
+    exact = [r.offset == lead for lead, readings in table.items() for r in readings]
+    near = [abs(r.offset - lead) <= 1 for lead, readings in table.items() for r in readings]
+    print(f"offsets at no shift: {own}")
+    print(f"over all shifts: exact {fmean(exact):.3f}, within 1 {fmean(near):.3f}, "
+          f"exact beside the clip's own {fmean(kept):.3f}")  # fmt: skip
 
 
 def _auc(good: list[Reading], bad: list[Reading]) -> float:
@@ -152,22 +161,47 @@ def _led(speech: Tensor, lead: int) -> Tensor:
 
 def cross_validate(folder: Path, folds: int, steps: int, start: Path | None) -> None:
     """Train on all real clips but a fold of GRID's; test on that fold; pool the folds."""
-    clips = {path: cut(path) for path in sorted(folder.rglob("*")) if _usable(path)}
+    clips = {path: cut(path) for path in sorted(folder.rglob("*")) if usable(path)}
     grid = [p for p in clips if p.parent.name == "grid"]
     if start and not steps:
         judge, _ = of_run(start, 1)
         measure("grid, by a judge that saw drawn faces alone", judge, [clips[p] for p in grid])
         return
-    speakers = sorted({SPEAKERS.get(p.stem, p.stem) for p in grid})
+    speakers = sorted({speaker(p) for p in grid})
     pooled: list[tuple[SyncNet, list[Clip]]] = []
     for fold in range(folds):
         out = set(speakers[fold::folds])
-        held = [p for p in grid if SPEAKERS.get(p.stem, p.stem) in out]
+        held = [p for p in grid if speaker(p) in out]
         train = [clip for p, clip in clips.items() if p not in held]
-        judge = fit(train, steps, start)
+        judge = fit(train, steps, of_run(start, 1)[0] if start else None)
         pooled.append((judge, [clips[p] for p in held]))
         print(f"fold {fold}: held out {', '.join(p.stem for p in held)}", flush=True)
     _show_pooled(pooled)
+
+
+def drawn_and_real(folder: Path, corpus: Path, drawn: int, steps: int, wild: bool) -> None:
+    """Train on drawn clips, then on them and half of GRID's speakers; test on the other half."""
+    lively = of_corpus(corpus, "train")
+    first = fit(lively, drawn, None)
+    measure("drawn clips held out", first, of_corpus(corpus, "test")[::4])
+    clips = {path: cut(path) for path in sorted(folder.rglob("*")) if usable(path)}
+    grid = [p for p in clips if p.parent.name == "grid"]
+    measure("grid, by a judge that saw drawn faces alone", first, [clips[p] for p in grid])
+    speakers = sorted({speaker(p) for p in grid})
+    pooled: list[tuple[SyncNet, list[Clip]]] = []
+    for half in range(2):
+        out = set(speakers[half::2])
+        held = [p for p in grid if speaker(p) in out]
+        real = [clips[p] for p in clips if p not in held and (wild or p in grid)]
+        often = max(1, round(_frames(lively) / _frames(real)))
+        judge = fit(lively + often * real, steps, first)
+        pooled.append((judge, [clips[p] for p in held]))
+        print(f"held out {', '.join(p.stem for p in held)}", flush=True)
+    _show_pooled(pooled)
+
+
+def _frames(clips: list[Clip]) -> int:
+    return sum(len(clip.frames) for clip in clips)
 
 
 def _show_pooled(pooled: list[tuple[SyncNet, list[Clip]]]) -> None:
@@ -185,10 +219,10 @@ def _show_pooled(pooled: list[tuple[SyncNet, list[Clip]]]) -> None:
     show("held-out clips of grid", table, wrong, far)
 
 
-def fit(clips: list[Clip], steps: int, start: Path | None) -> SyncNet:
-    """Train a judge on clips, with the stage's own batch and loss."""
+def fit(clips: list[Clip], steps: int, start: SyncNet | None) -> SyncNet:
+    """Train a judge on clips, with the stage's own batch and loss; `start` stays as it is."""
     torch.manual_seed(0)
-    judge = of_run(start, 1)[0] if start else SyncNet(SMALL, size=SIDE)
+    judge = deepcopy(start) if start else SyncNet(SMALL, size=SIDE)
     options = SyncJudgeStageOptions(
         steps=steps, batch=8, colour=0.4, optimizer=Slot("optimizer", "adamw", _NONE)
     )
@@ -232,43 +266,6 @@ class _Ear:
 
 
 _NONE = SyncNetOptions()
-
-
-def _usable(path: Path) -> bool:
-    return path.suffix in (".mp4", ".mpg") and path.parent.name != "awkward"
-
-
-def cut(path: Path) -> Clip:
-    """Cut the face out of a video: a square that follows it, the mouth at 3/4 of its height."""
-    from facenet_pytorch import MTCNN
-
-    speech = torch.from_numpy(read_speech(path, RATE).samples)
-    frames, _ = read_frames(path)
-    count = min(len(frames), len(speech) // FRAME)
-    every = range(0, count, 8)
-    net = MTCNN(keep_all=False, min_face_size=60).eval()
-    marks = net.detect([frames[i] for i in every], landmarks=True)[2]
-    known = [i for i, m in zip(every, marks, strict=True) if m is not None]
-    points = np.stack(
-        [np.asarray(m[0], float) for m in marks if m is not None]
-    )  # eyes, nose, mouth
-    eyes, mouth = points[:, :2].mean(1), points[:, 3:].mean(1)
-    side = 3.2 * np.median(np.linalg.norm(mouth - eyes, axis=1))
-    at = np.stack([np.interp(range(count), known, mouth[:, k]) for k in (0, 1)], 1)
-    images = [_square(frames[i], at[i], side) for i in range(count)]
-    return Clip(path.stem, torch.stack(images), speech[: count * FRAME])
-
-
-def _square(frame: np.ndarray, mouth: np.ndarray, side: float) -> Tensor:
-    left, top = mouth[0] - side / 2, mouth[1] - 0.75 * side
-    whole = torch.from_numpy(frame).permute(2, 0, 1).float()[None]
-    height, width = whole.shape[2:]
-    scale = torch.tensor([[side / width, 0, 0], [0, side / height, 0]], dtype=torch.float32)
-    scale[0, 2] = 2 * (left + side / 2) / width - 1
-    scale[1, 2] = 2 * (top + side / 2) / height - 1
-    big = torch.nn.functional.affine_grid(scale[None], [1, 3, 2 * SIDE, 2 * SIDE], False)
-    seen = torch.nn.functional.grid_sample(whole, big, "bilinear", "border", False)
-    return torch.nn.functional.avg_pool2d(seen, 2)[0].permute(1, 2, 0).round().byte()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from torch import nn
 
 from s2vkit.data.corpus import FootageCorpus
 from s2vkit.errors import RecipeError
-from s2vkit.options import FootageOptions, Slot
+from s2vkit.options import FootageOptions, Slot, label_of_judge
 from s2vkit.parts.dataset import Dataset, Footage
 from s2vkit.parts.graph import Graph, World
 from s2vkit.parts.seed import seed_step
@@ -93,7 +93,7 @@ class Builder:
             for name, slot in self.recipe.discriminators.items()
         }  # fmt: skip
         graph.judges = {
-            name: self._face(f"judge.{name}", slot, name, world)
+            name: self._face(f"judge.{name}", slot, label_of_judge(name, self.recipe.judges), world)
             for name, slot in self.recipe.judges.items()
         }
         if self.recipe.sync_judge is not None:

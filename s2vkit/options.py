@@ -9,7 +9,9 @@ names the path the user wrote.
 from __future__ import annotations
 
 import types
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -103,6 +105,22 @@ class SlotOf:
 
     kind: str
     gives: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NamesFile:
+    """Marks an option whose text names a file: the content counts, not the name."""
+
+
+FileName = Annotated[str, NamesFile()]
+
+
+@dataclass(frozen=True)
+class Later:
+    """Marks an option that came when runs were made already.
+
+    At its default it changes nothing, so fingerprints leave it out and old work stands.
+    """
 
 
 AudioEncoderSlot = Annotated[Slot, SlotOf("audio_encoder")]
@@ -203,6 +221,45 @@ def _slot_in(annotation: Any) -> SlotField | None:
     return None
 
 
+def file_fields(model: type[BaseModel]) -> set[str]:
+    """Name the options whose text or path names a file to read.
+
+    They are those called `checkpoint`, and those annotated as `FileName` or `pathlib.Path`.
+    """
+    return {
+        name
+        for name, field in model.model_fields.items()
+        if name == "checkpoint"
+        or any(isinstance(mark, NamesFile) for mark in field.metadata)
+        or _names_file(field.annotation)
+    }
+
+
+def unsaid_fields(options: BaseModel) -> set[str]:
+    """Name the options marked `Later` that are at their default."""
+    return {
+        name
+        for name, field in type(options).model_fields.items()
+        if any(isinstance(mark, Later) for mark in field.metadata)
+        and getattr(options, name) == field.get_default(call_default_factory=True)
+    }
+
+
+def label_of_judge(name: str, judges: Iterable[str]) -> str:
+    """Give the label that a judge knows: its name, or where it is a further judge, the first's.
+
+    `emotion_2` beside `emotion` is a further judge of the label emotion.
+    """
+    first = [other for other in judges if name.startswith(f"{other}_")]
+    return min(first, key=len, default=name)
+
+
+def _names_file(annotation: Any) -> bool:
+    if isinstance(annotation, type) and issubclass(annotation, PurePath):
+        return True
+    return any(isinstance(a, NamesFile) or _names_file(a) for a in get_args(annotation))
+
+
 def dump_options(options: BaseModel) -> dict[str, Any]:
     """Turn options into plain data, slots included."""
     return {name: _plain(getattr(options, name)) for name in type(options).model_fields}
@@ -222,8 +279,9 @@ def _plain(value: Any) -> Any:
 
 __all__ = [
     "KINDS", "AdversarialLossSlot", "AudioEncoderSlot", "Better", "CodeLossSlot", "DatasetSlot",
-    "DiscriminatorSlot", "FaceDetectorSlot", "Field", "FootageOptions", "FrameLossSlot",
-    "GeneratorSlot", "IndependenceLossSlot", "LossOptions", "MetricSlot", "OptimizerOptions",
-    "OptimizerSlot", "Options", "Slot", "SlotField", "SlotOf", "StageOptions", "StageSlot",
-    "StudentSlot", "SyncJudgeSlot", "TeacherSlot", "dump_options", "slot_fields",
+    "DiscriminatorSlot", "FaceDetectorSlot", "Field", "FileName", "FootageOptions", "FrameLossSlot",
+    "GeneratorSlot", "IndependenceLossSlot", "Later", "LossOptions", "MetricSlot", "NamesFile",
+    "OptimizerOptions", "OptimizerSlot", "Options", "Slot", "SlotField", "SlotOf", "StageOptions",
+    "StageSlot", "StudentSlot", "SyncJudgeSlot", "TeacherSlot", "dump_options", "file_fields",
+    "label_of_judge", "slot_fields", "unsaid_fields",
 ]  # fmt: skip

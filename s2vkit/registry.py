@@ -22,7 +22,7 @@ _COMMAND = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 OUR_COMMANDS = frozenset(
     {"run", "generate", "validate", "show", "list-components", "describe", "weights", "cache",
-     "new-plugin", "doctor", "prepare", "inspect", "evaluate"}
+     "new-plugin", "doctor", "prepare", "inspect", "evaluate", "report", "study"}
 )  # fmt: skip
 """The commands that no plugin may claim."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import time
 from pathlib import Path
 
@@ -13,14 +14,16 @@ import pytest
 import torch
 from helpers_cli import call
 from helpers_shelf import make_slowly
-from helpers_toy import done_when, run_toy
+from helpers_toy import REGISTRY, done_when, load_toy, run_toy
 from torch import nn
 
+from s2vkit import FileName, Options, Slot
 from s2vkit.cli.cache import parse_size, parse_span, size_text, span_text
 from s2vkit.data.arrays import Arrays, Halves
 from s2vkit.data.shelf import choose, holding, lock_of, look_over, prune
 from s2vkit.engine.digest import digest_of_file, digest_of_module, name_files
 from s2vkit.files import locked
+from s2vkit.options import TeacherSlot, file_fields
 
 DAY = 86400.0
 
@@ -82,18 +85,67 @@ def test_keys_hang_on_the_clips_themselves(tmp_path):
     assert {name.rpartition("-")[0] for name in entries(tmp_path) - first} == {"corpus-toy"}
 
 
+class Inner(Options):
+    """Options that name files, in each way that there is."""
+
+    checkpoint: str | None = None
+    table: FileName | None = None
+    parts: list[Path] = []
+    mode: str = "mean"
+
+
+class Outer(Options):
+    """Options that hold a slot and other options."""
+
+    inner: Inner = Inner()
+    teacher: TeacherSlot | None = None
+    checkpoint: str | None = None
+    words: dict[str, str] = {}
+
+
 def test_a_checkpoint_counts_by_its_content(tmp_path):
     file, other = tmp_path / "a.pth", tmp_path / "b.pth"
     file.write_bytes(b"1" * 100)
-    said = name_files({"checkpoint": str(file), "width": 1.0, "more": [str(file), "c"]})
-    assert said == {"checkpoint": digest_of_file(file), "width": 1.0,
-                    "more": [digest_of_file(file), "c"]}  # fmt: skip
     other.write_bytes(b"1" * 100)
-    assert name_files(str(other)) == name_files(str(file))
+    content = digest_of_file(file)
+    inner = Inner(checkpoint=str(file), table=str(file), parts=[file, other], mode=str(file))
+    said = name_files(Slot("metric", "x", Outer(inner=inner, checkpoint=str(other))))
+    assert said["use"] == "x"
+    assert said["checkpoint"] == content
+    assert said["inner"] == {
+        "checkpoint": content, "table": content, "parts": [content, content], "mode": str(file),
+    }  # fmt: skip
+    slot = Slot("teacher", "y", Inner(checkpoint=str(file)))
+    assert name_files(Outer(teacher=slot))["teacher"]["checkpoint"] == content
     file.write_bytes(b"2" * 100)
-    assert name_files(str(file)) != name_files(str(other))
-    assert name_files("no\0path") == "no\0path"
-    assert name_files("x" * 10000) == "x" * 10000
+    assert name_files(inner) != name_files(inner.model_copy(update={"checkpoint": str(other)}))
+    for text in ("no\0path", "x" * 10000):
+        assert name_files(Inner(checkpoint=text))["checkpoint"] == text
+
+
+def test_a_file_that_is_called_as_an_option_says_changes_nothing(tmp_path, monkeypatch):
+    """Only declared options are looked up in the folder where s2vkit is called."""
+    recipe = load_toy(tmp_path).recipe
+    slots = [recipe.generator, recipe.audio_encoder, *recipe.stages.values()]
+    before = [name_files(slot) for slot in slots]
+    assert before[:2] == [json.loads(json.dumps(slot.dump())) for slot in slots[:2]]
+    words = set(re.findall(r"[a-z_0-9]+", json.dumps(before)))
+    monkeypatch.chdir(tmp_path)
+    for word in words - {"run", "cache"}:
+        Path(word).touch()
+    assert [name_files(slot) for slot in slots] == before
+
+
+def test_every_option_that_reads_a_file_is_declared():
+    """Those whose description begins with the word file, of all components that there are."""
+    for entry in REGISTRY.of_kind():
+        if entry.kind == "dataset":  # their files are their own affair
+            continue
+        told = {
+            name for name, field in entry.options.model_fields.items()
+            if (field.description or "").startswith("file ")
+        }  # fmt: skip
+        assert told <= file_fields(entry.options), entry.name
 
 
 def test_changing_a_checkpoint_runs_its_stages_again_and_moving_it_does_not(tmp_path):

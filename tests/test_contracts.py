@@ -82,7 +82,9 @@ TINY = {
     ("metric", "ssim"): [{}, {"channel": "grey"}],
     ("metric", "psnr"): [{}],
     ("metric", "identity_accuracy"): [{}],
-    ("metric", "emotion_accuracy"): [{}],
+    ("metric", "emotion_accuracy"): [{}, {"judge": "emotion_2"}],
+    ("metric", "identity_agreement"): [{}],
+    ("metric", "emotion_agreement"): [{}],
     ("metric", "openness_correlation"): [{}],
     ("metric", "linear_probe"): [
         {"of": "identity", "on": "emotion"}, {"of": "sentence", "on": "summary"},

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from s2vkit_metrics import SsimOptions
+from s2vkit_metrics import AccuracyOptions, SsimOptions
 from s2vkit_metrics.judged import EmotionAccuracy, IdentityAccuracy
 from s2vkit_metrics.likeness import Psnr, Ssim, psnr, ssim, unit
 from s2vkit_metrics.mouth import OpennessCorrelation, pearson
@@ -160,7 +160,11 @@ def test_a_single_clip_has_no_chance_figure():
 
 
 def test_an_empty_evaluation_is_not_a_number_but_no_crash():
-    for metric in (Psnr(Options()), IdentityAccuracy(Options()), OpennessCorrelation(Options())):
+    for metric in (
+        Psnr(Options()),
+        IdentityAccuracy(AccuracyOptions()),
+        OpennessCorrelation(Options()),
+    ):
         score = metric.compute()
         assert math.isnan(score.value)
         assert score.n == 0
@@ -216,7 +220,7 @@ def test_accuracy_by_hand(metric, side):
         ("cid", [-1.0], [1.0]),  # taken for ann
         ("eve", [0.0], [0.0]),  # unknown to the judge
     ]
-    score, _ = judged(metric(Options()), side, clips)
+    score, _ = judged(metric(AccuracyOptions()), side, clips)
     assert score.value == pytest.approx(2 / 4)
     assert score.on_real == pytest.approx(3 / 4)
     assert score.chance == pytest.approx(2 / 4)
@@ -230,20 +234,20 @@ def test_accuracy_by_hand(metric, side):
 def test_log_probabilities_are_averaged_over_frames_not_votes():
     # two frames lean a little to bob, one is surely ann's: the mean says ann
     score, _ = judged(
-        IdentityAccuracy(Options()), "identity", [("ann", [-0.45, -0.45, -1.0], [-1.0])]
+        IdentityAccuracy(AccuracyOptions()), "identity", [("ann", [-0.45, -0.45, -1.0], [-1.0])]
     )
     assert score.value == 1
 
 
 def test_judges_see_long_clips_in_chunks_and_without_gradient():
     clips = [("ann", [-1.0] * 150, [-1.0] * 2)]
-    _, judge = judged(IdentityAccuracy(Options()), "identity", clips)
+    _, judge = judged(IdentityAccuracy(AccuracyOptions()), "identity", clips)
     assert judge.seen == [64, 64, 22, 2]
 
 
 def test_a_missing_judge_is_named():
     with pytest.raises(InputError, match="no judge of emotion"):
-        EmotionAccuracy(Options()).update(outcome(red(0.0), labels={"emotion": "sad"}))
+        EmotionAccuracy(AccuracyOptions()).update(outcome(red(0.0), labels={"emotion": "sad"}))
 
 
 def opened(clips):

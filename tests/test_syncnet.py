@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import s2vkit_syncnet
 import torch
+from helpers_cli import call
 from helpers_toy import REGISTRY, load_toy, metrics, run_toy
 from s2vkit_syncnet import SyncJudgeStageOptions, SyncNetOptions, SyncOptions
 from s2vkit_syncnet.distance import distances, read
@@ -103,6 +104,21 @@ def test_the_published_layout_loads(tmp_path):
         SyncNet(SyncNetOptions(checkpoint=str(path)), size=64)
     with pytest.raises(InputError, match="width 1"):
         SyncNet(SyncNetOptions(checkpoint=str(path), width=0.5), size=64)
+
+
+def test_the_published_file_is_listed_and_checked(tmp_path, capsys):
+    weights = {k: torch.rand(s) if s else torch.tensor(7) for k, s in KEYS.items()}
+    path = tmp_path / "syncnet_v2.model"
+    torch.save(weights, path)
+    told = call(capsys, "weights", "check", "syncnet", path)
+    assert told.code == 0, told.err
+    assert "fits sync_judge 'syncnet' as syncnet_v2.model" in told.out
+    assert "54.6 MB" in call(capsys, "weights").out  # 13,631,616 numbers, means and deviations
+    weights["netfclip.4.bias"] = weights.pop("netfclip.3.bias")
+    torch.save(weights, path)
+    told = call(capsys, "weights", "check", "syncnet", path)
+    assert told.code == 4
+    assert "missing: netfclip.3.bias  (the file has 'netfclip.4.bias')" in told.out
 
 
 def test_the_layers_have_the_published_sizes():

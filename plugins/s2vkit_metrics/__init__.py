@@ -1,10 +1,10 @@
 """Metrics of made clips: likeness to the truth, and what judges trained on real faces see."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import field_validator
 
-from s2vkit import Field, Options, Register, hookimpl
+from s2vkit import Field, Later, Options, Register, hookimpl
 
 
 class SsimOptions(Options):
@@ -36,6 +36,15 @@ class SsimOptions(Options):
         if size % 2 == 0:
             raise ValueError("must be odd")
         return size
+
+
+class AccuracyOptions(Options):
+    """What may be set of the share of clips that a judge names rightly."""
+
+    judge: Annotated[str | None, Later()] = Field(
+        default=None,
+        description="who is asked: the judge of this name, for example emotion_2; none: the first",
+    )
 
 
 class CpbdOptions(Options):
@@ -98,16 +107,26 @@ def s2vkit_register(register: Register) -> None:
         better="up",
     )  # fmt: skip
     register(
-        "metric", "identity_accuracy", "s2vkit_metrics.judged:IdentityAccuracy",
+        "metric", "identity_accuracy", "s2vkit_metrics.judged:IdentityAccuracy", AccuracyOptions,
         wants=("judge.identity", "identity"),
         summary="share of clips whose speaker a judge of real faces names rightly",
         better="up",
     )  # fmt: skip
     register(
-        "metric", "emotion_accuracy", "s2vkit_metrics.judged:EmotionAccuracy",
+        "metric", "emotion_accuracy", "s2vkit_metrics.judged:EmotionAccuracy", AccuracyOptions,
         wants=("judge.emotion", "emotion"),
         summary="share of clips whose emotion a judge of real faces names rightly",
         better="up",
+    )  # fmt: skip
+    register(
+        "metric", "identity_agreement", "s2vkit_metrics.panel:IdentityAgreement",
+        wants=("judges.identity", "identity"),
+        summary="how often independent judges name the same speaker, and each one's confusions",
+    )  # fmt: skip
+    register(
+        "metric", "emotion_agreement", "s2vkit_metrics.panel:EmotionAgreement",
+        wants=("judges.emotion", "emotion"),
+        summary="how often independent judges name the same emotion, and each one's confusions",
     )  # fmt: skip
     register(
         "metric", "openness_correlation", "s2vkit_metrics.mouth:OpennessCorrelation",

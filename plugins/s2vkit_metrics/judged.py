@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from torch import Tensor
 
-from s2vkit import Options, Outcome, Score
+from s2vkit import Outcome, Score
+from s2vkit_metrics import AccuracyOptions
 from s2vkit_metrics.judging import ask, judge_of
 
 
@@ -19,7 +21,8 @@ class _Accuracy:
 
     side = ""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: AccuracyOptions) -> None:
+        self.judge = options.judge
         self.classes: tuple[str, ...] = ()
         self.names: list[str] = []
         self.labels: list[str] = []
@@ -29,7 +32,7 @@ class _Accuracy:
 
     def update(self, outcome: Outcome) -> None:
         """Take in one clip."""
-        judge = judge_of(outcome, self.side)
+        judge = judge_of(outcome, self.judge or self.side)
         self.classes = tuple(judge.classes)
         label = outcome.labels.get(self.side)
         if label not in self.classes:
@@ -37,8 +40,8 @@ class _Accuracy:
             return
         self.names.append(outcome.name)
         self.labels.append(label)
-        self.made.append(self.classes[_verdict(ask(judge, outcome.made))])
-        self.real.append(self.classes[_verdict(ask(judge, outcome.true))])
+        self.made.append(self.classes[verdict(ask(judge, outcome.made))])
+        self.real.append(self.classes[verdict(ask(judge, outcome.true))])
 
     def compute(self) -> Score:
         """Give the share of clips named rightly; details hold the confusion of made clips."""
@@ -49,9 +52,9 @@ class _Accuracy:
             on_real=self._share(self.real) if self.labels else None,
             chance=majority,
             n=len(self.labels),
-            definition=f"share of clips whose {self.side} the judge, trained on real faces, "
-            "names rightly; its log-probabilities averaged over the clip's frames; on real: the "
-            "true frames of the same clips; chance: always the most frequent label",
+            definition=f"share of clips whose {self.side} the judge{self._who()}, trained on real "
+            "faces, names rightly; its log-probabilities averaged over the clip's frames; on real: "
+            "the true frames of the same clips; chance: always the most frequent label",
             details={
                 "classes": list(self.classes),
                 "confusion": self._confusion(self.made),
@@ -66,16 +69,27 @@ class _Accuracy:
             },
         )
 
+    def _who(self) -> str:
+        return f" '{self.judge}'" if self.judge else ""
+
     def _share(self, verdicts: list[str]) -> float:
         right = sum(v == label for v, label in zip(verdicts, self.labels, strict=True))
         return right / len(verdicts) if verdicts else float("nan")
 
     def _confusion(self, verdicts: list[str]) -> list[list[int]]:
-        pairs = Counter(zip(self.labels, verdicts, strict=True))
-        return [[pairs[true, seen] for seen in self.classes] for true in self.classes]
+        return confusion(self.labels, verdicts, self.classes)
 
 
-def _verdict(logits: Tensor) -> int:
+def confusion(
+    rows: Sequence[str], columns: Sequence[str], classes: Sequence[str]
+) -> list[list[int]]:
+    """Count how often each class of a row met each of a column."""
+    pairs = Counter(zip(rows, columns, strict=True))
+    return [[pairs[row, column] for column in classes] for row in classes]
+
+
+def verdict(logits: Tensor) -> int:
+    """Give the class of a clip from the logits (V, K) of its frames."""
     return int(logits.log_softmax(-1).mean(0).argmax())
 
 

@@ -13,7 +13,7 @@ _CHUNK = 64
 
 
 def judge_of(outcome: Outcome, side: str) -> Any:
-    """Find the judge of a side; raises InputError where the outcome brings none."""
+    """Find the judge of a name; raises InputError where the outcome brings none."""
     judge = outcome.judges.get(side)
     if judge is None:
         raise InputError(

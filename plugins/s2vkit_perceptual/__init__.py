@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from s2vkit import Field, Options, Register, hookimpl
+from s2vkit import Field, FileName, Options, Register, hookimpl
 
 
 class LpipsOptions(Options):
@@ -11,10 +11,10 @@ class LpipsOptions(Options):
     net: Literal["alex", "vgg"] = Field(
         default="alex", description="the backbone: AlexNet (to report), or VGG16"
     )
-    backbone: str = Field(
+    backbone: FileName = Field(
         description="file of torchvision's weights (alexnet-owt-7be5be79.pth, vgg16-397923af.pth)"
     )
-    heads: str = Field(
+    heads: FileName = Field(
         description="file of the linear layers (lpips/weights/v0.1/alex.pth or vgg.pth)"
     )
 

@@ -1,6 +1,6 @@
 """The stages of Speech2Video: training on labels, distillation, composition, evaluation."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from s2vkit import (
     AdversarialLossSlot,
@@ -8,6 +8,7 @@ from s2vkit import (
     Field,
     FrameLossSlot,
     IndependenceLossSlot,
+    Later,
     MetricSlot,
     OptimizerSlot,
     Options,
@@ -34,6 +35,11 @@ class ClassifyOptions(StageOptions):
     )  # fmt: skip
     noise: float = Field(
         default=0.0, ge=0.0, le=1.0, description="largest deviation of the grain that is added"
+    )
+    only: Annotated[list[str] | None, Later()] = Field(
+        default=None,
+        description="names of the networks to train; none: all but further judges of a label "
+        "(`emotion_2` beside `emotion`), which learn apart, in a stage that names them",
     )
     average: float = Field(
         default=0.0, ge=0.0, lt=1.0,

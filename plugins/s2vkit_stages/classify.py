@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from s2vkit import Clips, Graph, Slot, Stage, Teacher
+from s2vkit import Clips, Graph, RecipeError, Slot, Stage, Teacher
 from s2vkit_stages import ClassifyOptions
 from s2vkit_stages.vary import vary
 
@@ -15,7 +15,8 @@ class Classify(Stage):
     """Trains the teachers or the judges of a graph, each on the label of its own name.
 
     A network with classes learns them by cross-entropy; one without regresses its label.
-    Those whose weights came from a file are left alone.
+    Those whose weights came from a file are left alone, and a further judge of a label is
+    left to the stage that names it in `only`.
     """
 
     needs = frozenset({"frames"})
@@ -24,7 +25,23 @@ class Classify(Stage):
     def __init__(self, options: ClassifyOptions, *, graph: Graph) -> None:
         self.options, self.graph = options, graph
         group = graph.teachers if options.of == "teacher" else graph.judges
-        self.group: dict[str, Teacher] = {k: v for k, v in group.items() if not v.pretrained}
+        judged = graph.judged if options.of == "judge" else str
+        self.label = {name: judged(name) for name in group}
+        chosen = self._chosen()
+        self.group: dict[str, Teacher] = {
+            k: v for k, v in group.items() if k in chosen and not v.pretrained
+        }
+
+    def _chosen(self) -> list[str]:
+        if self.options.only is None:
+            return [name for name, label in self.label.items() if name == label]
+        for name in self.options.only:
+            if name not in self.label:
+                raise RecipeError(
+                    f"a stage is to train the {self.options.of} '{name}', which is not there",
+                    hint=f"those of this recipe: {', '.join(self.label) or 'none'}",
+                )
+        return self.options.only
 
     def idle(self) -> str:
         """Say that every network of the group has its weights from a file, or there is none."""
@@ -49,10 +66,10 @@ class Classify(Stage):
     def _error(self, name: str, clips: Clips, images: Tensor) -> Tensor:
         network = self.group[name]
         given = network.classify(images)
-        label = clips.labels[name]
+        label = clips.labels[self.label[name]]
         if not network.classes:
             return F.smooth_l1_loss(given.squeeze(1), label.flatten().float(), beta=0.1)
-        names = self.graph.world.labels[name]
+        names = self.graph.world.labels[self.label[name]]
         place = torch.tensor([network.classes.index(n) for n in names], device=given.device)
         known = label >= 0  # clips without this label teach nothing of it
         wanted = torch.where(known, place[label], -100)

@@ -2,7 +2,16 @@
 
 from typing import Literal
 
-from s2vkit import Better, Field, OptimizerSlot, Options, Register, StageOptions, hookimpl
+from s2vkit import (
+    Better,
+    Checkpoint,
+    Field,
+    OptimizerSlot,
+    Options,
+    Register,
+    StageOptions,
+    hookimpl,
+)
 
 
 class SyncNetOptions(Options):
@@ -73,6 +82,16 @@ class SyncOptions(Options):
     )
 
 
+CHECKPOINTS = (
+    Checkpoint(
+        "syncnet_v2.model", "s2vkit_syncnet:keys.json",
+        "http://www.robots.ox.ac.uk/~vgg/software/lipsync/data/syncnet_v2.model",
+        "not stated with the file",
+        note="faces of 224 pixels with syncnet_python's margin, 25 frames a second",
+    ),
+)  # fmt: skip
+
+
 @hookimpl
 def s2vkit_register(register: Register) -> None:
     """Register the judge, its training and its metrics."""
@@ -81,6 +100,7 @@ def s2vkit_register(register: Register) -> None:
         "sync_judge", "syncnet", "s2vkit_syncnet.judge:SyncNet", SyncNetOptions,
         summary="SyncNet: five frames of lips and a fifth of a second of speech, in one space",
         reference="Chung and Zisserman 2016; checkpoint syncnet_v2.model",
+        checkpoints=CHECKPOINTS,
     )  # fmt: skip
     register(
         "stage", "sync_judge", "s2vkit_syncnet.training:TrainSyncJudge", SyncJudgeStageOptions,

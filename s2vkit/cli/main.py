@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "s2vkit.cli.evaluate:evaluate",
         "Set the figures of finished runs side by side.",
     ),
+    "study": ("s2vkit.cli.study:study", "Let people compare runs, and read their votes."),
     "validate": ("s2vkit.cli.validate:validate", "Check recipes whole; run nothing."),
     "show": ("s2vkit.cli.show:show", "Print a resolved recipe, and where each value came from."),
     "list-components": ("s2vkit.cli.list_components:list_components", "List what is installed."),

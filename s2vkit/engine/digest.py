@@ -4,22 +4,48 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import torch
+from pydantic import BaseModel
 from torch import nn
 
+from s2vkit.options import Slot, file_fields, unsaid_fields
 
-def name_files(data: Any) -> Any:
-    """Put the hash of its content in the place of every string that names a file, in plain data."""
-    if isinstance(data, dict):
-        return {key: name_files(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [name_files(value) for value in data]
-    if isinstance(data, str) and _is_file(data):
-        return digest_of_file(Path(data))
-    return data
+
+def name_files(value: Any) -> Any:
+    """Turn a slot or options into plain data, the hash of its content in the place of each file.
+
+    Only options that are declared to name files are looked at, so a folder that happens to
+    hold a file called as a layer or a mode changes nothing. What names no file that is there
+    stays as it is. Options marked as later ones are left out at their defaults.
+    """
+    if isinstance(value, Slot):
+        return {"use": value.use, **name_files(value.options)}
+    if isinstance(value, BaseModel):
+        files, unsaid = file_fields(type(value)), unsaid_fields(value)
+        return {
+            name: (_contents if name in files else name_files)(getattr(value, name))
+            for name in type(value).model_fields
+            if name not in unsaid
+        }
+    if isinstance(value, dict):
+        return {key: name_files(held) for key, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [name_files(held) for held in value]
+    return value
+
+
+def _contents(said: Any) -> Any:
+    """Give the content's hash of the file, or of each file, that an option names."""
+    if isinstance(said, dict):
+        return {key: _contents(one) for key, one in said.items()}
+    if isinstance(said, list | tuple):
+        return [_contents(one) for one in said]
+    if isinstance(said, str | PurePath) and _is_file(str(said)):
+        return digest_of_file(Path(said))
+    return said
 
 
 def _is_file(text: str) -> bool:

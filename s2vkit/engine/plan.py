@@ -129,8 +129,8 @@ class Plan:
         Of files, the content counts, not the name: a checkpoint may move, but not change. Those
         of a corpus are the dataset's own affair, and may be many.
         """
-        said = slot.dump()
-        return [said if slot.kind == "dataset" else name_files(said), sorted(self._owners(slot))]
+        said = slot.dump() if slot.kind == "dataset" else name_files(slot)
+        return [said, sorted(self._owners(slot))]
 
     def _owners(self, slot: Slot) -> set[str]:
         found = {self.registry.get(slot.kind, slot.use).owner}

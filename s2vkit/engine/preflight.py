@@ -49,12 +49,30 @@ def check_labels(graph: Graph) -> None:
     groups = {"teachers": graph.teachers, "judges": graph.judges}
     for group, networks in groups.items():
         for name, network in networks.items():
-            known = graph.world.labels.get(name)
+            label = graph.judged(name) if group == "judges" else name
+            known = graph.world.labels.get(label)
             if known is not None and not known and not network.pretrained:
                 raise InputError(
-                    f"no clip has a known '{name}' for `{group}.{name}` to learn",
+                    f"no clip has a known '{label}' for `{group}.{name}` to learn",
                     hint=f"tell it by the dataset's options, or leave it out: {group}.{name}=null",
                 )
+
+
+def check_judges(graph: Graph, stages: Mapping[str, Stage | Job]) -> None:
+    """Raise RecipeError where a further judge of a label has no file and no stage trains it."""
+    trained = {
+        part
+        for stage in stages.values()
+        if isinstance(stage, Stage) and not stage.idle()
+        for part in stage.optimizers()
+    }
+    for name, judge in graph.judges.items():
+        if graph.judged(name) != name and not judge.pretrained and f"judge.{name}" not in trained:
+            raise RecipeError(
+                f"judges.{name} has no file of weights, and no stage trains it",
+                hint=f"add a stage to train it apart from the others: "
+                f"`judge_{name}: {{use: classify, of: judge, only: [{name}], ...}}`",
+            )
 
 
 def time_stages(
@@ -160,7 +178,7 @@ def make_up(stage: Stage, graph: Graph, device: torch.device) -> Clips:
         label: torch.randint(max(1, len(names)), (b,), generator=random)
         for label, names in graph.world.labels.items()
     }
-    for label in set(graph.judges) - set(graph.world.labels):
+    for label in {graph.judged(name) for name in graph.judges} - set(graph.world.labels):
         clips.labels[label] = torch.rand(b, v, generator=random)
     if "targets" in needs:
         clips.targets = {

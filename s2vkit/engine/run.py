@@ -28,7 +28,7 @@ from s2vkit.engine.memory import Peak
 from s2vkit.engine.model import save_model
 from s2vkit.engine.notes import Notes
 from s2vkit.engine.plan import Plan, Step
-from s2vkit.engine.preflight import check_labels, check_splits
+from s2vkit.engine.preflight import check_judges, check_labels, check_splits
 from s2vkit.engine.sketches import Sketches
 from s2vkit.engine.stop import Stopped, stop_flag
 from s2vkit.engine.train import Hooks, Trainer
@@ -98,6 +98,7 @@ class Run:
         stages = self.builder.stages(self.graph, self.policy.device)
         check_splits(dataset.clips(), stages)
         check_labels(self.graph)
+        check_judges(self.graph, stages)
         self.dataset, identity = dataset, ""
         if isinstance(dataset, FootageCorpus):
             identity = dataset.identity

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from s2vkit.options import Slot
+from s2vkit.options import Slot, label_of_judge
 from s2vkit.parts.audio_encoder import AudioEncoder
 from s2vkit.parts.clip import Codes
 from s2vkit.parts.discriminator import Discriminator
@@ -59,6 +59,10 @@ class Graph:
         for kind, parts in groups.items():
             named.update({f"{kind}.{name}": part for name, part in parts.items()})
         return named
+
+    def judged(self, name: str) -> str:
+        """Give the label that a judge knows; `emotion_2` beside `emotion` knows emotion."""
+        return label_of_judge(name, self.judges)
 
     @property
     def reach(self) -> int:

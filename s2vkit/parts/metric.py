@@ -9,6 +9,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from torch import Tensor
 
+from s2vkit.options import label_of_judge
+
 
 @dataclass
 class Outcome:
@@ -25,6 +27,10 @@ class Outcome:
     fps: float = 25.0
     sync_judge: Any = None  # a SyncJudge, trained on real clips
     shared: dict[str, Any] = field(default_factory=dict)  # what one metric found and another needs
+
+    def judges_of(self, label: str) -> dict[str, Any]:
+        """Give all judges that know a label, by name, the first one first."""
+        return {k: v for k, v in self.judges.items() if label_of_judge(k, self.judges) == label}
 
 
 @dataclass

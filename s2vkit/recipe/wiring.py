@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from s2vkit.options import Options, Slot, slot_fields
+from s2vkit.options import Options, Slot, label_of_judge, slot_fields
 from s2vkit.recipe.nodes import Map, Path, children, find, is_null, place_of
 from s2vkit.recipe.report import Problems
 from s2vkit.recipe.schema import Recipe
@@ -152,9 +152,10 @@ class Wired:
         for group, slots in groups.items():
             for name, slot in slots.items():
                 ready = group == "teachers" and getattr(slot.options, "checkpoint", None)
-                if name in entry.gives or ready:
+                label = label_of_judge(name, slots) if group == "judges" else name
+                if label in entry.gives or ready:
                     continue
-                message = f"dataset '{entry.name}' has no '{name}' to train this {group[:-1]} on"
+                message = f"dataset '{entry.name}' has no '{label}' to train this {group[:-1]} on"
                 labels = ", ".join(w for w in entry.gives if w not in ("speech", "frames"))
                 hint = f"it has: {labels or 'no labels'}; "
                 hint += "set the teacher's checkpoint, " if group == "teachers" else ""
@@ -171,7 +172,7 @@ class Wired:
             for below, inner in slots_in(options, path):
                 entry = self.entry(inner)
                 if entry and inner.kind == "metric":
-                    self._check_metric(below, entry)
+                    self._check_metric(below, entry, inner.options)
                 elif entry:
                     self._check_sides(below, entry)
             stages[name] = Slot(slot.kind, slot.use, options)
@@ -209,8 +210,9 @@ class Wired:
                     message = f"'{name}' is no discriminator of this recipe"
                 self.add((*path, name), message, hint, key=True)
 
-    def _check_metric(self, path: Path, entry: Entry) -> None:
+    def _check_metric(self, path: Path, entry: Entry, options: Options) -> None:
         data = self.entry(self.recipe.data)
+        asked = getattr(options, "judge", None)
         for word in entry.wants:
             kind, _, name = word.partition(".")
             if word in HEARD:
@@ -219,13 +221,27 @@ class Wired:
                     self.add(path, message, "add a teacher and its student")
             elif word == "sync_judge":
                 self._check_sync_judge(path, entry)
-            elif kind == "judge" and name not in self.recipe.judges:
-                known = ", ".join(self.registry.names("teacher"))
-                message = f"metric '{entry.name}' asks the judge '{name}', which is not there"
-                self.add(path, message, f"add `judges: {{{name}: NAME}}`; known teachers: {known}")
-            elif kind != "judge" and data and word not in data.gives:
+            elif kind in ("judge", "judges"):
+                self._check_judges(path, entry, kind, name, asked or name)
+            elif data and word not in data.gives:
                 message = f"metric '{entry.name}' compares with '{word}', "
                 self.add(path, message + f"which dataset '{data.name}' does not bring")
+
+    def _check_judges(self, path: Path, entry: Entry, kind: str, label: str, name: str) -> None:
+        """See that the judge asked is there and knows the label, or that there are several."""
+        judges, what = self.recipe.judges, f"metric '{entry.name}'"
+        known = ", ".join(self.registry.names("teacher"))
+        fits = [n for n in judges if label_of_judge(n, judges) == label]
+        if name not in judges:
+            message = f"{what} asks the judge '{name}', which is not there"
+            self.add(path, message, f"add `judges: {{{name}: NAME}}`; known teachers: {known}")
+        elif label_of_judge(name, judges) != label:
+            message = f"{what} asks the judge '{name}', who knows {label_of_judge(name, judges)}"
+            self.add(path, message, f"judges of {label}: {', '.join(fits) or 'none'}")
+        elif kind == "judges" and len(fits) < 2:
+            message = f"{what} compares judges of '{label}', and there is only one"
+            hint = f"add `judges: {{{label}_2: NAME}}` and a stage that trains it; "
+            self.add(path, message, f"{hint}known teachers: {known}")
 
     def _check_sync_judge(self, path: Path, entry: Entry) -> None:
         if self.recipe.sync_judge is None and self.sound("sync_judge"):

@@ -153,7 +153,7 @@ def stand_in_graph(make: Callable[..., Any]) -> Graph:
     """Make a graph of stand-ins.
 
     Its discriminators are identity, frame and sync, its judges identity, emotion, openness,
-    shut.
+    shut, and second ones of the first two, identity_2 and emotion_2.
     """
     with seeded():
         eyes: dict[str, Teacher] = {
@@ -170,6 +170,8 @@ def stand_in_graph(make: Callable[..., Any]) -> Graph:
         judges: dict[str, Teacher] = {
             name: Eye(4, eye.classes, "logits") for name, eye in eyes.items()
         }
+        for name in ("identity", "emotion"):
+            judges[f"{name}_2"] = Eye(4, eyes[name].classes, "logits")
         del eyes["openness"], eyes["shut"]
         return Graph(
             World(SIZE, 25.0, RATE, LABELS), make, Ear(), eyes,

@@ -1,0 +1,134 @@
+"""Several judges of one label: what each says, and how often they say the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+from s2vkit import InputError, Options, Outcome, Score
+from s2vkit_metrics.judged import confusion, verdict
+from s2vkit_metrics.judging import ask
+
+
+class _Agreement:
+    """Base: the share of clips on which two judges name the same, a mean over pairs of judges.
+
+    Judges may know other classes, as those from a file do: clips whose label not every
+    judge knows are left out and counted.
+    """
+
+    side = ""
+
+    def __init__(self, options: Options) -> None:
+        self.labels: list[str] = []
+        self.made: dict[str, list[str]] = {}
+        self.real: dict[str, list[str]] = {}
+        self.kinds: dict[str, str] = {}
+        self.classes: tuple[str, ...] = ()
+        self.unknown = 0
+
+    def update(self, outcome: Outcome) -> None:
+        """Take in one clip."""
+        judges = outcome.judges_of(self.side)
+        if len(judges) < 2:
+            raise InputError(
+                f"clip '{outcome.name}': {len(judges)} judges of {self.side}, two at least agree",
+                hint=f"add `{self.side}_2: NAME` to the recipe's `judges`",
+            )
+        self.kinds = {name: _told(judge) for name, judge in judges.items()}
+        self.classes = tuple(dict.fromkeys(c for j in judges.values() for c in j.classes))
+        label = outcome.labels.get(self.side)
+        if label is None or not all(label in judge.classes for judge in judges.values()):
+            self.unknown += 1
+            return
+        self.labels.append(label)
+        for name, judge in judges.items():
+            for found, frames in ((self.made, outcome.made), (self.real, outcome.true)):
+                found.setdefault(name, []).append(judge.classes[verdict(ask(judge, frames))])
+
+    def compute(self) -> Score:
+        """Give the agreement; details hold each judge's accuracy and confusions."""
+        return Score(
+            value=_agreement(self.made) if self.labels else float("nan"),
+            on_real=_agreement(self.real) if self.labels else None,
+            chance=_by_chance(self.made) if self.labels else None,
+            n=len(self.labels),
+            definition=f"share of made clips of which two judges name the same {self.side}, "
+            f"right or wrong, a mean over pairs of the {len(self.kinds)} judges; each judge's own "
+            "accuracy and confusions are in the details; on real: the true frames of the same "
+            "clips; chance: two judges who name each class as often, without looking",
+            details={
+                "classes": list(self.classes),
+                "rows": "true label",
+                "columns": "judged label",
+                "judges": {name: self._one(name) for name in self.kinds},
+                "majority": {
+                    "accuracy": self._right(_majority(self.made)),
+                    "accuracy_on_real": self._right(_majority(self.real)),
+                },
+                "pairs": [self._pair(a, b) for a, b in combinations(self.kinds, 2)],
+                "left_out_unknown_label": self.unknown,
+            },
+        )
+
+    def _one(self, name: str) -> dict[str, Any]:
+        made, real = self.made.get(name, []), self.real.get(name, [])
+        return {
+            "judge": self.kinds[name],
+            "accuracy": self._right(made),
+            "accuracy_on_real": self._right(real),
+            "confusion": confusion(self.labels, made, self.classes),
+            "confusion_on_real": confusion(self.labels, real, self.classes),
+        }
+
+    def _pair(self, a: str, b: str) -> dict[str, Any]:
+        made, real = ((side.get(a, []), side.get(b, [])) for side in (self.made, self.real))
+        return {
+            "judges": [a, b], "agree": _same(*made), "agree_on_real": _same(*real),
+            "rows_by_columns": confusion(*made, self.classes),
+        }  # fmt: skip
+
+    def _right(self, verdicts: Sequence[str]) -> float | None:
+        return _same(verdicts, self.labels)
+
+
+class IdentityAgreement(_Agreement):
+    """Whether the judges name the same speaker."""
+
+    side = "identity"
+
+
+class EmotionAgreement(_Agreement):
+    """Whether the judges name the same emotion."""
+
+    side = "emotion"
+
+
+def _same(one: Sequence[str], other: Sequence[str]) -> float | None:
+    return sum(a == b for a, b in zip(one, other, strict=True)) / len(one) if one else None
+
+
+def _agreement(verdicts: dict[str, list[str]]) -> float:
+    found = [_same(a, b) or 0.0 for a, b in combinations(verdicts.values(), 2)]
+    return sum(found) / len(found)
+
+
+def _by_chance(verdicts: dict[str, list[str]]) -> float:
+    met = []
+    for a, b in combinations(verdicts.values(), 2):
+        often, other = Counter(a), Counter(b)
+        met.append(sum(often[c] * other[c] for c in often) / len(a) ** 2)
+    return sum(met) / len(met)
+
+
+def _majority(verdicts: dict[str, list[str]]) -> list[str]:
+    """Give what most judges say of each clip; of a tie, what the first of them says."""
+    return [Counter(said).most_common(1)[0][0] for said in zip(*verdicts.values(), strict=True)]
+
+
+def _told(judge: Any) -> str:
+    how = "from a file" if judge.pretrained else "trained in this run on real frames"
+    own, inner = type(judge).__name__, type(getattr(judge, "net", judge)).__name__
+    return f"{own}, {how}" if own == inner else f"{own} ({inner}), {how}"

@@ -1,0 +1,109 @@
+"""`s2vkit study`: people compare what runs draw, and what their votes say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from s2vkit.cli.parameters import device_option
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.group("study")
+def study() -> None:
+    """Let people compare what runs draw: a page that asks them, and what their votes say.
+
+    The page is one file beside its clips. It needs no server and no network, and does not
+    know which clip is whose.
+    """
+
+
+@study.command("make")
+@click.argument("runs", type=_FOLDER, nargs=-1, required=True, metavar="RUN...")
+@click.option(
+    "-o", "--output", type=_FOLDER, required=True, metavar="DIR",
+    help="The folder of the study; raters get DIR/page, never DIR/key.json.",
+)  # fmt: skip
+@click.option(
+    "--clips", type=click.IntRange(1, 500), default=8, show_default=True, metavar="N",
+    help="Held-out clips, each shown by every two systems.",
+)  # fmt: skip
+@click.option(
+    "--question", "questions", multiple=True, metavar="TEXT",
+    help="What is asked of each pair: natural, lips, emotion, or a question of your own; may be "
+    "given several times. Without it, those three.",
+)  # fmt: skip
+@click.option(
+    "--checks", type=click.IntRange(0, 50), default=2, show_default=True, metavar="N",
+    help="Pairs of a real and a spoiled clip, to tell raters who do not look.",
+)  # fmt: skip
+@click.option("--truth", is_flag=True, help="Let the real clips take part as one more system.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Draws clips and sides.")
+@device_option()
+@click.option("--force", is_flag=True, help="Replace a study that is there.")
+def make(
+    runs: tuple[Path, ...], output: Path, clips: int, questions: tuple[str, ...], checks: int,
+    truth: bool, seed: int, device: str, force: bool,
+) -> None:  # fmt: skip
+    """Write a page that shows people blinded pairs of what two or more RUNs draw.
+
+    Each run's own model draws the same held-out clips from their speech. Votes are kept in the
+    rater's browser, who sends them as a CSV file; `s2vkit study analyse` reads those.
+    """
+    from rich.console import Console
+
+    from s2vkit.engine.study import make_study, room_of
+    from s2vkit.engine.view import View
+    from s2vkit.report.study.plan import questions_of
+
+    with View(Console()) as view:
+        made = make_study(
+            runs, output, clips=clips, questions=questions_of(questions), seed=seed,
+            checks=checks, truth=truth, view=view, device=device, force=force,
+        )  # fmt: skip
+    shown = len({clip.clip for clip in made.shown.values()})
+    click.echo(
+        f"{len(made.pairs)} pairs of {len(made.systems)} systems on {shown} clips, "
+        f"{len(made.questions)} questions each"
+    )
+    megabytes = room_of(output) / 1e6
+    click.echo(f"raters open {output / 'page' / 'index.html'} (the folder: {megabytes:.1f} MB)")
+    click.echo(f"keep {output / 'key.json'} to yourself: it says which clip is whose")
+
+
+@study.command("analyse")
+@click.argument("folder", type=_FOLDER, metavar="DIR")
+@click.argument("votes", type=_FILE, nargs=-1, required=True, metavar="VOTES.csv...")
+@click.option(
+    "-o", "--output", type=_FOLDER, metavar="OUT",
+    help="Where analysis.json, .md and .csv go; DIR itself if absent.",
+)  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, help="Draws the bootstrap.")
+def analyse(folder: Path, votes: tuple[Path, ...], output: Path | None, seed: int) -> None:
+    """Say what the votes of the study in DIR tell, with intervals over raters.
+
+    Rows that cannot be used are set aside and counted. Of a rater's votes on one pair and
+    question the last counts, in the order of files and rows.
+    """
+    from rich.console import Console
+
+    from s2vkit.files import write_json, write_text
+    from s2vkit.report.study.analysis import analyse as find
+    from s2vkit.report.study.plan import read_study
+    from s2vkit.report.study.tables import as_csv, as_markdown, print_analysis
+    from s2vkit.report.study.votes import read_votes
+
+    held = read_study(folder)
+    box = read_votes(votes, held)
+    found = find(held, box, seed=seed)
+    print_analysis(found, Console())
+    for example in found["set_aside_examples"]:
+        click.echo(f"set aside: {example}", err=True)
+    out = output or folder
+    write_json(out / "analysis.json", found)
+    write_text(out / "analysis.md", as_markdown(found))
+    write_text(out / "analysis.csv", as_csv(found))
+    click.echo(f"wrote {out / 'analysis.json'}, .md and .csv")
