@@ -304,6 +304,19 @@ def test_a_comparison_is_no_recipe_and_says_so(tmp_path):
         load_recipe(path, (), REGISTRY)
 
 
+def test_what_show_prints_of_a_comparison_is_that_comparison(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("s2vkit.plugins.registry", lambda: REGISTRY)
+    path = write_comparison(tmp_path)
+    again = tmp_path / "again.yaml"
+    again.write_text(call(capsys, "show", path, "--set", "stages.compose.steps=3").out)
+    first, second = (load_comparison(p, (), REGISTRY) for p in (path, again))
+    assert [run.loaded.data for run in first.runs] == [run.loaded.data for run in second.runs]
+    flat = second.runs[1].loaded.data["stages"]["compose"]["losses"]
+    assert flat["gradient"] is None
+    assert f"{tmp_path}/table/flat-2: {tmp_path}/small.yaml, seed 2" in again.read_text()
+    assert "# laid over every recipe: stages.compose.steps=3" in again.read_text()
+
+
 def test_a_run_folder_is_no_place_for_a_comparison(home):
     with pytest.raises(RunFolderError, match="not the folder of a comparison"):
         compare_toy(home, f"output={home}/table/ours-1")

@@ -49,12 +49,14 @@ def show(recipe: Path, sets: tuple[str, ...], origins: bool, graph: bool) -> Non
 def _show_comparison(recipe: Path, sets: list[str], graph: bool) -> None:
     from s2vkit.plugins import registry
     from s2vkit.recipe.comparison import load_comparison
-    from s2vkit.recipe.load import dump_recipe
+    from s2vkit.recipe.load import dump_data
 
     if graph:
         raise click.UsageError("--graph is of one recipe; this is a comparison of several")
     loaded = load_comparison(recipe, sets, registry())
-    click.echo(dump_recipe(loaded.options).rstrip("\n"))
+    click.echo(dump_data(loaded.data).rstrip("\n"))
+    for text in loaded.laid:
+        click.echo(f"# laid over every recipe: {text}")
     click.echo("# a comparison; its runs, in their order:")
     for run in loaded.runs:
         click.echo(f"#   {run.folder}: {run.loaded.path}, seed {run.seed}")

@@ -17,7 +17,7 @@ from s2vkit.plugins import registry as installed
 from s2vkit.recipe.check import Checker
 from s2vkit.recipe.load import Loaded, check_nodes
 from s2vkit.recipe.merge import lay_sets, merge, read_recipe
-from s2vkit.recipe.nodes import Item, Map, Scalar, Source, from_plain, word_of
+from s2vkit.recipe.nodes import Item, Map, Node, Scalar, Source, from_plain, plain, word_of
 from s2vkit.recipe.report import Problems
 from s2vkit.registry import Registry
 
@@ -73,6 +73,8 @@ class LoadedComparison:
     path: FilePath
     options: ComparisonOptions
     runs: tuple[ComparedRun, ...]  # seed by seed, the systems in their order
+    data: dict[str, Any] = field(repr=False)  # as it was written, `extends` and `--set` merged
+    laid: tuple[str, ...] = ()  # KEY=VALUE that is laid over every recipe
 
     def firsts(self) -> list[ComparedRun]:
         """Give the first run of every system."""
@@ -109,7 +111,15 @@ def load_comparison(
     systems = list(_systems(root, registry, problems))
     problems.raise_any(str(path))
     by_seed = _load_all(options, systems, root, others, registry)
-    return LoadedComparison(path, options, tuple(by_seed))
+    data = {name: _told(item.value) for name, item in root.items.items()}
+    return LoadedComparison(path, options, tuple(by_seed), data, tuple(others))
+
+
+def _told(node: Node) -> Any:
+    """Turn a node into plain data, with the nulls that leave something out."""
+    if isinstance(node, Map):
+        return {name: _told(item.value) for name, item in node.items.items()}
+    return plain(node)
 
 
 def _key(text: str) -> str:

@@ -150,6 +150,10 @@ for _tag, _pattern in (("int", INT), ("float", FLOAT)):
 
 def dump_recipe(recipe: Loaded | Recipe | Options) -> str:
     """Write a recipe as YAML, in full, so that loading it gives the same recipe."""
-    data = recipe.data if isinstance(recipe, Loaded) else to_plain(recipe)
-    text = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return dump_data(recipe.data if isinstance(recipe, Loaded) else to_plain(recipe))
+
+
+def dump_data(data: Mapping[str, Any]) -> str:
+    """Write plain data as a recipe's YAML."""
+    text = yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
     return str(text)
