@@ -47,7 +47,7 @@ TINY = {
     ("generator", "sdfa_from_voice"): [
         {"channels": 4, "content": 16, "identity": 8, "face": face} for face in ("drawn", "code")
     ],
-    ("audio_encoder", "speech2face"): [{"width": 0.01, "seconds": 2.8, "fft": 128}],
+    ("audio_encoder", "speech2face"): [{"width": 0.05, "seconds": 2.8, "fft": 128}],
     ("student", "speech2face"): [{}],
     ("stage", "speech2face"): [
         {"optimizer": ADAM, "match": "normalized_l2", "extra": {"soft": "soft_targets"}},

@@ -45,6 +45,7 @@ def test_the_learning_rate_by_step(options, expected):
 
 def test_each_part_follows_its_own_schedule(tmp_path):
     sets = ["generator.schedule=cosine", "generator.lr=0.1", "frame.warmup=9", "frame.lr=0.1"]
+    sets += ["generator.warmup=0", "generator.final=0"]
     made = Set(tmp_path, *(f"stages.compose.optimizers.{s}" for s in sets))
     trainer, rates = made.trainer("compose"), []
     for step in range(4):

@@ -17,9 +17,10 @@ class ContextDecoder(FrameDecoder):
 
     A frame starts from the speech of `reach` frames before and after it too: a mouth closes
     before its sound is heard. It starts from the identity code as well, which the paper's
-    learns of from the identity maps only. And each input comes to the same scale first: speech
-    by its mean and variance over the batch, since what it says of the mouth is a small part of
-    its numbers; the codes by their length. Sizes and sides are as the frame decoder's.
+    learns of from the identity maps only. And speech and each code come to one length first,
+    speech by its mean and variance over the batch: else the few numbers of the emotion code are
+    lost among the many of speech, or speech under their size. Sizes and sides are as the frame
+    decoder's.
     """
 
     name = "context_decoder"
@@ -39,11 +40,13 @@ class ContextDecoder(FrameDecoder):
     def _vector(self, codes: Codes) -> Tensor:
         clips, times = codes.features.shape[:2]
         around = given(codes.around, "neighbouring features") if self.reach else codes.features
-        heard = self.level(around.reshape(clips * times, -1).float()).unflatten(0, (clips, times))
-        who = []
-        if self.branch:
-            who.append(self.branch.rescaled(given(codes.identity, "identity code")))
-        if self.emotion:
-            code = given(codes.emotion, "emotion code").float()
-            who.append(F.normalize(code, dim=-1) * code.shape[-1] ** 0.5)
-        return torch.cat([heard, *(code.unsqueeze(1).expand(-1, times, -1) for code in who)], -1)
+        heard = self.level(around.reshape(clips * times, -1).float())
+        parts = [(heard * heard.shape[-1] ** -0.5).unflatten(0, (clips, times))]
+        who = given(codes.identity, "identity code") if self.branch else None
+        how = given(codes.emotion, "emotion code") if self.emotion else None
+        for code in (who, how):
+            if code is not None:
+                unit = F.normalize(code.float(), dim=-1).unsqueeze(1)
+                parts.append(unit.expand(-1, times, -1))
+        start = torch.cat(parts, -1)
+        return start * (start.shape[-1] / len(parts)) ** 0.5

@@ -122,11 +122,13 @@ def s2vkit_register(register: Register) -> None:
         "metric", "identity_agreement", "s2vkit_metrics.panel:IdentityAgreement",
         wants=("judges.identity", "identity"),
         summary="how often independent judges name the same speaker, and each one's confusions",
+        better="up",
     )  # fmt: skip
     register(
         "metric", "emotion_agreement", "s2vkit_metrics.panel:EmotionAgreement",
         wants=("judges.emotion", "emotion"),
         summary="how often independent judges name the same emotion, and each one's confusions",
+        better="up",
     )  # fmt: skip
     register(
         "metric", "openness_correlation", "s2vkit_metrics.mouth:OpennessCorrelation",

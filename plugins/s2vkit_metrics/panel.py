@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
@@ -22,6 +23,7 @@ class _Agreement:
     side = ""
 
     def __init__(self, options: Options) -> None:
+        self.names: list[str] = []
         self.labels: list[str] = []
         self.made: dict[str, list[str]] = {}
         self.real: dict[str, list[str]] = {}
@@ -43,6 +45,7 @@ class _Agreement:
         if label is None or not all(label in judge.classes for judge in judges.values()):
             self.unknown += 1
             return
+        self.names.append(outcome.name)
         self.labels.append(label)
         for name, judge in judges.items():
             for found, frames in ((self.made, outcome.made), (self.real, outcome.true)):
@@ -71,7 +74,15 @@ class _Agreement:
                 "pairs": [self._pair(a, b) for a, b in combinations(self.kinds, 2)],
                 "left_out_unknown_label": self.unknown,
             },
+            clips=dict(zip(self.names, self._of_each(), strict=True)),
         )
+
+    def _of_each(self) -> list[float]:
+        """Give the share of pairs of judges that agree, clip by clip."""
+        return [
+            sum(a == b for a, b in combinations(said, 2)) / math.comb(len(said), 2)
+            for said in zip(*self.made.values(), strict=True)
+        ]
 
     def _one(self, name: str) -> dict[str, Any]:
         made, real = self.made.get(name, []), self.real.get(name, [])

@@ -44,7 +44,8 @@ def report(runs: tuple[Path, ...], output: Path | None, embed: int) -> None:
         open_run(run, run)
     if len(runs) == 1:
         place = output or runs[0] / "report.html"
-        check_place(place)
+        if output:  # a run's own page is the run's to write, whatever version wrote it
+            check_place(place)
         click.echo(f"wrote {_shown(write_page(runs[0], place, room=room))}")
         return
     from s2vkit.plugins import registry
