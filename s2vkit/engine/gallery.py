@@ -30,6 +30,7 @@ def show_run(work: RunWork, *, clips: bool = True) -> None:
 def show_clips(work: RunWork) -> None:
     """Write videos/ and samples/: held-out clips made beside true."""
     rows, labels, told = [], [], dict[str, Any]()
+    made_of = "speech and a still" if "stills" in work.graph.wants else "speech"
     chosen = pick_clips(work.store)
     for done, clip in enumerate(chosen, 1):
         outcome = work.outcome(clip)
@@ -40,7 +41,7 @@ def show_clips(work: RunWork) -> None:
         write_comparison(path, made, true, work.store.index.fps, speech, rate)
         at = np.linspace(0, len(made) - 1, TIMES).round().astype(int)
         rows += [[true[i] for i in at], [made[i] for i in at]]
-        labels += [f"{outcome.name} true", "made from speech"]
+        labels += [f"{outcome.name} true", f"made from {made_of}"]
         work.progress(done, len(chosen))
     if rows:
         write_json(work.folder / "videos" / "clips.json", told)

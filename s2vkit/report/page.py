@@ -28,7 +28,7 @@ _DAMAGE = (AttributeError, KeyError, IndexError, TypeError, ValueError, OSError)
 
 _SHEETS = {
     "over_time": "Held-out clips over training: one column a look, the true frame last",
-    "held_out": "Moments of held-out clips, the true ones above what was made from speech",
+    "held_out": "Moments of held-out clips, the true ones above what was made",
     "identity_emotion": "Every speaker (rows) in every emotion (columns), at one sound",
     "identity_maps": "Channels of the identity maps: inflated from the code, and the teacher's",
 }
