@@ -151,11 +151,21 @@ def codes(clips=2, times=4, reach=2):
 
 def test_the_scale_of_what_is_heard_does_not_matter():
     """Speech counts for as much as the codes do, however loud its numbers are."""
-    made, given = decoder(), codes()
+    given = codes()
     with torch.no_grad():
-        before = made(given).frames
+        before = decoder()(given).frames
         given.around, given.emotion = 50 * given.around + 3, 7 * given.emotion
-        assert torch.allclose(made(given).frames, before, atol=1e-3)
+        assert torch.allclose(decoder()(given).frames, before, atol=1e-3)
+
+
+def test_the_level_of_speech_is_learnt_as_it_runs_and_kept():
+    made, seen = decoder(), 5 * noise(64, 5 * FEATURES) + 2
+    for _ in range(3):
+        made.level(seen)
+    level = made.level.eval()(seen)
+    assert level.mean(0).abs().max() < 1e-4
+    assert (level.var(0, correction=0) - 1).abs().max() < 1e-3
+    assert torch.equal(made.level(seen[:1]), level[:1])
 
 
 @pytest.mark.parametrize("side", ["identity", "emotion", "around"])

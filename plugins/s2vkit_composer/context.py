@@ -18,7 +18,7 @@ class ContextDecoder(FrameDecoder):
     A frame starts from the speech of `reach` frames before and after it too: a mouth closes
     before its sound is heard. It starts from the identity code as well, which the paper's
     learns of from the identity maps only. And speech and each code come to one length first,
-    speech by its mean and variance over the batch: else the few numbers of the emotion code are
+    speech by its running mean and variance: else the few numbers of the emotion code are
     lost among the many of speech, or speech under their size. Sizes and sides are as the frame
     decoder's.
     """
@@ -35,7 +35,7 @@ class ContextDecoder(FrameDecoder):
             map_shapes=map_shapes,
         )  # fmt: skip
         self.reach = options.reach
-        self.level = nn.BatchNorm1d(heard, affine=False)
+        self.level = _Level(heard)
 
     def _vector(self, codes: Codes) -> Tensor:
         clips, times = codes.features.shape[:2]
@@ -50,3 +50,30 @@ class ContextDecoder(FrameDecoder):
                 parts.append(unit.expand(-1, times, -1))
         start = torch.cat(parts, -1)
         return start * (start.shape[-1] / len(parts)) ** 0.5
+
+
+class _Level(nn.Module):
+    """Brings each number of (N, numbers) to mean 0 and variance 1, by figures that run along.
+
+    A batch of 32 knows them too badly: normed by its own, whole frames flicker with its chance.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    seen: Tensor
+
+    def __init__(self, numbers: int, pace: float = 0.1) -> None:
+        super().__init__()
+        self.pace = pace
+        self.register_buffer("mean", torch.zeros(numbers))
+        self.register_buffer("variance", torch.ones(numbers))
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            with torch.no_grad():
+                share = torch.clamp(1 / (self.seen + 1), min=self.pace)
+                self.mean.lerp_(x.mean(0), share)
+                self.variance.lerp_((x - self.mean).square().mean(0), share)
+                self.seen += 1
+        return (x - self.mean) * (self.variance + 1e-5).rsqrt()
