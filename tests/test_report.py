@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 
 import numpy as np
 import pytest
 import torch
 from helpers_media import sine
+from helpers_report import write_log
 from PIL import Image
 from rich.console import Console
 
@@ -33,21 +33,6 @@ METRICS = {
         "details": {"per_clip": [1, 2]},
     },
 }
-
-
-def write_log(path, steps=200, extra=()):
-    rng = np.random.default_rng(0)
-    lines = []
-    for step in range(1, steps + 1):
-        record = {"step": step, "seconds": step * 0.1}
-        record["generator.similarity"] = 3.0 / step + 0.1 * rng.random()
-        record["generator.adversarial"] = float(rng.random())
-        record["discriminators.frame"] = 1000 / step**2
-        if step % 50 == 0:
-            record["accuracy"] = step / steps
-        lines.append(json.dumps(record))
-    path.write_text("\n".join([*lines, *extra]), encoding="utf-8")
-    return path
 
 
 def picture(path):
