@@ -158,16 +158,6 @@ def test_the_scale_of_what_is_heard_does_not_matter():
         assert torch.allclose(decoder()(given).frames, before, atol=1e-3)
 
 
-def test_the_level_of_speech_is_learnt_as_it_runs_and_kept():
-    made, seen = decoder(), 5 * noise(64, 5 * FEATURES) + 2
-    for _ in range(3):
-        made.level(seen)
-    level = made.level.eval()(seen)
-    assert level.mean(0).abs().max() < 1e-4
-    assert (level.var(0, correction=0) - 1).abs().max() < 1e-3
-    assert torch.equal(made.level(seen[:1]), level[:1])
-
-
 @pytest.mark.parametrize("side", ["identity", "emotion", "around"])
 def test_every_code_changes_the_frames(side):
     made, given = decoder().eval(), codes()

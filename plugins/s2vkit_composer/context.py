@@ -11,6 +11,8 @@ from s2vkit_composer import ContextDecoderOptions
 from s2vkit_composer.decoder import FrameDecoder, given
 from s2vkit_composer.identity import Shape
 
+SPEECH = 0.4  # its length beside a code's: more moves the mouth more, and blurs what should stay
+
 
 class ContextDecoder(FrameDecoder):
     """The frame decoder with another start; its doublings and identity branch are the paper's.
@@ -18,7 +20,7 @@ class ContextDecoder(FrameDecoder):
     A frame starts from the speech of `reach` frames before and after it too: a mouth closes
     before its sound is heard. It starts from the identity code as well, which the paper's
     learns of from the identity maps only. And speech and each code come to one length first,
-    speech by its running mean and variance: else the few numbers of the emotion code are
+    speech by its mean and variance over the batch: else the few numbers of the emotion code are
     lost among the many of speech, or speech under their size. Sizes and sides are as the frame
     decoder's.
     """
@@ -35,13 +37,13 @@ class ContextDecoder(FrameDecoder):
             map_shapes=map_shapes,
         )  # fmt: skip
         self.reach = options.reach
-        self.level = _Level(heard)
+        self.level = nn.BatchNorm1d(heard, affine=False)
 
     def _vector(self, codes: Codes) -> Tensor:
         clips, times = codes.features.shape[:2]
         around = given(codes.around, "neighbouring features") if self.reach else codes.features
         heard = self.level(around.reshape(clips * times, -1).float())
-        parts = [(heard * heard.shape[-1] ** -0.5).unflatten(0, (clips, times))]
+        parts = [(heard * SPEECH * heard.shape[-1] ** -0.5).unflatten(0, (clips, times))]
         who = given(codes.identity, "identity code") if self.branch else None
         how = given(codes.emotion, "emotion code") if self.emotion else None
         for code in (who, how):
@@ -50,30 +52,3 @@ class ContextDecoder(FrameDecoder):
                 parts.append(unit.expand(-1, times, -1))
         start = torch.cat(parts, -1)
         return start * (start.shape[-1] / len(parts)) ** 0.5
-
-
-class _Level(nn.Module):
-    """Brings each number of (N, numbers) to mean 0 and variance 1, by figures that run along.
-
-    A batch of 32 knows them too badly: normed by its own, whole frames flicker with its chance.
-    """
-
-    mean: Tensor
-    variance: Tensor
-    seen: Tensor
-
-    def __init__(self, numbers: int, pace: float = 0.1) -> None:
-        super().__init__()
-        self.pace = pace
-        self.register_buffer("mean", torch.zeros(numbers))
-        self.register_buffer("variance", torch.ones(numbers))
-        self.register_buffer("seen", torch.zeros(()))
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.training:
-            with torch.no_grad():
-                share = torch.clamp(1 / (self.seen + 1), min=self.pace)
-                self.mean.lerp_(x.mean(0), share)
-                self.variance.lerp_((x - self.mean).square().mean(0), share)
-                self.seen += 1
-        return (x - self.mean) * (self.variance + 1e-5).rsqrt()
