@@ -41,6 +41,11 @@ class ContextDecoderOptions(IdentityBranchOptions):
     reach: int = Field(
         default=2, ge=0, le=16, description="frames before and after whose speech is heard too"
     )
+    speech: float = Field(
+        default=0.4, gt=0.0, le=10.0,
+        description="length of what is heard beside that of a code; more of it moves the mouth "
+        "more, and blurs what should stay",
+    )  # fmt: skip
 
 
 class IdentityMapsOptions(Options):

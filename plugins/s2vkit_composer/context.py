@@ -11,8 +11,6 @@ from s2vkit_composer import ContextDecoderOptions
 from s2vkit_composer.decoder import FrameDecoder, given
 from s2vkit_composer.identity import Shape
 
-SPEECH = 0.4  # its length beside a code's: more moves the mouth more, and blurs what should stay
-
 
 class ContextDecoder(FrameDecoder):
     """The frame decoder with another start; its doublings and identity branch are the paper's.
@@ -36,14 +34,14 @@ class ContextDecoder(FrameDecoder):
             options, size=size, features=heard + identity, identity=identity, emotion=emotion,
             map_shapes=map_shapes,
         )  # fmt: skip
-        self.reach = options.reach
+        self.reach, self.speech = options.reach, options.speech
         self.level = nn.BatchNorm1d(heard, affine=False)
 
     def _vector(self, codes: Codes) -> Tensor:
         clips, times = codes.features.shape[:2]
         around = given(codes.around, "neighbouring features") if self.reach else codes.features
         heard = self.level(around.reshape(clips * times, -1).float())
-        parts = [(heard * SPEECH * heard.shape[-1] ** -0.5).unflatten(0, (clips, times))]
+        parts = [(heard * self.speech * heard.shape[-1] ** -0.5).unflatten(0, (clips, times))]
         who = given(codes.identity, "identity code") if self.branch else None
         how = given(codes.emotion, "emotion code") if self.emotion else None
         for code in (who, how):
