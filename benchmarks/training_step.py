@@ -16,6 +16,7 @@ import argparse
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from machine import Work, ceilings, peak_memory, seconds
@@ -26,7 +27,6 @@ from s2vkit.build import Builder, world_of
 from s2vkit.engine.device import Policy, choose, usable_cores
 from s2vkit.engine.preflight import make_up
 from s2vkit.engine.train import Trainer
-from s2vkit.parts.clip import Clips
 from s2vkit.parts.graph import Graph
 from s2vkit.plugins import registry
 from s2vkit.recipe.load import load_recipe
@@ -80,17 +80,15 @@ def _builder(args: argparse.Namespace, size: int) -> Builder:
     return Builder(load_recipe(RECIPE, sets, registry()).recipe, registry())
 
 
-def _clips(args: argparse.Namespace, size: int, policy: Policy) -> tuple[Builder, Graph, Clips]:
+def _built(args: argparse.Namespace, size: int, policy: Policy) -> tuple[Builder, Graph, Any]:
     builder = _builder(args, size)
     graph = builder.graph(world_of(builder.dataset()))
-    return builder, graph, make_up(
-        builder.stages(graph, policy.device)["compose"], graph, policy.device
-    )  # fmt: skip
+    return builder, graph, builder.stages(graph, policy.device)["compose"]
 
 
 def _ours(args: argparse.Namespace, size: int, policy: Policy) -> Work:
-    builder, graph, clips = _clips(args, size, policy)
-    stage = builder.stages(graph, policy.device)["compose"]
+    builder, graph, stage = _built(args, size, policy)
+    clips = make_up(stage, graph, policy.device)
     trainer = Trainer(
         stage, "compose", graph, lambda step: clips, policy=policy, seed=1,
         make_optimizer=builder.make,
@@ -99,7 +97,8 @@ def _ours(args: argparse.Namespace, size: int, policy: Policy) -> Work:
 
 
 def _plain(args: argparse.Namespace, size: int, policy: Policy) -> Work:
-    builder, graph, clips = _clips(args, size, policy)
+    builder, graph, stage = _built(args, size, policy)
+    clips = make_up(stage, graph, policy.device)
     step = PlainStep(builder, graph, policy.device)
     samples = int(2.5 * graph.encoder.sample_rate)
     speech = torch.randn(args.batch, samples, device=policy.device) * 0.1

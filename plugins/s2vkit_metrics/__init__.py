@@ -93,7 +93,7 @@ class BlinksOptions(Options):
 
 @hookimpl
 def s2vkit_register(register: Register) -> None:
-    """Register the metrics."""
+    """Register the metrics: those that need no judge, and those that ask one."""
     register(
         "metric", "ssim", "s2vkit_metrics.likeness:Ssim", SsimOptions,
         summary="structural similarity of frames and their truth, 1 where equal",
@@ -106,6 +106,16 @@ def s2vkit_register(register: Register) -> None:
         reference="Si et al. 2021, Table 1",
         better="up",
     )  # fmt: skip
+    register(
+        "metric", "cpbd", "s2vkit_metrics.sharpness:Cpbd", CpbdOptions,
+        summary="share of edges that look sharp, no truth needed",
+        reference="Narvekar and Karam 2011; python-cpbd",
+        better="up",
+    )  # fmt: skip
+    _register_judged(register)
+
+
+def _register_judged(register: Register) -> None:
     register(
         "metric", "identity_accuracy", "s2vkit_metrics.judged:IdentityAccuracy", AccuracyOptions,
         wants=("judge.identity", "identity"),
@@ -134,12 +144,6 @@ def s2vkit_register(register: Register) -> None:
         "metric", "openness_correlation", "s2vkit_metrics.mouth:OpennessCorrelation",
         wants=("judge.openness", "openness"),
         summary="correlation of the mouth's opening, as a judge sees it, with the truth",
-        better="up",
-    )  # fmt: skip
-    register(
-        "metric", "cpbd", "s2vkit_metrics.sharpness:Cpbd", CpbdOptions,
-        summary="share of edges that look sharp, no truth needed",
-        reference="Narvekar and Karam 2011; python-cpbd",
         better="up",
     )  # fmt: skip
     register(

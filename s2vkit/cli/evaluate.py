@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from s2vkit.cli.parameters import device_option, sets_option
+from s2vkit.cli.parameters import command_line, device_option, runs_argument, sets_option
 
 if TYPE_CHECKING:
     from s2vkit.report.comparison.asked import Asked
@@ -18,9 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument(
-    "runs", type=click.Path(path_type=Path), metavar="RUN...", nargs=-1, required=True
-)  # fmt: skip
+@runs_argument()
 @click.option(
     "--split",
     type=click.Choice(["train", "val", "test"]),
@@ -78,7 +74,7 @@ def evaluate(
     from s2vkit.report.comparison.asked import Asked
     from s2vkit.report.comparison.show import show
 
-    command = shlex.join(["s2vkit", *sys.argv[1:]])
+    command = command_line()
     chosen = dict(map(_metric, metrics))
     asked = Asked(split, clips, chosen, sets, again, None if device == "auto" else device, command)
     if output is not None and figures:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -28,6 +30,18 @@ def recipe_argument(many: bool = False) -> Callable[[_Command], _Command]:
         required=True,
         shell_complete=complete.recipes,
     )
+
+
+def runs_argument() -> Callable[[_Command], _Command]:
+    """Take one run folder or several (`runs: tuple[Path, ...]`)."""
+    return click.argument(
+        "runs", type=click.Path(path_type=Path), metavar="RUN...", nargs=-1, required=True
+    )
+
+
+def command_line() -> str:
+    """Give the command as it was typed, to be kept beside what it makes."""
+    return shlex.join(["s2vkit", *sys.argv[1:]])
 
 
 def sets_option() -> Callable[[_Command], _Command]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 
 import click
 
+from s2vkit.cli.parameters import command_line, runs_argument
+
 
 @click.command()
-@click.argument(
-    "runs", type=click.Path(path_type=Path), metavar="RUN...", nargs=-1, required=True
-)  # fmt: skip
+@runs_argument()
 @click.option(
     "-o",
     "--output",
@@ -53,7 +51,7 @@ def report(runs: tuple[Path, ...], output: Path | None, embed: int) -> None:
 
     place = output or Path("comparison.html")
     check_place(place)
-    command = shlex.join(["s2vkit", *sys.argv[1:]])
+    command = command_line()
     page = write_comparing_page(list(runs), place, registry(), command=command, room=room)
     click.echo(f"wrote {_shown(page)}")
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from pathlib import Path
 
 import click
 
 from s2vkit.cli import complete
-from s2vkit.cli.parameters import recipe_argument, sets_option
+from s2vkit.cli.parameters import command_line, recipe_argument, sets_option
 
 
 @click.command()
@@ -61,7 +59,7 @@ def run(
         for key, value in said.items()
         if value is not None
     ]
-    command = shlex.join(["s2vkit", *sys.argv[1:]])
+    command = command_line()
     if is_comparison(recipe):
         _compare(recipe, [*sets, *short], fresh, stages, dry_run, command)
         return
