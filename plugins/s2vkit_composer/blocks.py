@@ -11,6 +11,7 @@ from torch import Tensor, nn
 def norm_layer(name: str, channels: int) -> nn.Module:
     """Make a norm of (N, C, h, w) maps; instance norm looks at one map only, so frames stay free.
 
+    A convolution before it has no bias, since the norm takes every channel's mean away.
     Batch norm uses its running figures in eval, so there too a frame does not depend on the
     others it is drawn with.
     """
@@ -63,18 +64,21 @@ class Join(nn.Module):
     exact, up to the order of additions.
     """
 
-    def __init__(self, channels: int, identity: int, out: int) -> None:
+    def __init__(self, channels: int, identity: int, out: int, bias: bool = True) -> None:
         super().__init__()
-        self.channels = channels
-        self.conv = nn.ConvTranspose2d(channels + identity, out, 4, stride=2, padding=1)
+        self.parts = [channels, identity]
+        self.conv = nn.ConvTranspose2d(
+            channels + identity, out, 4, stride=2, padding=1, bias=bias
+        )
 
     def forward(self, frames: Tensor, identity: Tensor | None) -> Tensor:
         """Join (B*V, channels, h, w) with (B, identity, h, w): (B*V, out, 2h, 2w)."""
-        weight, bias = self.conv.weight, self.conv.bias
-        own = F.conv_transpose2d(frames, weight[: self.channels], bias, stride=2, padding=1)
         if identity is None:
-            return own
-        shared = F.conv_transpose2d(identity, weight[self.channels :], stride=2, padding=1)
+            joined: Tensor = self.conv(frames)
+            return joined
+        weights = self.conv.weight.split(self.parts)
+        own = F.conv_transpose2d(frames, weights[0], self.conv.bias, stride=2, padding=1)
+        shared = F.conv_transpose2d(identity, weights[1], stride=2, padding=1)
         clips = identity.shape[0]
         if clips == own.shape[0]:
             return own + shared
@@ -86,7 +90,7 @@ class Rise(nn.Module):
 
     def __init__(self, channels: int, identity: int, out: int, norm: str, last: int = 0) -> None:
         super().__init__()
-        self.join = Join(channels, identity, out)
+        self.join = Join(channels, identity, out, bias=norm == "none")
         self.norm = norm_layer(norm, out)
         self.first = nn.Conv2d(out, out, 1)
         self.second = nn.Conv2d(out, last or out, 1)

@@ -33,7 +33,7 @@ class IdentityBranch(nn.Module):
         self.start = Start(dim, width, max(1, shapes[0][1] // 2), norm)
         self.rises = nn.ModuleList(
             nn.Sequential(
-                nn.ConvTranspose2d(a, b, 4, stride=2, padding=1),
+                nn.ConvTranspose2d(a, b, 4, stride=2, padding=1, bias=norm == "none"),
                 norm_layer(norm, b),
                 nn.ReLU(inplace=True),
             )

@@ -177,7 +177,8 @@ class Batches:
                 rows = torch.from_numpy(held[drawn.clips][:, chosen])
                 clips.targets[side] = self._put(rows.mean(1))  # Eq. 1
             if "maps" in self.stage.needs and side == "identity":
-                clips.maps = [self._put_float(m[drawn.clips]) for m in cache.named("maps")]
+                maps = [self._put_float(m[drawn.clips]) for m in cache.named("maps")]
+                clips.maps = [m.contiguous(memory_format=torch.channels_last) for m in maps]
 
     def _views(self, held: int, side: str, step: int | None) -> np.ndarray:
         """Choose K of the M views kept (Eq. 1), anew each step."""

@@ -169,7 +169,8 @@ def make_up(stage: Stage, graph: Graph, device: torch.device) -> Clips:
     needs = stage.needs | ({"summary"} if "codes" in stage.needs else set())
     clips = Clips(names=["made up"] * b)
     for name in needs & set(shapes):
-        setattr(clips, name, torch.randn(shapes[name], generator=random).mul_(0.3))
+        made = torch.randn(shapes[name], generator=random).mul_(0.3)
+        setattr(clips, name, _channels_last(made) if name in {"frames", "stills"} else made)
     if clips.frames is not None:
         clips.times = torch.arange(v).expand(b, v)
     if clips.speech is not None:
@@ -186,8 +187,14 @@ def make_up(stage: Stage, graph: Graph, device: torch.device) -> Clips:
         }
     if "maps" in needs and "identity" in graph.teachers:
         shapes_of_maps = graph.teachers["identity"].map_shapes
-        clips.maps = [torch.randn(b, *shape, generator=random) for shape in shapes_of_maps]
+        made_maps = [torch.randn(b, *shape, generator=random) for shape in shapes_of_maps]
+        clips.maps = [_channels_last(m) for m in made_maps]
     return move(clips, device)
+
+
+def _channels_last(images: torch.Tensor) -> torch.Tensor:
+    """Lay out images (..., C, H, W) in memory as batches of real ones are."""
+    return images.movedim(-3, -1).contiguous().movedim(-1, -3)
 
 
 def move(clips: Clips, device: torch.device) -> Clips:
