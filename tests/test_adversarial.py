@@ -4,8 +4,7 @@ from itertools import product
 
 import pytest
 import torch
-from s2vkit_composer import ContextDecoderOptions, SpeechSyncOptions
-from s2vkit_composer.context import ContextDecoder
+from s2vkit_composer import SpeechSyncOptions
 from s2vkit_composer.discriminators import SpeechSync
 from s2vkit_critics import SdfaSyncOptions
 from s2vkit_critics.sdfa import SdfaSync
@@ -14,7 +13,7 @@ from s2vkit_lsgan.losses import Hinge, Lsgan, Wasserstein
 from s2vkit_stages.adversarial import Adversarial, _score_together
 from torch import nn
 
-from s2vkit import Codes, RecipeError
+from s2vkit import RecipeError
 from s2vkit.options import Slot
 from s2vkit.plugins import registry
 from s2vkit.testing.checking import SIZE, noise
@@ -29,7 +28,7 @@ from s2vkit.testing.stand_ins import (
 
 TINY = {
     "frame_decoder": {"width": 16, "least": 4, "identity_width": 8},
-    "context_decoder": {"width": 16, "least": 4, "identity_width": 8},
+    "skip_decoder": {"width": 16, "least": 4, "identity_width": 8},
     "lsgan": {"penalty": "r1"},
     "hinge": {"penalty": "gradient"},
 }
@@ -132,46 +131,6 @@ def test_looking_once_at_the_real_frames_scores_as_looking_twice():
         gradients.append([p.grad.clone() for p in judge.parameters()])
     for one, other in zip(*gradients, strict=True):
         assert torch.allclose(one, other, atol=1e-6)
-
-
-# The context decoder
-
-
-def decoder(reach=2):
-    torch.manual_seed(0)
-    options = ContextDecoderOptions(**TINY["context_decoder"], reach=reach)
-    sizes = {"features": FEATURES, "identity": IDENTITY, "emotion": EMOTION, "map_shapes": MAPS}
-    return ContextDecoder(options, size=SIZE, **sizes)
-
-
-def codes(clips=2, times=4, reach=2):
-    around = noise(clips, times, 2 * reach + 1, FEATURES) * 2
-    return Codes(around[:, :, reach], noise(clips, IDENTITY), noise(clips, EMOTION), around)
-
-
-def test_the_scale_of_what_is_heard_does_not_matter():
-    """Speech counts for as much as the codes do, however loud its numbers are."""
-    given = codes()
-    with torch.no_grad():
-        before = decoder()(given).frames
-        given.around, given.emotion = 50 * given.around + 3, 7 * given.emotion
-        assert torch.allclose(decoder()(given).frames, before, atol=1e-3)
-
-
-@pytest.mark.parametrize("side", ["identity", "emotion", "around"])
-def test_every_code_changes_the_frames(side):
-    made, given = decoder().eval(), codes()
-    with torch.no_grad():
-        before = made(given).frames
-        setattr(given, side, getattr(given, side).flip(0) + 1)
-        assert (made(given).frames - before).abs().max() > 1e-3
-
-
-def test_neighbours_must_be_given():
-    given = codes()
-    given.around = None
-    with pytest.raises(ValueError, match="neighbouring features"):
-        decoder()(given)
 
 
 # The balance

@@ -36,9 +36,11 @@ TINY = {
         {"hidden": [16]}, {"hidden": [16], "norm": "none", "input_norm": "batch", "rank": 3},
     ],
     ("student", "linear"): [{}, {"rank": 2}],
-    ("generator", "frame_decoder"): [{"width": 32, "identity_width": 16}],
-    ("generator", "context_decoder"): [
-        {"width": 32, "identity_width": 16}, {"width": 32, "reach": 0},
+    ("generator", "frame_decoder"): [
+        {"width": 32, "identity_width": 16}, {"width": 32, "start_input": "none"},
+    ],
+    ("generator", "skip_decoder"): [
+        {"width": 32, "identity_width": 16}, {"width": 32, "reach": 2},
     ],
     ("generator", "sdfa"): [
         {"channels": 4, "content": 16, "identity": 8},

@@ -61,7 +61,7 @@ def test_each_part_follows_its_own_schedule(tmp_path):
 
 def test_accumulated_gradients_are_those_of_the_whole_batch(tmp_path):
     """Two batches of 2 move a part without batch norm as one batch of 4 does."""
-    sets = ["generator.norm=none", "stages.compose.batch=4"]
+    sets = ["generator.norm=none", "generator.start_input=none", "stages.compose.batch=4"]
     whole = Set(tmp_path, *sets)
     clips = whole.trainer("compose").batches(0)
     halves = [_part(clips, slice(i, i + 2)) for i in (0, 2)]
@@ -182,7 +182,7 @@ def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("s2vkit.engine.gallery.draw_curves", lambda *args: True)
         more = """
-generator: {use: context_decoder, width: 16, least: 4}
+generator: {use: skip_decoder, reach: 2, width: 16, least: 4}
 discriminators: {motion: {use: temporal_patch, channels: 4}}
 stages: {compose: {frames: 6, window: 3, samples: 2, optimizers: {motion: {use: adam, lr: 1.0e-4}}}}
 """
@@ -243,7 +243,7 @@ def test_a_generator_that_hears_around_draws_the_same_in_chunks(tmp_path, monkey
     from s2vkit.engine.device import choose
     from s2vkit.recipe.schema import Compute
 
-    made = Set(tmp_path, "generator.use=context_decoder")
+    made = Set(tmp_path, "generator={use: skip_decoder, reach: 2}")
     hears = listener.Listener(
         made.graph, made.recipe.alignment, choose(Compute(device="cpu", threads=1))
     )

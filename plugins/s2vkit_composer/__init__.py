@@ -34,18 +34,24 @@ class IdentityBranchOptions(Options):
 class FrameDecoderOptions(IdentityBranchOptions):
     """What may be set of the frame decoder."""
 
-
-class ContextDecoderOptions(IdentityBranchOptions):
-    """What may be set of the context decoder."""
-
-    reach: int = Field(
-        default=2, ge=0, le=16, description="frames before and after whose speech is heard too"
+    start_input: Literal["scaled", "none"] = Field(
+        default="scaled",
+        description="how what starts a frame is brought to one scale: speech by its mean and "
+        "variance over the batch and the emotion code by its length, or not at all",
     )
     speech: float = Field(
         default=0.4, gt=0.0, le=10.0,
-        description="length of what is heard beside that of a code; more of it moves the mouth "
-        "more, and blurs what should stay",
+        description="length of scaled speech beside that of the emotion code; more of it moves "
+        "the mouth more, and blurs what should stay",
     )  # fmt: skip
+
+
+class SkipDecoderOptions(FrameDecoderOptions):
+    """What may be set of the skip decoder."""
+
+    reach: int = Field(
+        default=0, ge=0, le=16, description="frames before and after whose speech is heard too"
+    )
 
 
 class IdentityMapsOptions(Options):
@@ -93,10 +99,10 @@ def s2vkit_register(register: Register) -> None:
         reference="Si et al. 2021, section 2.2, Fig. 2",
     )  # fmt: skip
     register(
-        "generator", "context_decoder", "s2vkit_composer.context:ContextDecoder",
-        ContextDecoderOptions, gives=("frames", "identity_maps"), wants=("features",),
-        summary="the frame decoder, started from the speech around a frame and from who speaks too",
-        reference="Si et al. 2021, section 2.2; its start is ours",
+        "generator", "skip_decoder", "s2vkit_composer.skip:SkipDecoder",
+        SkipDecoderOptions, gives=("frames", "identity_maps"), wants=("features",),
+        summary="the frame decoder with output skips: a frame is the sum of pictures of every size",
+        reference="Si et al. 2021, section 2.2; StyleGAN2 (Karras et al. 2020), section 4.1",
     )  # fmt: skip
     register(
         "discriminator", "identity_maps", "s2vkit_composer.discriminators:IdentityMaps",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -38,6 +39,27 @@ def start_weights(module: nn.Module) -> None:
                 nn.init.zeros_(part.bias)
 
 
+class Scaled(nn.Module):
+    """Brings speech and a code to one scale, and joins them (our choice; not in the paper).
+
+    Speech goes by its mean and variance over the batch, the code by its length: else what little
+    of speech moves the mouth is lost under its own mean, or under the code. `speech` is the
+    length of speech beside that of the code; the whole has the length of a vector of unit scale.
+    """
+
+    def __init__(self, features: int, speech: float) -> None:
+        super().__init__()
+        self.speech = speech
+        self.level = nn.BatchNorm1d(features, affine=False)
+
+    def forward(self, parts: list[Tensor]) -> Tensor:
+        """Join speech (N, D) with the code (N, M), if there is one: (N, D + M)."""
+        heard, *codes = parts
+        level = self.level(heard.float()) * (self.speech * heard.shape[-1] ** -0.5)
+        joined = torch.cat([level, *(F.normalize(code.float(), dim=-1) for code in codes)], -1)
+        return joined * (joined.shape[-1] / len(parts)) ** 0.5
+
+
 class Start(nn.Module):
     """A transposed convolution of a vector (N, inputs), a 1x1 map: (N, channels, size, size).
 
@@ -67,9 +89,7 @@ class Join(nn.Module):
     def __init__(self, channels: int, identity: int, out: int, bias: bool = True) -> None:
         super().__init__()
         self.parts = [channels, identity]
-        self.conv = nn.ConvTranspose2d(
-            channels + identity, out, 4, stride=2, padding=1, bias=bias
-        )
+        self.conv = nn.ConvTranspose2d(channels + identity, out, 4, stride=2, padding=1, bias=bias)
 
     def forward(self, frames: Tensor, identity: Tensor | None) -> Tensor:
         """Join (B*V, channels, h, w) with (B, identity, h, w): (B*V, out, 2h, 2w)."""

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from s2vkit import Codes, Made, RecipeError
-from s2vkit_composer import IdentityBranchOptions
-from s2vkit_composer.blocks import Rise, Start, start_weights
+from s2vkit_composer import FrameDecoderOptions, IdentityBranchOptions
+from s2vkit_composer.blocks import Rise, Scaled, Start, start_weights
 from s2vkit_composer.identity import IdentityBranch, Shape, default_shapes
 
 
@@ -21,7 +21,9 @@ class FrameDecoder(nn.Module):
     emotion code, is the start of transposed convolutions that double the map until it is a
     frame; tanh brings it to [-1, 1]. The identity branch inflates the identity code apart,
     once a clip; each of its maps is concatenated to the decoder's map of equal size before the
-    next transposed convolution. There is no noise, and a frame depends on no other.
+    next transposed convolution. There is no noise, and a frame depends on no other. Before they
+    are concatenated, speech and the emotion code are brought to one scale (`start_input`), of
+    which the paper says nothing.
 
     `size` is the start map doubled a whole number of times, from 32 to 256 px. Sides of size 0
     are left out. Identity maps are given only where `map_shapes` asks for them.
@@ -30,7 +32,7 @@ class FrameDecoder(nn.Module):
     name = "frame_decoder"
 
     def __init__(
-        self, options: IdentityBranchOptions, *, size: int, features: int, identity: int,
+        self, options: FrameDecoderOptions, *, size: int, features: int, identity: int,
         emotion: int, map_shapes: list[Shape],
     ) -> None:  # fmt: skip
         super().__init__()
@@ -43,6 +45,7 @@ class FrameDecoder(nn.Module):
         sides = [options.start << i for i in range(doublings)]
         self.joined = nearest_sides(sides, shapes)
         widths = [max(options.width >> i, options.least) for i in range(doublings + 1)]
+        self.scaled = Scaled(features, options.speech) if options.start_input == "scaled" else None
         self.start = Start(features + emotion, widths[0], options.start, options.norm)
         self.rises = nn.ModuleList(
             Rise(
@@ -58,18 +61,30 @@ class FrameDecoder(nn.Module):
         """Draw frames (B, V, 3, size, size) in [-1, 1] and the clip's identity maps."""
         clips, times = codes.features.shape[:2]
         maps = self.branch(given(codes.identity, "identity code")) if self.branch else []
-        x = self.start(self._vector(codes).flatten(0, 1))
-        x = x.contiguous(memory_format=torch.channels_last)
-        for rise, joined in zip(self.rises, self.joined, strict=True):
-            x = rise(x, fit_maps([maps[m] for m in joined], x.shape[-1]))
+        x = self.start(self._vector(codes))
+        x = self._raised(x.contiguous(memory_format=torch.channels_last), maps)
         frames = torch.tanh(x.float()).unflatten(0, (clips, times))
         return Made(frames, maps if self.gives_maps else [])
 
+    def _raised(self, x: Tensor, maps: list[Tensor]) -> Tensor:
+        """Double the start maps (B*V, C, s, s) until they are frames (B*V, 3, size, size)."""
+        for rise, joined in zip(self.rises, self.joined, strict=True):
+            x = rise(x, fit_maps([maps[m] for m in joined], x.shape[-1]))
+        return x
+
     def _vector(self, codes: Codes) -> Tensor:
-        if not self.emotion:
-            return codes.features
-        emotion = given(codes.emotion, "emotion code").unsqueeze(1)
-        return torch.cat([codes.features, emotion.expand(-1, codes.features.shape[1], -1)], -1)
+        """Join speech and the emotion code: (B*V, features + emotion)."""
+        heard = self._heard(codes)
+        times = heard.shape[1]
+        parts = [heard.flatten(0, 1)]
+        if self.emotion:
+            emotion = given(codes.emotion, "emotion code").unsqueeze(1)
+            parts.append(emotion.expand(-1, times, -1).flatten(0, 1))
+        return self.scaled(parts) if self.scaled else torch.cat(parts, -1)
+
+    def _heard(self, codes: Codes) -> Tensor:
+        """Give the speech that a frame is drawn from, (B, V, features)."""
+        return codes.features
 
 
 def branch_of(

@@ -1,0 +1,60 @@
+"""A decoder beside the paper's, that shows a picture at every size and adds them up."""
+
+from __future__ import annotations
+
+import math
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from s2vkit import Codes
+from s2vkit_composer import SkipDecoderOptions
+from s2vkit_composer.decoder import FrameDecoder, fit_maps, given
+from s2vkit_composer.identity import Shape
+
+_FAINT = 0.1  # deviation of a new picture of one size, beside the decoder's own of about 1
+
+
+class SkipDecoder(FrameDecoder):
+    """The frame decoder with output skips (Karras et al. 2020, StyleGAN2, section 4.1).
+
+    After each doubling a 1x1 convolution shows the maps as a picture, and the frame is the sum
+    of all of them, each enlarged (bilinear). Colours and broad shapes are so learned near the
+    start map, and the last doublings are left with what is fine. It can hear the speech of
+    `reach` frames before and after each one too. Sizes and sides are the frame decoder's.
+    """
+
+    name = "skip_decoder"
+
+    def __init__(
+        self, options: SkipDecoderOptions, *, size: int, features: int, identity: int,
+        emotion: int, map_shapes: list[Shape],
+    ) -> None:  # fmt: skip
+        super().__init__(
+            options, size=size, features=(2 * options.reach + 1) * features, identity=identity,
+            emotion=emotion, map_shapes=map_shapes,
+        )  # fmt: skip
+        self.reach = options.reach
+        widths = [rise.first.out_channels for rise in list(self.rises)[:-1]]
+        self.shows = nn.ModuleList(nn.Conv2d(width, 3, 1) for width in widths)
+        for show in self.shows:
+            nn.init.normal_(show.weight, std=_FAINT / math.sqrt(show.in_channels))
+            nn.init.zeros_(show.bias)
+
+    def _raised(self, x: Tensor, maps: list[Tensor]) -> Tensor:
+        pictures = []
+        for rise, joined, show in zip(self.rises, self.joined, [*self.shows, None], strict=True):
+            x = rise(x, fit_maps([maps[m] for m in joined], x.shape[-1]))
+            pictures.append(show(x) if show else x)
+        frame, *finer = pictures
+        for picture in finer:
+            side = picture.shape[-1]
+            frame = picture + F.interpolate(
+                frame, (side, side), mode="bilinear", align_corners=False
+            )
+        return frame
+
+    def _heard(self, codes: Codes) -> Tensor:
+        if not self.reach:
+            return codes.features
+        return given(codes.around, "neighbouring features").flatten(2)

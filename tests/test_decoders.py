@@ -1,0 +1,126 @@
+"""How a frame starts, and the decoder that adds up a picture of every size."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from s2vkit_composer import FrameDecoderOptions, SkipDecoderOptions
+from s2vkit_composer.blocks import Rise
+from s2vkit_composer.decoder import FrameDecoder
+from s2vkit_composer.skip import SkipDecoder
+
+from s2vkit import Codes
+
+SHAPES = [(6, 8, 8), (5, 16, 16)]
+FEATURES, IDENTITY, EMOTION = 20, 12, 5
+SIZES = {
+    "size": 32, "features": FEATURES, "identity": IDENTITY, "emotion": EMOTION,
+    "map_shapes": SHAPES,
+}  # fmt: skip
+SMALL = {"width": 16, "least": 4, "identity_width": 8}
+
+
+def paper(**options):
+    torch.manual_seed(0)
+    return FrameDecoder(FrameDecoderOptions(**{**SMALL, **options}), **SIZES)
+
+
+def skip(**options):
+    torch.manual_seed(0)
+    return SkipDecoder(SkipDecoderOptions(**{**SMALL, **options}), **SIZES)
+
+
+def codes(clips=2, times=4, reach=2):
+    random = torch.Generator().manual_seed(1)
+    around = torch.randn(clips, times, 2 * reach + 1, FEATURES, generator=random) * 2
+    identity = torch.randn(clips, IDENTITY, generator=random)
+    emotion = torch.randn(clips, EMOTION, generator=random)
+    return Codes(around[:, :, reach], identity, emotion, around)
+
+
+def louder(given):
+    given.features, given.around = 50 * given.features + 3, 50 * given.around + 3
+    given.emotion = 7 * given.emotion
+    return given
+
+
+@pytest.mark.parametrize("make", [paper, skip])
+def test_the_scale_of_speech_and_code_does_not_matter(make):
+    with torch.no_grad():
+        before = make()(codes()).frames
+        assert torch.allclose(make()(louder(codes())).frames, before, atol=1e-3)
+        plain = make(start_input="none")
+        assert not torch.allclose(plain(louder(codes())).frames, plain(codes()).frames, atol=0.1)
+
+
+def test_what_starts_a_frame_has_unit_scale_and_speech_its_share():
+    given = codes(clips=8, times=8)
+    with torch.no_grad():
+        start = paper(speech=0.5)._vector(given)
+    heard, emotion = start.split([FEATURES, EMOTION], 1)
+    assert start.square().mean().item() == pytest.approx((1 + 0.5**2) / 2, rel=1e-3)
+    assert heard.norm(dim=1).square().mean() / emotion.norm(dim=1).square().mean() == (
+        pytest.approx(0.5**2, rel=1e-3)
+    )
+    assert torch.allclose(heard.mean(0), torch.zeros(FEATURES), atol=1e-5)
+
+
+def test_unscaled_the_start_is_the_concatenation_as_printed():
+    given = codes()
+    with torch.no_grad():
+        start = paper(start_input="none")._vector(given).unflatten(0, (2, 4))
+    assert torch.equal(start[..., :FEATURES], given.features)
+    assert torch.equal(start[..., FEATURES:], given.emotion.unsqueeze(1).expand(-1, 4, -1))
+
+
+@pytest.mark.parametrize("side", ["identity", "emotion", "features"])
+@pytest.mark.parametrize("make", [paper, skip])
+def test_every_code_changes_the_frames(make, side):
+    decoder, given = make().eval(), codes()
+    with torch.no_grad():
+        before = decoder(given).frames
+        setattr(given, side, getattr(given, side).flip(0) + 1)
+        assert (decoder(given).frames - before).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("norm", ["batch", "instance", "none"])
+def test_a_convolution_has_a_bias_only_where_no_norm_takes_it_away(norm):
+    rise = Rise(8, 6, 4, norm)
+    assert (rise.join.conv.bias is None) == (norm != "none")
+    for branch in paper(norm=norm).branch.rises:
+        assert (branch[0].bias is None) == (norm != "none")
+
+
+def test_a_frame_is_the_sum_of_pictures_of_every_size():
+    decoder, given, pictures = skip().eval(), codes(), []
+    for show in decoder.shows:
+        show.register_forward_hook(lambda module, given, out: pictures.append(out))
+    last = []
+    decoder.rises[-1].register_forward_hook(lambda module, given, out: last.append(out))
+    with torch.no_grad():
+        frames = decoder(given).frames.flatten(0, 1)
+    assert [p.shape[-1] for p in pictures] == [8, 16]
+    whole = pictures[0]
+    for finer in (pictures[1], last[0]):
+        whole = finer + F.interpolate(whole, scale_factor=2, mode="bilinear")
+    assert torch.allclose(frames, whole.tanh(), atol=1e-6)
+
+
+def test_without_its_skips_it_draws_as_the_papers_does():
+    plain, decoder = paper().eval(), skip().eval()
+    decoder.load_state_dict(plain.state_dict(), strict=False)
+    for show in decoder.shows:
+        torch.nn.init.zeros_(show.weight)
+    with torch.no_grad():
+        assert torch.allclose(decoder(codes()).frames, plain(codes()).frames, atol=1e-6)
+
+
+def test_it_hears_as_far_as_its_reach():
+    decoder, given = skip(reach=2).eval(), codes()
+    with torch.no_grad():
+        before = decoder(given).frames
+        given.around = given.around.clone()
+        given.around[:, :, 0] += 5  # two frames before
+        assert (decoder(given).frames - before).abs().max() > 1e-3
+        given.around = None
+        with pytest.raises(ValueError, match="neighbouring features"):
+            decoder(given)
