@@ -29,11 +29,11 @@ from measuring import load, machine, print_table, processor_seconds_of, stopwatc
 from s2vkit.build import Builder
 from s2vkit.data.arrays import Arrays
 from s2vkit.data.frozen import hear_all, look_all, to_images
-from s2vkit.engine.batches import Batches, Sources
 from s2vkit.engine.device import choose
-from s2vkit.engine.log import Log
-from s2vkit.engine.preflight import make_up
-from s2vkit.engine.train import Trainer
+from s2vkit.engine.training.batches import Batches, Sources
+from s2vkit.engine.training.log import Log
+from s2vkit.engine.training.preflight import make_up
+from s2vkit.engine.training.train import Trainer
 from s2vkit.parts.graph import World
 from s2vkit.parts.seed import generator
 from s2vkit.plugins import registry

@@ -22,8 +22,8 @@ from measuring import best_of, machine
 from PIL import Image
 
 from s2vkit.data.corpus import FootageCorpus, unpack
-from s2vkit.data.outcome import read_report
-from s2vkit.data.shard_store import ShardStore
+from s2vkit.data.preparation.outcome import read_report
+from s2vkit.data.shards.shard_store import ShardStore
 from s2vkit.data.store import ClipStore
 from s2vkit.media import VideoWriter
 from s2vkit.plugins import registry

@@ -22,7 +22,7 @@ import torch
 from measuring import best_of, machine
 from PIL import Image
 
-from s2vkit.data.cut import Cutting, SetAside, cut_source
+from s2vkit.data.preparation.cut import Cutting, SetAside, cut_source
 from s2vkit.media import VideoWriter
 from s2vkit.parts.dataset import Source
 from s2vkit.plugins import registry

@@ -40,7 +40,7 @@ from torch import Tensor
 from s2vkit import Clips, Graph, Slot, World
 from s2vkit.build import Builder
 from s2vkit.data.frozen import to_images
-from s2vkit.engine.checkpoint import load_modules
+from s2vkit.engine.training.checkpoint import load_modules
 from s2vkit.plugins import registry
 from s2vkit.recipe.load import load_recipe
 

@@ -25,8 +25,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from s2vkit.build import Builder, world_of
 from s2vkit.engine.device import Policy, choose, usable_cores
-from s2vkit.engine.preflight import make_up
-from s2vkit.engine.train import Trainer
+from s2vkit.engine.training.preflight import make_up
+from s2vkit.engine.training.train import Trainer
 from s2vkit.parts.graph import Graph
 from s2vkit.plugins import registry
 from s2vkit.recipe.load import load_recipe

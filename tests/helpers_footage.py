@@ -14,11 +14,11 @@ from pathlib import Path
 import av
 import numpy as np
 
-from s2vkit.data import listing as listing_module
-from s2vkit.data.cut_one import Cutter
-from s2vkit.data.footage import prepare_footage
-from s2vkit.data.listing import Listing
-from s2vkit.data.ranks import find_rank
+from s2vkit.data.preparation import listing as listing_module
+from s2vkit.data.preparation.cut_one import Cutter
+from s2vkit.data.preparation.footage import prepare_footage
+from s2vkit.data.preparation.listing import Listing
+from s2vkit.data.preparation.ranks import find_rank
 from s2vkit.parts.dataset import Source
 from s2vkit.plugins import registry
 from s2vkit.recipe.load import load_slot

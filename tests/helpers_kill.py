@@ -21,7 +21,7 @@ import matplotlib.figure  # noqa: F401  imported once, not in every child
 from helpers_toy import load_toy
 from rich.console import Console
 
-import s2vkit.engine.gallery
+import s2vkit.engine.drawing.gallery
 from s2vkit.engine.run import run_recipe
 from s2vkit.engine.view import View
 
@@ -145,5 +145,5 @@ def slow(advance):
 
 if __name__ == "__main__":
     View.advance = slow(View.advance)
-    s2vkit.engine.gallery.draw_curves = lambda *args: True  # seconds of matplotlib each
+    s2vkit.engine.drawing.gallery.draw_curves = lambda *args: True  # seconds of matplotlib each
     main(Path(sys.argv[1]), int(sys.argv[2]))

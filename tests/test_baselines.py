@@ -13,11 +13,11 @@ from PIL import Image
 
 from s2vkit.data.frozen import to_images
 from s2vkit.data.store import ClipStore
-from s2vkit.engine.batches import Batches, Sources
 from s2vkit.engine.device import choose
-from s2vkit.engine.infer import generate
-from s2vkit.engine.listener import Listener
-from s2vkit.engine.model import load_model
+from s2vkit.engine.drawing.infer import generate
+from s2vkit.engine.drawing.listener import Listener
+from s2vkit.engine.drawing.model import load_model
+from s2vkit.engine.training.batches import Batches, Sources
 from s2vkit.errors import InputError
 from s2vkit.files import read_json
 from s2vkit.media import read_frames
@@ -71,7 +71,7 @@ def home(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("baselines")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("s2vkit.engine.gallery.draw_curves", lambda *args: True)
+        patch.setattr("s2vkit.engine.drawing.gallery.draw_curves", lambda *args: True)
         for name in ("sdfa", "s2f_sdfa"):
             loaded = load_recipe(recipe(folder, name), (), REGISTRY)
             run_recipe(loaded, console=Console(file=io.StringIO()), registry=REGISTRY)
@@ -195,7 +195,7 @@ def test_chunks_leave_no_seam(home, store, monkeypatch, name):
     ear = listener(home, name)
     codes = ear.hear_clip(store, 0)
     whole = np.concatenate([part.numpy() for part in ear.draw(codes)])
-    monkeypatch.setattr("s2vkit.engine.listener.CHUNK", 7)
+    monkeypatch.setattr("s2vkit.engine.drawing.listener.CHUNK", 7)
     pieces = [part.numpy() for part in ear.draw(codes)]
     assert len(pieces) > 1
     assert np.allclose(np.concatenate(pieces), whole, atol=1e-4)

@@ -21,7 +21,7 @@ from s2vkit import FileName, Options, Slot
 from s2vkit.cli.cache import parse_size, parse_span, size_text, span_text
 from s2vkit.data.arrays import Arrays, Halves
 from s2vkit.data.shelf import choose, holding, lock_of, look_over, prune
-from s2vkit.engine.digest import digest_of_file, digest_of_module, name_files
+from s2vkit.engine.kept.digest import digest_of_file, digest_of_module, name_files
 from s2vkit.files import locked
 from s2vkit.options import TeacherSlot, file_fields
 

@@ -23,7 +23,7 @@ from torch import nn
 
 from s2vkit import InputError
 from s2vkit.build import Builder
-from s2vkit.engine.model import load_model, save_model
+from s2vkit.engine.drawing.model import load_model, save_model
 from s2vkit.files import write_json
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}

@@ -357,7 +357,7 @@ def test_run_of_a_wrong_recipe_ends_before_torch(tmp_path):
 
 
 def test_generate_hands_over_what_was_asked(capsys, monkeypatch, tmp_path):
-    import s2vkit.engine.infer as engine
+    import s2vkit.engine.drawing.infer as engine
 
     seen = []
     made = engine.Generated(Path("o.mp4"), 50, 25.0, 2.0, ["the speech is quiet"])

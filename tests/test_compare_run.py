@@ -15,12 +15,12 @@ from helpers_toy import REGISTRY, load_toy, write_recipe
 from PIL import Image
 from rich.console import Console
 
-from s2vkit.engine.borrow import borrow, conditions_of
-from s2vkit.engine.compare import Drawn, run_comparison, tabulate
-from s2vkit.engine.measure import read_or_measure
+from s2vkit.engine.comparing.compare import Drawn, run_comparison, tabulate
+from s2vkit.engine.comparing.measure import read_or_measure
+from s2vkit.engine.comparing.unheard import Voice, agreements, attributes_of, most_alike
+from s2vkit.engine.kept.borrow import borrow, conditions_of
 from s2vkit.engine.run import Run, run_recipe
 from s2vkit.engine.stop import Stopped
-from s2vkit.engine.unheard import Voice, agreements, attributes_of, most_alike
 from s2vkit.engine.view import View
 from s2vkit.errors import RecipeError, RunFolderError
 from s2vkit.files import read_json
@@ -84,7 +84,7 @@ def done_when(table: Path) -> dict[str, int]:
 def no_clips():
     """Show no clips of runs: their own tests do."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("s2vkit.engine.gallery.show_clips", lambda work: None)
+        patch.setattr("s2vkit.engine.drawing.gallery.show_clips", lambda work: None)
         yield
 
 

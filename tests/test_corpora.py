@@ -9,8 +9,8 @@ import pytest
 import s2vkit_corpora.voxceleb2 as voxceleb2
 from helpers_footage import cut_all, dataset_of, listing_of, write_sound, write_video
 
-from s2vkit.data.outcome import read_report
-from s2vkit.data.shard_store import ShardStore
+from s2vkit.data.preparation.outcome import read_report
+from s2vkit.data.shards.shard_store import ShardStore
 from s2vkit.errors import InputError, RecipeError
 from s2vkit.testing import check_component
 

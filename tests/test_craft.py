@@ -12,9 +12,9 @@ from test_data import drawer
 from test_engine import NOBODY, Set, copy
 
 from s2vkit.data.store import ClipStore
-from s2vkit.engine.schedule import share
-from s2vkit.engine.train import Hooks
-from s2vkit.engine.watchdog import Watchdog, suspects
+from s2vkit.engine.training.schedule import share
+from s2vkit.engine.training.train import Hooks
+from s2vkit.engine.training.watchdog import Watchdog, suspects
 from s2vkit.errors import TrainingError
 from s2vkit.options import OptimizerOptions
 from s2vkit.parts.clip import Clips, neighbours
@@ -180,7 +180,7 @@ def test_a_bad_clip_stops_the_run_and_is_named(tmp_path):
 def folder(tmp_path_factory):
     home = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("s2vkit.engine.gallery.draw_curves", lambda *args: True)
+        patch.setattr("s2vkit.engine.drawing.gallery.draw_curves", lambda *args: True)
         more = """
 generator: {use: skip_decoder, reach: 2, width: 16, least: 4}
 discriminators: {motion: {use: temporal_patch, channels: 4}}
@@ -239,8 +239,8 @@ def test_samples_do_not_change_the_training(tmp_path):
 
 
 def test_a_generator_that_hears_around_draws_the_same_in_chunks(tmp_path, monkeypatch):
-    from s2vkit.engine import listener
     from s2vkit.engine.device import choose
+    from s2vkit.engine.drawing import listener
     from s2vkit.recipe.schema import Compute
 
     made = Set(tmp_path, "generator={use: skip_decoder, reach: 2}")

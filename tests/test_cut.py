@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 from helpers_film import FindsDrawn, Portrait, clicks, steady, write_film
 
-from s2vkit.data.cut import REASONS, Cutting, Cuttings, SetAside, cut_source, fingerprint_of
+from s2vkit.data.preparation.cut import (
+    REASONS,
+    Cutting,
+    Cuttings,
+    SetAside,
+    cut_source,
+    fingerprint_of,
+)
 from s2vkit.parts.dataset import Source
 
 SMALL = {"size": 32, "least_face": 24, "detect_at": 160}

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from helpers_film import FindsDrawn, Portrait, clicks, steady, write_film
 
-from s2vkit.data.cut import REASONS, Cutting, SetAside, cut_source
+from s2vkit.data.preparation.cut import REASONS, Cutting, SetAside, cut_source
 from s2vkit.parts.dataset import Source
 
 MOST = 20  # s, for one small file on a busy machine; each takes some hundredths

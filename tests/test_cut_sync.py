@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from helpers_film import RATE, clicks, flashing, steady, write_film
 
-from s2vkit.data.cut import Cut, Cutting, cut_source
 from s2vkit.data.cutting.grid import Grid
+from s2vkit.data.preparation.cut import Cut, Cutting, cut_source
 from s2vkit.parts.dataset import Source
 from s2vkit.parts.face_detector import Faces
 

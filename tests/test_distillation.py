@@ -19,7 +19,7 @@ from s2vkit_students.students import Linear, Mlp
 from torch import nn
 
 from s2vkit import LossOptions, RecipeError
-from s2vkit.engine.log import read_log
+from s2vkit.engine.training.log import read_log
 from s2vkit.options import Slot
 from s2vkit.plugins import registry
 from s2vkit.recipe.check import Checker
@@ -301,7 +301,7 @@ def test_a_run_erases_once_after_the_last_step(tmp_path):
 
 
 def test_k_of_m_views_are_drawn_anew_each_step(tmp_path):
-    from s2vkit.engine.batches import Batches, Sources
+    from s2vkit.engine.training.batches import Batches, Sources
 
     held = 2.0 ** np.arange(2 * 6 * 3, dtype=np.float32).reshape(2, 6, 3)
     record = SimpleNamespace(name="c", labels={}, split="train", frame=0, frames=4, samples=1)

@@ -12,11 +12,11 @@ from torch import nn
 
 from s2vkit.build import Builder, describe_graphs, world_of
 from s2vkit.engine.device import choose
-from s2vkit.engine.gallery import pick_clips
-from s2vkit.engine.log import Log, read_log
-from s2vkit.engine.plan import Plan
-from s2vkit.engine.preflight import check_splits, make_up, time_load, time_stages
-from s2vkit.engine.train import Hooks, Trainer
+from s2vkit.engine.drawing.gallery import pick_clips
+from s2vkit.engine.kept.plan import Plan
+from s2vkit.engine.training.log import Log, read_log
+from s2vkit.engine.training.preflight import check_splits, make_up, time_load, time_stages
+from s2vkit.engine.training.train import Hooks, Trainer
 from s2vkit.errors import InputError, RecipeError, ResourceError, TrainingError
 from s2vkit.recipe.schema import Compute
 from s2vkit.registry import Entry
@@ -406,7 +406,7 @@ def test_a_metric_without_a_figure_is_written_as_null(tmp_path):
 
 
 def test_a_whole_run_leaves_curves_and_a_page(tmp_path, monkeypatch):
-    monkeypatch.setattr("s2vkit.engine.gallery.draw_curves", draw_curves)
+    monkeypatch.setattr("s2vkit.engine.drawing.gallery.draw_curves", draw_curves)
     run_toy(tmp_path)
     run = tmp_path / "run"
     assert {p.stem for p in (run / "curves").glob("*.png")} == {

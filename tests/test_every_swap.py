@@ -20,7 +20,7 @@ from torch import Tensor
 from s2vkit.build import Builder, world_of
 from s2vkit.data.frozen import pad_speech, to_images
 from s2vkit.engine.device import choose
-from s2vkit.engine.train import Trainer
+from s2vkit.engine.training.train import Trainer
 from s2vkit.errors import RecipeError, ResourceError
 from s2vkit.parts.clip import Clips, align, speech_steps
 from s2vkit.recipe.load import load_recipe

@@ -16,16 +16,16 @@ import numpy as np
 import pytest
 from helpers_footage import cut_all, dataset_of, folder_of_videos, listing_of, write_video
 
-from s2vkit.data import listing as listing_module
-from s2vkit.data.cut_one import Cutter
 from s2vkit.data.cutting.kinds import Cutting
-from s2vkit.data.finish import about, is_finished
-from s2vkit.data.listing import cutting_of
-from s2vkit.data.outcome import read_report, summary
-from s2vkit.data.part import Part
-from s2vkit.data.pool import Pool, Task
-from s2vkit.data.ranks import Rank, find_rank
-from s2vkit.data.shard_store import ShardStore
+from s2vkit.data.preparation import listing as listing_module
+from s2vkit.data.preparation.cut_one import Cutter
+from s2vkit.data.preparation.finish import about, is_finished
+from s2vkit.data.preparation.listing import cutting_of
+from s2vkit.data.preparation.outcome import read_report, summary
+from s2vkit.data.preparation.part import Part
+from s2vkit.data.preparation.pool import Pool, Task
+from s2vkit.data.preparation.ranks import Rank, find_rank
+from s2vkit.data.shards.shard_store import ShardStore
 from s2vkit.errors import InputError, PluginError
 from s2vkit.options import FootageOptions
 
@@ -91,7 +91,7 @@ def test_the_report_tells_of_every_file(whole):
 
 
 def test_the_clips_are_those_that_were_cut(whole, root):
-    from s2vkit.data.cut import cut_source
+    from s2vkit.data.preparation.cut import cut_source
 
     listing = listing_of(folder(root, whole))
     store = ShardStore(whole)

@@ -15,11 +15,11 @@ from safetensors.torch import load_file, save_file
 
 from s2vkit import align
 from s2vkit.build import Builder
-from s2vkit.engine import listener as listening
 from s2vkit.engine.device import choose
-from s2vkit.engine.infer import generate
-from s2vkit.engine.listener import Listener
-from s2vkit.engine.model import load_model
+from s2vkit.engine.drawing import listener as listening
+from s2vkit.engine.drawing.infer import generate
+from s2vkit.engine.drawing.listener import Listener
+from s2vkit.engine.drawing.model import load_model
 from s2vkit.errors import InputError, RunFolderError
 from s2vkit.files import read_json, write_json
 from s2vkit.media import probe, read_speech
@@ -35,7 +35,7 @@ def home(tmp_path_factory):
     """A finished run."""
     folder = tmp_path_factory.mktemp("generate")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("s2vkit.engine.gallery.draw_curves", lambda *args: True)
+        patch.setattr("s2vkit.engine.drawing.gallery.draw_curves", lambda *args: True)
         run_toy(folder)
     return folder
 
@@ -158,7 +158,7 @@ def test_three_minutes_take_little_more_memory_than_one(home, tmp_path):
     for seconds in (45, 180):
         speech = recording(tmp_path / f"{seconds}.wav", seconds)
         code = (
-            "import sys; from s2vkit.engine.infer import generate\n"
+            "import sys; from s2vkit.engine.drawing.infer import generate\n"
             "from pathlib import Path as P; made = generate(*map(P, sys.argv[1:]), device='cpu')\n"
             "peak = [s for s in open('/proc/self/status') if s.startswith('VmHWM')][0].split()[1]\n"
             "print(made.frames, peak)"

@@ -11,8 +11,8 @@ from s2vkit_metrics.panel import EmotionAgreement
 
 from s2vkit import Options, Outcome, RecipeError
 from s2vkit.build import Builder
-from s2vkit.engine.plan import Plan
-from s2vkit.engine.preflight import check_judges
+from s2vkit.engine.kept.plan import Plan
+from s2vkit.engine.training.preflight import check_judges
 from s2vkit.errors import InputError
 from s2vkit.options import label_of_judge
 

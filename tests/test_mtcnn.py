@@ -9,7 +9,7 @@ import pytest
 from helpers_media import real_folder
 
 from s2vkit import ResourceError
-from s2vkit.data.cut import Cutting, SetAside, cut_source
+from s2vkit.data.preparation.cut import Cutting, SetAside, cut_source
 from s2vkit.parts.dataset import Source
 from s2vkit.plugins import registry
 

@@ -15,8 +15,8 @@ from helpers_report import HOSTILE, make_run
 from helpers_toy import run_toy
 from test_report_page import Read
 
+from s2vkit.engine.kept.notes import Notes
 from s2vkit.engine.memory import Peak
-from s2vkit.engine.notes import Notes
 from s2vkit.errors import RunFolderError, TrainingError
 from s2vkit.files import read_lines
 from s2vkit.plugins import registry

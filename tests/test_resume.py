@@ -64,7 +64,7 @@ def test_ctrl_c_saves_and_the_run_goes_on(tmp_path, whole, monkeypatch, where):
         state = read_json(tmp_path / "run" / "stages" / where / "checkpoint" / "state.json")
         assert state["step"] in (2, 3)
     monkeypatch.undo()
-    monkeypatch.setattr("s2vkit.engine.gallery.draw_curves", lambda *args: True)
+    monkeypatch.setattr("s2vkit.engine.drawing.gallery.draw_curves", lambda *args: True)
     run_toy(tmp_path, *SETS)
     assert results(tmp_path) == whole
 

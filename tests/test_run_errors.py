@@ -14,8 +14,8 @@ from helpers_toy import REGISTRY, results, run_toy
 from safetensors.torch import load_file, save_file
 from test_generate import recording
 
-from s2vkit.engine.folder import need_room, taken
-from s2vkit.engine.infer import generate
+from s2vkit.engine.drawing.infer import generate
+from s2vkit.engine.kept.folder import need_room, taken
 from s2vkit.engine.view import View
 from s2vkit.errors import InputError, ResourceError, RunFolderError
 from s2vkit.files import disk_is_full, locked, naming_full_disk, read_json, write_json
@@ -241,7 +241,7 @@ def test_a_disk_that_fills_up_stops_the_run_and_room_lets_it_go_on(
                 fill(disk, 30_000 if where != "evaluate" else 0)
 
         monkeypatch.setattr(View, "begin", begun)
-        monkeypatch.setattr("s2vkit.engine.cache.need_room", lambda *args: None)
+        monkeypatch.setattr("s2vkit.engine.kept.cache.need_room", lambda *args: None)
         with pytest.raises(ResourceError) as caught:
             run_toy(disk, "checkpoint_seconds=0.001")
         assert caught.value.exit_code == 6

@@ -14,12 +14,12 @@ import pytest
 from helpers_footage import cut_all, dataset_of, folder_of_videos, listing_of, pictures
 from PIL import Image
 
-from s2vkit.data import shard_store
-from s2vkit.data.coding import from_flac, from_jpeg, to_flac, to_jpeg
 from s2vkit.data.corpus import FootageCorpus
 from s2vkit.data.draw import Drawer
-from s2vkit.data.shard_store import ShardStore
-from s2vkit.data.shards import join, pack
+from s2vkit.data.shards import shard_store
+from s2vkit.data.shards.coding import from_flac, from_jpeg, to_flac, to_jpeg
+from s2vkit.data.shards.shard_store import ShardStore
+from s2vkit.data.shards.shards import join, pack
 from s2vkit.data.store import ClipStore
 from s2vkit.errors import InputError
 from s2vkit.parts.seed import generator
@@ -211,7 +211,9 @@ def test_other_splits_are_taken_over_without_cutting(root, tmp_path, monkeypatch
     assert corpus.prepare(workers=0, progress=lambda *at: None)
     before = corpus.identity
     shard = (folder / "shards" / "000000.tar").stat().st_mtime_ns
-    monkeypatch.setattr("s2vkit.data.cut_one.cut_source", lambda *a: pytest.fail("cut again"))
+    monkeypatch.setattr(
+        "s2vkit.data.preparation.cut_one.cut_source", lambda *a: pytest.fail("cut again")
+    )
     other = corpus_of(root, folder, split="by_speaker", val=0.34, test=0.34)
     assert Counter(clip.split for clip in other.clips()) == {"train": 2, "val": 2, "test": 2}
     assert other.identity != before

@@ -14,7 +14,7 @@ from helpers_cli import call
 from helpers_toy import REGISTRY, run_toy
 from rich.console import Console
 
-from s2vkit.engine.study import make_study
+from s2vkit.engine.comparing.study import make_study
 from s2vkit.engine.view import View
 from s2vkit.errors import InputError
 from s2vkit.media import probe, read_frames

@@ -21,7 +21,7 @@ from s2vkit_syncnet.training import TrainSyncJudge, vary_frames, vary_speech
 
 from s2vkit import Clips, Graph, InputError, Outcome, RecipeError, SyncJudge, World
 from s2vkit.build import Builder
-from s2vkit.engine.plan import Plan
+from s2vkit.engine.kept.plan import Plan
 
 KEYS = json.loads(Path(s2vkit_syncnet.__file__).with_name("keys.json").read_text())
 SMALL = SyncNetOptions(width=0.05, input_size=56)

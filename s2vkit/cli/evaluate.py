@@ -102,7 +102,7 @@ def _make(
     """Measure what is to be measured, table it and draw the figures."""
     from rich.console import Console
 
-    from s2vkit.engine.compare import Drawn, tabulate
+    from s2vkit.engine.comparing.compare import Drawn, tabulate
     from s2vkit.plugins import registry
 
     drawn, console = Drawn(figures, tuple(f"data.{o}" for o in unheard)), Console(stderr=True)

@@ -36,7 +36,7 @@ def generate(
     SPEECH is a sound file, or a video whose sound is taken. Its length does not matter:
     the video is written as it is drawn.
     """
-    from s2vkit.engine.infer import generate as make
+    from s2vkit.engine.drawing.infer import generate as make
 
     made = make(run, speech, output, device=device, force=force, image=image)
     for note in made.notes:

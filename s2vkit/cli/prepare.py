@@ -64,7 +64,7 @@ def prepare(
 
     from rich.console import Console
 
-    from s2vkit.data.ranks import find_rank
+    from s2vkit.data.preparation.ranks import find_rank
     from s2vkit.engine.preparing import prepare_corpus
 
     prepare_corpus(

@@ -55,7 +55,7 @@ def make(
     """
     from rich.console import Console
 
-    from s2vkit.engine.study import make_study, room_of
+    from s2vkit.engine.comparing.study import make_study, room_of
     from s2vkit.engine.view import View
     from s2vkit.report.study.plan import questions_of
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from s2vkit.data.arrays import flush, new_array
-from s2vkit.data.finish import about, is_finished, relabel
-from s2vkit.data.footage import prepare_footage
-from s2vkit.data.listing import Listing
-from s2vkit.data.ranks import ALONE, Rank
-from s2vkit.data.shard_store import ShardStore
+from s2vkit.data.preparation.finish import about, is_finished, relabel
+from s2vkit.data.preparation.footage import prepare_footage
+from s2vkit.data.preparation.listing import Listing
+from s2vkit.data.preparation.ranks import ALONE, Rank
+from s2vkit.data.shards.shard_store import ShardStore
 from s2vkit.data.store import ClipStore, Index, load_index
 from s2vkit.errors import InputError
 from s2vkit.files import atomic_folder, locked, recover_folder, write_json

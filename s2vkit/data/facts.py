@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from s2vkit.data.finish import about, is_finished
-from s2vkit.data.outcome import read_report, summary
-from s2vkit.data.shard_store import ShardStore, shard_name
+from s2vkit.data.preparation.finish import about, is_finished
+from s2vkit.data.preparation.outcome import read_report, summary
+from s2vkit.data.shards.shard_store import ShardStore, shard_name
 from s2vkit.data.store import ClipStore, Record
 from s2vkit.errors import InputError
 

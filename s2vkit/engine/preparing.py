@@ -11,8 +11,8 @@ from rich.table import Table
 
 from s2vkit.data.corpus import FootageCorpus
 from s2vkit.data.cutting.kinds import REASONS
-from s2vkit.data.outcome import REPORT, read_report, summary
-from s2vkit.data.ranks import Rank
+from s2vkit.data.preparation.outcome import REPORT, read_report, summary
+from s2vkit.data.preparation.ranks import Rank
 from s2vkit.engine.stop import Stopped, stop_flag
 from s2vkit.engine.view import View
 from s2vkit.errors import InputError

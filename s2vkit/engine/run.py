@@ -15,26 +15,26 @@ from s2vkit import __version__
 from s2vkit.build import Builder, world_of
 from s2vkit.data.corpus import FootageCorpus
 from s2vkit.engine.announce import announce
-from s2vkit.engine.batches import Batches, Sources
-from s2vkit.engine.borrow import borrow, conditions_of
-from s2vkit.engine.cache import Cache
-from s2vkit.engine.checkpoint import load_modules
 from s2vkit.engine.device import choose
-from s2vkit.engine.folder import check_place, record, taken
-from s2vkit.engine.gallery import show_run
-from s2vkit.engine.listener import Listener
-from s2vkit.engine.log import spent
+from s2vkit.engine.drawing.gallery import show_run
+from s2vkit.engine.drawing.listener import Listener
+from s2vkit.engine.drawing.model import save_model
+from s2vkit.engine.drawing.sketches import Sketches
+from s2vkit.engine.drawing.work import RunWork
+from s2vkit.engine.kept.borrow import borrow, conditions_of
+from s2vkit.engine.kept.cache import Cache
+from s2vkit.engine.kept.folder import check_place, record, taken
+from s2vkit.engine.kept.notes import Notes
+from s2vkit.engine.kept.plan import Plan, Step
+from s2vkit.engine.kept.wiring import keep_facts
 from s2vkit.engine.memory import Peak
-from s2vkit.engine.model import save_model
-from s2vkit.engine.notes import Notes
-from s2vkit.engine.plan import Plan, Step
-from s2vkit.engine.preflight import check_judges, check_labels, check_splits
-from s2vkit.engine.sketches import Sketches
 from s2vkit.engine.stop import Stopped, stop_flag
-from s2vkit.engine.train import Hooks, Trainer
+from s2vkit.engine.training.batches import Batches, Sources
+from s2vkit.engine.training.checkpoint import load_modules
+from s2vkit.engine.training.log import spent
+from s2vkit.engine.training.preflight import check_judges, check_labels, check_splits
+from s2vkit.engine.training.train import Hooks, Trainer
 from s2vkit.engine.view import View
-from s2vkit.engine.wiring import keep_facts
-from s2vkit.engine.work import RunWork
 from s2vkit.errors import RecipeError, RunFolderError
 from s2vkit.files import naming_full_disk, read_json, remove, write_text
 from s2vkit.parts.stage import Job, Stage

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from s2vkit.data.coding import to_jpeg
 from s2vkit.data.facts import spread
+from s2vkit.data.shards.coding import to_jpeg
 from s2vkit.data.store import ClipStore
 from s2vkit.files import replacing
 from s2vkit.media import VideoWriter

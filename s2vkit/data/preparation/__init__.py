@@ -1,0 +1,1 @@
+"""Making a prepared corpus: sources cut, checked, stored, and told of."""

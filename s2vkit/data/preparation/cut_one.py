@@ -1,0 +1,99 @@
+"""Cutting one source: its clips as bytes in a file of its own, and what became of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from s2vkit.data.preparation.cut import Cut, Cutting, SetAside, cut_source, fingerprint_of
+from s2vkit.data.shards.shards import pack
+from s2vkit.errors import InputError
+from s2vkit.files import replacing, write_json
+from s2vkit.media import probe
+from s2vkit.parts.dataset import Source
+from s2vkit.parts.face_detector import FaceDetector
+
+UNDECODABLE = "undecodable"
+
+
+@dataclass
+class Cutter:
+    """Cuts sources; cheap to pickle, its detector is built where it first cuts."""
+
+    make_detector: Callable[[], FaceDetector]
+    cutting: Cutting
+    quality: int
+    _detector: FaceDetector | None = None
+
+    def cut(self, source: Source, out: Path) -> dict[str, Any]:
+        """Cut a source and write OUT.tar, its clips' bytes, and OUT.json, what became of it.
+
+        OUT.json comes last, so that it tells of a finished source.
+        """
+        began = time.perf_counter()
+        told: dict[str, Any] = {"name": source.name, "file": str(source.path)}
+        try:
+            told["fingerprint"] = fingerprint_of(source.path)
+            if self._detector is None:
+                self._detector = self.make_detector()
+            found = cut_source(source, self.cutting, self._detector)
+            clips = self._write(source, found.clips, out.with_suffix(".tar"))
+            told |= {"status": "prepared", "seconds": found.seconds, "fps": found.fps}
+            told["clips"] = clips
+        except InputError as error:
+            reason = error.reason if isinstance(error, SetAside) else UNDECODABLE
+            detail = (error.detail if isinstance(error, SetAside) else "") or error.message
+            told |= set_aside(reason, detail) | _header(source, reason)
+        except OSError as error:
+            if error.errno is None or error.filename is None or error.filename2 is not None:
+                raise
+            if not _is_of(error.filename, source):  # the disk that is written to
+                raise
+            told |= set_aside(UNDECODABLE, str(error.strerror))
+        told["took"] = round(time.perf_counter() - began, 3)
+        write_json(out.with_suffix(".json"), told)
+        return told
+
+    def _write(self, source: Source, cuts: list[Cut], out: Path) -> list[dict[str, Any]]:
+        clips: list[dict[str, Any]] = []
+        with replacing(out) as part, part.open("wb") as file:
+            for number, cut in enumerate(cuts):
+                key = source.name if len(cuts) == 1 else f"{source.name}-{number:03d}"
+                about = self._about(key, source, cut)
+                rate = self.cutting.sample_rate
+                blob, placed = pack(key, cut.frames, cut.speech, rate, about, self.quality)
+                clips.append(asdict(placed.moved(file.tell())))
+                file.write(blob)
+        return clips
+
+    def _about(self, key: str, source: Source, cut: Cut) -> dict[str, Any]:
+        cutting = self.cutting
+        return {
+            "key": key, "source": source.name, "labels": dict(source.labels),
+            "start": round(float(cut.start), 4), "frames": len(cut.frames), "fps": cutting.fps,
+            "sample_rate": cutting.sample_rate, "size": cutting.size,
+        }  # fmt: skip
+
+
+def set_aside(reason: str, detail: str) -> dict[str, Any]:
+    """Say that a source is set aside, and why."""
+    return {"status": "set_aside", "reason": reason, "detail": detail, "clips": []}
+
+
+def _header(source: Source, reason: str) -> dict[str, Any]:
+    """Give what the header of a video says of its length and rate; nothing where it is damaged."""
+    if reason == UNDECODABLE:
+        return {}
+    try:
+        held = probe(source.path)
+    except InputError:
+        return {}
+    rates = [stream["fps"] for stream in held["streams"] if "fps" in stream]
+    return {"seconds": float(held["seconds"]), "fps": float(rates[0]) if rates else None}
+
+
+def _is_of(filename: Any, source: Source) -> bool:
+    return Path(str(filename)) in (source.path, source.sound)

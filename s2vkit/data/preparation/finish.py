@@ -1,0 +1,176 @@
+"""Making a prepared corpus whole: duplicates out, every clip and frame in the index."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from s2vkit.data.arrays import flush, new_array
+from s2vkit.data.preparation.cut_one import set_aside
+from s2vkit.data.preparation.listing import FORMAT, Listing, labels_of
+from s2vkit.data.preparation.outcome import stop_if_hopeless, write_report
+from s2vkit.data.preparation.part import Part
+from s2vkit.data.store import Index, Record, load_index
+from s2vkit.errors import InputError
+from s2vkit.files import read_json, replacing, write_json
+
+CORPUS = "corpus.json"
+
+
+@dataclass(frozen=True, order=True)
+class _Clip:
+    source: int
+    key: str
+    part: int
+    frames: int
+    samples: int
+    content: str
+
+
+def about(out: Path) -> dict[str, Any] | None:
+    """Read what a prepared corpus was made of; None where the folder holds no finished one."""
+    told = read_json(out / CORPUS)
+    return told if isinstance(told, dict) else None
+
+
+def is_finished(out: Path) -> bool:
+    """Tell whether a folder holds a prepared corpus that is whole."""
+    return about(out) is not None
+
+
+def finish(listing: Listing, out: Path, most_aside: float) -> None:
+    """Write index, report and CORPUS from parts that are all done."""
+    parts = [Part(out, number) for number in range(len(listing.parts))]
+    _drop_duplicates(listing, parts)
+    told = [_light(one) for part in parts for one in part.results()]
+    write_report(out, listing, told)
+    tally = Counter(str(one["status"]) for one in told)
+    aside = [one for one in told if one["status"] == "set_aside"]
+    stop_if_hopeless(tally, len(told), most_aside, aside[-1] if aside else {})
+    clips = sorted(_clips(parts))
+    if not clips:
+        raise InputError(f"{out}: not one clip could be made", hint="report.csv tells why")
+    _place_all(out, parts, clips)
+    reasons = {str(one["name"]): f"{one['reason']}: {one['detail']}" for one in aside}
+    write_index(listing, out, [(c.source, c.key, c.frames, c.samples) for c in clips], reasons)
+    contents = hashlib.sha256("".join(c.content for c in clips).encode()).hexdigest()
+    conclude(listing, out, len(listing.sources), len(clips), contents)
+
+
+def write_index(
+    listing: Listing, out: Path, clips: list[tuple[int, str, int, int]], aside: dict[str, str]
+) -> None:
+    """Write index.json of clips (source, key, frames, samples), labelled as the listing says."""
+    cutting = listing.cutting
+    records, frame, sample = [], 0, 0
+    for source, key, frames, samples in clips:
+        held = listing.sources[source]
+        labels = dict(held.labels)
+        records.append(Record(key, labels, held.split, frame, frames, sample, samples))
+        frame, sample = frame + frames, sample + samples
+    known = labels_of(records)
+    _write_index(Index(cutting.size, cutting.fps, cutting.sample_rate, known, records, aside), out)
+
+
+def _write_index(index: Index, out: Path) -> None:
+    with replacing(out / "index.json") as part, part.open("w", encoding="utf-8") as file:
+        json.dump(index.dump(), file, ensure_ascii=False)
+
+
+def conclude(listing: Listing, out: Path, sources: int, clips: int, contents: str) -> None:
+    """Write CORPUS, which marks the corpus as whole and tells it from every other.
+
+    `contents` is a hash of all clips' bytes.
+    """
+    digest = hashlib.sha256((out / "index.json").read_bytes() + contents.encode())
+    write_json(out / CORPUS, {
+        "format": FORMAT, "dataset": listing.dataset, "identity": digest.hexdigest(),
+        "contents": contents, "settings": listing.settings, "labelling": listing.labelling,
+        "sources": sources, "clips": clips,
+    })  # fmt: skip
+
+
+def relabel(listing: Listing, out: Path) -> None:
+    """Write the listing's labels and splits into a finished corpus; its shards stay.
+
+    Raises InputError where clips of it come from sources that the listing does not have.
+    """
+    told, index = about(out) or {}, load_index(out)
+    sources = {source.name: source for source in listing.sources}
+    by_key = {clip.name: sources.get(source_of(clip.name, sources)) for clip in index.clips}
+    unknown = [key for key, source in by_key.items() if source is None]
+    if unknown:
+        raise InputError(
+            f"{out}: {len(unknown)} clips come from no video that the root holds now, "
+            f"for example {unknown[0]}",
+            hint="bring the videos back, or change the options back",
+        )
+    records = [
+        replace(clip, labels=dict(source.labels), split=source.split)
+        for clip in index.clips if (source := by_key[clip.name])
+    ]  # fmt: skip
+    _write_index(replace(index, labels=labels_of(records), clips=records), out)
+    conclude(listing, out, told["sources"], told["clips"], told["contents"])
+
+
+def source_of(key: str, sources: Container[str]) -> str:
+    """Name the source that a clip was cut from."""
+    return key if key in sources else key.rpartition("-")[0]
+
+
+def _drop_duplicates(listing: Listing, parts: list[Part]) -> None:
+    """Keep of sources with the same bytes the first; the others' clips leave their shards."""
+    first: dict[str, int] = {}
+    held = [(one["source"], one.get("fingerprint"), bool(one["clips"]), number)
+            for number, part in enumerate(parts) for one in part.results()]  # fmt: skip
+    drops: dict[int, dict[int, dict[str, Any]]] = {}
+    for source, fingerprint, has_clips, number in sorted(held):
+        if not (fingerprint and has_clips):
+            continue
+        original = first.setdefault(fingerprint, source)
+        if original != source:
+            why = f"the same file as {listing.sources[original].path}"
+            drops.setdefault(number, {})[source] = set_aside("duplicate", why)
+    for number, reasons in drops.items():
+        parts[number].drop(reasons)
+
+
+def _light(told: dict[str, Any]) -> dict[str, Any]:
+    return {**told, "clips": [None] * len(told["clips"])}
+
+
+def _clips(parts: list[Part]) -> Iterator[_Clip]:
+    for number, part in enumerate(parts):
+        for told in part.results():
+            for clip in told["clips"]:
+                yield _Clip(
+                    told["source"], clip["key"], number, len(clip["frames"]), clip["samples"],
+                    clip["content"],
+                )  # fmt: skip
+
+
+def _place_all(out: Path, parts: list[Part], clips: list[_Clip]) -> None:
+    """Write frames_at.npy (all frames, 2) and clips_at.npy (clips, 3)."""
+    at = {clip.key: i for i, clip in enumerate(clips)}
+    if len(at) < len(clips):
+        raise InputError(f"{out}: two clips have one name", hint="rename one of their files")
+    first = np.concatenate([[0], np.cumsum([clip.frames for clip in clips])])
+    places, sounds = out / "frames_at.npy", out / "clips_at.npy"
+    with replacing(places) as one, replacing(sounds) as other:
+        frames_at = new_array(one, (int(first[-1]), 2), np.int64)
+        clips_at = new_array(other, (len(clips), 3), np.int64)
+        for number, part in enumerate(parts):
+            for told in part.results():
+                for clip in told["clips"]:
+                    i = at[clip["key"]]
+                    frames_at[first[i] : first[i + 1]] = clip["frames"]
+                    clips_at[i] = (number, *clip["speech"])
+        flush(frames_at, clips_at)
+        del frames_at, clips_at

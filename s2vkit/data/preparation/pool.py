@@ -1,0 +1,132 @@
+"""Worker processes that cut sources; one that dies takes nothing with it but its source."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from s2vkit.data.preparation.cut_one import UNDECODABLE, Cutter, set_aside
+from s2vkit.files import write_json
+from s2vkit.parts.dataset import Source
+
+_cutter: Cutter  # in a worker process: what it cuts with
+
+
+@dataclass(frozen=True)
+class Task:
+    """A source to cut, and where what becomes of it is written (without a suffix)."""
+
+    part: int
+    source: Source
+    out: Path
+
+
+class Pool:
+    """Cuts tasks in `workers` processes, or in this one where `workers` is below 2."""
+
+    def __init__(self, cutter: Cutter, workers: int) -> None:
+        self.cutter, self.workers = cutter, workers
+        self._executor: Executor | None = None
+        self._running: dict[Future[dict[str, Any]], Task] = {}
+        self._here: list[Task] = []
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(wait=error[0] is None, cancel_futures=True)
+
+    @property
+    def waiting(self) -> int:
+        """How many tasks are not finished."""
+        return len(self._running) + len(self._here)
+
+    def add(self, task: Task) -> None:
+        """Take a task on."""
+        if self.workers < 2:
+            self._here.append(task)
+            return
+        if self._executor is None:
+            self._executor = _executor(self.cutter, self.workers)
+        self._running[self._executor.submit(_cut_in_worker, task.source, task.out)] = task
+
+    def finished(self) -> Iterator[tuple[Task, dict[str, Any]]]:
+        """Wait until at least one task is finished; give those that are."""
+        if self._here:
+            task = self._here.pop(0)
+            yield task, self.cutter.cut(task.source, task.out)
+            return
+        done, _ = wait(self._running, return_when=FIRST_COMPLETED)
+        for future in done:
+            if isinstance(future.exception(), BrokenProcessPool):
+                yield from self._mend()
+                return
+            yield self._running.pop(future), future.result()
+
+    def _mend(self) -> Iterator[tuple[Task, dict[str, Any]]]:
+        """Go on after a worker died: what it may have died of is cut again, each alone."""
+        tasks, self._running, self._executor = list(self._running.values()), {}, None
+        begun = [task for task in tasks if _mark(task.out).exists()]
+        for task in tasks:
+            if task not in begun:
+                self.add(task)
+        for task in begun:
+            yield task, self._cut_alone(task)
+
+    def _cut_alone(self, task: Task) -> dict[str, Any]:
+        with _executor(self.cutter, 1) as alone:
+            try:
+                return alone.submit(_cut_in_worker, task.source, task.out).result()
+            except BrokenProcessPool:
+                told = {"name": task.source.name, "file": str(task.source.path)}
+                told |= set_aside(UNDECODABLE, "the process that decoded it died of it")
+                write_json(task.out.with_suffix(".json"), told)
+                _mark(task.out).unlink(missing_ok=True)
+                return told
+
+
+def _executor(cutter: Cutter, workers: int) -> Executor:
+    context = multiprocessing.get_context("spawn")  # a fork of a threaded torch can hang
+    return ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_start_worker, initargs=(cutter,)
+    )
+
+
+def _start_worker(cutter: Cutter) -> None:
+    global _cutter
+    _cutter = cutter
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when to stop
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+    else:  # a detector may bring it in; one that needs none is not made to wait for it
+        os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+
+
+def end_with_parent() -> None:
+    """End this process when its parent was killed; it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _cut_in_worker(source: Source, out: Path) -> dict[str, Any]:
+    _mark(out).touch()
+    told = _cutter.cut(source, out)
+    _mark(out).unlink(missing_ok=True)
+    return {k: v for k, v in told.items() if k != "clips"}
+
+
+def _mark(out: Path) -> Path:
+    return out.with_suffix(".begun")

@@ -1,0 +1,166 @@
+"""Preparing a corpus: every clip of a dataset loaded once, in several processes, and stored."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from s2vkit.data.arrays import flush, new_array
+from s2vkit.data.preparation.check import check_clip, check_clips
+from s2vkit.data.store import Index, Record
+from s2vkit.errors import InputError
+from s2vkit.files import atomic_folder, locked, recover_folder, replacing, write_json
+from s2vkit.parts.dataset import ClipFiles, Dataset
+
+Progress = Callable[[int, int], None]
+_dataset: Dataset  # in a worker process: the dataset it loads from
+
+
+def prepare(
+    dataset: Dataset, folder: Path, *, workers: int, progress: Progress, most_aside: float = 0.5
+) -> None:
+    """Load every clip and write the corpus folder; a killed preparation goes on where it was.
+
+    A clip whose `load` raises InputError, or that breaks the dataset's own word, is set aside
+    with its reason. Where another run is just making the folder, waits for that one. Raises
+    InputError where there is no clip, or where more than `most_aside` of them were set aside.
+    """
+    clips = dataset.clips()
+    check_clips(clips, dataset)
+    with locked(folder.with_name(f".{folder.name}.lock"), wait=True):
+        if recover_folder(folder):
+            return
+        parts = folder.with_name(folder.name + ".parts")
+        parts.mkdir(parents=True, exist_ok=True)
+        aside = _load_missing(dataset, clips, parts, workers, progress)
+        if len(aside) > most_aside * len(clips):
+            name, reason = next(iter(aside.items()))
+            raise InputError(
+                f"{len(aside)} of {len(clips)} clips cannot be used, for example {name}: {reason}",
+                hint="look at `data:` in the recipe, and at the files it names",
+            )
+        with atomic_folder(folder) as part:
+            _assemble(dataset, clips, parts, part, aside)
+        shutil.rmtree(parts)
+
+
+def _load_missing(
+    dataset: Dataset, clips: list[ClipFiles], parts: Path, workers: int, progress: Progress
+) -> dict[str, str]:
+    todo = [i for i in range(len(clips)) if not _part(parts, i).exists()]
+    aside: dict[str, str] = {}
+    for done, (i, reason) in enumerate(_load_all(dataset, parts, todo, workers), 1):
+        if reason:
+            aside[clips[i].name] = reason
+        progress(len(clips) - len(todo) + done, len(clips))
+    return aside
+
+
+def _part(parts: Path, index: int) -> Path:
+    return parts / f"{index:07d}.npz"
+
+
+def _load_all(
+    dataset: Dataset, parts: Path, todo: list[int], workers: int
+) -> Iterator[tuple[int, str]]:
+    if workers <= 1 or len(todo) < 4:
+        yield from (_load_one(dataset, parts, i) for i in todo)
+        return
+    context = multiprocessing.get_context("spawn")  # a fork of a threaded torch can hang
+    with ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_start_worker, initargs=(dataset,)
+    ) as pool:
+        try:
+            yield from pool.map(_load_in_worker, [parts] * len(todo), todo, chunksize=2)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _start_worker(dataset: Dataset) -> None:
+    global _dataset
+    _dataset = dataset
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when to stop
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent was killed; it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _load_in_worker(parts: Path, index: int) -> tuple[int, str]:
+    return _load_one(_dataset, parts, index)
+
+
+def _load_one(dataset: Dataset, parts: Path, index: int) -> tuple[int, str]:
+    try:
+        clip = dataset.load(index)
+        check_clip(clip, dataset)
+    except InputError as error:
+        return index, error.message
+    truth: dict[str, Any] = {f"truth.{k}": v for k, v in clip.truth.items()}
+    with replacing(_part(parts, index)) as part, part.open("wb") as file:
+        np.savez(file, frames=clip.frames, speech=clip.speech, **truth)
+    return index, ""
+
+
+def _assemble(
+    dataset: Dataset, clips: list[ClipFiles], parts: Path, out: Path, aside: dict[str, str]
+) -> None:
+    kept = [i for i in range(len(clips)) if clips[i].name not in aside]
+    records = list(_lay_out(clips, parts, kept))
+    frames = sum(record.frames for record in records)
+    samples = sum(record.samples for record in records)
+    size = dataset.size
+    all_frames = new_array(out / "frames.npy", (frames, size, size, 3), np.uint8)
+    all_speech = new_array(out / "speech.npy", (samples,))
+    truths: dict[str, list[np.ndarray]] = {}
+    content = hashlib.sha256()
+    for i, record in zip(kept, records, strict=True):
+        with np.load(_part(parts, i)) as held:
+            all_frames[record.frame : record.frame + record.frames] = held["frames"]
+            all_speech[record.sample : record.sample + record.samples] = held["speech"]
+            content.update(f"{record.name} {record.split} {held['frames'].shape}".encode())
+            content.update(all_frames[record.frame : record.frame + record.frames].tobytes())
+            content.update(all_speech[record.sample : record.sample + record.samples].tobytes())
+            for key in held.files:
+                if key.startswith("truth."):
+                    truths.setdefault(key.removeprefix("truth."), []).append(held[key])
+    flush(all_frames, all_speech)
+    joined: dict[str, Any] = {
+        k: np.concatenate(v) for k, v in truths.items() if len(v) == len(kept)
+    }
+    np.savez(out / "truth.npz", **joined)
+    labels = {k: tuple(v) for k, v in dataset.labels.items()}
+    index = Index(
+        size, dataset.fps, dataset.sample_rate, labels, records, dict(aside),
+        content.hexdigest()[:20],
+    )  # fmt: skip
+    write_json(out / "index.json", index.dump())
+
+
+def _lay_out(clips: list[ClipFiles], parts: Path, kept: list[int]) -> Iterator[Record]:
+    frame = sample = 0
+    for i in kept:
+        with np.load(_part(parts, i)) as held:
+            v, s = held["frames"].shape[0], held["speech"].shape[0]
+        clip = clips[i]
+        yield Record(clip.name, dict(clip.labels), clip.split, frame, v, sample, s)
+        frame, sample = frame + v, sample + s
