@@ -6,18 +6,16 @@ import errno
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import click
 import pytest
-from helpers_cli import RECIPES, ROOT, call, complete, start
+from helpers_cli import RECIPES, call, complete, start
 
 from s2vkit.cli.guard import guard
-from s2vkit.cli.main import COMMANDS, LazyGroup, cli
+from s2vkit.cli.main import COMMANDS
 from s2vkit.cli.show import annotate
 from s2vkit.errors import EXIT_CODES, RecipeError, S2vkitError, TrainingError
-from s2vkit.plugins import registry
 from s2vkit.registry import OUR_COMMANDS
 
 TINY = RECIPES / "tiny.yaml"
@@ -230,103 +228,6 @@ def test_show_graph_prints_both_graphs(capsys, monkeypatch):
         assert said in called.out
 
 
-# list-components, describe
-
-
-def test_list_components_shows_everything_untruncated(capsys):
-    out = call(capsys, "list-components").out
-    for entry in registry().of_kind():
-        assert entry.name in out
-        assert entry.summary in out
-        assert entry.owner in out
-    for failure in registry().failures:
-        assert failure.owner in out
-        assert failure.error in out
-
-
-def test_list_components_of_a_kind(capsys):
-    out = call(capsys, "list-components", "--kind", "Audio-Encoders").out
-    assert "logmel" in out
-    assert "vggface" not in out
-    called = call(capsys, "list-components", "--kind", "techer")
-    assert called.code == 2
-    assert "did you mean 'teacher'?" in called.err
-
-
-def test_list_components_json_has_stable_keys(capsys):
-    found = json.loads(call(capsys, "list-components", "--json").out)
-    assert set(found) == {"components", "failures"}
-    assert len(found["components"]) == len(registry().entries) > 0
-    for component in found["components"]:
-        assert list(component) == [
-            "kind", "name", "summary", "reference", "gives", "wants", "owner", "target",
-        ]  # fmt: skip
-        assert isinstance(component["gives"], list)
-
-
-def test_describe_names_options_defaults_and_limits(capsys):
-    out = call(capsys, "describe", "audio-encoder", "cpc").out
-    assert "audio_encoder 'cpc'" in out
-    for said in ("s2vkit_cpc.encoder:Cpc", "channels", "256", ">= 8", "lstm | gru", "str | null"):
-        assert said in out
-    assert "optimizer slot" in call(capsys, "describe", "stage", "distill").out
-
-
-def test_describe_shows_nested_options(capsys):
-    out = call(capsys, "describe", "stage", "distill").out
-    assert "losses.match" in out
-    assert "loss slot giving pair and codes" in out
-
-
-def test_describe_json_has_stable_keys(capsys):
-    found = json.loads(call(capsys, "describe", "audio_encoder", "cpc", "--json").out)
-    assert list(found) == [
-        "kind", "name", "summary", "reference", "owner", "target", "gives", "wants", "options",
-    ]  # fmt: skip
-    channels = next(o for o in found["options"] if o["name"] == "channels")
-    assert channels["default"] is None
-    assert channels["required"] is False
-    assert list(channels) == [
-        "name", "type", "required", "default", "limits", "description", "slot",
-    ]  # fmt: skip
-
-
-def test_describe_suggests_the_nearest_name(capsys):
-    called = call(capsys, "describe", "teacher", "vgg-fase")
-    assert called.code == 3
-    assert "unknown teacher 'vgg-fase'" in called.err
-    assert "did you mean 'vggface'?" in called.err
-
-
-def test_every_option_is_described():
-    from s2vkit.cli.option_rows import option_rows
-
-    bare = [
-        f"{entry.kind} {entry.name}: {row.name}"
-        for entry in registry().of_kind()
-        for row in option_rows(entry.options)
-        if not row.description
-    ]
-    assert bare == []
-
-
-@pytest.mark.parametrize("width", [20, 64, 90, 300])
-def test_tables_on_a_terminal_fold_and_never_cut(monkeypatch, capsys, width):
-    from s2vkit.cli import tables
-
-    monkeypatch.setenv("COLUMNS", str(width))
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setattr(tables.sys.stdout, "isatty", lambda: True, raising=False)
-    name, words = "a_name_of_some_letters", ["[b]lue", *[f"word{i}" for i in range(20)]]
-    tables.print_table(["kind", "name", "summary"], [["teacher", name, " ".join(words)]])
-    out = capsys.readouterr().out
-    assert "\x1b[3" not in out
-    shown = click.unstyle(out)
-    assert [word for word in [name, *words] if word not in shown] == []
-    assert "…" not in shown
-
-
 # run, generate, doctor
 
 
@@ -414,84 +315,3 @@ def test_completion_of_recipes(tmp_path):
     ]  # fmt: skip
     assert complete("validate", "recipes/t", cwd=tmp_path).split() == ["plain,recipes/two.yml"]
     assert complete("validate", "nowhere/t", cwd=tmp_path).split() == []
-
-
-# Weight
-
-
-_LIGHT = {
-    "help": ["--help"],
-    "command help": ["run", "--help"],
-    "list": ["list-components"],
-    "validate": ["validate", str(TINY)],
-    "describe": ["describe", "teacher", "vggface"],
-    "show": ["show", str(TINY)],
-}
-_NO_TORCH = """
-import sys
-from s2vkit.cli.main import main
-try:
-    main()
-finally:
-    heavy = {"torch", "torchvision", "timm", "av", "matplotlib", "numpy"} & set(sys.modules)
-    assert not heavy, heavy
-"""
-
-
-@pytest.mark.parametrize("name", _LIGHT)
-def test_nothing_heavy_is_imported(name):
-    called = start(*_LIGHT[name], call=_NO_TORCH)
-    assert "AssertionError" not in called.err
-    assert called.code == 0, called.err
-
-
-def test_completion_imports_nothing_heavy():
-    env = {"_S2VKIT_COMPLETE": "bash_complete", "COMP_WORDS": "s2vkit describe teacher v"}
-    called = start(env={**env, "COMP_CWORD": "3"}, call=_NO_TORCH)
-    assert "vggface" in called.out
-    assert called.err == ""
-
-
-def test_light_commands_cost_at_most_three_times_their_libraries():
-    """The best of several interleaved tries, so that a busy machine cannot fail it.
-
-    Like the libraries', our modules are compiled once and kept, as wherever it is installed.
-    """
-    main = ["-c", "from s2vkit.cli.main import main; main()"]
-    ours = {name: (main + _LIGHT[name], {}) for name in ("help", "list", "validate")}
-    asked = {"COMP_WORDS": "s2vkit describe teacher v", "COMP_CWORD": "3"}
-    ours["completion"] = (main, {"_S2VKIT_COMPLETE": "bash_complete", **asked})
-    best = dict.fromkeys(ours, float("inf"))
-    base = float("inf")
-    for _ in range(12):
-        base = min(base, _seconds(["-c", "import click, pydantic, rich, yaml"], {}))
-        for name, (command, env) in ours.items():
-            best[name] = min(best[name], _seconds(command, env))
-        if max(best.values()) <= 2.9 * base:
-            break
-    assert {name: t / base for name, t in best.items() if t > 3 * base} == {}
-
-
-def _seconds(args: list[str], env: dict[str, str]) -> float:
-    import os
-
-    began = time.perf_counter()
-    kept = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", **env}
-    subprocess.run([sys.executable, *args], env=kept, capture_output=True)
-    return time.perf_counter() - began
-
-
-def test_the_lazy_group_imports_no_command_for_help(capsys):
-    loaded = [m for m in sys.modules if m.startswith("s2vkit.cli.")]
-    assert isinstance(cli, LazyGroup)
-    assert loaded
-    listed = "print(sorted(m for m in sys.modules if m.startswith('s2vkit.cli.')))"
-    program = (
-        "import sys\nfrom s2vkit.cli.main import main\n"
-        f"try:\n main(['--help'])\nexcept SystemExit: {listed}"
-    )
-    assert (
-        start(call=program, cwd=ROOT)
-        .out.strip()
-        .endswith("['s2vkit.cli.guard', 's2vkit.cli.main']")
-    )

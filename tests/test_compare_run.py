@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 from helpers_cli import call
-from helpers_toy import REGISTRY, load_toy, write_recipe
+from helpers_compare import compare_toy, write_comparison
+from helpers_toy import REGISTRY, load_toy
 from PIL import Image
 from rich.console import Console
 
-from s2vkit.engine.comparing.compare import Drawn, run_comparison, tabulate
+from s2vkit.engine.comparing.compare import Drawn, tabulate
 from s2vkit.engine.comparing.measure import read_or_measure
 from s2vkit.engine.comparing.unheard import Voice, agreements, attributes_of, most_alike
 from s2vkit.engine.kept.borrow import borrow, conditions_of
@@ -25,46 +26,12 @@ from s2vkit.engine.view import View
 from s2vkit.errors import RecipeError, RunFolderError
 from s2vkit.files import read_json
 from s2vkit.parts.dataset import ClipFiles
-from s2vkit.recipe.comparison import is_comparison, load_comparison
-from s2vkit.recipe.load import load_recipe
+from s2vkit.recipe.comparison import load_comparison
 from s2vkit.report.comparison.asked import Asked
 from s2vkit.report.comparison.read import read_run
 from s2vkit.report.figures import GAP, LINE, MARGIN, Block, draw_sheet
 
 pytestmark = pytest.mark.usefixtures("no_curves", "no_clips")
-
-COMPARISON = """
-format: 1
-name: Table 1, toy
-output: {folder}/table
-seeds: [1, 2]
-systems:
-  ours: small.yaml
-  flat:
-    recipe: small.yaml
-    title: no gradient
-    set: {{stages: {{compose: {{losses: {{gradient: null}}}}}}}}
-set:
-  generator: {{width: 8}}
-unheard: {{speakers: 4}}
-"""
-
-
-def write_comparison(folder: Path, text: str = COMPARISON) -> Path:
-    write_recipe(folder)
-    path = folder / "table1.yaml"
-    path.write_text(text.format(folder=folder))
-    return path
-
-
-def compare_toy(folder: Path, *sets: str, **how) -> str:
-    text = io.StringIO()
-    console = Console(file=text, width=200)
-    loaded = load_comparison(write_comparison(folder), sets, REGISTRY)
-    run_comparison(
-        loaded, console=console, registry=REGISTRY, command="s2vkit run table1.yaml", **how
-    )
-    return text.getvalue()
 
 
 def weights(folder: Path) -> dict[str, bytes]:
@@ -251,105 +218,6 @@ def test_the_command_runs_a_comparison(tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "elsewhere").exists()
 
 
-# What is wrong with a comparison
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        ("seeds: [1, 2]", "seeds: [1, 1]", "table1.yaml:5:8: seeds: a seed is given twice"),
-        ("seeds: [1, 2]", "seeds: []", "seeds"),
-        ("ours: small.yaml", "ours: smal.yaml", "did you mean '.*small.yaml'"),
-        ("ours: small.yaml", "our-s: small.yaml", "cannot be a system's name"),
-        ("ours: small.yaml", "ours: 3", "expected a recipe's file"),
-        ("title: no gradient", "titel: no gradient", "did you mean 'title'"),
-        ("width: 8", "widht: 8", r"table1.yaml:13:15: generator.widht: unknown key 'widht'"),
-        ("unheard:", "unhard:", "did you mean 'unheard'"),
-    ],
-)
-def test_what_is_wrong_is_said_at_its_place(tmp_path, old, new, said):
-    assert old in COMPARISON
-    path = write_comparison(tmp_path, COMPARISON.replace(old, new))
-    with pytest.raises(RecipeError, match=said):
-        load_comparison(path, (), REGISTRY)
-
-
-def test_problems_of_all_recipes_are_reported_before_anything_runs(tmp_path):
-    text = COMPARISON.replace("width: 8", "widht: 8").replace("gradient: null", "gradeint: null")
-    with pytest.raises(RecipeError) as caught:
-        load_comparison(write_comparison(tmp_path, text), (), REGISTRY)
-    assert "generator.widht" in str(caught.value)
-    assert "gradeint" in str(caught.value)
-    assert not (tmp_path / "table").exists()
-
-
-def test_sets_go_to_the_comparison_or_to_every_recipe(tmp_path):
-    sets = ["seeds=[7]", "name=mine", "stages.compose.steps=3", "set.generator.width=12"]
-    loaded = load_comparison(write_comparison(tmp_path), sets, REGISTRY)
-    assert loaded.options.name == "mine"
-    assert [run.seed for run in loaded.runs] == [7, 7]
-    for run in loaded.runs:
-        assert run.loaded.data["stages"]["compose"]["steps"] == 3
-        assert run.loaded.data["generator"]["width"] == 12
-        assert run.loaded.data["seed"] == 7
-    with pytest.raises(RecipeError, match="a comparison has seeds"):
-        load_comparison(write_comparison(tmp_path), ["seed=3"], REGISTRY)
-
-
-def test_a_comparison_is_no_recipe_and_says_so(tmp_path):
-    path = write_comparison(tmp_path)
-    assert is_comparison(path)
-    assert not is_comparison(tmp_path / "small.yaml")
-    with pytest.raises(RecipeError, match="comparison of recipes, not a recipe"):
-        load_recipe(path, (), REGISTRY)
-
-
-def test_what_show_prints_of_a_comparison_is_that_comparison(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("s2vkit.plugins.registry", lambda: REGISTRY)
-    path = write_comparison(tmp_path)
-    again = tmp_path / "again.yaml"
-    again.write_text(call(capsys, "show", path, "--set", "stages.compose.steps=3").out)
-    first, second = (load_comparison(p, (), REGISTRY) for p in (path, again))
-    assert [run.loaded.data for run in first.runs] == [run.loaded.data for run in second.runs]
-    flat = second.runs[1].loaded.data["stages"]["compose"]["losses"]
-    assert flat["gradient"] is None
-    assert f"{tmp_path}/table/flat-2: {tmp_path}/small.yaml, seed 2" in again.read_text()
-    assert "# laid over every recipe: stages.compose.steps=3" in again.read_text()
-
-
-def test_a_run_folder_is_no_place_for_a_comparison(home):
-    with pytest.raises(RunFolderError, match="not the folder of a comparison"):
-        compare_toy(home, f"output={home}/table/ours-1")
-
-
-ROOT = Path(__file__).parent.parent
-
-
-def test_validate_and_show_know_the_comparisons_that_come_along(capsys):
-    for name, runs in (
-        ("table1", "3 systems at 3 seeds, 9 runs"),
-        ("table1_tiny", "3 systems at 2"),
-    ):
-        path = ROOT / "recipes" / f"{name}.yaml"
-        called = call(capsys, "validate", path)
-        assert called.code == 0, called.err
-        assert runs in called.out
-    shown = call(capsys, "show", ROOT / "recipes" / "table1.yaml")
-    assert "runs/table1/ours-1236: " in shown.out
-    assert call(capsys, "show", ROOT / "recipes" / "table1.yaml", "--graph").code == 2
-    assert call(capsys, "run", ROOT / "recipes" / "table1.yaml", "--stage", "judge").code == 2
-
-
-def test_all_three_systems_are_asked_by_the_same_judges():
-    runs = load_comparison(ROOT / "recipes" / "table1.yaml").firsts()
-    for key in ("data", "judges", "sync_judge"):
-        assert len({json.dumps(run.loaded.data[key]) for run in runs}) == 1
-    for stage in ("judge", "sync_judge", "evaluate"):
-        assert len({json.dumps(run.loaded.data["stages"][stage]) for run in runs}) == 1
-    for key in ("steps", "average"):
-        assert len({str(run.loaded.data["stages"]["compose"][key]) for run in runs}) == 1
-
-
 # Measuring again
 
 
@@ -409,6 +277,11 @@ def test_a_judge_that_nobody_taught_is_refused(home):
     with pytest.raises(RunFolderError, match="sync_judge was taught by no stage"):
         read_or_measure(home / "table" / "ours-1", asked, QUIET, REGISTRY)
     assert not list((home / "table" / "ours-1").glob("measured/test-????????"))
+
+
+def test_a_run_folder_is_no_place_for_a_comparison(home):
+    with pytest.raises(RunFolderError, match="not the folder of a comparison"):
+        compare_toy(home, f"output={home}/table/ours-1")
 
 
 # Figures
