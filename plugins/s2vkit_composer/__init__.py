@@ -41,8 +41,7 @@ class FrameDecoderOptions(IdentityBranchOptions):
     )
     speech: float = Field(
         default=0.4, gt=0.0, le=10.0,
-        description="length of scaled speech beside that of the emotion code; more of it moves "
-        "the mouth more, and blurs what should stay",
+        description="length of scaled speech beside that of the emotion code",
     )  # fmt: skip
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -62,15 +64,19 @@ class FrameDecoder(nn.Module):
         clips, times = codes.features.shape[:2]
         maps = self.branch(given(codes.identity, "identity code")) if self.branch else []
         x = self.start(self._vector(codes))
-        x = self._raised(x.contiguous(memory_format=torch.channels_last), maps)
-        frames = torch.tanh(x.float()).unflatten(0, (clips, times))
+        x = x.contiguous(memory_format=torch.channels_last)
+        frames = torch.tanh(self._frame(self._raised(x, maps)).float()).unflatten(0, (clips, times))
         return Made(frames, maps if self.gives_maps else [])
 
-    def _raised(self, x: Tensor, maps: list[Tensor]) -> Tensor:
-        """Double the start maps (B*V, C, s, s) until they are frames (B*V, 3, size, size)."""
+    def _raised(self, x: Tensor, maps: list[Tensor]) -> Iterator[Tensor]:
+        """Double the start maps (B*V, C, s, s), and give them after each doubling."""
         for rise, joined in zip(self.rises, self.joined, strict=True):
             x = rise(x, fit_maps([maps[m] for m in joined], x.shape[-1]))
-        return x
+            yield x
+
+    def _frame(self, raised: Iterator[Tensor]) -> Tensor:
+        """Take the last doubling's as the frames (B*V, 3, size, size), before tanh."""
+        return deque(raised, maxlen=1).pop()
 
     def _vector(self, codes: Codes) -> Tensor:
         """Join speech and the emotion code: (B*V, features + emotion)."""

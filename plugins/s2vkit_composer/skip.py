@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from s2vkit import Codes
 from s2vkit_composer import SkipDecoderOptions
-from s2vkit_composer.decoder import FrameDecoder, fit_maps, given
+from s2vkit_composer.decoder import FrameDecoder, given
 from s2vkit_composer.identity import Shape
 
 _FAINT = 0.1  # deviation of a new picture of one size, beside the decoder's own of about 1
@@ -41,16 +42,13 @@ class SkipDecoder(FrameDecoder):
             nn.init.normal_(show.weight, std=_FAINT / math.sqrt(show.in_channels))
             nn.init.zeros_(show.bias)
 
-    def _raised(self, x: Tensor, maps: list[Tensor]) -> Tensor:
-        pictures = []
-        for rise, joined, show in zip(self.rises, self.joined, [*self.shows, None], strict=True):
-            x = rise(x, fit_maps([maps[m] for m in joined], x.shape[-1]))
-            pictures.append(show(x) if show else x)
-        frame, *finer = pictures
-        for picture in finer:
-            side = picture.shape[-1]
-            frame = picture + F.interpolate(
-                frame, (side, side), mode="bilinear", align_corners=False
+    def _frame(self, raised: Iterator[Tensor]) -> Tensor:
+        shows = iter([*self.shows, nn.Identity()])  # the last doubling's are a picture already
+        frame: Tensor = next(shows)(next(raised))
+        for x, show in zip(raised, shows, strict=True):
+            finer = show(x)
+            frame = finer + F.interpolate(
+                frame, finer.shape[-2:], mode="bilinear", align_corners=False
             )
         return frame
 
