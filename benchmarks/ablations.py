@@ -20,7 +20,7 @@ from s2vkit.files import read_json
 from s2vkit.recipe.load import load_recipe
 
 RECIPES = Path(__file__).parent.parent / "recipes" / "ablations"
-METRICS = ("ssim", "psnr", "identity_accuracy", "emotion_accuracy", "openness_correlation")
+METRICS = ("ssim", "psnr", "identity_accuracy", "emotion_accuracy", "mouth_aperture_correlation")
 
 
 def main() -> None:

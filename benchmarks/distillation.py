@@ -29,13 +29,13 @@ from measuring import load, machine, print_table, processor_seconds_of, stopwatc
 from s2vkit.build import Builder
 from s2vkit.data.arrays import Arrays
 from s2vkit.data.frozen import hear_all, look_all, to_images
-from s2vkit.engine.device import choose
-from s2vkit.engine.training.batches import Batches, Sources
-from s2vkit.engine.training.log import Log
-from s2vkit.engine.training.preflight import make_up
-from s2vkit.engine.training.train import Trainer
-from s2vkit.parts.graph import World
-from s2vkit.parts.seed import generator
+from s2vkit.device import choose
+from s2vkit.engine.batches import Batches, Sources
+from s2vkit.engine.log import Log
+from s2vkit.engine.preflight import make_up
+from s2vkit.engine.trainer import Trainer
+from s2vkit.interfaces.graph import DataSpec
+from s2vkit.interfaces.seed import generator
 from s2vkit.plugins import registry
 from s2vkit.recipe.load import load_recipe
 
@@ -44,10 +44,16 @@ EPOCHS, RATE, FPS, SECONDS = 100, 16000, 25.0, 2.5
 VIEWS, CHOSEN = 16, 5  # M kept and K averaged frames of Eq. 1
 CORPORA = {"CREMA-D": (7_442, 2.5), "VoxCeleb2": (1_128_246, 2442 * 3600 / 1_128_246)}
 """Clips, and mean seconds of one; spec/components.md, section 10."""
-FULL = ("teachers.identity.width=1", "teachers.identity.input_size=224",
-        "teachers.emotion.width=1", "teachers.emotion.input_size=224",
-        "audio_encoder.channels=256", "audio_encoder.summary=last",
-        "students.identity.hidden=[512, 512]", "students.emotion.hidden=[512, 512]")  # fmt: skip
+FULL = (
+    "teachers.identity.width=1",
+    "teachers.identity.input_size=224",
+    "teachers.emotion.width=1",
+    "teachers.emotion.input_size=224",
+    "audio_encoder.channels=256",
+    "audio_encoder.summary=last",
+    "students.identity.hidden=[512, 512]",
+    "students.emotion.hidden=[512, 512]",
+)
 
 
 class MadeUp:
@@ -59,10 +65,16 @@ class MadeUp:
         self._speech = random.normal(0, 0.1, (clips, self.samples)).astype(np.float32)
         self._frames = random.integers(0, 256, (clips, self.count, size, size, 3), np.uint8)
         self.clips = [
-            SimpleNamespace(name=f"c{i}", labels={}, split="train", frame=i * self.count,
-                            frames=self.count, samples=self.samples)
+            SimpleNamespace(
+                name=f"c{i}",
+                labels={},
+                split="train",
+                frame=i * self.count,
+                frames=self.count,
+                samples=self.samples,
+            )
             for i in range(clips)
-        ]  # fmt: skip
+        ]
         self.index = SimpleNamespace(fps=FPS, labels={}, clips=self.clips)
         self.truths: dict[str, np.ndarray] = {}
 
@@ -84,14 +96,19 @@ class Bench:
 
     def __init__(self, clips: int, size: int, batch: int, *sets: str) -> None:
         steps = EPOCHS * clips // batch
-        said = (f"stages.distill.steps={steps}", f"stages.distill.batch={batch}",
-                "stages.distill.stretches=0", f"data.size={size}", *sets)  # fmt: skip
+        said = (
+            f"stages.distill.steps={steps}",
+            f"stages.distill.batch={batch}",
+            "stages.distill.stretches=0",
+            f"data.size={size}",
+            *sets,
+        )
         self.loaded = load_recipe(RECIPE, said, registry())
         self.recipe = self.loaded.recipe
         self.policy = choose(self.recipe.compute.model_copy(update={"device": "cpu"}))
         self.builder = Builder(self.recipe, registry())
         labels = {"identity": tuple("abcdefgh"), "emotion": ("neutral", "anger")}
-        self.graph = self.builder.graph(World(size, FPS, RATE, labels))
+        self.graph = self.builder.graph(DataSpec(size, FPS, RATE, labels))
         self.stage = self.builder.make(self.recipe.stages["distill"], graph=self.graph)
         for module in self.graph.modules().values():
             module.eval().requires_grad_(False)
@@ -102,26 +119,44 @@ class Bench:
         """Do the one pass of the frozen networks, as the engine does it."""
         device, quiet = self.policy.device, lambda done, total: None
         hear_all(
-            self.store, self.graph.encoder, folder, device=device, mode="linear", shift=0.0,
-            stretches=0, generator=generator(0), progress=quiet,
-        )  # fmt: skip
+            self.store,
+            self.graph.encoder,
+            folder,
+            device=device,
+            mode="linear",
+            shift=0.0,
+            stretches=0,
+            generator=generator(0),
+            progress=quiet,
+        )
         faces = {}
         for side, views in (("identity", 1), ("emotion", VIEWS)):
             out = folder / side
             out.mkdir()
             look_all(
-                self.store, self.graph.teachers[side], out, device=device, views=views,
-                maps=False, generator=generator(0, side), progress=quiet,
-            )  # fmt: skip
+                self.store,
+                self.graph.teachers[side],
+                out,
+                device=device,
+                views=views,
+                maps=False,
+                generator=generator(0, side),
+                progress=quiet,
+            )
             faces[side] = Arrays(out)
         return Sources(self.store, RATE, Arrays(folder), faces)
 
     def trainer(self, batches: Callable[[int], Any]) -> Trainer:
         """Make the engine's trainer of the stage."""
         return Trainer(
-            self.stage, "distill", self.graph, batches, policy=self.policy, seed=1,
+            self.stage,
+            "distill",
+            self.graph,
+            batches,
+            policy=self.policy,
+            seed=1,
             make_optimizer=self.builder.make,
-        )  # fmt: skip
+        )
 
     @torch.inference_mode()
     def look_live(self, clips: Any, step: int) -> Any:
@@ -153,14 +188,15 @@ def small(clips: int, batch: int) -> float:
     print(f"{EPOCHS} epochs = {bench.steps} steps of {batch}; {machine()}, {load()}:\n")
     print_table(
         ("", "processor seconds"),
-        [("one pass of the frozen networks (M = 16 frames a clip)", f"{once.seconds:.2f}"),
-         ("the students' own arithmetic", f"{bare:.2f}"),
-         ("the engine's loop: drawing, reading the cache, students, log", f"{engine:.2f}"),
-         ("**cached: pass + loop, over pass + arithmetic**",
-          f"**{cached / least:.3f}** (wanted: 1.1)"),
-         (f"live teachers (K = 5): {each:.2f} s a step, reckoned", f"{each * bench.steps:.0f}"),
-         ("**live over cached**", f"**{each * bench.steps / cached:.1f}**")],
-    )  # fmt: skip
+        [
+            ("one pass of the frozen networks (M = 16 frames a clip)", f"{once.seconds:.2f}"),
+            ("the students' own arithmetic", f"{bare:.2f}"),
+            ("the engine's loop: drawing, reading the cache, students, log", f"{engine:.2f}"),
+            ("**cached: pass + loop, over pass + arithmetic**", f"**{cached / least:.3f}** (wanted: 1.1)"),
+            (f"live teachers (K = 5): {each:.2f} s a step, reckoned", f"{each * bench.steps:.0f}"),
+            ("**live over cached**", f"**{each * bench.steps / cached:.1f}**"),
+        ],
+    )
     return cached / least
 
 
@@ -206,7 +242,7 @@ def full() -> None:
             (name, f"{1000 * s:.4g} ms", f"{1 / s:.3g} {unit}/s")
             for name, (s, unit) in {**rates, "students, a step": (student, "clips")}.items()
         ],
-    )  # fmt: skip
+    )
     vgg, senet, maps, cpc = (s for s, _ in rates.values())
     rows = []
     for corpus, (count, seconds) in CORPORA.items():
@@ -217,9 +253,7 @@ def full() -> None:
         hours = [count * s / 3600 for s in (once, EPOCHS * student, cached, live)]
         rows.append((corpus, f"{count:,}", *(f"{h:,.0f}" for h in hours), f"{live / cached:.1f}"))
     print(f"\nreckoned core-hours for {EPOCHS} epochs:\n")
-    print_table(
-        ("corpus", "clips", "one pass", "students", "cached in all", "live", "live / cached"), rows
-    )
+    print_table(("corpus", "clips", "one pass", "students", "cached in all", "live", "live / cached"), rows)
 
 
 def _rates(bench: Bench) -> dict[str, tuple[float, str]]:
@@ -235,10 +269,7 @@ def _rates(bench: Bench) -> dict[str, tuple[float, str]]:
         f"CPC, {SECONDS} s of speech": (lambda: bench.graph.encoder(speech, lengths), "clips"),
     }
     with torch.inference_mode():
-        return {
-            name: (processor_seconds_of(w, repeats=3) / 4, unit)
-            for name, (w, unit) in works.items()
-        }
+        return {name: (processor_seconds_of(w, repeats=3) / 4, unit) for name, (w, unit) in works.items()}
 
 
 def main() -> None:

@@ -51,7 +51,7 @@ def measure(store: ClipStore) -> Found:
         means = pictures[_who_and_how(store, clip)]
         person = torch.stack(speakers[store.clips[clip].labels["identity"]]).mean(0)
         at = np.linspace(0, store.clips[clip].frames - 1, FRAMES).round().astype(int)
-        kinds = np.digitize(store.truth(clip)["openness"][at], OPENINGS)
+        kinds = np.digitize(store.truth(clip)["mouth_aperture"][at], OPENINGS)
         true = _images(store.frames(clip, at))
         whole = means[None].expand_as(true)
         opened = torch.stack([means.get(int(kind), means[None]) for kind in kinds])
@@ -69,7 +69,7 @@ def _who_and_how(store: ClipStore, clip: int) -> tuple[str, str]:
 def _means(store: ClipStore, clips: list[int]) -> dict[int | None, Tensor]:
     """Give the mean picture of clips (None) and of their frames of each kind of mouth."""
     frames = np.concatenate([store.frames(clip) for clip in clips])
-    kinds = np.digitize(np.concatenate([store.truth(clip)["openness"] for clip in clips]), OPENINGS)
+    kinds = np.digitize(np.concatenate([store.truth(clip)["mouth_aperture"] for clip in clips]), OPENINGS)
     means: dict[int | None, Tensor] = {None: _mean(frames)}
     means.update({int(kind): _mean(frames[kinds == kind]) for kind in np.unique(kinds)})
     return means

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from s2vkit.build import Builder
-from s2vkit.parts.clip import Clips, align
-from s2vkit.parts.graph import Graph
+from s2vkit.interfaces.batch import Batch, align
+from s2vkit.interfaces.graph import Graph
 
 
 class PlainStep:
@@ -34,12 +34,11 @@ class PlainStep:
         self.terms = [(slot.options.weight, builder.make(slot)) for slot in slots if slot]
         players: dict[str, Any] = {"generator": graph.generator, **graph.discriminators}
         self.optimizers = {
-            name: builder.make(slot, players[name].parameters())
-            for name, slot in options.optimizers.items()
+            name: builder.make(slot, players[name].parameters()) for name, slot in options.optimizers.items()
         }
         self.fps = graph.world.fps
 
-    def __call__(self, clips: Clips, speech: Tensor, lengths: Tensor) -> None:
+    def __call__(self, clips: Batch, speech: Tensor, lengths: Tensor) -> None:
         """Do one step on a batch of frames and the speech of its clips."""
         times = clips.need("frames").shape[1]
         with torch.no_grad():
@@ -51,34 +50,33 @@ class PlainStep:
             maps = self.graph.teachers["identity"].maps(real)
         each = {name: code.repeat_interleave(times, 0) for name, code in codes.items()}
         fake, inflated = draw(self.graph.generator, features, each["identity"], each["emotion"])
-        self._discriminators(real, fake.detach(), maps, [m.detach() for m in inflated],
-                             features, wrong)  # fmt: skip
+        self._discriminators(real, fake.detach(), maps, [m.detach() for m in inflated], features, wrong)
         self._generator(real, fake, inflated, features)
 
     def _discriminators(
-        self, real: Tensor, fake: Tensor, maps: list[Tensor], inflated: list[Tensor],
-        features: Tensor, wrong: Tensor,
-    ) -> None:  # fmt: skip
+        self,
+        real: Tensor,
+        fake: Tensor,
+        maps: list[Tensor],
+        inflated: list[Tensor],
+        features: Tensor,
+        wrong: Tensor,
+    ) -> None:
         for name, player in self.graph.discriminators.items():
             if name == "identity":
-                loss = self.game.discriminator(
-                    judge_maps(player, maps), judge_maps(player, inflated)
-                )
+                loss = self.game.discriminator(evaluator_maps(player, maps), evaluator_maps(player, inflated))
             elif name == "frame":
                 loss = self.game.discriminator(patch(player, real), patch(player, fake))
             else:
                 loss = self.game.discriminator(
-                    sync(player, real, features), sync(player, fake, features),
-                    sync(player, real, wrong),
-                )  # fmt: skip
+                    sync(player, real, features), sync(player, fake, features), sync(player, real, wrong)
+                )
             self._move(name, loss)
 
-    def _generator(
-        self, real: Tensor, fake: Tensor, inflated: list[Tensor], features: Tensor
-    ) -> None:
+    def _generator(self, real: Tensor, fake: Tensor, inflated: list[Tensor], features: Tensor) -> None:
         players: dict[str, Any] = self.graph.discriminators
         loss = sum(weight * term(fake, real) for weight, term in self.terms)
-        loss = loss + self.game.generator(judge_maps(players["identity"], inflated))
+        loss = loss + self.game.generator(evaluator_maps(players["identity"], inflated))
         loss = loss + self.game.generator(patch(players["frame"], fake))
         loss = loss + self.game.generator(sync(players["sync"], fake, features))
         self._move("generator", loss)
@@ -90,9 +88,7 @@ class PlainStep:
         self.optimizers[name].step()
 
 
-def draw(
-    generator: Any, features: Tensor, identity: Tensor, emotion: Tensor
-) -> tuple[Tensor, list[Tensor]]:
+def draw(generator: Any, features: Tensor, identity: Tensor, emotion: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Run the frame decoder literally, with codes (N, ...) of every frame."""
     branch = generator.branch
     x, maps = start(branch.start, branch.rescaled(identity)), []
@@ -113,7 +109,7 @@ def start(layer: Any, vector: Tensor) -> Tensor:
     return F.relu(layer.norm(layer.linear(vector).unflatten(1, layer.shape)))
 
 
-def judge_maps(player: Any, maps: list[Tensor]) -> Tensor:
+def evaluator_maps(player: Any, maps: list[Tensor]) -> Tensor:
     """Score identity maps."""
     unit = [m * (m.square().mean((1, 2, 3), keepdim=True) + 1e-6).rsqrt() for m in maps]
     scores = [head(m).flatten(1) for head, m in zip(player.heads, unit, strict=True)]

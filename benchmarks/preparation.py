@@ -23,15 +23,11 @@ from measuring import best_of, machine
 from PIL import Image
 
 from s2vkit.data.preparation.cut import Cutting, SetAside, cut_source
+from s2vkit.interfaces.dataset import Source
 from s2vkit.media import VideoWriter
-from s2vkit.parts.dataset import Source
 from s2vkit.plugins import registry
 
-SIZES = {
-    "voxceleb2-like": (224, 224, 5),
-    "crema-d-like": (480, 360, 3),
-    "phone-like": (1280, 720, 2),
-}
+SIZES = {"voxceleb2-like": (224, 224, 5), "crema-d-like": (480, 360, 3), "phone-like": (1280, 720, 2)}
 
 
 def main(paths: list[Path]) -> None:
@@ -84,7 +80,7 @@ def detector(name: str) -> Any:
 
 
 def cut(path: Path, cutting: Cutting, eyes: Any) -> str:
-    """Cut one video; what it was set aside for, if it was."""
+    """Cut one video; what it was rejected for, if it was."""
     try:
         cut_source(Source("a", path, {}, "train"), cutting, eyes)
     except SetAside as aside:
@@ -106,7 +102,7 @@ def report(path: Path) -> None:
     )
     always = replace(cutting, every=1)
     if aside := cut(path, cutting, eyes):
-        print(f"  mtcnn: set aside ({aside}), so times of detection only:")
+        print(f"  mtcnn: rejected ({aside}), so times of detection only:")
     some = {"some": partial(cut, path, cutting, eyes), "all": partial(cut, path, always, eyes)}
     best = best_of(some, rounds=1)
     print(

@@ -41,10 +41,7 @@ def _line(frames: int, size: int, rounds: int) -> float:
     metric = Ssim(SsimOptions(borders="reflect"))
     apart = abs(metric.mean(made, true) - float(theirs(made, true, data_range=1.0)))
     best = best_of(
-        {
-            "ours": lambda: metric.mean(made, true),
-            "torchmetrics": lambda: theirs(made, true, data_range=1.0),
-        },
+        {"ours": lambda: metric.mean(made, true), "torchmetrics": lambda: theirs(made, true, data_range=1.0)},
         rounds,
     )
     ratio = best["torchmetrics"] / best["ours"]

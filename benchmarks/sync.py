@@ -1,15 +1,15 @@
-"""Whether the sync judge hears what it should: real clips and the embedded corpus, held out.
+"""Whether the sync evaluator hears what it should: real clips and the embedded corpus, held out.
 
 python benchmarks/sync.py corpus RUN                 a finished run of recipes/sync.yaml
 python benchmarks/sync.py real FOLDER [--start RUN]  video files of talking faces, in folders
 python benchmarks/sync.py both FOLDER --corpus DIR   those, and a prepared embedded corpus
 
-`corpus` takes the judge that the run trained and shows it the corpus' test split, in sync and
+`corpus` takes the evaluator that the run trained and shows it the corpus' test split, in sync and
 with the speech moved by -10 to 10 frames. `real` cuts faces out (facenet-pytorch's MTCNN),
-trains a judge on all clips but those of one fold of the folder `grid`, and tests on that fold;
-so no test clip, and no speaker of one, was trained on. `--start` begins from the judge of a run
-on the embedded corpus; with `--steps 0` that judge is tested as it is, on every clip of `grid`.
-`both` trains a judge on the embedded corpus' training split (a folder of the cache,
+trains an evaluator on all clips but those of one fold of the folder `grid`, and tests on that fold;
+so no test clip, and no speaker of one, was trained on. `--start` begins from the evaluator of a run
+on the embedded corpus; with `--steps 0` that evaluator is tested as it is, on every clip of `grid`.
+`both` trains an evaluator on the embedded corpus' training split (a folder of the cache,
 runs/.cache/corpus-synthetic-*), tests it as it is, and goes on with it, for each half of the
 speakers of `grid`, on the other half and drawn clips in equal shares; `--wild` adds the clips of
 the other folders.
@@ -30,17 +30,17 @@ from statistics import fmean, median
 import numpy as np
 import torch
 from measuring import machine
-from s2vkit_syncnet import SyncJudgeStageOptions, SyncNetOptions
+from s2vkit_syncnet import SyncEvaluatorStageOptions, SyncNetOptions
 from s2vkit_syncnet.distance import Reading, distances, read
-from s2vkit_syncnet.judge import SyncNet
-from s2vkit_syncnet.training import TrainSyncJudge
+from s2vkit_syncnet.evaluator import SyncNet
+from s2vkit_syncnet.training import TrainSyncEvaluator
 from sync_clips import FRAME, RATE, SIDE, Clip, cut, of_corpus, speaker, usable
 from torch import Tensor
 
-from s2vkit import Clips, Graph, Slot, World
+from s2vkit import Batch, DataSpec, Graph, Slot
 from s2vkit.build import Builder
 from s2vkit.data.frozen import to_images
-from s2vkit.engine.training.checkpoint import load_modules
+from s2vkit.engine.checkpoint import load_modules
 from s2vkit.plugins import registry
 from s2vkit.recipe.load import load_recipe
 
@@ -54,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["corpus", "real", "both"])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--start", type=Path, help="run whose judge real training begins from")
+    parser.add_argument("--start", type=Path, help="run whose evaluator real training begins from")
     parser.add_argument("--corpus", type=Path, help="both: folder of the embedded corpus")
     parser.add_argument("--drawn", type=int, default=400, help="both: steps on drawn clips alone")
     parser.add_argument("--wild", action="store_true", help="both: train on the other folders too")
@@ -74,31 +74,29 @@ def main() -> None:
 
 
 def of_run(run: Path, most: int) -> tuple[SyncNet, list[Clip]]:
-    """Give the judge that a run trained, and the test split of its corpus."""
+    """Give the evaluator that a run trained, and the test split of its corpus."""
     recipe = load_recipe(run / "recipe.yaml").recipe
     builder = Builder(recipe, registry())
-    assert recipe.sync_judge is not None
-    judge = builder.part("sync_judge", recipe.sync_judge, size=builder.dataset().size)
-    weights = next(run.glob("stages/sync_judge*/weights.safetensors"))
-    load_modules(weights, {"sync_judge": judge})
+    assert recipe.sync_evaluator is not None
+    evaluator = builder.part("sync_evaluator", recipe.sync_evaluator, size=builder.dataset().size)
+    weights = next(run.glob("stages/sync_evaluator*/weights.safetensors"))
+    load_modules(weights, {"sync_evaluator": evaluator})
     found = of_corpus(next(Path(recipe.cache).glob(f"corpus-{recipe.data.use}-*")), "test")
-    return judge.eval(), found[:: max(1, len(found) // most)]
+    return evaluator.eval(), found[:: max(1, len(found) // most)]
 
 
-def measure(title: str, judge: SyncNet, clips: Sequence[Clip]) -> list[list[Reading]]:
+def measure(title: str, evaluator: SyncNet, clips: Sequence[Clip]) -> list[list[Reading]]:
     """Print a table of shifts; give the readings."""
-    given = [(_seen(judge, clip), clip.speech) for clip in clips]
-    table = {lead: [_reading(judge, lips, _led(s, lead)) for lips, s in given] for lead in LEADS}
+    given = [(_seen(evaluator, clip), clip.speech) for clip in clips]
+    table = {lead: [_reading(evaluator, lips, _led(s, lead)) for lips, s in given] for lead in LEADS}
     others = [given[i - 1][1] for i in range(len(given))]
-    wrong = [_reading(judge, lips, s) for (lips, _), s in zip(given, others, strict=True)]
-    far = [_reading(judge, lips, torch.roll(s, FAR * FRAME)) for lips, s in given]
+    wrong = [_reading(evaluator, lips, s) for (lips, _), s in zip(given, others, strict=True)]
+    far = [_reading(evaluator, lips, torch.roll(s, FAR * FRAME)) for lips, s in given]
     show(title, table, wrong, far)
     return [table[0], wrong, far]
 
 
-def show(
-    title: str, table: dict[int, list[Reading]], wrong: list[Reading], far: list[Reading]
-) -> None:
+def show(title: str, table: dict[int, list[Reading]], wrong: list[Reading], far: list[Reading]) -> None:
     """Print what was read."""
     print(f"\n{title}: {len(far)} clips")
     print("speech leads by   exact   within 1   median   confidence   median less distance at 0")
@@ -123,14 +121,17 @@ def show_own(table: dict[int, list[Reading]]) -> None:
     own = [r.offset for r in table[0]]
     kept = [
         reading.offset - at_rest == lead
-        for lead, readings in table.items() if lead
+        for lead, readings in table.items()
+        if lead
         for reading, at_rest in zip(readings, own, strict=True)
-    ]  # fmt: skip
+    ]
     exact = [r.offset == lead for lead, readings in table.items() for r in readings]
     near = [abs(r.offset - lead) <= 1 for lead, readings in table.items() for r in readings]
     print(f"offsets at no shift: {own}")
-    print(f"over all shifts: exact {fmean(exact):.3f}, within 1 {fmean(near):.3f}, "
-          f"exact beside the clip's own {fmean(kept):.3f}")  # fmt: skip
+    print(
+        f"over all shifts: exact {fmean(exact):.3f}, within 1 {fmean(near):.3f}, "
+        f"exact beside the clip's own {fmean(kept):.3f}"
+    )
 
 
 def _auc(good: list[Reading], bad: list[Reading]) -> float:
@@ -138,14 +139,14 @@ def _auc(good: list[Reading], bad: list[Reading]) -> float:
 
 
 @torch.no_grad()
-def _seen(judge: SyncNet, clip: Clip) -> Tensor:
-    return judge.see(to_images(clip.frames)[None])[0]
+def _seen(evaluator: SyncNet, clip: Clip) -> Tensor:
+    return evaluator.see(to_images(clip.frames)[None])[0]
 
 
 @torch.no_grad()
-def _reading(judge: SyncNet, lips: Tensor, speech: Tensor) -> Reading:
+def _reading(evaluator: SyncNet, lips: Tensor, speech: Tensor) -> Reading:
     count = min(len(lips), len(speech) // FRAME - 5)
-    return read(distances(lips[:count], judge.hear(speech[None], count)[0], 15, "overlap"))
+    return read(distances(lips[:count], evaluator.hear(speech[None], count)[0], 15, "overlap"))
 
 
 def _led(speech: Tensor, lead: int) -> Tensor:
@@ -164,8 +165,8 @@ def cross_validate(folder: Path, folds: int, steps: int, start: Path | None) -> 
     clips = {path: cut(path) for path in sorted(folder.rglob("*")) if usable(path)}
     grid = [p for p in clips if p.parent.name == "grid"]
     if start and not steps:
-        judge, _ = of_run(start, 1)
-        measure("grid, by a judge that saw drawn faces alone", judge, [clips[p] for p in grid])
+        evaluator, _ = of_run(start, 1)
+        measure("grid, by an evaluator that saw drawn faces alone", evaluator, [clips[p] for p in grid])
         return
     speakers = sorted({speaker(p) for p in grid})
     pooled: list[tuple[SyncNet, list[Clip]]] = []
@@ -173,8 +174,8 @@ def cross_validate(folder: Path, folds: int, steps: int, start: Path | None) -> 
         out = set(speakers[fold::folds])
         held = [p for p in grid if speaker(p) in out]
         train = [clip for p, clip in clips.items() if p not in held]
-        judge = fit(train, steps, of_run(start, 1)[0] if start else None)
-        pooled.append((judge, [clips[p] for p in held]))
+        evaluator = fit(train, steps, of_run(start, 1)[0] if start else None)
+        pooled.append((evaluator, [clips[p] for p in held]))
         print(f"fold {fold}: held out {', '.join(p.stem for p in held)}", flush=True)
     _show_pooled(pooled)
 
@@ -186,7 +187,7 @@ def drawn_and_real(folder: Path, corpus: Path, drawn: int, steps: int, wild: boo
     measure("drawn clips held out", first, of_corpus(corpus, "test")[::4])
     clips = {path: cut(path) for path in sorted(folder.rglob("*")) if usable(path)}
     grid = [p for p in clips if p.parent.name == "grid"]
-    measure("grid, by a judge that saw drawn faces alone", first, [clips[p] for p in grid])
+    measure("grid, by an evaluator that saw drawn faces alone", first, [clips[p] for p in grid])
     speakers = sorted({speaker(p) for p in grid})
     pooled: list[tuple[SyncNet, list[Clip]]] = []
     for half in range(2):
@@ -194,8 +195,8 @@ def drawn_and_real(folder: Path, corpus: Path, drawn: int, steps: int, wild: boo
         held = [p for p in grid if speaker(p) in out]
         real = [clips[p] for p in clips if p not in held and (wild or p in grid)]
         often = max(1, round(_frames(lively) / _frames(real)))
-        judge = fit(lively + often * real, steps, first)
-        pooled.append((judge, [clips[p] for p in held]))
+        evaluator = fit(lively + often * real, steps, first)
+        pooled.append((evaluator, [clips[p] for p in held]))
         print(f"held out {', '.join(p.stem for p in held)}", flush=True)
     _show_pooled(pooled)
 
@@ -207,28 +208,28 @@ def _frames(clips: list[Clip]) -> int:
 def _show_pooled(pooled: list[tuple[SyncNet, list[Clip]]]) -> None:
     table: dict[int, list[Reading]] = {lead: [] for lead in LEADS}
     wrong, far = [], []
-    for judge, clips in pooled:
+    for evaluator, clips in pooled:
         everyone = [c.speech for _, others in pooled for c in others]
         for clip in clips:
-            lips = _seen(judge, clip)
+            lips = _seen(evaluator, clip)
             for lead in LEADS:
-                table[lead].append(_reading(judge, lips, _led(clip.speech, lead)))
-            wrong += [_reading(judge, lips, s) for s in everyone if s is not clip.speech]
-            far.append(_reading(judge, lips, torch.roll(clip.speech, FAR * FRAME)))
+                table[lead].append(_reading(evaluator, lips, _led(clip.speech, lead)))
+            wrong += [_reading(evaluator, lips, s) for s in everyone if s is not clip.speech]
+            far.append(_reading(evaluator, lips, torch.roll(clip.speech, FAR * FRAME)))
             print(f"{clip.name}: {table[0][-1]}")
     show("held-out clips of grid", table, wrong, far)
 
 
 def fit(clips: list[Clip], steps: int, start: SyncNet | None) -> SyncNet:
-    """Train a judge on clips, with the stage's own batch and loss; `start` stays as it is."""
+    """Train an evaluator on clips, with the stage's own batch and loss; `start` stays as it is."""
     torch.manual_seed(0)
-    judge = deepcopy(start) if start else SyncNet(SMALL, size=SIDE)
-    options = SyncJudgeStageOptions(
+    evaluator = deepcopy(start) if start else SyncNet(SMALL, size=SIDE)
+    options = SyncEvaluatorStageOptions(
         steps=steps, batch=8, colour=0.4, optimizer=Slot("optimizer", "adamw", _NONE)
     )
-    graph = Graph(World(SIDE, 25.0, RATE, {}), None, _Ear(), sync_judge=judge)
-    stage = TrainSyncJudge(options, graph=graph)
-    parameters = [*judge.train().parameters(), *stage.extras()["scale"].parameters()]
+    graph = Graph(DataSpec(SIDE, 25.0, RATE, {}), None, _Ear(), sync_evaluator=evaluator)
+    stage = TrainSyncEvaluator(options, graph=graph)
+    parameters = [*evaluator.train().parameters(), *stage.extras()["scale"].parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=2e-3, weight_decay=0.05)
     begin, figures = time.process_time(), []
     for step, batch in enumerate(_batches(clips, stage, steps)):
@@ -239,12 +240,14 @@ def fit(clips: list[Clip], steps: int, start: SyncNet | None) -> SyncNet:
         loss.backward()
         optimizer.step()
         figures.append(float(loss.detach()))
-    print(f"loss {fmean(figures[:10]):.2f} to {fmean(figures[-10:]):.2f}, {steps} steps, "
-          f"{time.process_time() - begin:.0f} s of CPU")  # fmt: skip
-    return judge.eval()
+    print(
+        f"loss {fmean(figures[:10]):.2f} to {fmean(figures[-10:]):.2f}, {steps} steps, "
+        f"{time.process_time() - begin:.0f} s of CPU"
+    )
+    return evaluator.eval()
 
 
-def _batches(clips: list[Clip], stage: TrainSyncJudge, steps: int) -> Iterator[Clips]:
+def _batches(clips: list[Clip], stage: TrainSyncEvaluator, steps: int) -> Iterator[Batch]:
     lengths = torch.tensor([len(c.frames) for c in clips], dtype=torch.float)
     for _ in range(steps):
         chosen = torch.multinomial(lengths, stage.options.batch, replacement=True).tolist()
@@ -252,13 +255,10 @@ def _batches(clips: list[Clip], stage: TrainSyncJudge, steps: int) -> Iterator[C
         runs = [slice(s, s + stage.frames) for s in starts]
         frames = torch.stack([clips[i].frames[r] for i, r in zip(chosen, runs, strict=True)])
         speech = torch.stack(
-            [
-                clips[i].speech[r.start * FRAME : r.stop * FRAME]
-                for i, r in zip(chosen, runs, strict=True)
-            ]
+            [clips[i].speech[r.start * FRAME : r.stop * FRAME] for i, r in zip(chosen, runs, strict=True)]
         )
         times = torch.arange(stage.frames).expand(len(chosen), -1)
-        yield Clips(frames=to_images(frames), speech=speech, times=times)
+        yield Batch(frames=to_images(frames), speech=speech, times=times)
 
 
 class _Ear:

@@ -1,4 +1,4 @@
-"""Clips to measure a sync judge on: of a prepared corpus, and cut out of videos of real faces."""
+"""Clips to measure a sync evaluator on: of a prepared corpus, and cut out of videos of real faces."""
 
 from __future__ import annotations
 
@@ -30,12 +30,9 @@ def of_corpus(folder: Path, split: str) -> list[Clip]:
     """Give the clips of a split of a prepared corpus."""
     store = ClipStore(folder)
     return [
-        Clip(
-            store.clips[i].name, torch.from_numpy(store.frames(i)),
-            torch.from_numpy(store.speech(i, RATE)),
-        )
+        Clip(store.clips[i].name, torch.from_numpy(store.frames(i)), torch.from_numpy(store.speech(i, RATE)))
         for i in store.split(split)
-    ]  # fmt: skip
+    ]
 
 
 def usable(path: Path) -> bool:
@@ -59,9 +56,7 @@ def cut(path: Path) -> Clip:
     net = MTCNN(keep_all=False, min_face_size=60).eval()
     marks = net.detect([frames[i] for i in every], landmarks=True)[2]
     known = [i for i, m in zip(every, marks, strict=True) if m is not None]
-    points = np.stack(
-        [np.asarray(m[0], float) for m in marks if m is not None]
-    )  # eyes, nose, mouth
+    points = np.stack([np.asarray(m[0], float) for m in marks if m is not None])  # eyes, nose, mouth
     eyes, mouth = points[:, :2].mean(1), points[:, 3:].mean(1)
     side = 3.2 * np.median(np.linalg.norm(mouth - eyes, axis=1))
     at = np.stack([np.interp(range(count), known, mouth[:, k]) for k in (0, 1)], 1)

@@ -23,11 +23,11 @@ from machine import Work, ceilings, peak_memory, seconds
 from plain_step import PlainStep
 from torch.utils.flop_counter import FlopCounterMode
 
-from s2vkit.build import Builder, world_of
-from s2vkit.engine.device import Policy, choose, usable_cores
-from s2vkit.engine.training.preflight import make_up
-from s2vkit.engine.training.train import Trainer
-from s2vkit.parts.graph import Graph
+from s2vkit.build import Builder, data_spec_of
+from s2vkit.device import Policy, choose, usable_cores
+from s2vkit.engine.preflight import make_up
+from s2vkit.engine.trainer import Trainer
+from s2vkit.interfaces.graph import Graph
 from s2vkit.plugins import registry
 from s2vkit.recipe.load import load_recipe
 from s2vkit.recipe.schema import Compute
@@ -65,24 +65,18 @@ def _policy(args: argparse.Namespace) -> Policy:
         torch.set_num_threads(args.threads or usable_cores())
         return Policy(torch.device(args.device), bf16=False, channels_last=False, compile=False)
     return choose(
-        Compute(
-            device=args.device, threads=args.threads, precision=args.precision,
-            compile=args.compile,
-        )
-    )  # fmt: skip
+        Compute(device=args.device, threads=args.threads, precision=args.precision, compile=args.compile)
+    )
 
 
 def _builder(args: argparse.Namespace, size: int) -> Builder:
-    sets = [
-        f"data.size={size}", f"stages.compose.batch={args.batch}",
-        f"stages.compose.frames={args.frames}",
-    ]  # fmt: skip
+    sets = [f"data.size={size}", f"stages.compose.batch={args.batch}", f"stages.compose.frames={args.frames}"]
     return Builder(load_recipe(RECIPE, sets, registry()).recipe, registry())
 
 
 def _built(args: argparse.Namespace, size: int, policy: Policy) -> tuple[Builder, Graph, Any]:
     builder = _builder(args, size)
-    graph = builder.graph(world_of(builder.dataset()))
+    graph = builder.graph(data_spec_of(builder.dataset()))
     return builder, graph, builder.stages(graph, policy.device)["compose"]
 
 
@@ -90,9 +84,8 @@ def _ours(args: argparse.Namespace, size: int, policy: Policy) -> Work:
     builder, graph, stage = _built(args, size, policy)
     clips = make_up(stage, graph, policy.device)
     trainer = Trainer(
-        stage, "compose", graph, lambda step: clips, policy=policy, seed=1,
-        make_optimizer=builder.make,
-    )  # fmt: skip
+        stage, "compose", graph, lambda step: clips, policy=policy, seed=1, make_optimizer=builder.make
+    )
     return lambda: trainer.step(1)
 
 
@@ -132,9 +125,7 @@ class Server:
         options = ["device", "threads", "batch", "frames", "precision", "compile"]
         said = [part for name in options for part in (f"--{name}", str(getattr(args, name)))]
         command = [sys.executable, __file__, *said, "--size", str(size), "--serve", who]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         flops, memory, self.policy = self._read().split(" ", 2)
         self.flops, self.memory, self.least = float(flops), int(memory), float("inf")
 

@@ -42,71 +42,129 @@ from s2vkit.options import (
     Slot,
     StageOptions,
     StudentSlot,
-    SyncJudgeSlot,
+    SyncEvaluatorSlot,
     TeacherSlot,
 )
 
 if TYPE_CHECKING:
-    from s2vkit.parts.audio_encoder import AudioEncoder, SpeechStream
-    from s2vkit.parts.clip import Clips, Codes, Made, align, pick_time, speech_steps
-    from s2vkit.parts.dataset import ClipFiles, Dataset, Footage, RawClip, Source, Survey
-    from s2vkit.parts.discriminator import Discriminator
-    from s2vkit.parts.face_detector import FaceDetector, Faces
-    from s2vkit.parts.generator import Generator
-    from s2vkit.parts.graph import Graph, World
-    from s2vkit.parts.loss import AdversarialLoss, IndependenceLoss, PairLoss
-    from s2vkit.parts.metric import Heard, Metric, Outcome, Probe, Score
-    from s2vkit.parts.stage import Job, Limit, Stage, Turn, Work
-    from s2vkit.parts.student import Student
-    from s2vkit.parts.sync_judge import SyncJudge
-    from s2vkit.parts.teacher import Teacher
-    from s2vkit.parts.weights import (
-        Weights,
-        fit_weights,
-        open_weights,
-        read_weights,
-        rename,
-    )
+    from s2vkit.interfaces.audio_encoder import AudioEncoder, SpeechStream
+    from s2vkit.interfaces.batch import Batch, Conditioning, GeneratorOutput, align, pick_time, speech_steps
+    from s2vkit.interfaces.dataset import ClipFiles, Dataset, Footage, RawClip, Source, Survey
+    from s2vkit.interfaces.discriminator import Discriminator
+    from s2vkit.interfaces.face_detector import FaceDetector, Faces
+    from s2vkit.interfaces.generator import Generator
+    from s2vkit.interfaces.graph import DataSpec, Graph
+    from s2vkit.interfaces.loss import AdversarialLoss, IndependenceLoss, PairLoss
+    from s2vkit.interfaces.metric import Heard, Metric, Outcome, Probe, Score
+    from s2vkit.interfaces.stage import Job, Limit, Stage, Turn, Work
+    from s2vkit.interfaces.student import Student
+    from s2vkit.interfaces.sync_evaluator import SyncEvaluator
+    from s2vkit.interfaces.teacher import Teacher
+    from s2vkit.interfaces.weights import Weights, fit_weights, open_weights, read_weights, rename
 
 __version__ = "0.1.0"
 
 _LAZY = {
     **dict.fromkeys(["AudioEncoder", "SpeechStream"], "audio_encoder"),
-    **dict.fromkeys(["Clips", "Codes", "Made", "align", "pick_time", "speech_steps"], "clip"),
+    **dict.fromkeys(
+        ["Batch", "Conditioning", "GeneratorOutput", "align", "pick_time", "speech_steps"], "batch"
+    ),
     **dict.fromkeys(["ClipFiles", "Dataset", "Footage", "RawClip", "Source", "Survey"], "dataset"),
     "Discriminator": "discriminator",
     **dict.fromkeys(["FaceDetector", "Faces"], "face_detector"),
     "Generator": "generator",
-    **dict.fromkeys(["Graph", "World"], "graph"),
+    **dict.fromkeys(["Graph", "DataSpec"], "graph"),
     **dict.fromkeys(["AdversarialLoss", "IndependenceLoss", "PairLoss"], "loss"),
     **dict.fromkeys(["Heard", "Metric", "Outcome", "Probe", "Score"], "metric"),
     **dict.fromkeys(["Job", "Limit", "Stage", "Turn", "Work"], "stage"),
     "Student": "student",
-    "SyncJudge": "sync_judge",
+    "SyncEvaluator": "sync_evaluator",
     "Teacher": "teacher",
-    **dict.fromkeys(
-        ["Weights", "fit_weights", "open_weights", "read_weights", "rename"], "weights"
-    ),
+    **dict.fromkeys(["Weights", "fit_weights", "open_weights", "read_weights", "rename"], "weights"),
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 's2vkit' has no attribute '{name}'")
-    return getattr(import_module(f"s2vkit.parts.{_LAZY[name]}"), name)
+    return getattr(import_module(f"s2vkit.interfaces.{_LAZY[name]}"), name)
 
 
 __all__ = [
-    "AdversarialLoss", "AdversarialLossSlot", "AudioEncoder", "AudioEncoderSlot", "Better",
-    "Checkpoint", "ClipFiles", "Clips", "CodeLossSlot", "Codes", "Dataset", "Discriminator",
-    "DiscriminatorSlot", "FaceDetector", "FaceDetectorSlot", "Faces", "Field", "FileName",
-    "Footage", "FootageOptions", "FrameLossSlot", "Generator", "GeneratorSlot", "Graph", "Heard",
-    "IndependenceLoss", "IndependenceLossSlot", "InputError", "Job", "Later", "Limit",
-    "LossOptions", "Made", "Metric", "MetricSlot", "OptimizerOptions", "OptimizerSlot", "Options",
-    "Outcome", "PairLoss", "PluginError", "Probe", "RawClip", "RecipeError", "Register",
-    "RegisterCommand", "ResourceError", "RunFolderError", "S2vkitError", "Score", "Slot", "Source",
-    "SpeechStream", "Stage", "StageOptions", "Student", "StudentSlot", "Survey", "SyncJudge",
-    "SyncJudgeSlot", "Teacher", "TeacherSlot", "TrainingError", "Turn", "Weights", "Work", "World",
-    "__version__", "align", "fit_weights", "hookimpl", "open_weights", "pick_time", "read_weights",
-    "rename", "speech_steps",
-]  # fmt: skip
+    "AdversarialLoss",
+    "AdversarialLossSlot",
+    "AudioEncoder",
+    "AudioEncoderSlot",
+    "Batch",
+    "Better",
+    "Checkpoint",
+    "ClipFiles",
+    "CodeLossSlot",
+    "Conditioning",
+    "DataSpec",
+    "Dataset",
+    "Discriminator",
+    "DiscriminatorSlot",
+    "FaceDetector",
+    "FaceDetectorSlot",
+    "Faces",
+    "Field",
+    "FileName",
+    "Footage",
+    "FootageOptions",
+    "FrameLossSlot",
+    "Generator",
+    "GeneratorOutput",
+    "GeneratorSlot",
+    "Graph",
+    "Heard",
+    "IndependenceLoss",
+    "IndependenceLossSlot",
+    "InputError",
+    "Job",
+    "Later",
+    "Limit",
+    "LossOptions",
+    "Metric",
+    "MetricSlot",
+    "OptimizerOptions",
+    "OptimizerSlot",
+    "Options",
+    "Outcome",
+    "PairLoss",
+    "PluginError",
+    "Probe",
+    "RawClip",
+    "RecipeError",
+    "Register",
+    "RegisterCommand",
+    "ResourceError",
+    "RunFolderError",
+    "S2vkitError",
+    "Score",
+    "Slot",
+    "Source",
+    "SpeechStream",
+    "Stage",
+    "StageOptions",
+    "Student",
+    "StudentSlot",
+    "Survey",
+    "SyncEvaluator",
+    "SyncEvaluatorSlot",
+    "Teacher",
+    "TeacherSlot",
+    "TrainingError",
+    "Turn",
+    "Weights",
+    "Work",
+    "__version__",
+    "align",
+    "fit_weights",
+    "hookimpl",
+    "open_weights",
+    "pick_time",
+    "read_weights",
+    "rename",
+    "speech_steps",
+]

@@ -15,20 +15,20 @@ from torch import nn
 
 from s2vkit.data.corpus import FootageCorpus
 from s2vkit.errors import RecipeError
-from s2vkit.options import FootageOptions, Slot, label_of_judge
-from s2vkit.parts.dataset import Dataset, Footage
-from s2vkit.parts.graph import Graph, World
-from s2vkit.parts.seed import seed_step
-from s2vkit.parts.stage import Job, Stage
+from s2vkit.interfaces.dataset import Dataset, Footage
+from s2vkit.interfaces.graph import DataSpec, Graph
+from s2vkit.interfaces.seed import seed_step
+from s2vkit.interfaces.stage import Job, Stage
+from s2vkit.options import FootageOptions, Slot, label_of_evaluator
 from s2vkit.recipe.schema import Recipe
 from s2vkit.registry import Registry
 
 
 @dataclass(frozen=True)
-class Sizes:
+class ModelSpec:
     """All that the inference graph needs to know of the teachers and the data it had."""
 
-    world: World
+    world: DataSpec
     identity: int
     emotion: int
     map_shapes: list[tuple[int, int, int]]
@@ -38,14 +38,16 @@ class Sizes:
         return asdict(self)
 
 
-def load_sizes(data: dict[str, Any]) -> Sizes:
-    """Read back what `Sizes.dump` gave."""
+def load_model_spec(data: dict[str, Any]) -> ModelSpec:
+    """Read back what `ModelSpec.dump` gave."""
     world = data["world"]
     labels = {k: tuple(v) for k, v in world["labels"].items()}
-    return Sizes(
-        World(**{**world, "labels": labels}), data["identity"], data["emotion"],
+    return ModelSpec(
+        DataSpec(**{**world, "labels": labels}),
+        data["identity"],
+        data["emotion"],
         [(int(c), int(h), int(w)) for c, h, w in data["map_shapes"]],
-    )  # fmt: skip
+    )
 
 
 class Builder:
@@ -69,15 +71,15 @@ class Builder:
         """Build the dataset; cheap, nothing is loaded."""
         return build_dataset(self.recipe.data, self.recipe.seed, self.registry)
 
-    def graph(self, world: World | None = None) -> Graph:
+    def graph(self, world: DataSpec | None = None) -> Graph:
         """Build the whole training graph."""
-        world = world or world_of(self.dataset())
+        world = world or data_spec_of(self.dataset())
         teachers = {
             name: self._face(f"teacher.{name}", slot, name, world)
             for name, slot in self.recipe.teachers.present().items()
         }
         identity = teachers.get("identity")
-        sizes = Sizes(
+        sizes = ModelSpec(
             world,
             identity.dim if identity else 0,
             teachers["emotion"].dim if "emotion" in teachers else 0,
@@ -87,17 +89,22 @@ class Builder:
         graph.teachers = teachers
         graph.discriminators = {
             name: self.part(
-                f"discriminator.{name}", slot, size=world.size, features=graph.encoder.dim,
+                f"discriminator.{name}",
+                slot,
+                size=world.size,
+                features=graph.encoder.dim,
                 map_shapes=sizes.map_shapes,
             )
             for name, slot in self.recipe.discriminators.items()
-        }  # fmt: skip
-        graph.judges = {
-            name: self._face(f"judge.{name}", slot, label_of_judge(name, self.recipe.judges), world)
-            for name, slot in self.recipe.judges.items()
         }
-        if self.recipe.sync_judge is not None:
-            graph.sync_judge = self.part("sync_judge", self.recipe.sync_judge, size=world.size)
+        graph.evaluators = {
+            name: self._face(
+                f"evaluator.{name}", slot, label_of_evaluator(name, self.recipe.evaluators), world
+            )
+            for name, slot in self.recipe.evaluators.items()
+        }
+        if self.recipe.sync_evaluator is not None:
+            graph.sync_evaluator = self.part("sync_evaluator", self.recipe.sync_evaluator, size=world.size)
         return graph
 
     def stages(self, graph: Graph, device: torch.device) -> dict[str, Stage | Job]:
@@ -105,10 +112,10 @@ class Builder:
         with device:
             return {name: self.make(slot, graph=graph) for name, slot in self.recipe.stages.items()}
 
-    def _face(self, part: str, slot: Slot, label: str, world: World) -> Any:
+    def _face(self, part: str, slot: Slot, label: str, world: DataSpec) -> Any:
         return self.part(part, slot, size=world.size, labels=world.labels.get(label, ()))
 
-    def listener(self, sizes: Sizes) -> Graph:
+    def listener(self, sizes: ModelSpec) -> Graph:
         """Build the inference graph: what hears and draws, and nothing that looks at faces."""
         encoder = self.part("encoder", self.recipe.audio_encoder)
         dims = {"identity": sizes.identity, "emotion": sizes.emotion}
@@ -117,11 +124,14 @@ class Builder:
             for name, slot in self.recipe.students.present().items()
         }
         generator = self.part(
-            "generator", self.recipe.generator, size=sizes.world.size, features=encoder.dim,
+            "generator",
+            self.recipe.generator,
+            size=sizes.world.size,
+            features=encoder.dim,
             identity=dims["identity"] if "identity" in students else 0,
             emotion=dims["emotion"] if "emotion" in students else 0,
             map_shapes=sizes.map_shapes,
-        )  # fmt: skip
+        )
         _check_rate(self.recipe.generator.use, generator, encoder)
         return Graph(sizes.world, self.make, encoder, students=students, generator=generator)
 
@@ -156,24 +166,26 @@ def _check_rate(name: str, generator: Any, encoder: Any) -> None:
     wanted = getattr(generator, "sound_rate", encoder.sample_rate)
     if wanted != encoder.sample_rate:
         raise RecipeError(
-            f"generator '{name}' hears speech of {wanted} Hz, the audio encoder of "
-            f"{encoder.sample_rate} Hz", hint="take an audio encoder of the same rate",
-        )  # fmt: skip
+            f"generator '{name}' hears speech of {wanted} Hz, the audio encoder of {encoder.sample_rate} Hz",
+            hint="take an audio encoder of the same rate",
+        )
 
 
-def world_of(dataset: Dataset) -> World:
+def data_spec_of(dataset: Dataset) -> DataSpec:
     """Take from a dataset the sizes that everything else follows."""
-    return World(dataset.size, dataset.fps, dataset.sample_rate, dict(dataset.labels))
+    return DataSpec(dataset.size, dataset.fps, dataset.sample_rate, dict(dataset.labels))
 
 
-def sizes_of(graph: Graph) -> Sizes:
+def model_spec_of(graph: Graph) -> ModelSpec:
     """Take from a built graph what its inference half must be told."""
     dims = {name: student.dim for name, student in graph.students.items()}
     identity = graph.teachers.get("identity")
-    return Sizes(
-        graph.world, dims.get("identity", 0), dims.get("emotion", 0),
+    return ModelSpec(
+        graph.world,
+        dims.get("identity", 0),
+        dims.get("emotion", 0),
         list(identity.map_shapes) if identity else [],
-    )  # fmt: skip
+    )
 
 
 def parameters_of(module: nn.Module) -> int:
@@ -192,9 +204,12 @@ def describe(graph: Graph, slots: dict[str, Slot]) -> list[dict[str, Any]]:
     for name, module in graph.modules().items():
         takes, gives = _flow(name, graph)
         row = {
-            "part": name, "component": slots[name].use, "takes": takes, "gives": gives,
+            "part": name,
+            "component": slots[name].use,
+            "takes": takes,
+            "gives": gives,
             "parameters": parameters_of(module),
-        }  # fmt: skip
+        }
         rows.append({"graph": "training", **row})
         if name.split(".")[0] in ("encoder", "student", "generator"):
             rows.append({"graph": "inference", **row})
@@ -204,13 +219,13 @@ def describe(graph: Graph, slots: dict[str, Slot]) -> list[dict[str, Any]]:
 def part_slots(recipe: Recipe) -> dict[str, Slot]:
     """Name every part of a recipe and the slot it comes from."""
     slots = {"encoder": recipe.audio_encoder, "generator": recipe.generator}
-    if recipe.sync_judge is not None:
-        slots["sync_judge"] = recipe.sync_judge
+    if recipe.sync_evaluator is not None:
+        slots["sync_evaluator"] = recipe.sync_evaluator
     groups: dict[str, dict[str, Slot]] = {
         "teacher": recipe.teachers.present(),
         "student": recipe.students.present(),
         "discriminator": recipe.discriminators,
-        "judge": recipe.judges,
+        "evaluator": recipe.evaluators,
     }
     for kind, group in groups.items():
         slots.update({f"{kind}.{name}": slot for name, slot in group.items()})
@@ -222,16 +237,13 @@ def _flow(name: str, graph: Graph) -> tuple[str, str]:
     kind, _, side = name.partition(".")
     image = f"(N, 3, {size}, {size})"
     if kind == "encoder":
-        return (
-            "speech (B, S)",
-            f"features (B, A, {encoder.dim}), summary (B, {encoder.summary_dim})",
-        )
-    if kind == "sync_judge" and graph.sync_judge is not None:
-        return "frames + speech", f"lips and speech (B, N, {graph.sync_judge.dim}) each"
+        return ("speech (B, S)", f"features (B, A, {encoder.dim}), summary (B, {encoder.summary_dim})")
+    if kind == "sync_evaluator" and graph.sync_evaluator is not None:
+        return "frames + speech", f"lips and speech (B, N, {graph.sync_evaluator.dim}) each"
     if kind == "student":
         return f"summary (B, {encoder.summary_dim})", f"{side} (B, {graph.students[side].dim})"
-    if kind in ("teacher", "judge"):
-        face = (graph.teachers if kind == "teacher" else graph.judges)[side]
+    if kind in ("teacher", "evaluator"):
+        face = (graph.teachers if kind == "teacher" else graph.evaluators)[side]
         maps = "".join(f", {c}x{h}x{w}" for c, h, w in face.map_shapes if kind == "teacher")
         return f"images {image}", f"{face.gives} (N, {face.dim}){maps}"
     if kind == "discriminator":

@@ -113,6 +113,4 @@ def _like(name: str, patterns: Iterable[str]) -> bool:
 
 
 def _agree(held: tuple[int, ...], wanted: Shape) -> bool:
-    return len(held) == len(wanted) and all(
-        w in (None, h) for h, w in zip(held, wanted, strict=True)
-    )
+    return len(held) == len(wanted) and all(w in (None, h) for h, w in zip(held, wanted, strict=True))

@@ -27,7 +27,7 @@ KINDS: tuple[str, ...] = (
     "dataset",
     "metric",
     "face_detector",
-    "sync_judge",
+    "sync_evaluator",
     "stage",
 )
 
@@ -77,10 +77,12 @@ class StageOptions(Options):
     steps: int = Field(default=1000, ge=1, description="training steps")
     batch: int = Field(default=16, ge=1, description="clips in a step")
     accumulate: int = Field(
-        default=1, ge=1, le=1024,
+        default=1,
+        ge=1,
+        le=1024,
         description="batches whose gradients are averaged before anything moves; a step then "
         "sees `batch` x `accumulate` clips in the memory of `batch`",
-    )  # fmt: skip
+    )
     sampling: Literal["uniform", "balanced"] = Field(
         default="uniform", description="every clip equally often, or every speaker"
     )
@@ -131,7 +133,7 @@ DiscriminatorSlot = Annotated[Slot, SlotOf("discriminator")]
 DatasetSlot = Annotated[Slot, SlotOf("dataset")]
 MetricSlot = Annotated[Slot, SlotOf("metric")]
 FaceDetectorSlot = Annotated[Slot, SlotOf("face_detector")]
-SyncJudgeSlot = Annotated[Slot, SlotOf("sync_judge")]
+SyncEvaluatorSlot = Annotated[Slot, SlotOf("sync_evaluator")]
 StageSlot = Annotated[Slot, SlotOf("stage")]
 OptimizerSlot = Annotated[Slot, SlotOf("optimizer")]
 FrameLossSlot = Annotated[Slot, SlotOf("loss", gives=("pair", "frames"))]
@@ -162,30 +164,25 @@ class FootageOptions(Options):
     detect_at: int = Field(
         default=192, ge=64, description="longest side of the pictures that the detector sees"
     )
-    least_face: int = Field(
-        default=48, ge=1, description="pixels, chin to hairline; lower faces are set aside"
-    )
-    least_score: float = Field(
+    min_face: int = Field(default=48, ge=1, description="pixels, chin to hairline; lower faces are rejected")
+    min_score: float = Field(
         default=0.9, ge=0.0, le=1.0, description="least score of a detection that counts"
     )
     dominance: float = Field(
         default=1.8, ge=1.0, description="a face that many times as high as the others talks"
     )
-    steady: float = Field(
-        default=0.3, ge=0.0, description="seconds over which the crop's place is smoothed"
-    )
-    shortest: float = Field(default=1.0, gt=0.0, description="seconds; shorter is set aside")
-    longest: float = Field(
-        default=120.0, gt=0.0, description="seconds; what is longer becomes several clips"
-    )
-    most_silence: float = Field(
+    steady: float = Field(default=0.3, ge=0.0, description="seconds over which the crop's place is smoothed")
+    shortest: float = Field(default=1.0, gt=0.0, description="seconds; shorter is rejected")
+    longest: float = Field(default=120.0, gt=0.0, description="seconds; what is longer becomes several clips")
+    max_silence: float = Field(
         default=0.5, ge=0.0, description="seconds by which sound may start late or end early"
     )
     quality: int = Field(default=95, ge=50, le=100, description="of the frames' JPEG")
     crop_cache_gb: float = Field(
-        default=16.0, ge=0.0,
+        default=16.0,
+        ge=0.0,
         description="decoded frames are kept memory-mapped where they need no more than this",
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)
@@ -245,12 +242,12 @@ def unsaid_fields(options: BaseModel) -> set[str]:
     }
 
 
-def label_of_judge(name: str, judges: Iterable[str]) -> str:
-    """Give the label that a judge knows: its name, or where it is a further judge, the first's.
+def label_of_evaluator(name: str, evaluators: Iterable[str]) -> str:
+    """Give the label that an evaluator knows: its name, or where it is a further evaluator, the first's.
 
-    `emotion_2` beside `emotion` is a further judge of the label emotion.
+    `emotion_2` beside `emotion` is a further evaluator of the label emotion.
     """
-    first = [other for other in judges if name.startswith(f"{other}_")]
+    first = [other for other in evaluators if name.startswith(f"{other}_")]
     return min(first, key=len, default=name)
 
 
@@ -278,10 +275,38 @@ def _plain(value: Any) -> Any:
 
 
 __all__ = [
-    "KINDS", "AdversarialLossSlot", "AudioEncoderSlot", "Better", "CodeLossSlot", "DatasetSlot",
-    "DiscriminatorSlot", "FaceDetectorSlot", "Field", "FileName", "FootageOptions", "FrameLossSlot",
-    "GeneratorSlot", "IndependenceLossSlot", "Later", "LossOptions", "MetricSlot", "NamesFile",
-    "OptimizerOptions", "OptimizerSlot", "Options", "Slot", "SlotField", "SlotOf", "StageOptions",
-    "StageSlot", "StudentSlot", "SyncJudgeSlot", "TeacherSlot", "dump_options", "file_fields",
-    "label_of_judge", "slot_fields", "unsaid_fields",
-]  # fmt: skip
+    "KINDS",
+    "AdversarialLossSlot",
+    "AudioEncoderSlot",
+    "Better",
+    "CodeLossSlot",
+    "DatasetSlot",
+    "DiscriminatorSlot",
+    "FaceDetectorSlot",
+    "Field",
+    "FileName",
+    "FootageOptions",
+    "FrameLossSlot",
+    "GeneratorSlot",
+    "IndependenceLossSlot",
+    "Later",
+    "LossOptions",
+    "MetricSlot",
+    "NamesFile",
+    "OptimizerOptions",
+    "OptimizerSlot",
+    "Options",
+    "Slot",
+    "SlotField",
+    "SlotOf",
+    "StageOptions",
+    "StageSlot",
+    "StudentSlot",
+    "SyncEvaluatorSlot",
+    "TeacherSlot",
+    "dump_options",
+    "file_fields",
+    "label_of_evaluator",
+    "slot_fields",
+    "unsaid_fields",
+]

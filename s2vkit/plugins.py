@@ -54,9 +54,7 @@ def _named(distribution: Distribution | None) -> tuple[str, str]:
     return (distribution.name, distribution.version) if distribution else ("?", "?")
 
 
-def _load_one(
-    manager: pluggy.PluginManager, point: EntryPoint, owner: str, filled: Registry
-) -> None:
+def _load_one(manager: pluggy.PluginManager, point: EntryPoint, owner: str, filled: Registry) -> None:
     plugin = point.load()
     name = manager.register(plugin, owner)
     try:

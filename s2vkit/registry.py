@@ -21,9 +21,24 @@ _TARGET = re.compile(r"[\w.]+:\w+")
 _COMMAND = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 OUR_COMMANDS = frozenset(
-    {"run", "generate", "validate", "show", "list-components", "describe", "weights", "cache",
-     "new-plugin", "doctor", "prepare", "inspect", "evaluate", "report", "study"}
-)  # fmt: skip
+    {
+        "run",
+        "generate",
+        "validate",
+        "show",
+        "list-components",
+        "describe",
+        "weights",
+        "cache",
+        "new-plugin",
+        "doctor",
+        "prepare",
+        "inspect",
+        "evaluate",
+        "report",
+        "study",
+    }
+)
 """The commands that no plugin may claim."""
 
 
@@ -182,10 +197,9 @@ class Collector:
             raise PluginError(f"{kind} '{name}': better={better!r}; a metric may say {ways}")
         self.entries.append(
             Entry(
-                kind, name, target, options, self.owner, gives, wants, summary, reference,
-                checkpoints, better,
+                kind, name, target, options, self.owner, gives, wants, summary, reference, checkpoints, better
             )
-        )  # fmt: skip
+        )
 
     def register_command(self, name: str, target: str, summary: str) -> None:
         """Register `s2vkit NAME`, a click command at `target`. Raises PluginError."""

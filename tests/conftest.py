@@ -11,5 +11,5 @@ import pytest
 def no_curves() -> Iterator[None]:
     """Draw no curves in this module's runs: their own tests do, and they take longest here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("s2vkit.engine.drawing.gallery.draw_curves", lambda *args: True)
+        patch.setattr("s2vkit.rendering.held_out.draw_curves", lambda *args: True)
         yield

@@ -16,10 +16,18 @@ from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--disable-extensions", "--mute-audio", "--remote-debugging-pipe",
-)  # fmt: skip
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-extensions",
+    "--mute-audio",
+    "--remote-debugging-pipe",
+)
 # The browser reads commands from descriptor 3 and answers on 4.
 _START = """import os, sys
 held = [os.dup(0) for _ in range(4)]  # so that what follows is beyond 4
@@ -45,12 +53,21 @@ class Page:
         self._read, write_answers = os.pipe()
         self.process = subprocess.Popen(
             [
-                sys.executable, "-S", "-c", _START, str(read_commands), str(write_answers),
-                program, *FLAGS, f"--user-data-dir={profile}", "about:blank",
+                sys.executable,
+                "-S",
+                "-c",
+                _START,
+                str(read_commands),
+                str(write_answers),
+                program,
+                *FLAGS,
+                f"--user-data-dir={profile}",
+                "about:blank",
             ],
-            pass_fds=(read_commands, write_answers), stdout=subprocess.DEVNULL,
+            pass_fds=(read_commands, write_answers),
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
         os.close(read_commands)
         os.close(write_answers)
         self.session = ""
@@ -114,8 +131,13 @@ class Page:
 
     def open(self, path: Path, width: int = 1280, height: int = 900, dark: bool = False) -> None:
         """Open a file in a window of this size, in light or dark."""
-        self.ask("Emulation.setDeviceMetricsOverride", width=width, height=height,
-                 deviceScaleFactor=1, mobile=False)  # fmt: skip
+        self.ask(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.ask("Emulation.setEmulatedMedia", features=[scheme])
         self.events.clear()
@@ -124,8 +146,9 @@ class Page:
 
     def value(self, script: str) -> Any:
         """Give what a JavaScript expression comes to, promises awaited, as if a user did it."""
-        found = self.ask("Runtime.evaluate", expression=script, returnByValue=True,
-                         awaitPromise=True, userGesture=True)  # fmt: skip
+        found = self.ask(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True, userGesture=True
+        )
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 

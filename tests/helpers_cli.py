@@ -42,9 +42,7 @@ def start(
 ) -> Called:
     """Call s2vkit in a process of its own; `before` is Python that runs first."""
     command = [sys.executable, "-c", f"{before}\n{call}", *map(str, args)]
-    done = subprocess.run(
-        command, env={**os.environ, **(env or {})}, cwd=cwd, capture_output=True, text=True
-    )
+    done = subprocess.run(command, env={**os.environ, **(env or {})}, cwd=cwd, capture_output=True, text=True)
     return Called(done.returncode, done.stdout, done.stderr)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from helpers_toy import REGISTRY, write_recipe
 from rich.console import Console
 
-from s2vkit.engine.comparing.compare import run_comparison
+from s2vkit.benchmark.systems import run_comparison
 from s2vkit.recipe.comparison import load_comparison
 
 COMPARISON = """
@@ -39,7 +39,5 @@ def compare_toy(folder: Path, *sets: str, **how) -> str:
     text = io.StringIO()
     console = Console(file=text, width=200)
     loaded = load_comparison(write_comparison(folder), sets, REGISTRY)
-    run_comparison(
-        loaded, console=console, registry=REGISTRY, command="s2vkit run table1.yaml", **how
-    )
+    run_comparison(loaded, console=console, registry=REGISTRY, command="s2vkit run table1.yaml", **how)
     return text.getvalue()

@@ -12,25 +12,37 @@ import numpy as np
 import yaml
 
 RECIPE = {
-    "format": 1, "name": "a system", "seed": 1, "output": "x", "cache": "c",
+    "format": 1,
+    "name": "a system",
+    "seed": 1,
+    "output": "x",
+    "cache": "c",
     "data": {"use": "synthetic", "speakers": 2, "size": 32},
-    "audio_encoder": {"use": "cpc"}, "generator": {"use": "frame_decoder"},
-    "judges": {"identity": {"use": "timm"}},
-    "compute": {"device": "auto"}, "checkpoint_seconds": 30.0,
+    "audio_encoder": {"use": "cpc"},
+    "generator": {"use": "frame_decoder"},
+    "evaluators": {"identity": {"use": "timm"}},
+    "compute": {"device": "auto"},
+    "checkpoint_seconds": 30.0,
     "stages": {
-        "judge": {"use": "classify", "of": "judge"},
+        "train_evaluators": {"use": "classify", "of": "train_evaluators"},
         "evaluate": {"use": "evaluate", "split": "test", "clips": None, "metrics": {}},
     },
-}  # fmt: skip
-USES = {"ssim": "ssim", "who": "identity_accuracy", "lse_d": "lse_d", "offset": "av_offset",
-        "fid": "fid"}  # fmt: skip
+}
+USES = {"ssim": "ssim", "who": "identity_accuracy", "lse_d": "lse_d", "offset": "av_offset", "fid": "fid"}
 
 
 def write_run(
-    folder: Path, figures: Mapping[str, Mapping[str, float]], *, seed: int = 1,
-    generator: str = "frame_decoder", clips: bool = True, whole: Mapping[str, float] | None = None,
-    real: float | None = 1.0, definition: str = "as defined", **recipe,
-) -> Path:  # fmt: skip
+    folder: Path,
+    figures: Mapping[str, Mapping[str, float]],
+    *,
+    seed: int = 1,
+    generator: str = "frame_decoder",
+    clips: bool = True,
+    whole: Mapping[str, float] | None = None,
+    real: float | None = 1.0,
+    definition: str = "as defined",
+    **recipe,
+) -> Path:
     """Write a finished run: `figures` is metric -> clip -> figure, `whole` metric -> figure."""
     made = {**copy.deepcopy(RECIPE), "seed": seed, "output": str(folder), **recipe}
     made["generator"] = {"use": generator}
@@ -45,13 +57,25 @@ def write_run(
     versions = {"s2vkit": "0.1.0", "torch": "2"}
     (folder / "run.json").write_text(json.dumps({"format": 1, "versions": versions}))
     scores = {
-        name: {"value": sum(of.values()) / len(of), "on_real": real, "chance": 0.5, "n": len(of),
-               "definition": f"{name} {definition}", "over": "mean", "details": {}}
+        name: {
+            "value": sum(of.values()) / len(of),
+            "on_real": real,
+            "chance": 0.5,
+            "n": len(of),
+            "definition": f"{name} {definition}",
+            "over": "mean",
+            "details": {},
+        }
         for name, of in figures.items()
-    }  # fmt: skip
+    }
     for name, value in (whole or {}).items():
-        scores[name] = {"value": value, "on_real": real, "chance": None, "n": 9,
-                        "definition": f"{name} {definition}"}  # fmt: skip
+        scores[name] = {
+            "value": value,
+            "on_real": real,
+            "chance": None,
+            "n": 9,
+            "definition": f"{name} {definition}",
+        }
     (folder / "metrics.json").write_text(json.dumps(scores))
     if clips:
         write_clips(folder / "clips.csv", figures)
@@ -77,9 +101,10 @@ def write_two(home):
     """Two systems, one at two seeds; titles that every format has to escape."""
     rng = np.random.default_rng(3)
     for name, generator, seed, shift in (
-        ("ours", "frame_decoder", 1, 0.0), ("ours", "frame_decoder", 2, 0.02),
+        ("ours", "frame_decoder", 1, 0.0),
+        ("ours", "frame_decoder", 2, 0.02),
         ("S2F+SDFA_50%", "sdfa", 1, -0.1),
-    ):  # fmt: skip
+    ):
         values = np.round(0.7 + shift + rng.normal(0, 0.02, 12), 3)
         figures = {"ssim": clips_of(*values), "lse_d": clips_of(*(9 - values))}
         whole = {"fid": 12.5 + seed} if name == "ours" else None

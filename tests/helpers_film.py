@@ -9,15 +9,20 @@ from pathlib import Path
 import av
 import numpy as np
 
-from s2vkit.parts.face_detector import Faces
+from s2vkit.interfaces.face_detector import Faces
 
 FLASH = 0.12  # s
 RATE = 22050  # of the sound, in Hz
 CODECS = {
-    ".mp4": ("libx264", "aac"), ".mov": ("libx264", "aac"), ".mkv": ("libx264", "pcm_s16le"),
-    ".flv": ("flv", "libmp3lame"), ".avi": ("mpeg4", "libmp3lame"), ".mpg": ("mpeg1video", "mp2"),
-    ".webm": ("libvpx", "libopus"), ".ts": ("libx264", "aac"),
-}  # fmt: skip
+    ".mp4": ("libx264", "aac"),
+    ".mov": ("libx264", "aac"),
+    ".mkv": ("libx264", "pcm_s16le"),
+    ".flv": ("flv", "libmp3lame"),
+    ".avi": ("mpeg4", "libmp3lame"),
+    ".mpg": ("mpeg1video", "mp2"),
+    ".webm": ("libvpx", "libopus"),
+    ".ts": ("libx264", "aac"),
+}
 
 
 def steady(fps: float, seconds: float, start: float = 0.0) -> np.ndarray:
@@ -93,9 +98,8 @@ def _sound(stream, samples: np.ndarray, rate: int, start: float) -> list:
     context = stream.codec_context
     context.open()
     swr = av.AudioResampler(
-        format=context.format.name, layout="mono", rate=rate,
-        frame_size=context.frame_size or 1024,
-    )  # fmt: skip
+        format=context.format.name, layout="mono", rate=rate, frame_size=context.frame_size or 1024
+    )
     packets = []
     for block in [*swr.resample(frame), *swr.resample(None)]:
         packets += stream.encode(block)
@@ -123,9 +127,7 @@ class Portrait:
             inside = ((columns - x) / (0.375 * tall)) ** 2 + ((rows - y) / (0.5 * tall)) ** 2 < 1
             picture[inside] = FACE
             opened = self.mouths.get(i, lambda time: 0.0)(time)
-            mouth = (abs(columns - x) < 0.12 * tall) & (
-                abs(rows - y - 0.27 * tall) < 0.09 * tall * opened
-            )
+            mouth = (abs(columns - x) < 0.12 * tall) & (abs(rows - y - 0.27 * tall) < 0.09 * tall * opened)
             picture[mouth] = (90, 20, 20)
         return picture
 
@@ -152,6 +154,7 @@ class FindsDrawn:
             at = [(0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.77), (0.65, 0.77)]
             marks.append([(left + a * width, top + b * height) for a, b in at])
         return Faces(
-            np.array(boxes, np.float32).reshape(-1, 4), np.ones(len(boxes), np.float32),
+            np.array(boxes, np.float32).reshape(-1, 4),
+            np.ones(len(boxes), np.float32),
             np.array(marks, np.float32).reshape(-1, 5, 2),
-        )  # fmt: skip
+        )

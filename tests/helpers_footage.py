@@ -19,7 +19,7 @@ from s2vkit.data.preparation.cut_one import Cutter
 from s2vkit.data.preparation.footage import prepare_footage
 from s2vkit.data.preparation.listing import Listing
 from s2vkit.data.preparation.ranks import find_rank
-from s2vkit.parts.dataset import Source
+from s2vkit.interfaces.dataset import Source
 from s2vkit.plugins import registry
 from s2vkit.recipe.load import load_slot
 
@@ -27,9 +27,15 @@ CODECS = {".flv": ("flv", "mp3", 44100), ".mpg": ("mpeg1video", "mp2", 44100)}
 
 
 def write_video(
-    path: Path, seconds: float = 1.2, *, fps: int = 25, size: int = 64, sound: bool = True,
-    seed: int = 0, hertz: float = 220.0,
-) -> Path:  # fmt: skip
+    path: Path,
+    seconds: float = 1.2,
+    *,
+    fps: int = 25,
+    size: int = 64,
+    sound: bool = True,
+    seed: int = 0,
+    hertz: float = 220.0,
+) -> Path:
     """Write a video of a moving gradient that hums, in the format of its suffix."""
     path.parent.mkdir(parents=True, exist_ok=True)
     codec, voice, rate = CODECS.get(path.suffix, ("libx264", "aac", 16000))
@@ -69,9 +75,7 @@ def _hum(out, audio, seconds, rate, hertz, level=0.3) -> None:
     frame = av.AudioFrame.from_ndarray(wave[None].astype(np.float32), format="fltp", layout="mono")
     frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), 0
     size = audio.codec_context.frame_size or 1024
-    swr = av.AudioResampler(
-        format=audio.codec_context.format.name, layout="mono", rate=rate, frame_size=size
-    )
+    swr = av.AudioResampler(format=audio.codec_context.format.name, layout="mono", rate=rate, frame_size=size)
     for block in [*swr.resample(frame), *swr.resample(None)]:
         out.mux(audio.encode(block))
     out.mux(audio.encode(None))
@@ -88,13 +92,7 @@ def folder_of_videos(root: Path, speakers: int = 2, each: int = 3, seconds: floa
 
 def options_of(dataset: str, root: Path, out: Path, **more):
     """Make a dataset's options, with the detector that takes whole pictures."""
-    said = {
-        "root": root and str(root),
-        "corpus": str(out),
-        "size": 32,
-        "face_detector": "none",
-        **more,
-    }
+    said = {"root": root and str(root), "corpus": str(out), "size": 32, "face_detector": "none", **more}
     sets = [f"{key}={json.dumps(value)}" for key, value in said.items()]
     return load_slot("dataset", dataset, sets, registry()).options
 

@@ -21,21 +21,34 @@ import matplotlib.figure  # noqa: F401  imported once, not in every child
 from helpers_toy import load_toy
 from rich.console import Console
 
-import s2vkit.engine.drawing.gallery
+import s2vkit.rendering.held_out
 from s2vkit.engine.run import run_recipe
 from s2vkit.engine.view import View
 
 PHASES = (
-    "looking at the machine", "corpus", "teach", "judge", "hearing", "looking at every clip once "
-    "(identity)", "looking at every clip once (emotion)", "distill", "compose", "evaluate",
+    "looking at the machine",
+    "corpus",
+    "train_teachers",
+    "train_evaluators",
+    "hearing",
+    "looking at every clip once (identity)",
+    "looking at every clip once (emotion)",
+    "distill",
+    "compose",
+    "evaluate",
     "pictures",
-)  # fmt: skip
+)
 OPERATIONS = ("replace", "rename")
 SETS = ("checkpoint_seconds=0.001",)
 PAUSE = 0.06  # seconds at each step of whatever runs, so that a kill comes in the middle of it
 LONGEST = {
-    "corpus": 0.6, "teach": 0.2, "judge": 0.2, "distill": 0.3, "compose": 0.2, "evaluate": 0.2,
-}  # fmt: skip
+    "corpus": 0.6,
+    "train_teachers": 0.2,
+    "train_evaluators": 0.2,
+    "distill": 0.3,
+    "compose": 0.2,
+    "evaluate": 0.2,
+}
 """Seconds after its start by which a phase is killed at the latest."""
 LIMIT = 120.0  # seconds that a child may take
 
@@ -145,5 +158,5 @@ def slow(advance):
 
 if __name__ == "__main__":
     View.advance = slow(View.advance)
-    s2vkit.engine.drawing.gallery.draw_curves = lambda *args: True  # seconds of matplotlib each
+    s2vkit.rendering.held_out.draw_curves = lambda *args: True  # seconds of matplotlib each
     main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -104,7 +104,7 @@ class Words:
     MAPS = ("embedding", "maps")
     CODES = ("pair", "codes")
     PIXELS = ("pair", "frames")
-    CORPUS = ("speech", "frames", "identity", "emotion", "openness")
+    CORPUS = ("speech", "frames", "identity", "emotion", "mouth_aperture")
 
 
 def fake_registry(failed: bool = False) -> Registry:
@@ -133,8 +133,8 @@ def fake_registry(failed: bool = False) -> Registry:
         ("dataset", "synthetic", SyntheticOptions, Words.CORPUS, ()),
         ("dataset", "folder", FolderOptions, ("speech", "frames", "identity"), ()),
         ("metric", "ssim", Options, (), ()),
-        ("metric", "identity_accuracy", Options, (), ("judge.identity", "identity")),
-        ("metric", "openness_correlation", Options, (), ("judge.openness", "openness")),
+        ("metric", "identity_accuracy", Options, (), ("evaluator.identity", "identity")),
+        ("metric", "mouth_aperture_correlation", Options, (), ("evaluator.mouth_aperture", "mouth_aperture")),
         ("stage", "distill", DistillOptions, (), ()),
         ("stage", "adversarial", AdversarialOptions, (), ()),
         ("stage", "evaluate", EvaluateOptions, (), ()),

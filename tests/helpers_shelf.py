@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from s2vkit.data.shelf import cached
+from s2vkit.data.cache_entries import cached
 
 
 def make_slowly(folder: str, log: str) -> None:

@@ -41,10 +41,10 @@ discriminators:
   frame: {{channels: 4}}
   sync: {{channels: 4, joint: 8}}
 stages:
-  hear: null
-  teach: {{steps: 4, batch: 4}}
-  judge: {{steps: 4, batch: 4, blur: 0.5, colour: 0.3, noise: 0.1}}
-  distill: {{after: [teach], steps: 6, batch: 4, emotion_pool: 4, emotion_frames: 2}}
+  pretrain: null
+  train_teachers: {{steps: 4, batch: 4}}
+  train_evaluators: {{steps: 4, batch: 4, blur: 0.5, colour: 0.3, noise: 0.1}}
+  distill: {{after: [train_teachers], steps: 6, batch: 4, emotion_pool: 4, emotion_frames: 2}}
   compose: {{steps: 4, batch: 2, frames: 2}}
 compute: {{workers: 0, threads: 1}}
 """

@@ -17,14 +17,7 @@ from s2vkit import RecipeError
 from s2vkit.options import Slot
 from s2vkit.plugins import registry
 from s2vkit.testing.checking import SIZE, noise
-from s2vkit.testing.stand_ins import (
-    EMOTION,
-    FEATURES,
-    IDENTITY,
-    MAPS,
-    stand_in_clips,
-    stand_in_graph,
-)
+from s2vkit.testing.stand_ins import EMOTION, FEATURES, IDENTITY, MAPS, stand_in_clips, stand_in_graph
 
 TINY = {
     "frame_decoder": {"width": 16, "least": 4, "identity_width": 8},
@@ -52,15 +45,18 @@ def game(generator, player, loss, **more):
     torch.manual_seed(0)
     graph = stand_in_graph(make)
     graph.generator = build(
-        "generator", generator, size=SIZE, features=FEATURES, identity=IDENTITY, emotion=EMOTION,
+        "generator",
+        generator,
+        size=SIZE,
+        features=FEATURES,
+        identity=IDENTITY,
+        emotion=EMOTION,
         map_shapes=MAPS,
-    )  # fmt: skip
+    )
     sizes = {"size": SIZE, "features": FEATURES, "map_shapes": MAPS}
     graph.discriminators = {"it": build("discriminator", player, **sizes)}
     options = registry().get("stage", "adversarial").options
-    losses = options.model_fields["losses"].annotation(
-        adversarial=slot("loss", loss, **TINY.get(loss, {}))
-    )
+    losses = options.model_fields["losses"].annotation(adversarial=slot("loss", loss, **TINY.get(loss, {})))
     adam = slot("optimizer", "adam", lr=1e-3)
     chosen = {"optimizers": {"generator": adam, "it": adam}, "losses": losses, "batch": 2}
     stage = Adversarial(options(**{**chosen, "frames": 3, "window": 3, **more}), graph=graph)
@@ -114,21 +110,21 @@ def test_windows_must_be_drawn_where_they_are_wanted():
 def test_looking_once_at_the_real_frames_scores_as_looking_twice():
     torch.manual_seed(0)
     options = SpeechSyncOptions(channels=4, joint=8)
-    judge = SpeechSync(options, size=32, features=FEATURES, map_shapes=[])
+    evaluator = SpeechSync(options, size=32, features=FEATURES, map_shapes=[])
     seen = []
-    judge.trunk.register_forward_hook(lambda module, given, out: seen.append(len(given[0])))
+    evaluator.trunk.register_forward_hook(lambda module, given, out: seen.append(len(given[0])))
     real, fake = ((noise(3, 3, 32, 32, seed=s), noise(3, FEATURES, seed=s + 2)) for s in (1, 2))
     wrong = noise(3, FEATURES, seed=9)
-    once = _score_together(judge, real, fake, wrong)
+    once = _score_together(evaluator, real, fake, wrong)
     assert seen == [6]
-    apart = [judge(*real), judge(*fake), judge(real[0], wrong)]
+    apart = [evaluator(*real), evaluator(*fake), evaluator(real[0], wrong)]
     for one, other in zip(once, apart, strict=True):
         assert torch.allclose(one, other, atol=1e-6)
     gradients = []
     for scores in (once, apart):
-        judge.zero_grad()
+        evaluator.zero_grad()
         Lsgan(LsganOptions()).discriminator(*scores).backward()
-        gradients.append([p.grad.clone() for p in judge.parameters()])
+        gradients.append([p.grad.clone() for p in evaluator.parameters()])
     for one, other in zip(*gradients, strict=True):
         assert torch.allclose(one, other, atol=1e-6)
 
@@ -252,11 +248,11 @@ def test_perceptual_needs_a_teacher_with_maps():
 
 def test_sdfa_sync_sees_the_lower_half_only_and_scores_distance():
     torch.manual_seed(0)
-    judge = SdfaSync(SdfaSyncOptions(channels=4, joint=8), size=32, features=6, map_shapes=[])
+    evaluator = SdfaSync(SdfaSyncOptions(channels=4, joint=8), size=32, features=6, map_shapes=[])
     windows, features = noise(2, 5, 3, 32, 32), noise(2, 5, 6)
     changed = windows.clone()
     changed[..., :16, :] = 0
-    assert torch.equal(judge(changed, features), judge(windows, features))
+    assert torch.equal(evaluator(changed, features), evaluator(windows, features))
     changed[..., 16:, :] = 0
-    assert not torch.allclose(judge(changed, features), judge(windows, features))
-    assert not torch.allclose(judge(windows, features.flip(0)), judge(windows, features))
+    assert not torch.allclose(evaluator(changed, features), evaluator(windows, features))
+    assert not torch.allclose(evaluator(windows, features.flip(0)), evaluator(windows, features))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from s2vkit.engine.training.average import average_of
+from s2vkit.engine.averaging import average_of
 
 
 def follow(decay, values):

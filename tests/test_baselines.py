@@ -13,13 +13,13 @@ from PIL import Image
 
 from s2vkit.data.frozen import to_images
 from s2vkit.data.store import ClipStore
-from s2vkit.engine.device import choose
-from s2vkit.engine.drawing.infer import generate
-from s2vkit.engine.drawing.listener import Listener
-from s2vkit.engine.drawing.model import load_model
-from s2vkit.engine.training.batches import Batches, Sources
+from s2vkit.device import choose
+from s2vkit.engine.batches import Batches, Sources
 from s2vkit.errors import InputError
 from s2vkit.files import read_json
+from s2vkit.inference.bundle import load_model
+from s2vkit.inference.generate import generate
+from s2vkit.inference.pipeline import InferencePipeline
 from s2vkit.media import read_frames
 from s2vkit.recipe.load import load_recipe
 
@@ -33,13 +33,13 @@ discriminators:
   frame: {{channels: 4}}
   sequence: {{channels: 4, hidden: 8}}
   sync: {{channels: 4, joint: 8}}
-judges: null
+evaluators: null
 stages:
-  judge: null
+  train_evaluators: null
   compose: {{steps: 3, batch: 2, samples: 1}}
   evaluate:
     after: [compose]
-    metrics: {{identity_accuracy: null, emotion_accuracy: null, openness_correlation: null}}
+    metrics: {{identity_accuracy: null, emotion_accuracy: null, mouth_aperture_correlation: null}}
 compute: {{workers: 0, threads: 1}}
 """
 VOICE = """
@@ -52,7 +52,7 @@ STEPS = "  teach: {steps: 2, batch: 2}\n  voice: {steps: 2, batch: 2}\n"
 def recipe(folder, name):
     text = SMALL.format(root=ROOT, folder=folder, name=name)
     if name == "s2f_sdfa":
-        text = text.replace("judges: null", f"judges: null{VOICE}").replace(
+        text = text.replace("evaluators: null", f"evaluators: null{VOICE}").replace(
             "  compose:", f"{STEPS}  compose:"
         )
     path = folder / f"{name}.yaml"
@@ -71,7 +71,7 @@ def home(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("baselines")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("s2vkit.engine.drawing.gallery.draw_curves", lambda *args: True)
+        patch.setattr("s2vkit.rendering.held_out.draw_curves", lambda *args: True)
         for name in ("sdfa", "s2f_sdfa"):
             loaded = load_recipe(recipe(folder, name), (), REGISTRY)
             run_recipe(loaded, console=Console(file=io.StringIO()), registry=REGISTRY)
@@ -85,7 +85,7 @@ def store(home):
 
 def listener(home, name):
     graph, made = load_model(home / name, REGISTRY)
-    return Listener(graph, made.alignment, choose(made.compute))
+    return InferencePipeline(graph, made.alignment, choose(made.compute))
 
 
 @pytest.fixture
@@ -115,14 +115,12 @@ def test_a_baseline_is_trained_and_measured_as_ours(home, name):
 def test_conditions_are_those_of_ours(name):
     ours = load_recipe(ROOT / "recipes" / "speech2video.yaml").data
     theirs = load_recipe(ROOT / "recipes" / f"{name}.yaml").data
-    for key in ("data", "seed", "judges"):
+    for key in ("data", "seed", "evaluators"):
         assert theirs[key] == ours[key]
-    for key in ("judge", "evaluate"):
+    for key in ("train_evaluators", "evaluate"):
         assert theirs["stages"][key] == ours["stages"][key]
     mine, their = ours["stages"]["compose"], theirs["stages"]["compose"]
-    assert [their[key] for key in ("steps", "average")] == [
-        mine[key] for key in ("steps", "average")
-    ]
+    assert [their[key] for key in ("steps", "average")] == [mine[key] for key in ("steps", "average")]
     for key in ("schedule", "warmup", "final"):
         assert their["optimizers"]["generator"][key] == mine["optimizers"]["generator"][key]
     seen = [stage["batch"] * stage["frames"] for stage in (their, mine)]
@@ -141,10 +139,17 @@ def test_a_still_is_of_another_clip_of_the_speaker(store):
 
 def test_the_stills_of_training_are_of_other_clips(store):
     stage = SimpleNamespace(
-        options=SimpleNamespace(batch=6, sampling="uniform"), frames=2, window=2,
-        same_speaker=False, gap=5, needs={"stills", "sounds"}, lead=3, sound=3200, stretches=0,
+        options=SimpleNamespace(batch=6, sampling="uniform"),
+        frames=2,
+        window=2,
+        same_speaker=False,
+        gap=5,
+        needs={"stills", "sounds"},
+        lead=3,
+        sound=3200,
+        stretches=0,
         chosen={},
-    )  # fmt: skip
+    )
     import torch
 
     batches = Batches(Sources(store), stage, "compose", seed=1, device=torch.device("cpu"))
@@ -155,12 +160,13 @@ def test_the_stills_of_training_are_of_other_clips(store):
         assert clips.sounds.shape == (6, 1, 5, 3200)
         for row, name in enumerate(clips.names):
             found = [
-                other for other in range(len(store.clips))
+                other
+                for other in range(len(store.clips))
                 if torch.equal(
                     clips.stills[row],
                     to_images(torch.from_numpy(store.frames(other, np.zeros(1, int)))).squeeze(0),
                 )
-            ]  # fmt: skip
+            ]
             assert set(found) & set(store.others(by_name[name]))
             seen.add((name, tuple(found)))
         assert torch.equal(clips.stills, batches(step).stills)
@@ -193,9 +199,9 @@ def test_s2f_sdfa_draws_from_speech_alone(home, store):
 @pytest.mark.parametrize("name", ["sdfa", "s2f_sdfa"])
 def test_chunks_leave_no_seam(home, store, monkeypatch, name):
     ear = listener(home, name)
-    codes = ear.hear_clip(store, 0)
+    codes = ear.condition_clip(store, 0)
     whole = np.concatenate([part.numpy() for part in ear.draw(codes)])
-    monkeypatch.setattr("s2vkit.engine.drawing.listener.CHUNK", 7)
+    monkeypatch.setattr("s2vkit.inference.pipeline.CHUNK", 7)
     pieces = [part.numpy() for part in ear.draw(codes)]
     assert len(pieces) > 1
     assert np.allclose(np.concatenate(pieces), whole, atol=1e-4)
@@ -203,9 +209,7 @@ def test_chunks_leave_no_seam(home, store, monkeypatch, name):
 
 def test_generate_animates_a_picture(home, tmp_path, speech):
     Image.new("RGB", (50, 40), (200, 120, 90)).save(tmp_path / "face.png")
-    made = generate(
-        home / "sdfa", speech, tmp_path / "a.mp4", image=tmp_path / "face.png", registry=REGISTRY
-    )
+    made = generate(home / "sdfa", speech, tmp_path / "a.mp4", image=tmp_path / "face.png", registry=REGISTRY)
     assert made.frames == 25
     assert len(read_frames(made.path)[0]) == 25
 

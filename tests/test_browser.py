@@ -90,8 +90,10 @@ def test_hostile_names_run_nothing(tab, folder):
     tab.open(folder / "a <run>/report.html")
     assert tab.value("document.querySelectorAll('script').length") == 1
     assert not [e for e in tab.events if e["method"] == "Page.javascriptDialogOpening"]
-    tab.value("(() => { const s = document.createElement('script'); s.textContent = 'window.x=1';"
-              " document.body.append(s); })()")  # fmt: skip
+    tab.value(
+        "(() => { const s = document.createElement('script'); s.textContent = 'window.x=1';"
+        " document.body.append(s); })()"
+    )
     assert tab.value("window.x === undefined")  # the page's own policy forbids it
 
 
@@ -111,8 +113,10 @@ def test_the_table_of_clips_sorts_by_a_press(tab, folder):
 def test_a_row_of_clips_plays_together_and_others_stop(tab, folder):
     tab.open(folder / "both.html")
     tab.value(PLAYABLE)
-    tab.value("window.heard = []; document.querySelectorAll('video').forEach((v, i) => "
-              "v.addEventListener('play', () => window.heard.push(i)))")  # fmt: skip
+    tab.value(
+        "window.heard = []; document.querySelectorAll('video').forEach((v, i) => "
+        "v.addEventListener('play', () => window.heard.push(i)))"
+    )
     tab.value("document.querySelector('button.all').click()")
     tab.value("new Promise(done => setTimeout(done, 300))")
     assert sorted(tab.value("window.heard")) == [0, 1]

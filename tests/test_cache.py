@@ -20,10 +20,10 @@ from torch import nn
 from s2vkit import FileName, Options, Slot
 from s2vkit.cli.cache import parse_size, parse_span, size_text, span_text
 from s2vkit.data.arrays import Arrays, Halves
-from s2vkit.data.shelf import choose, holding, lock_of, look_over, prune
-from s2vkit.engine.kept.digest import digest_of_file, digest_of_module, name_files
+from s2vkit.data.cache_entries import choose, holding, lock_of, look_over, prune
 from s2vkit.files import locked
 from s2vkit.options import TeacherSlot, file_fields
+from s2vkit.runs.digest import digest_of_file, digest_of_module, name_files
 
 DAY = 86400.0
 
@@ -66,7 +66,7 @@ def test_runs_share_what_hangs_on_nothing_that_differs(tmp_path):
         ("alignment.shift=0.05", {"speech"}),
         ("stages.distill.stretches=3", {"speech"}),
         ("stages.distill.emotion_pool=3", {"faces-emotion"}),
-        ("stages.teach.steps=5", {"faces-emotion", "faces-identity"}),  # other weights
+        ("stages.train_teachers.steps=5", {"faces-emotion", "faces-identity"}),  # other weights
         ("students.identity.hidden=[8]", set()),
     ],
 )
@@ -113,8 +113,11 @@ def test_a_checkpoint_counts_by_its_content(tmp_path):
     assert said["use"] == "x"
     assert said["checkpoint"] == content
     assert said["inner"] == {
-        "checkpoint": content, "table": content, "parts": [content, content], "mode": str(file),
-    }  # fmt: skip
+        "checkpoint": content,
+        "table": content,
+        "parts": [content, content],
+        "mode": str(file),
+    }
     slot = Slot("teacher", "y", Inner(checkpoint=str(file)))
     assert name_files(Outer(teacher=slot))["teacher"]["checkpoint"] == content
     file.write_bytes(b"2" * 100)
@@ -142,9 +145,10 @@ def test_every_option_that_reads_a_file_is_declared():
         if entry.kind == "dataset":  # their files are their own affair
             continue
         told = {
-            name for name, field in entry.options.model_fields.items()
+            name
+            for name, field in entry.options.model_fields.items()
             if (field.description or "").startswith("file ")
-        }  # fmt: skip
+        }
         assert told <= file_fields(entry.options), entry.name
 
 
@@ -305,11 +309,8 @@ def test_the_command_shows_and_prunes(tmp_path, capsys):
     assert "2 in" in shown.out
     data = json.loads(call(capsys, "cache", "--cache", tmp_path / "c", "--json").out)
     assert [entry["kind"] for entry in data] == ["faces", "speech"]
-    assert set(data[0]) == {
-        "path", "kind", "what", "bytes", "made", "used", "runs", "in_use"
-    }  # fmt: skip
-    dry = call(capsys, "cache", "--cache", tmp_path / "c", "prune", "--older-than", "30d",
-               "--dry-run")  # fmt: skip
+    assert set(data[0]) == {"path", "kind", "what", "bytes", "made", "used", "runs", "in_use"}
+    dry = call(capsys, "cache", "--cache", tmp_path / "c", "prune", "--older-than", "30d", "--dry-run")
     assert "would be removed: 1" in dry.out
     assert (tmp_path / "c" / "speech-old").is_dir()
     wet = call(capsys, "cache", "--cache", tmp_path / "c", "prune", "--older-than", "30d")
@@ -336,12 +337,12 @@ def test_the_commands_errors_say_what_to_do(tmp_path, capsys):
 
 def test_sizes_and_spans_are_read_and_written():
     assert [parse_size(t) for t in ("500M", "1.5G", "20gb", "7", None)] == [
-        500_000_000, 1_500_000_000, 20_000_000_000, 7, None,
-    ]  # fmt: skip
+        500_000_000,
+        1_500_000_000,
+        20_000_000_000,
+        7,
+        None,
+    ]
     assert [parse_span(t) for t in ("90min", "12h", "2w")] == [5400, 43200, 14 * DAY]
-    assert [size_text(s) for s in (0, 999, 1500, 2.5e9, 3e12)] == [
-        "0 B", "999 B", "1.5 kB", "2.5 GB", "3 TB",
-    ]  # fmt: skip
-    assert [span_text(s) for s in (5, 90, 7200, 3 * DAY)] == [
-        "just now", "1 min ago", "2 h ago", "3 d ago",
-    ]  # fmt: skip
+    assert [size_text(s) for s in (0, 999, 1500, 2.5e9, 3e12)] == ["0 B", "999 B", "1.5 kB", "2.5 GB", "3 TB"]
+    assert [span_text(s) for s in (5, 90, 7200, 3 * DAY)] == ["just now", "1 min ago", "2 h ago", "3 d ago"]

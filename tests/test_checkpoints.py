@@ -23,8 +23,8 @@ from torch import nn
 
 from s2vkit import InputError
 from s2vkit.build import Builder
-from s2vkit.engine.drawing.model import load_model, save_model
 from s2vkit.files import write_json
+from s2vkit.inference.bundle import load_model, save_model
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 LIBRI = "60k_epoch4-d0f474de.pt"
@@ -79,9 +79,7 @@ def test_vgg_face_dag_is_torchvisions_vgg16(tmp_path):
             torch.testing.assert_close(found / want.max(), want / want.max(), **CLOSE)
 
 
-@pytest.mark.parametrize(
-    ("file", "classes"), [("senet50_ferplus_dag.pth", 8), ("senet50_ft_dag.pth", 8631)]
-)
+@pytest.mark.parametrize(("file", "classes"), [("senet50_ferplus_dag.pth", 8), ("senet50_ft_dag.pth", 8631)])
 def test_senet50_dag_is_timms_legacy_seresnet50(tmp_path, file, classes):
     checkpoint = published("senet50", file)
     weights = random_weights(checkpoint)
@@ -110,12 +108,14 @@ def test_senet50_dag_is_timms_legacy_seresnet50(tmp_path, file, classes):
 CONTAINERS = {
     "libri-light": lambda w: {"config": {"arMode": "LSTM", "nLevelsGRU": 1}, "weights": w},
     "CPC_audio": lambda w: {
-        "gEncoder": w, "cpcCriterion": {"wPrediction.x": torch.zeros(1)}, "optimizer": {},
+        "gEncoder": w,
+        "cpcCriterion": {"wPrediction.x": torch.zeros(1)},
+        "optimizer": {},
         "best": w,
     },
     "plain": lambda w: w,
     "data parallel": lambda w: {"weights": {f"module.{k}": v for k, v in w.items()}},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
@@ -161,9 +161,7 @@ def test_a_model_needs_its_encoders_file_no_more(tmp_path):
     write_json(tmp_path / "run" / "run.json", {"format": 1})
     (tmp_path / "own.pt").unlink()
     kept, _ = load_model(tmp_path / "run", REGISTRY)
-    assert all(
-        torch.equal(v, trained.state_dict()[k]) for k, v in kept.encoder.state_dict().items()
-    )
+    assert all(torch.equal(v, trained.state_dict()[k]) for k, v in kept.encoder.state_dict().items())
 
 
 def test_cpc_refuses_networks_that_it_has_not(tmp_path):

@@ -215,10 +215,16 @@ def test_annotate_aligns_comments_and_keeps_plain_yaml():
 
 def test_show_graph_prints_both_graphs(capsys, monkeypatch):
     rows = [
-        {"graph": g, "part": "encoder", "component": "cpc", "takes": "speech (B, S)",
-         "gives": "features (B, A, 32)", "parameters": 12345}
+        {
+            "graph": g,
+            "part": "encoder",
+            "component": "cpc",
+            "takes": "speech (B, S)",
+            "gives": "features (B, A, 32)",
+            "parameters": 12345,
+        }
         for g in ("training", "inference")
-    ]  # fmt: skip
+    ]
     import s2vkit.build
 
     monkeypatch.setattr(s2vkit.build, "describe_graphs", lambda recipe, registry: rows)
@@ -237,11 +243,24 @@ def test_run_hands_over_what_was_asked(capsys, monkeypatch, tmp_path):
     seen = {}
     monkeypatch.setattr(engine, "run_recipe", lambda loaded, **said: seen.update(said, of=loaded))
     called = call(
-        capsys, "run", TINY, "--output", tmp_path / "r: 1", "--device", "cpu", "--set", "seed=7",
-        "--fresh", "--stage", "hear", "--stage", "teach", "--dry-run",
-    )  # fmt: skip
+        capsys,
+        "run",
+        TINY,
+        "--output",
+        tmp_path / "r: 1",
+        "--device",
+        "cpu",
+        "--set",
+        "seed=7",
+        "--fresh",
+        "--stage",
+        "pretrain",
+        "--stage",
+        "train_teachers",
+        "--dry-run",
+    )
     assert (called.code, called.err) == (0, "")
-    assert (seen["fresh"], seen["dry"], seen["stages"]) == (True, True, ("hear", "teach"))
+    assert (seen["fresh"], seen["dry"], seen["stages"]) == (True, True, ("pretrain", "train_teachers"))
     recipe = seen["of"].recipe
     assert (recipe.seed, recipe.output) == (7, str(tmp_path / "r: 1"))
     assert recipe.compute.device == "cpu"
@@ -258,7 +277,7 @@ def test_run_of_a_wrong_recipe_ends_before_torch(tmp_path):
 
 
 def test_generate_hands_over_what_was_asked(capsys, monkeypatch, tmp_path):
-    import s2vkit.engine.drawing.infer as engine
+    import s2vkit.inference.generate as engine
 
     seen = []
     made = engine.Generated(Path("o.mp4"), 50, 25.0, 2.0, ["the speech is quiet"])
@@ -276,11 +295,17 @@ def test_doctor_tells_what_there_is(capsys):
     called = call(capsys, "doctor", "--json")
     found = json.loads(called.out)
     assert set(found) == {
-        "machine", "packages", "devices", "codecs", "extras", "plugins", "failures", "missing",
-    }  # fmt: skip
+        "machine",
+        "packages",
+        "devices",
+        "codecs",
+        "extras",
+        "plugins",
+        "failures",
+        "missing",
+    }
     assert called.code == (6 if found["missing"] else 0)
-    assert found["codecs"] == {"h264 read": True, "h264 write": True, "aac read": True,
-                               "aac write": True}  # fmt: skip
+    assert found["codecs"] == {"h264 read": True, "h264 write": True, "aac read": True, "aac write": True}
     assert "cpu" in found["devices"]
     assert found["packages"]["torch"]
 
@@ -310,8 +335,6 @@ def test_completion_of_recipes(tmp_path):
     (tmp_path / "recipes").mkdir()
     for name in ("one.yaml", "notes.txt", "recipes/two.yml"):
         (tmp_path / name).write_text("")
-    assert complete("run", "", cwd=tmp_path).split("\n")[:2] == [
-        "plain,one.yaml", "plain,recipes/two.yml",
-    ]  # fmt: skip
+    assert complete("run", "", cwd=tmp_path).split("\n")[:2] == ["plain,one.yaml", "plain,recipes/two.yml"]
     assert complete("validate", "recipes/t", cwd=tmp_path).split() == ["plain,recipes/two.yml"]
     assert complete("validate", "nowhere/t", cwd=tmp_path).split() == []

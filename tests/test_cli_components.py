@@ -37,8 +37,15 @@ def test_list_components_json_has_stable_keys(capsys):
     assert len(found["components"]) == len(registry().entries) > 0
     for component in found["components"]:
         assert list(component) == [
-            "kind", "name", "summary", "reference", "gives", "wants", "owner", "target",
-        ]  # fmt: skip
+            "kind",
+            "name",
+            "summary",
+            "reference",
+            "gives",
+            "wants",
+            "owner",
+            "target",
+        ]
         assert isinstance(component["gives"], list)
 
 
@@ -59,14 +66,20 @@ def test_describe_shows_nested_options(capsys):
 def test_describe_json_has_stable_keys(capsys):
     found = json.loads(call(capsys, "describe", "audio_encoder", "cpc", "--json").out)
     assert list(found) == [
-        "kind", "name", "summary", "reference", "owner", "target", "gives", "wants", "options",
-    ]  # fmt: skip
+        "kind",
+        "name",
+        "summary",
+        "reference",
+        "owner",
+        "target",
+        "gives",
+        "wants",
+        "options",
+    ]
     channels = next(o for o in found["options"] if o["name"] == "channels")
     assert channels["default"] is None
     assert channels["required"] is False
-    assert list(channels) == [
-        "name", "type", "required", "default", "limits", "description", "slot",
-    ]  # fmt: skip
+    assert list(channels) == ["name", "type", "required", "default", "limits", "description", "slot"]
 
 
 def test_describe_suggests_the_nearest_name(capsys):

@@ -80,11 +80,6 @@ def test_the_lazy_group_imports_no_command_for_help(capsys):
     assert loaded
     listed = "print(sorted(m for m in sys.modules if m.startswith('s2vkit.cli.')))"
     program = (
-        "import sys\nfrom s2vkit.cli.main import main\n"
-        f"try:\n main(['--help'])\nexcept SystemExit: {listed}"
+        f"import sys\nfrom s2vkit.cli.main import main\ntry:\n main(['--help'])\nexcept SystemExit: {listed}"
     )
-    assert (
-        start(call=program, cwd=ROOT)
-        .out.strip()
-        .endswith("['s2vkit.cli.guard', 's2vkit.cli.main']")
-    )
+    assert start(call=program, cwd=ROOT).out.strip().endswith("['s2vkit.cli.guard', 's2vkit.cli.main']")

@@ -82,10 +82,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_validate_and_show_know_the_comparisons_that_come_along(capsys):
-    for name, runs in (
-        ("table1", "3 systems at 3 seeds, 9 runs"),
-        ("table1_tiny", "3 systems at 2"),
-    ):
+    for name, runs in (("table1", "3 systems at 3 seeds, 9 runs"), ("table1_tiny", "3 systems at 2")):
         path = ROOT / "recipes" / f"{name}.yaml"
         called = call(capsys, "validate", path)
         assert called.code == 0, called.err
@@ -93,14 +90,14 @@ def test_validate_and_show_know_the_comparisons_that_come_along(capsys):
     shown = call(capsys, "show", ROOT / "recipes" / "table1.yaml")
     assert "runs/table1/ours-1236: " in shown.out
     assert call(capsys, "show", ROOT / "recipes" / "table1.yaml", "--graph").code == 2
-    assert call(capsys, "run", ROOT / "recipes" / "table1.yaml", "--stage", "judge").code == 2
+    assert call(capsys, "run", ROOT / "recipes" / "table1.yaml", "--stage", "train_evaluators").code == 2
 
 
-def test_all_three_systems_are_asked_by_the_same_judges():
+def test_all_three_systems_are_asked_by_the_same_evaluators():
     runs = load_comparison(ROOT / "recipes" / "table1.yaml").firsts()
-    for key in ("data", "judges", "sync_judge"):
+    for key in ("data", "evaluators", "sync_evaluator"):
         assert len({json.dumps(run.loaded.data[key]) for run in runs}) == 1
-    for stage in ("judge", "sync_judge", "evaluate"):
+    for stage in ("train_evaluators", "sync_evaluator", "evaluate"):
         assert len({json.dumps(run.loaded.data["stages"][stage]) for run in runs}) == 1
     for key in ("steps", "average"):
         assert len({str(run.loaded.data["stages"]["compose"][key]) for run in runs}) == 1

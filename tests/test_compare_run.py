@@ -16,42 +16,37 @@ from helpers_toy import REGISTRY, load_toy
 from PIL import Image
 from rich.console import Console
 
-from s2vkit.engine.comparing.compare import Drawn, tabulate
-from s2vkit.engine.comparing.measure import read_or_measure
-from s2vkit.engine.comparing.unheard import Voice, agreements, attributes_of, most_alike
-from s2vkit.engine.kept.borrow import borrow, conditions_of
+from s2vkit.benchmark.measure import read_or_measure
+from s2vkit.benchmark.systems import Drawn, tabulate
+from s2vkit.benchmark.unseen_speakers import Voice, agreements, attributes_of, most_alike
 from s2vkit.engine.run import Run, run_recipe
 from s2vkit.engine.stop import Stopped
 from s2vkit.engine.view import View
 from s2vkit.errors import RecipeError, RunFolderError
 from s2vkit.files import read_json
-from s2vkit.parts.dataset import ClipFiles
+from s2vkit.interfaces.dataset import ClipFiles
 from s2vkit.recipe.comparison import load_comparison
 from s2vkit.report.comparison.asked import Asked
 from s2vkit.report.comparison.read import read_run
 from s2vkit.report.figures import GAP, LINE, MARGIN, Block, draw_sheet
+from s2vkit.runs.reuse import conditions_of, reuse
 
 pytestmark = pytest.mark.usefixtures("no_curves", "no_clips")
 
 
 def weights(folder: Path) -> dict[str, bytes]:
-    return {
-        str(p.relative_to(folder)): p.read_bytes()
-        for p in sorted(folder.rglob("weights.safetensors"))
-    }
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("weights.safetensors"))}
 
 
 def done_when(table: Path) -> dict[str, int]:
-    return {
-        str(p.relative_to(table)): p.stat().st_mtime_ns for p in table.glob("*/stages/*/done.json")
-    }
+    return {str(p.relative_to(table)): p.stat().st_mtime_ns for p in table.glob("*/stages/*/done.json")}
 
 
 @pytest.fixture(scope="module")
 def no_clips():
     """Show no clips of runs: their own tests do."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("s2vkit.engine.drawing.gallery.show_clips", lambda work: None)
+        patch.setattr("s2vkit.rendering.held_out.show_clips", lambda work: None)
         yield
 
 
@@ -69,9 +64,17 @@ def home(tmp_path_factory, no_curves, no_clips):
 def test_one_command_leaves_runs_table_and_figures(home):
     table = home / "table"
     assert {p.name for p in table.iterdir()} == {
-        "ours-1", "ours-2", "flat-1", "flat-2", "figure3.png", "figure4.png", "table1.md",
-        "table1.csv", "table1.tex", "table1.json",
-    }  # fmt: skip
+        "ours-1",
+        "ours-2",
+        "flat-1",
+        "flat-2",
+        "figure3.png",
+        "figure4.png",
+        "table1.md",
+        "table1.csv",
+        "table1.tex",
+        "table1.json",
+    }
     told = read_json(table / "table1.json")
     assert [s["title"] for s in told["systems"]] == ["ours", "no gradient"]
     assert [s["seeds"] for s in told["systems"]] == [[1, 2], [1, 2]]
@@ -100,18 +103,14 @@ def test_the_clips_of_a_run_are_those_of_its_metrics(home):
 def test_a_stage_that_comes_out_the_same_is_taken_over_and_is_the_same(home, tmp_path):
     table = home / "table"
     for seed in (1, 2):
-        for stage in ("teach", "judge", "distill"):
+        for stage in ("train_teachers", "train_evaluators", "distill"):
             done = read_json(table / f"flat-{seed}" / "stages" / stage / "done.json")
             assert done["taken_from"] == f"../../../ours-{seed}/stages/{stage}"
+        assert "taken_from" not in read_json(table / f"flat-{seed}" / "stages" / "compose" / "done.json")
         assert "taken_from" not in read_json(
-            table / f"flat-{seed}" / "stages" / "compose" / "done.json"
+            table / f"ours-{seed}" / "stages" / "train_evaluators" / "done.json"
         )
-        assert "taken_from" not in read_json(
-            table / f"ours-{seed}" / "stages" / "judge" / "done.json"
-        )
-    alone = load_comparison(
-        write_comparison(tmp_path), ["seeds=[1]", f"output={tmp_path}/alone"], REGISTRY
-    )
+    alone = load_comparison(write_comparison(tmp_path), ["seeds=[1]", f"output={tmp_path}/alone"], REGISTRY)
     flat = next(run for run in alone.runs if run.system == "flat")
     run_recipe(flat.loaded, console=Console(file=io.StringIO()), registry=REGISTRY, quiet=True)
     assert weights(flat.folder) == weights(table / "flat-1")
@@ -133,8 +132,8 @@ def test_stages_of_other_conditions_are_not_taken_over(tmp_path):
     _, workers = conditions("compute.workers=1")
     assert workers == base
     other, stretched = conditions("stages.distill.stretches=1")
-    assert other["judge"] == prints["judge"]
-    assert stretched["judge"] == base["judge"]
+    assert other["train_evaluators"] == prints["train_evaluators"]
+    assert stretched["train_evaluators"] == base["train_evaluators"]
     assert stretched["distill"] != base["distill"]
     assert stretched["compose"] != base["compose"]  # it builds on distill
 
@@ -142,14 +141,14 @@ def test_stages_of_other_conditions_are_not_taken_over(tmp_path):
 def test_only_the_very_same_stage_is_taken_over(home, tmp_path):
     loaded = load_comparison(write_comparison(tmp_path), ["seeds=[1]"], REGISTRY).runs[0].loaded
     run = Run(loaded, tmp_path / "run", Console(file=io.StringIO()), None, REGISTRY)
-    theirs, same = tmp_path / "lender" / "stages" / "judge", conditions_of(run)
-    shutil.copytree(home / "table" / "ours-1" / "stages" / "judge", theirs)
+    theirs, same = tmp_path / "donor" / "stages" / "train_evaluators", conditions_of(run)
+    shutil.copytree(home / "table" / "ours-1" / "stages" / "train_evaluators", theirs)
     done = read_json(theirs / "done.json")
-    assert done["conditions"] == same["judge"]
+    assert done["conditions"] == same["train_evaluators"]
 
     def taken(**facts):
         (theirs / "done.json").write_text(json.dumps({**done, **facts}))
-        return borrow(run.plan, same, [tmp_path / "nowhere", tmp_path / "lender"], run.view)
+        return reuse(run.plan, same, [tmp_path / "nowhere", tmp_path / "donor"], run.view)
 
     assert taken(conditions="others") == []
     assert taken(conditions=None) == []  # of a run made before conditions were kept
@@ -157,11 +156,11 @@ def test_only_the_very_same_stage_is_taken_over(home, tmp_path):
     (theirs / "weights.safetensors").rename(theirs / "away")
     assert taken() == []
     (theirs / "away").rename(theirs / "weights.safetensors")
-    checkpoint = tmp_path / "run" / "stages" / "judge" / "checkpoint"
+    checkpoint = tmp_path / "run" / "stages" / "train_evaluators" / "checkpoint"
     checkpoint.mkdir(parents=True)
-    assert taken() == ["judge"]
+    assert taken() == ["train_evaluators"]
     assert not checkpoint.exists()
-    assert next(step for step in run.plan.steps if step.name == "judge").done
+    assert next(step for step in run.plan.steps if step.name == "train_evaluators").done
     assert taken() == []  # it is done
 
 
@@ -259,9 +258,7 @@ def test_a_run_made_before_clips_csv_is_measured_again_on_request(home, tmp_path
 
 def test_other_metrics_and_fewer_clips_are_measured(home):
     folder = home / "table" / "ours-1"
-    asked = Asked(
-        clips=3, metrics={"sharp": "cpbd"}, sets=["stages.evaluate.metrics.sharp.block=16"]
-    )
+    asked = Asked(clips=3, metrics={"sharp": "cpbd"}, sets=["stages.evaluate.metrics.sharp.block=16"])
     found = read_or_measure(folder, asked, QUIET, REGISTRY)
     assert set(found.figures) == {"sharp"}
     assert found.figures["sharp"].n == 3
@@ -269,12 +266,11 @@ def test_other_metrics_and_fewer_clips_are_measured(home):
         read_or_measure(folder, Asked(metrics={"sharpp": "sharpp"}), QUIET, REGISTRY)
 
 
-def test_a_judge_that_nobody_taught_is_refused(home):
+def test_a_evaluator_that_nobody_taught_is_refused(home):
     asked = Asked(
-        metrics={"av": "av_confidence"},
-        sets=["sync_judge={use: syncnet, width: 0.1, input_size: 56}"],
+        metrics={"av": "av_confidence"}, sets=["sync_evaluator={use: syncnet, width: 0.1, input_size: 56}"]
     )
-    with pytest.raises(RunFolderError, match="sync_judge was taught by no stage"):
+    with pytest.raises(RunFolderError, match="sync_evaluator was taught by no stage"):
         read_or_measure(home / "table" / "ours-1", asked, QUIET, REGISTRY)
     assert not list((home / "table" / "ours-1").glob("measured/test-????????"))
 
@@ -316,11 +312,7 @@ def test_a_sheet_has_every_picture_in_its_place(tmp_path):
     assert top + MARGIN == layout.height
     assert sheet[:, : layout.left(0)].min() < 100  # the labels
     with pytest.raises(ValueError, match="in one sheet"):
-        draw_sheet(
-            tmp_path / "t.png",
-            "x",
-            [Block("a", [("r", [pictures[0, 0, 0], pictures[0, 0, 0][:5]])])],
-        )
+        draw_sheet(tmp_path / "t.png", "x", [Block("a", [("r", [pictures[0, 0, 0], pictures[0, 0, 0][:5]])])])
 
 
 def test_figure_3_has_a_row_of_truth_and_one_of_each_system(home):
@@ -349,17 +341,19 @@ def test_attributes_are_labels_that_go_with_the_speaker_and_tell_something():
         return ClipFiles(name, {"identity": who, "emotion": emotion, **more}, "train")
 
     clips = [
-        clip("a", "x", "sad", sex="f", kind="human"), clip("b", "x", "glad", sex="f", kind="human"),
+        clip("a", "x", "sad", sex="f", kind="human"),
+        clip("b", "x", "glad", sex="f", kind="human"),
         clip("c", "y", "sad", sex="m", kind="human"),
-    ]  # fmt: skip
+    ]
     assert attributes_of(clips) == {"x": {"sex": "f"}, "y": {"sex": "m"}}
 
 
 def test_whom_a_face_is_most_alike():
     gallery = {
-        "x": torch.tensor([[1.0, 0.0], [1.0, 0.2]]), "y": torch.tensor([[0.0, 1.0]]),
+        "x": torch.tensor([[1.0, 0.0], [1.0, 0.2]]),
+        "y": torch.tensor([[0.0, 1.0]]),
         "z": torch.tensor([[-1.0, 0.0], [-0.2, 5.0]]),
-    }  # fmt: skip
+    }
     assert most_alike(torch.tensor([2.0, 0.1]), gallery) == "x"
     assert most_alike(gallery["y"][0], gallery) == "y"
     assert most_alike(gallery["y"][0], gallery, ("y", 0)) == "z"  # its only clip is left out

@@ -21,14 +21,7 @@ from s2vkit.plugins import registry
 from s2vkit.recipe.load import load_recipe
 from s2vkit.registry import Collector
 from s2vkit.report.comparison.core import compare
-from s2vkit.report.comparison.formats import (
-    csv_table,
-    digits,
-    escape,
-    latex,
-    markdown,
-    spread,
-)
+from s2vkit.report.comparison.formats import csv_table, digits, escape, latex, markdown, spread
 from s2vkit.report.comparison.group import group
 from s2vkit.report.comparison.intervals import clip_interval, interval_of, paired, resample
 from s2vkit.report.comparison.read import read_run
@@ -168,10 +161,7 @@ def test_systems_of_one_name_are_told_apart(tmp_path):
 
 @pytest.mark.parametrize(
     ("more", "said"),
-    [
-        ({"speakers": 3}, "corpora differ: speakers is 2 and 3"),
-        ({"use": "folder"}, "corpora differ: use is"),
-    ],
+    [({"speakers": 3}, "corpora differ: speakers is 2 and 3"), ({"use": "folder"}, "corpora differ: use is")],
 )
 def test_another_corpus_is_refused(tmp_path, more, said):
     one = write_run(tmp_path / "a", {"ssim": clips_of(1)})
@@ -220,13 +210,13 @@ def test_a_metric_defined_otherwise_is_shown_with_the_reason_only(tmp_path):
     assert "ssim is not set side by side: its definition differs" in markdown(made)
 
 
-def test_other_options_and_other_judges_are_refused(tmp_path):
+def test_other_options_and_other_evaluators_are_refused(tmp_path):
     figures = {"ssim": clips_of(0.5, 0.6), "who": clips_of(1, 0)}
     one = write_run(tmp_path / "a", figures)
-    judges = {"identity": {"use": "timm", "width": 2}}
-    other = write_run(tmp_path / "b", figures, generator="sdfa", judges=judges)
+    evaluators = {"identity": {"use": "timm", "width": 2}}
+    other = write_run(tmp_path / "b", figures, generator="sdfa", evaluators=evaluators)
     rows = {row.metric: row for row in table(one, other).rows}
-    assert rows["who"].refused.startswith("who judges differs")
+    assert rows["who"].refused.startswith("who evaluators differs")
     assert rows["ssim"].refused == ""
     edit(other, lambda text: text.replace("use: ssim", "use: ssim\n        channel: grey"))
     rows = {row.metric: row for row in table(one, other).rows}
@@ -234,7 +224,7 @@ def test_other_options_and_other_judges_are_refused(tmp_path):
     assert "channel is None and 'grey'" in rows["ssim"].refused
 
 
-def test_judges_that_see_the_same_clips_otherwise_are_told(tmp_path):
+def test_evaluators_that_see_the_same_clips_otherwise_are_told(tmp_path):
     one = write_run(tmp_path / "a", {"who": clips_of(1, 0)}, real=0.9)
     other = write_run(tmp_path / "b", {"who": clips_of(1, 0)}, generator="sdfa", real=0.8)
     assert "the same real clips (seed 1) they give 0.8 and 0.9" in " ".join(table(one, other).notes)
@@ -277,9 +267,7 @@ def test_the_best_follows_the_direction_of_each_metric(tmp_path):
         ("c", "y", figures(0.9, 8.0, 2.0, 30.0)),
     ):
         of_clips, fid = row
-        folders.append(
-            write_run(tmp_path / name, of_clips, generator=generator, whole={"fid": fid})
-        )
+        folders.append(write_run(tmp_path / name, of_clips, generator=generator, whole={"fid": fid}))
     rows = {row.metric: row for row in table(*folders).rows}
     assert rows["ssim"].best == {0, 2}
     assert rows["lse_d"].best == {1}

@@ -29,9 +29,11 @@ def test_the_command_prints_every_format(two, capsys):
 def test_reading_what_was_measured_needs_no_torch(two):
     last = "import sys; print('torch' in sys.modules, file=sys.stderr)"
     called = start(
-        "evaluate", *sorted(two.iterdir()), before="import atexit",
+        "evaluate",
+        *sorted(two.iterdir()),
+        before="import atexit",
         call=f"atexit.register(lambda: exec({last!r})); {_CALL}",
-    )  # fmt: skip
+    )
     assert called.code == 0, called.err
     assert called.err.strip().endswith("False")
 
@@ -46,8 +48,11 @@ def test_the_command_writes_a_folder(two, tmp_path, capsys):
     called = call(capsys, "evaluate", *sorted(two.iterdir()), "-o", tmp_path / "o", "--no-figures")
     assert called.code == 0, called.err
     assert sorted(p.name for p in (tmp_path / "o").iterdir()) == [
-        "table1.csv", "table1.json", "table1.md", "table1.tex",
-    ]  # fmt: skip
+        "table1.csv",
+        "table1.json",
+        "table1.md",
+        "table1.tex",
+    ]
 
 
 def _break(what):

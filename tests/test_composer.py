@@ -2,17 +2,12 @@
 
 import pytest
 import torch
-from s2vkit_composer import (
-    FrameDecoderOptions,
-    IdentityMapsOptions,
-    PatchOptions,
-    SpeechSyncOptions,
-)
+from s2vkit_composer import FrameDecoderOptions, IdentityMapsOptions, PatchOptions, SpeechSyncOptions
 from s2vkit_composer.blocks import Join
 from s2vkit_composer.decoder import FrameDecoder
 from s2vkit_composer.discriminators import IdentityMaps, Patch, SpeechSync
 
-from s2vkit import Codes, Discriminator, Generator, RecipeError
+from s2vkit import Conditioning, Discriminator, Generator, RecipeError
 
 SHAPES = [(12, 8, 8), (10, 16, 16), (6, 32, 32)]
 FEATURES, IDENTITY, EMOTION = 20, 24, 5
@@ -32,7 +27,7 @@ def draw_codes(clips=2, times=3, *, identity=IDENTITY, emotion=EMOTION):
     def randn(*shape):
         return torch.randn(*shape, generator=generator)
 
-    return Codes(
+    return Conditioning(
         randn(clips, times, FEATURES),
         randn(clips, identity) * 30 if identity else None,
         randn(clips, emotion) if emotion else None,
@@ -118,7 +113,7 @@ def test_frames_do_not_depend_on_how_speech_is_cut(norm):
     with torch.no_grad():
         whole = decoder(codes).frames
         parts = [
-            decoder(Codes(part, codes.identity, codes.emotion)).frames
+            decoder(Conditioning(part, codes.identity, codes.emotion)).frames
             for part in codes.features.split([1, 5, 3], 1)
         ]
     assert torch.allclose(torch.cat(parts, 1), whole, atol=1e-5)
@@ -127,7 +122,7 @@ def test_frames_do_not_depend_on_how_speech_is_cut(norm):
 
 def test_instance_norm_keeps_frames_free_in_training_too():
     decoder, codes = build(norm="instance", start_input="none"), draw_codes(2, 4)
-    alone = Codes(codes.features[:, :1], codes.identity, codes.emotion)
+    alone = Conditioning(codes.features[:, :1], codes.identity, codes.emotion)
     assert torch.allclose(decoder(codes).frames[:, :1], decoder(alone).frames, atol=1e-5)
 
 
@@ -148,11 +143,7 @@ def test_each_code_changes_the_frames(name):
     decoder, codes = settle(build()), draw_codes()
     with torch.no_grad():
         before = decoder(codes).frames
-        setattr(
-            codes,
-            name,
-            getattr(codes, name) + torch.linspace(-3, 3, getattr(codes, name).shape[-1]),
-        )
+        setattr(codes, name, getattr(codes, name) + torch.linspace(-3, 3, getattr(codes, name).shape[-1]))
         assert (decoder(codes).frames - before).abs().max() > 1e-3
 
 
@@ -195,7 +186,7 @@ def test_a_missing_code_is_named():
 SIZES = {"size": 64, "features": FEATURES, "map_shapes": SHAPES}
 
 
-def judges(spectral):
+def evaluators(spectral):
     torch.manual_seed(0)
     return [
         IdentityMaps(IdentityMapsOptions(spectral_norm=spectral), **SIZES),
@@ -205,44 +196,44 @@ def judges(spectral):
     ]
 
 
-def shown(judge, n=3):
+def shown(evaluator, n=3):
     generator = torch.Generator().manual_seed(2)
     things = {
         "identity_maps": [torch.rand(n, *shape, generator=generator) for shape in SHAPES],
         "frames": torch.rand(n, 3, 64, 64, generator=generator) * 2 - 1,
         "features": torch.randn(n, FEATURES, generator=generator),
     }
-    return [things[want] for want in judge.wants]
+    return [things[want] for want in evaluator.wants]
 
 
 @pytest.mark.parametrize("spectral", [False, True])
 def test_discriminators_score_each_item_apart_and_all_parameters_learn(spectral):
-    for judge in judges(spectral):
-        assert isinstance(judge, Discriminator)
-        seen = shown(judge)
-        scores = judge(*seen)
+    for evaluator in evaluators(spectral):
+        assert isinstance(evaluator, Discriminator)
+        seen = shown(evaluator)
+        scores = evaluator(*seen)
         assert scores.shape[0] == 3
         scores.square().mean().backward()
-        assert all(p.grad is not None and p.grad.any() for p in judge.parameters())
-        judge.eval()
+        assert all(p.grad is not None and p.grad.any() for p in evaluator.parameters())
+        evaluator.eval()
         one = [[m[:1] for m in s] if isinstance(s, list) else s[:1] for s in seen]
-        assert torch.allclose(judge(*one), judge(*seen)[:1], atol=1e-5)
+        assert torch.allclose(evaluator(*one), evaluator(*seen)[:1], atol=1e-5)
 
 
 def test_each_map_has_an_equal_say():
-    judge = judges(False)[0]
-    scores = judge(*shown(judge))
+    evaluator = evaluators(False)[0]
+    scores = evaluator(*shown(evaluator))
     assert scores.shape == (3, 3 * 16)  # each head ends in a grid of 4x4
 
 
 def test_the_scale_of_a_teachers_maps_does_not_matter():
-    judge = judges(False)[0]
-    (maps,) = shown(judge)
-    assert torch.allclose(judge([m * 200 for m in maps]), judge(maps), atol=1e-4)
+    evaluator = evaluators(False)[0]
+    (maps,) = shown(evaluator)
+    assert torch.allclose(evaluator([m * 200 for m in maps]), evaluator(maps), atol=1e-4)
 
 
 def test_synchrony_sees_both_sides_and_only_its_region():
-    *_, full, lower = judges(False)
+    *_, full, lower = evaluators(False)
     frames, features = shown(full)
     upper_changed = frames.clone()
     upper_changed[:, :, :32] = 0
@@ -252,10 +243,10 @@ def test_synchrony_sees_both_sides_and_only_its_region():
 
 
 def test_spectral_norm_bounds_the_weights():
-    judge = judges(True)[1]
+    evaluator = evaluators(True)[1]
     for _ in range(30):
-        judge(*shown(judge))
-    weight = judge.eval().score.weight.flatten(1)
+        evaluator(*shown(evaluator))
+    weight = evaluator.eval().score.weight.flatten(1)
     assert torch.linalg.matrix_norm(weight, 2).item() == pytest.approx(1, abs=1e-2)
 
 
@@ -270,5 +261,5 @@ def test_discriminators_of_frames_fit_every_size(size):
     frames, features = torch.rand(2, 3, size, size), torch.randn(2, FEATURES)
     assert len(Patch(PatchOptions(channels=4, layers=6), **sizes)(frames)) == 2
     for region in ("full", "lower"):
-        judge = SpeechSync(SpeechSyncOptions(channels=4, region=region), **sizes)
-        assert judge(frames, features).shape == (2, 1)
+        evaluator = SpeechSync(SpeechSyncOptions(channels=4, region=region), **sizes)
+        assert evaluator(frames, features).shape == (2, 1)

@@ -14,11 +14,13 @@ from s2vkit.testing import ContractError, MissingPackageError, check_component
 ADAM = {"use": "adam", "lr": 1e-3}
 TINY = {
     ("audio_encoder", "cpc"): [
-        {"channels": 16}, {"channels": 16, "context": "gru", "layers": 2, "summary": "layers"},
+        {"channels": 16},
+        {"channels": 16, "context": "gru", "layers": 2, "summary": "layers"},
     ],
     ("audio_encoder", "logmel"): [{"n_mels": 16}, {"n_mels": 8, "context": 2}],
     ("audio_encoder", "ge2e"): [
-        {"hidden": 16, "layers": 2, "embedding": 12}, {"hidden": 16, "loudness": None},
+        {"hidden": 16, "layers": 2, "embedding": 12},
+        {"hidden": 16, "loudness": None},
     ],
     ("audio_encoder", "hubert"): [{"size": "tiny", "summary": "statistics"}],
     ("audio_encoder", "wav2vec2"): [{"size": "tiny"}],
@@ -33,15 +35,15 @@ TINY = {
     ],
     ("teacher", "timm"): [{}],
     ("student", "mlp"): [
-        {"hidden": [16]}, {"hidden": [16], "norm": "none", "input_norm": "batch", "rank": 3},
+        {"hidden": [16]},
+        {"hidden": [16], "norm": "none", "input_norm": "batch", "rank": 3},
     ],
     ("student", "linear"): [{}, {"rank": 2}],
     ("generator", "frame_decoder"): [
-        {"width": 32, "identity_width": 16}, {"width": 32, "start_input": "none"},
+        {"width": 32, "identity_width": 16},
+        {"width": 32, "start_input": "none"},
     ],
-    ("generator", "skip_decoder"): [
-        {"width": 32, "identity_width": 16}, {"width": 32, "reach": 2},
-    ],
+    ("generator", "skip_decoder"): [{"width": 32, "identity_width": 16}, {"width": 32, "reach": 2}],
     ("generator", "sdfa"): [
         {"channels": 4, "content": 16, "identity": 8},
         {"channels": 4, "content": 16, "identity": 8, "shape": "portrait", "lead": 0},
@@ -52,7 +54,7 @@ TINY = {
     ("audio_encoder", "speech2face"): [{"width": 0.05, "seconds": 2.8, "fft": 128}],
     ("student", "speech2face"): [{}],
     ("stage", "speech2face"): [
-        {"optimizer": ADAM, "match": "normalized_l2", "extra": {"soft": "soft_targets"}},
+        {"optimizer": ADAM, "match": "normalized_l2", "extra": {"soft": "soft_targets"}}
     ],
     ("discriminator", "identity_maps"): [{"channels": 8}],
     ("discriminator", "patch"): [{"channels": 8}],
@@ -84,12 +86,13 @@ TINY = {
     ("metric", "ssim"): [{}, {"channel": "grey"}],
     ("metric", "psnr"): [{}],
     ("metric", "identity_accuracy"): [{}],
-    ("metric", "emotion_accuracy"): [{}, {"judge": "emotion_2"}],
+    ("metric", "emotion_accuracy"): [{}, {"train_evaluators": "emotion_2"}],
     ("metric", "identity_agreement"): [{}],
     ("metric", "emotion_agreement"): [{}],
-    ("metric", "openness_correlation"): [{}],
+    ("metric", "mouth_aperture_correlation"): [{}],
     ("metric", "linear_probe"): [
-        {"of": "identity", "on": "emotion"}, {"of": "sentence", "on": "summary"},
+        {"of": "identity", "on": "emotion"},
+        {"of": "sentence", "on": "summary"},
         {"of": "pitch", "on": "identity"},
     ],
     ("metric", "face_retrieval"): [{}, {"top": 2, "speakers": "heard", "distractors": True}],
@@ -97,13 +100,14 @@ TINY = {
     ("metric", "cpbd"): [{}, {"block": 16}],
     ("metric", "csim"): [{}],
     ("metric", "acd"): [{}, {"distance": "cosine", "reference": "same"}],
-    ("metric", "blinks"): [{"shut": 0.2, "open": 0.1}],
+    ("metric", "blinks"): [{"eyelid_closure": 0.2, "open": 0.1}],
     ("face_detector", "none"): [{}],
     ("face_detector", "mtcnn"): [{}, {"least": 12, "thresholds": [0.6, 0.7, 0.9]}],
-    ("sync_judge", "syncnet"): [
-        {"width": 0.05, "input_size": 56}, {"width": 0.05, "input_size": 64, "region": "mouth"},
+    ("sync_evaluator", "syncnet"): [
+        {"width": 0.05, "input_size": 56},
+        {"width": 0.05, "input_size": 64, "region": "mouth"},
     ],
-    ("stage", "sync_judge"): [{"optimizer": ADAM, "windows": 4}],
+    ("stage", "sync_evaluator"): [{"optimizer": ADAM, "windows": 4}],
     ("metric", "av_confidence"): [{}, {"ends": "overlap"}],
     ("metric", "av_offset"): [{"search": 5}],
     ("metric", "lse_c"): [{}],
@@ -114,22 +118,24 @@ TINY = {
     ],
     ("stage", "classify"): [
         {"optimizer": ADAM},
-        {"optimizer": ADAM, "of": "judge", "colour": 0.4, "average": 0.9},
+        {"optimizer": ADAM, "of": "train_evaluators", "colour": 0.4, "average": 0.9},
     ],
     ("stage", "distill"): [
         {"optimizer": ADAM, "losses": {"match": "normalized_l2", "distill": "soft_targets"}},
         {"optimizer": ADAM, "losses": {"match": "normalized_l2", "apart": "decorrelate"}},
     ],
-    ("stage", "adversarial"): [{
-        "optimizers": dict.fromkeys(("generator", "identity", "frame", "sync"), ADAM),
-        "losses": {"adversarial": "lsgan", "similarity": "l1", "gradient": "smooth_gradient"},
-        "frames": 2,
-    }],
+    ("stage", "adversarial"): [
+        {
+            "optimizers": dict.fromkeys(("generator", "identity", "frame", "sync"), ADAM),
+            "losses": {"adversarial": "lsgan", "similarity": "l1", "gradient": "smooth_gradient"},
+            "frames": 2,
+        }
+    ],
     ("stage", "evaluate"): [
-        {"metrics": {"ssim": "ssim", "judged": "identity_accuracy"}},
+        {"metrics": {"ssim": "ssim", "evaluated": "identity_accuracy"}},
         {"metrics": {"map": {"use": "code_map", "of": "emotion"}, "ssim": "ssim"}},
     ],
-}  # fmt: skip
+}
 NEED_FILES = {("metric", name) for name in ("lpips", "fid", "fvd")}  # see test_perceptual.py
 
 
@@ -253,9 +259,7 @@ class Detached(Shifted):
         return (made.detach() - true).abs().mean().requires_grad_()
 
 
-@pytest.mark.parametrize(
-    ("broken", "said"), [(Shifted, "for equal frames"), (Detached, "gradient")]
-)
+@pytest.mark.parametrize(("broken", "said"), [(Shifted, "for equal frames"), (Detached, "gradient")])
 def test_a_broken_loss_is_caught(monkeypatch, broken, said):
     from s2vkit import LossOptions
 

@@ -23,17 +23,25 @@ def splits(sources) -> tuple[int, ...]:
 
 
 def people(sources) -> tuple[int, ...]:
-    return tuple(
-        len({s.labels["identity"] for s in sources if s.split == split}) for split in SPLITS
-    )
+    return tuple(len({s.labels["identity"] for s in sources if s.split == split}) for split in SPLITS)
 
 
 # CREMA-D
 
 SENTENCES = {
-    "IEO": 1456, "TIE": 545, "IOM": 546, "IWW": 546, "TAI": 546, "MTI": 540, "IWL": 546,
-    "ITH": 540, "DFA": 546, "ITS": 545, "TSI": 546, "WSI": 540,
-}  # fmt: skip
+    "IEO": 1456,
+    "TIE": 545,
+    "IOM": 546,
+    "IWW": 546,
+    "TAI": 546,
+    "MTI": 540,
+    "IWL": 546,
+    "ITH": 540,
+    "DFA": 546,
+    "ITS": 545,
+    "TSI": 546,
+    "WSI": 540,
+}
 
 
 def cremad_names() -> list[str]:
@@ -60,8 +68,7 @@ def cremad(tmp_path_factory):
     for name in cremad_names()[:50]:
         (root / "AudioWAV" / f"{name}.wav").touch()
     demographics = ["ActorID,Age,Sex,Race,Ethnicity"]
-    demographics += [f"{a},{20 + a % 50},{'Male' if a % 2 else 'Female'},x,y"
-                     for a in range(1001, 1092)]  # fmt: skip
+    demographics += [f"{a},{20 + a % 50},{'Male' if a % 2 else 'Female'},x,y" for a in range(1001, 1092)]
     (root / "VideoDemographics.csv").write_text("\n".join(demographics))
     return root
 
@@ -71,9 +78,13 @@ def test_cremad_has_the_clips_of_the_paper(cremad):
     assert len(sources) == 7442
     assert Counter(s.labels["sentence"] for s in sources) == SENTENCES
     assert Counter(s.labels["emotion"] for s in sources) == {
-        "anger": 1271, "disgust": 1271, "fear": 1271, "happiness": 1271, "sadness": 1271,
+        "anger": 1271,
+        "disgust": 1271,
+        "fear": 1271,
+        "happiness": 1271,
+        "sadness": 1271,
         "neutral": 1087,
-    }  # fmt: skip
+    }
     levels = Counter(s.labels["level"] for s in sources)
     assert levels == {"XX": 6077, "LO": 455, "MD": 455, "HI": 455}
     each = Counter(Counter(s.labels["identity"] for s in sources).values())
@@ -96,9 +107,7 @@ def test_cremad_splits(cremad):
     assert sum(splits(sdfa)) == 7442
     assert splits(sdfa)[2] == 820
     tested = {s.labels["identity"] for s in sdfa if s.split == "test"}
-    assert tested == {
-        "1015", "1020", "1021", "1030", "1033", "1052", "1062", "1081", "1082", "1089",
-    }  # fmt: skip
+    assert tested == {"1015", "1020", "1021", "1030", "1033", "1052", "1062", "1081", "1082", "1089"}
 
 
 def test_a_clip_more_or_less_moves_few_others(cremad, tmp_path):
@@ -157,16 +166,17 @@ def test_a_small_cremad_is_cut(tmp_path):
     write_sound(wav / "1064_IEO_DIS_MD.wav", 2.0)
     cut_all(listing_of(dataset_of("cremad", root, out, split="sdfa"), "cremad"), out)
     report = {Path(row["file"]).stem: row for row in read_report(out)}
-    assert {name for name, row in report.items() if row["status"] == "prepared"} >= {
-        *good, "1064_TIE_SAD_XX",
-    }  # fmt: skip
+    assert {name for name, row in report.items() if row["status"] == "prepared"} >= {*good, "1064_TIE_SAD_XX"}
     assert report["1076_MTI_NEU_XX"]["reason"] == "undecodable"
     assert report["1076_MTI_SAD_XX"]["reason"] == "silent"
     store = ShardStore(out)
     index = {clip.name: i for i, clip in enumerate(store.clips)}
     assert store.clips[index["1001_DFA_ANG_XX"]].labels == {
-        "identity": "1001", "emotion": "anger", "sentence": "DFA", "level": "XX",
-    }  # fmt: skip
+        "identity": "1001",
+        "emotion": "anger",
+        "sentence": "DFA",
+        "level": "XX",
+    }
     assert store.clips[index["1015_WSI_SAD_XX"]].split == "test"
     assert store.frames(index["1002_TSI_NEU_XX"]).shape == (30, 32, 32, 3)
     assert abs(store.speech(index["1001_IEO_HAP_LO"])).max() == pytest.approx(0.3, abs=0.02)
@@ -187,8 +197,9 @@ def all_of_voxceleb2(root: Path, monkeypatch):
     """The dataset as with all 6,112 speakers' folders, an utterance each, and their metadata."""
     names = [f"id{number:05d}" for number in range(6112)]
     rows = ["VoxCeleb2 ID ,VGGFace2 ID ,Gender ,Set"]
-    rows += [f"{name} ,n{i:06d} ,{'fm'[i % 2]} ,{'dev' if i < 5994 else 'test'}"
-             for i, name in enumerate(names)]  # fmt: skip
+    rows += [
+        f"{name} ,n{i:06d} ,{'fm'[i % 2]} ,{'dev' if i < 5994 else 'test'}" for i, name in enumerate(names)
+    ]
     (root / "vox2_meta.csv").write_text("\ufeff" + "\n".join(rows), encoding="utf-8")
     dataset = dataset_of("voxceleb2", root, root / "out")
     dataset.__dict__["_speakers"] = {"dev": names[:5994], "test": names[5994:]}
@@ -229,12 +240,8 @@ def test_voxceleb2s_survey(tmp_path):
     assert survey.found == 2
     assert survey.missing == ("5992 of 5994 speakers of dev", "118 of 118 speakers of test")
     assert survey.extra == ("dev/mp4/notes",)
-    assert [note.split(":")[0] for note in survey.notes] == [
-        "vox2_meta.csv is not there", "no aac folders",
-    ]  # fmt: skip
-    (root / "vox2_meta.csv").write_text(
-        "VoxCeleb2 ID ,VGGFace2 ID ,Gender ,Set\nid00012 ,n1 ,m ,dev\n"
-    )
+    assert [note.split(":")[0] for note in survey.notes] == ["vox2_meta.csv is not there", "no aac folders"]
+    (root / "vox2_meta.csv").write_text("VoxCeleb2 ID ,VGGFace2 ID ,Gender ,Set\nid00012 ,n1 ,m ,dev\n")
     survey = dataset_of("voxceleb2", root, tmp_path / "out").survey()
     assert "dev/mp4/id00013 (not in vox2_meta.csv)" in survey.extra
     (root / "vox2_meta.csv").write_text("id,sex\n")
@@ -255,8 +262,7 @@ def test_voxceleb2_can_be_thinned(tmp_path):
 
 def test_a_small_voxceleb2_is_cut(tmp_path):
     root, out = tmp_path / "in", tmp_path / "out"
-    for n, (which, speaker) in enumerate([("dev", "id00012"), ("dev", "id00015"),
-                                          ("test", "id00017")]):  # fmt: skip
+    for n, (which, speaker) in enumerate([("dev", "id00012"), ("dev", "id00015"), ("test", "id00017")]):
         place = Path(speaker) / "21Uxsk56VDQ"
         write_video(root / which / "mp4" / place / "00001.mp4", sound=False, seed=n)
         write_sound(root / which / "aac" / place / "00001.m4a")
@@ -275,17 +281,21 @@ def test_a_small_voxceleb2_is_cut(tmp_path):
 @pytest.fixture
 def videos(tmp_path):
     root = tmp_path / "in"
-    for name in ("ann/happy/1.mp4", "ann/sad/1.mp4", "bob/happy/2.MOV", "bob/happy/2.avi",
-                 ".hidden/x.mp4", "bob/._2.mp4"):  # fmt: skip
+    for name in (
+        "ann/happy/1.mp4",
+        "ann/sad/1.mp4",
+        "bob/happy/2.MOV",
+        "bob/happy/2.avi",
+        ".hidden/x.mp4",
+        "bob/._2.mp4",
+    ):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch()
     return root
 
 
 def test_folders_names_are_labels(videos, tmp_path):
-    sources = dataset_of(
-        "folder", videos, tmp_path / "o", folders=["identity", "emotion"]
-    ).sources()
+    sources = dataset_of("folder", videos, tmp_path / "o", folders=["identity", "emotion"]).sources()
     assert {s.name: dict(s.labels) for s in sources} == {
         "ann_happy_1": {"identity": "ann", "emotion": "happy"},
         "ann_sad_1": {"identity": "ann", "emotion": "sad"},
@@ -300,10 +310,12 @@ def test_folders_names_are_labels(videos, tmp_path):
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_a_table_gives_labels(videos, tmp_path, separator):
     table = tmp_path / "table.csv"
-    rows = [("File", "Speaker", "emotion", "split", "licence"),
-            ("ann/happy/1.mp4", "Anna", "", "train", "x"),
-            ("ann/sad/1.mp4", "Anna", "sad", "val", "x"),
-            ("gone.mp4", "Zoe", "", "train", "x")]  # fmt: skip
+    rows = [
+        ("File", "Speaker", "emotion", "split", "licence"),
+        ("ann/happy/1.mp4", "Anna", "", "train", "x"),
+        ("ann/sad/1.mp4", "Anna", "sad", "val", "x"),
+        ("gone.mp4", "Zoe", "", "train", "x"),
+    ]
     table.write_text("\ufeff" + "\n".join(separator.join(row) for row in rows), encoding="utf-8")
     dataset = dataset_of("folder", videos, tmp_path / "o", table=str(table), folders=["identity"])
     labels = {s.name: dict(s.labels) for s in dataset.sources()}

@@ -12,13 +12,13 @@ from test_data import drawer
 from test_engine import NOBODY, Set, copy
 
 from s2vkit.data.store import ClipStore
-from s2vkit.engine.training.schedule import share
-from s2vkit.engine.training.train import Hooks
-from s2vkit.engine.training.watchdog import Watchdog, suspects
+from s2vkit.engine.monitor import Watchdog, suspects
+from s2vkit.engine.schedule import share
+from s2vkit.engine.trainer import Hooks
 from s2vkit.errors import TrainingError
+from s2vkit.interfaces.batch import Batch, neighbours
+from s2vkit.interfaces.stage import Limit
 from s2vkit.options import OptimizerOptions
-from s2vkit.parts.clip import Clips, neighbours
-from s2vkit.parts.stage import Limit
 
 pytestmark = pytest.mark.usefixtures("no_curves")
 
@@ -66,10 +66,7 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(tmp_path):
     clips = whole.trainer("compose").batches(0)
     halves = [_part(clips, slice(i, i + 2)) for i in (0, 2)]
     weights = []
-    for made, batches in (
-        (whole, [clips]),
-        (Set(tmp_path, *sets, "stages.compose.accumulate=2"), halves),
-    ):
+    for made, batches in ((whole, [clips]), (Set(tmp_path, *sets, "stages.compose.accumulate=2"), halves)):
         trainer = made.trainer("compose")
         trainer.batches = lambda number, b=batches: b[number % len(b)]
         figures = trainer.step(0)
@@ -82,10 +79,10 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(tmp_path):
             assert torch.allclose(value, two[name][key], atol=2e-4), (name, key)
 
 
-def _part(clips: Clips, rows: slice) -> Clips:
+def _part(clips: Batch, rows: slice) -> Batch:
     cut = {k: v[rows] for k, v in vars(clips).items() if isinstance(v, torch.Tensor)}
     labels = {k: v[rows] for k, v in clips.labels.items()}
-    return Clips(clips.names[rows], **cut, labels=labels, maps=[m[rows] for m in clips.maps])
+    return Batch(clips.names[rows], **cut, labels=labels, maps=[m[rows] for m in clips.maps])
 
 
 def test_accumulating_runs_end_in_the_same_weights_when_interrupted(tmp_path):
@@ -125,9 +122,7 @@ def test_a_collapse_is_told_once_and_only_when_it_lasts():
 def test_a_collapse_may_stop_the_training():
     from dataclasses import replace
 
-    with pytest.raises(
-        TrainingError, match=r"step 3: balance.frame was 0.5 .* clips .* one, two"
-    ) as e:
+    with pytest.raises(TrainingError, match=r"step 3: balance.frame was 0.5 .* clips .* one, two") as e:
         watch([0.5] * 5, replace(LIMIT, stops=True))
     assert e.value.exit_code == 7
     assert "the last good checkpoint is kept" in str(e.value)
@@ -144,9 +139,7 @@ def test_a_collapsed_run_stops_with_its_checkpoint(tmp_path):
     collapse = "stages.compose.collapse="
     sets = [f"{collapse}{{then: stop, steps: 2, won: 0.95, lost: 0.9}}"]
     made = Set(tmp_path, *sets)
-    with pytest.raises(
-        TrainingError, match=r"stage 'compose', step \d: balance\.\w+ was"
-    ) as caught:
+    with pytest.raises(TrainingError, match=r"stage 'compose', step \d: balance\.\w+ was") as caught:
         made.trainer("compose").run(tmp_path / "stage", NOBODY, 1e-6)
     assert caught.value.exit_code == 7
     assert (tmp_path / "stage" / "checkpoint" / "state.json").exists()
@@ -154,7 +147,7 @@ def test_a_collapsed_run_stops_with_its_checkpoint(tmp_path):
 
 def test_the_clip_that_holds_no_numbers_is_named():
     frames = torch.zeros(3, 2, 3, 4, 4)
-    clips = Clips(["a", "b", "c"], frames=frames, maps=[torch.zeros(3, 1, 2, 2)])
+    clips = Batch(["a", "b", "c"], frames=frames, maps=[torch.zeros(3, 1, 2, 2)])
     assert suspects(clips) == ["a", "b", "c"]
     clips.maps[0][2] = float("nan")
     frames[1, 0, 0, 0, 0] = float("inf")
@@ -167,9 +160,7 @@ def test_a_bad_clip_stops_the_run_and_is_named(tmp_path):
     clips = trainer.batches(0)
     clips.names = ["good", "bad"]
     clips.frames[1] = float("nan")
-    with pytest.raises(
-        TrainingError, match=r"D\.frame.* no longer a number.*clips of this step: bad"
-    ):
+    with pytest.raises(TrainingError, match=r"D\.frame.* no longer a number.*clips of this step: bad"):
         trainer.run(tmp_path / "stage", NOBODY, 1e-6)
 
 
@@ -180,7 +171,7 @@ def test_a_bad_clip_stops_the_run_and_is_named(tmp_path):
 def folder(tmp_path_factory):
     home = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("s2vkit.engine.drawing.gallery.draw_curves", lambda *args: True)
+        patch.setattr("s2vkit.rendering.held_out.draw_curves", lambda *args: True)
         more = """
 generator: {use: skip_decoder, reach: 2, width: 16, least: 4}
 discriminators: {motion: {use: temporal_patch, channels: 4}}
@@ -222,8 +213,11 @@ def test_neighbours_are_held_at_the_ends():
 def test_a_run_with_windows_and_the_better_generator_leaves_samples(folder):
     samples = folder / "run" / "samples"
     assert {p.name for p in samples.glob("*.png")} == {
-        "held_out.png", "over_time.png", "identity_emotion.png", "identity_maps.png",
-    }  # fmt: skip
+        "held_out.png",
+        "over_time.png",
+        "identity_emotion.png",
+        "identity_maps.png",
+    }
     columns = folder / "run" / "stages" / "compose" / "samples"
     assert [p.stem for p in sorted(columns.glob("*.png"))] == ["0000002", "0000004"]
 
@@ -232,19 +226,18 @@ def test_samples_do_not_change_the_training(tmp_path):
     run_toy(tmp_path / "with", "stages.compose.samples=4", stages=["compose"])
     run_toy(tmp_path / "without", "stages.compose.samples=0", stages=["compose"])
     one, two = (
-        tmp_path / n / "run" / "stages" / "compose" / "weights.safetensors"
-        for n in ("with", "without")
+        tmp_path / n / "run" / "stages" / "compose" / "weights.safetensors" for n in ("with", "without")
     )
     assert one.read_bytes() == two.read_bytes()
 
 
 def test_a_generator_that_hears_around_draws_the_same_in_chunks(tmp_path, monkeypatch):
-    from s2vkit.engine.device import choose
-    from s2vkit.engine.drawing import listener
+    from s2vkit.device import choose
+    from s2vkit.inference import listener
     from s2vkit.recipe.schema import Compute
 
     made = Set(tmp_path, "generator={use: skip_decoder, reach: 2}")
-    hears = listener.Listener(
+    hears = listener.InferencePipeline(
         made.graph, made.recipe.alignment, choose(Compute(device="cpu", threads=1))
     )
     speech = np.random.default_rng(0).standard_normal(8000).astype(np.float32) * 0.1

@@ -9,17 +9,10 @@ import numpy as np
 import pytest
 from helpers_film import FindsDrawn, Portrait, clicks, steady, write_film
 
-from s2vkit.data.preparation.cut import (
-    REASONS,
-    Cutting,
-    Cuttings,
-    SetAside,
-    cut_source,
-    fingerprint_of,
-)
-from s2vkit.parts.dataset import Source
+from s2vkit.data.preparation.cut import REASONS, Cutting, Cuttings, SetAside, cut_source, fingerprint_of
+from s2vkit.interfaces.dataset import Source
 
-SMALL = {"size": 32, "least_face": 24, "detect_at": 160}
+SMALL = {"size": 32, "min_face": 24, "detect_at": 160}
 
 
 def talk(seconds: float, bursts: float = 2.0) -> np.ndarray:
@@ -33,9 +26,7 @@ def loudness(time, bursts: float = 2.0):
     return np.clip(np.sin(2 * np.pi * bursts * time) + 0.3 * np.sin(3.1 * time), 0, 1)
 
 
-def film(
-    folder: Path, draw, seconds: float = 3.0, sound=None, name: str = "a.mp4", **words
-) -> Path:
+def film(folder: Path, draw, seconds: float = 3.0, sound=None, name: str = "a.mp4", **words) -> Path:
     sound = talk(seconds) if sound is None else sound
     return write_film(folder / name, steady(25, seconds), draw, sound, **words)
 
@@ -81,7 +72,7 @@ def test_a_moving_growing_face_stays_centred_at_one_size(tmp_path):
 
 
 def test_a_tilted_face_is_set_upright():
-    from s2vkit.data.cutting.align import place_by_landmarks
+    from s2vkit.data.extraction.align import place_by_landmarks
 
     upright = np.array([[-10, -8], [10, -8], [0, 2], [-7, 12], [7, 12]], float)
     angle = np.deg2rad(20)
@@ -96,7 +87,7 @@ def test_a_tilted_face_is_set_upright():
 
 
 def test_smoothing_leaves_a_straight_way_alone_and_takes_jitter_out():
-    from s2vkit.data.cutting.align import smooth
+    from s2vkit.data.extraction.align import smooth
 
     line = np.linspace(0, 10, 60)[:, None]
     np.testing.assert_allclose(smooth(line, 6), line, atol=1e-9)
@@ -113,9 +104,7 @@ def test_a_turned_phones_film_comes_out_upright(tmp_path):
     path = film(tmp_path, Portrait(still(x=50, y=60)))
     data = bytearray(path.read_bytes())
     at = data.index(b"tkhd") + 44  # the first track's matrix: a quarter turn clockwise
-    data[at : at + 20] = b"".join(
-        v.to_bytes(4, "big", signed=True) for v in (0, 65536, 0, -65536, 0)
-    )
+    data[at : at + 20] = b"".join(v.to_bytes(4, "big", signed=True) for v in (0, 65536, 0, -65536, 0))
     path.write_bytes(data)
     from s2vkit.media.film import Film, Scaler
 
@@ -189,7 +178,7 @@ MADE = {
     "silent": lambda f: film(f, Portrait(still()), sound=silent()),
     "too_short": lambda f: film(f, Portrait(still()), 0.6),
     "undecodable": garbage,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("reason", MADE)
@@ -224,8 +213,8 @@ def test_sound_much_shorter_than_wanted_is_too_short(tmp_path):
 
 @pytest.mark.parametrize("seen", [range(0, 75, 8), [0, 8, 40, 48, 56]])
 def test_a_face_is_followed_past_misses_and_false_finds(seen):
-    from s2vkit.data.cutting.follow import follow
-    from s2vkit.parts.face_detector import Faces
+    from s2vkit.data.extraction.follow import follow
+    from s2vkit.interfaces.face_detector import Faces
 
     found = {}
     for row in range(0, 75, 8):

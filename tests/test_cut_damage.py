@@ -14,7 +14,7 @@ import pytest
 from helpers_film import FindsDrawn, Portrait, clicks, steady, write_film
 
 from s2vkit.data.preparation.cut import REASONS, Cutting, SetAside, cut_source
-from s2vkit.parts.dataset import Source
+from s2vkit.interfaces.dataset import Source
 
 MOST = 20  # s, for one small file on a busy machine; each takes some hundredths
 ENDINGS = [".mp4", ".mkv", ".flv", ".avi", ".mpg", ".ts", ".webm"]
@@ -22,9 +22,9 @@ counted: list[str] = []
 
 
 def outcome(path: Path, sound: Path | None = None) -> str:
-    """Cut a file: 'clips', or the reason it was set aside for."""
+    """Cut a file: 'clips', or the reason it was rejected for."""
     begun = time.monotonic()
-    options = Cutting(size=16, least_face=12, detect_at=64, shortest=0.4)
+    options = Cutting(size=16, min_face=12, detect_at=64, shortest=0.4)
     try:
         made = cut_source(Source("a", path, {}, "train", sound), options, FindsDrawn())
     except SetAside as aside:
@@ -55,9 +55,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
         rate = 48000 if ending == ".webm" else 22050
         sound = clicks(1, rate) + np.random.default_rng(1).normal(0, 0.05, rate).astype(np.float32)
         steadily = Fraction(25) if ending in (".avi", ".mpg") else None
-        path = write_film(
-            folder / f"a{ending}", steady(25, 1), face(), sound, sound_rate=rate, rate=steadily
-        )
+        path = write_film(folder / f"a{ending}", steady(25, 1), face(), sound, sound_rate=rate, rate=steadily)
         found[ending] = path.read_bytes()
     return found
 
@@ -96,10 +94,7 @@ def test_bits_flipped(tmp_path, whole, ending):
 def test_a_hole_of_zeros_and_a_head_that_is_missing(tmp_path, whole, ending):
     data = whole[ending]
     third = len(data) // 3
-    for name, bad in (
-        ("hole", data[:third] + bytes(third) + data[2 * third :]),
-        ("tail", data[third:]),
-    ):
+    for name, bad in (("hole", data[:third] + bytes(third) + data[2 * third :]), ("tail", data[third:])):
         path = tmp_path / f"{name}{ending}"
         path.write_bytes(bad)
         outcome(path)
@@ -114,13 +109,19 @@ def test_renamed_files_are_what_they_hold(tmp_path, whole, ending):
 
 
 NO_FILMS = {
-    "empty.mp4": b"", "one.mkv": b"\0", "zeros.flv": bytes(5000), "text.avi": b"hello " * 900,
-    "noise.mpg": np.random.default_rng(0).bytes(20000), "list.m3u8": b"#EXTM3U\nfile:///etc/passwd\n",
+    "empty.mp4": b"",
+    "one.mkv": b"\0",
+    "zeros.flv": bytes(5000),
+    "text.avi": b"hello " * 900,
+    "noise.mpg": np.random.default_rng(0).bytes(20000),
+    "list.m3u8": b"#EXTM3U\nfile:///etc/passwd\n",
     "concat.txt": b"ffconcat version 1.0\nfile '/etc/passwd'\n",
     "riff.avi": b"RIFF\xff\xff\xff\xffAVI ",
-    "ftyp.mp4": b"\0\0\0\x18ftypisom\0\0\0\0isommp41", "huge.mp4": b"\xff\xff\xff\xffftypisom" * 9,
-    "ebml.mkv": b"\x1a\x45\xdf\xa3" + b"\xff" * 64, "flv.flv": b"FLV\x01\x05\0\0\0\x09\0\0\0\0",
-}  # fmt: skip
+    "ftyp.mp4": b"\0\0\0\x18ftypisom\0\0\0\0isommp41",
+    "huge.mp4": b"\xff\xff\xff\xffftypisom" * 9,
+    "ebml.mkv": b"\x1a\x45\xdf\xa3" + b"\xff" * 64,
+    "flv.flv": b"FLV\x01\x05\0\0\0\x09\0\0\0\0",
+}
 
 
 @pytest.mark.parametrize("name", NO_FILMS)
@@ -160,12 +161,24 @@ def test_huge_declared_sizes_are_refused(tmp_path, whole, width, height):
 
 
 FORMATS = [
-    ("yuv444p", "libx264"), ("yuv422p10le", "libx264"), ("yuv420p10le", "libx264"),
-    ("gray", "libx264"), ("yuvj420p", "mjpeg"), ("rgb24", "png"), ("rgba", "png"),
-    ("gray16be", "png"), ("yuva420p", "ffv1"), ("yuv410p", "ffv1"),
-    ("gbrp16le", "ffv1"), ("bgr0", "ffv1"), ("nv12", "rawvideo"), ("yuyv422", "rawvideo"),
-    ("ya8", "png"), ("yuv440p", "ffv1"), ("rgb48be", "png"),
-]  # fmt: skip
+    ("yuv444p", "libx264"),
+    ("yuv422p10le", "libx264"),
+    ("yuv420p10le", "libx264"),
+    ("gray", "libx264"),
+    ("yuvj420p", "mjpeg"),
+    ("rgb24", "png"),
+    ("rgba", "png"),
+    ("gray16be", "png"),
+    ("yuva420p", "ffv1"),
+    ("yuv410p", "ffv1"),
+    ("gbrp16le", "ffv1"),
+    ("bgr0", "ffv1"),
+    ("nv12", "rawvideo"),
+    ("yuyv422", "rawvideo"),
+    ("ya8", "png"),
+    ("yuv440p", "ffv1"),
+    ("rgb48be", "png"),
+]
 
 
 @pytest.mark.parametrize(("pix_fmt", "codec"), FORMATS)
@@ -210,9 +223,15 @@ def streams(path: Path, video: int, audio: int) -> Path:
 
 @pytest.mark.parametrize(
     ("video", "audio", "expected"),
-    [(0, 25, "undecodable"), (25, 0, "no_sound_track"), (0, 0, "undecodable"), (1, 25, "too_short"),
-     (25, 1, "too_short"), (2, 2, "too_short")],
-)  # fmt: skip
+    [
+        (0, 25, "undecodable"),
+        (25, 0, "no_sound_track"),
+        (0, 0, "undecodable"),
+        (1, 25, "too_short"),
+        (25, 1, "too_short"),
+        (2, 2, "too_short"),
+    ],
+)
 @pytest.mark.parametrize("ending", [".mkv", ".avi", ".mov"])
 def test_streams_of_no_length(tmp_path, video, audio, expected, ending):
     found = outcome(streams(tmp_path / f"a{ending}", video, audio))

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from helpers_film import RATE, clicks, flashing, steady, write_film
 
-from s2vkit.data.cutting.grid import Grid
+from s2vkit.data.extraction.grid import Grid
 from s2vkit.data.preparation.cut import Cut, Cutting, cut_source
-from s2vkit.parts.dataset import Source
-from s2vkit.parts.face_detector import Faces
+from s2vkit.interfaces.dataset import Source
+from s2vkit.interfaces.face_detector import Faces
 
-SMALL = {"size": 16, "least_face": 16, "detect_at": 32}
+SMALL = {"size": 16, "min_face": 16, "detect_at": 32}
 HALF = 0.0205  # s: half a frame at 25 fps, and the milliseconds that mkv and flv round to
 
 
@@ -64,14 +64,15 @@ def offsets(clip: Cut, times: np.ndarray) -> np.ndarray:
 
 
 RATES = {
-    "22.131": steady(22.131, 60), "25": steady(25, 60), "29.97": steady(30000 / 1001, 60),
-    "30": steady(30, 60), "variable": varying(60),
-}  # fmt: skip
+    "22.131": steady(22.131, 60),
+    "25": steady(25, 60),
+    "29.97": steady(30000 / 1001, 60),
+    "30": steady(30, 60),
+    "variable": varying(60),
+}
 
 
-@pytest.mark.parametrize(
-    ("rate", "ending"), [*((rate, ".mp4") for rate in RATES), ("22.131", ".flv")]
-)
+@pytest.mark.parametrize(("rate", "ending"), [*((rate, ".mp4") for rate in RATES), ("22.131", ".flv")])
 def test_a_minute_stays_in_sync(tmp_path, rate, ending):
     times = RATES[rate]
     path = write_film(tmp_path / f"a{ending}", times, flashing(), clicks(60))
@@ -127,7 +128,7 @@ def test_sound_longer_than_the_picture_is_cut(tmp_path):
 
 
 def test_a_hole_in_the_sound_is_silence_and_what_follows_keeps_its_time(tmp_path):
-    from s2vkit.data.cutting.sound import Track
+    from s2vkit.data.extraction.sound import Track
 
     tone = np.full(4800, 0.5, np.float32)
     track = Track(16000, 10.0, 2.0)

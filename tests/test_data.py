@@ -12,15 +12,15 @@ from helpers_toy import Toy, ToyOptions
 
 from s2vkit import Stage, StageOptions, align
 from s2vkit.data.arrays import Arrays, new_array
-from s2vkit.data.draw import Drawer
+from s2vkit.data.cache_entries import cached
 from s2vkit.data.frozen import hear_all, pad_speech, to_images
 from s2vkit.data.preparation.prepare import prepare
-from s2vkit.data.shelf import cached
+from s2vkit.data.sampling import BatchSampler
 from s2vkit.data.store import ClipStore
-from s2vkit.engine.training.batches import Batches, Sources
+from s2vkit.engine.batches import Batches, Sources
 from s2vkit.errors import InputError, PluginError
 from s2vkit.files import atomic_folder, locked, read_json, recover_folder, replacing, write_json
-from s2vkit.parts.seed import generator
+from s2vkit.interfaces.seed import generator
 
 
 def corpus(folder, workers=0, **options):
@@ -47,7 +47,7 @@ def test_a_corpus_holds_what_the_dataset_brought(tmp_path):
         np.testing.assert_array_equal(store.frames(i), raw.frames)
         np.testing.assert_array_equal(store.frames(i, np.array([3, 1])), raw.frames[[3, 1]])
         np.testing.assert_array_equal(store.speech(i), raw.speech)
-        np.testing.assert_array_equal(store.truth(i)["openness"], raw.truth["openness"])
+        np.testing.assert_array_equal(store.truth(i)["mouth_aperture"], raw.truth["mouth_aperture"])
     assert len(store.split("train")) == 8
     assert len(store.split("val")) == len(store.split("test")) == 4
     assert not list(tmp_path.glob("*.parts"))
@@ -57,9 +57,7 @@ def test_workers_make_the_same_corpus(tmp_path):
     corpus(tmp_path / "alone")
     corpus(tmp_path / "workers", workers=2)
     for name in ("frames.npy", "speech.npy", "index.json"):
-        assert (tmp_path / "alone" / name).read_bytes() == (
-            tmp_path / "workers" / name
-        ).read_bytes()
+        assert (tmp_path / "alone" / name).read_bytes() == (tmp_path / "workers" / name).read_bytes()
 
 
 def test_speech_comes_at_the_rate_asked_for(tmp_path):
@@ -72,14 +70,12 @@ def test_speech_comes_at_the_rate_asked_for(tmp_path):
 
 def test_clips_that_cannot_be_loaded_are_set_aside(tmp_path):
     _, store, _ = corpus(tmp_path / "corpus", bad=[2], misshapen=[5])
-    aside = store.index.set_aside
+    aside = store.index.rejected
     assert list(aside) == ["s0_0_2", "s0_1_1"]
     assert aside["s0_0_2"] == "clip 2 has no face"
     assert "(22, 34, 34, 3), not uint8 (V, 32, 32, 3)" in aside["s0_1_1"]
     assert len(store.clips) == 14
-    np.testing.assert_array_equal(
-        store.frames(2), Toy(ToyOptions(), seed=3).load(3).frames
-    )  # fmt: skip
+    np.testing.assert_array_equal(store.frames(2), Toy(ToyOptions(), seed=3).load(3).frames)
 
 
 def test_a_corpus_mostly_unusable_stops(tmp_path):
@@ -101,7 +97,7 @@ def test_a_stopped_preparation_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(Toy, "load", lambda self, i: (loaded.append(i), load(self, i))[1])
     _, store, _ = corpus(tmp_path / "c", bad=[1])
     assert loaded == [1, *range(5, 16)]
-    assert list(store.index.set_aside) == ["s0_0_1"]
+    assert list(store.index.rejected) == ["s0_0_1"]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +153,7 @@ def test_an_absent_split_is_told(tmp_path):
 def drawer(store, seed=1, clips=None, **how):
     how = {"batch": 3, "frames": 4, **how}
     make = partial(generator, seed, "draw", "stage")
-    return Drawer(store, clips or list(range(len(store.clips))), make_generator=make, **how)
+    return BatchSampler(store, clips or list(range(len(store.clips))), make_generator=make, **how)
 
 
 def test_every_clip_is_drawn_once_an_epoch(store):
@@ -181,9 +177,7 @@ def test_a_batch_is_a_function_of_seed_and_step_alone(store):
         again = jumping.draw(step)
         for name in ("clips", "frames", "others"):
             np.testing.assert_array_equal(getattr(again, name), getattr(steps[step], name))
-    assert any(
-        not np.array_equal(drawer(store, seed=2).draw(i).clips, steps[i].clips) for i in range(3)
-    )
+    assert any(not np.array_equal(drawer(store, seed=2).draw(i).clips, steps[i].clips) for i in range(3))
 
 
 @pytest.mark.parametrize("gap", [1, 5, 9])
@@ -213,9 +207,7 @@ def test_drawn_frames_are_distinct_where_there_are_enough(store):
 
 def test_a_batch_may_be_of_one_speaker(store):
     draw = drawer(store, batch=5, same_speaker=True)
-    speakers = [
-        {store.clips[i].labels["identity"] for i in draw.draw(step).clips} for step in range(4)
-    ]
+    speakers = [{store.clips[i].labels["identity"] for i in draw.draw(step).clips} for step in range(4)]
     assert speakers == [{"s0"}, {"s1"}, {"s0"}, {"s1"}]
 
 
@@ -225,9 +217,7 @@ def test_a_batch_may_be_of_one_speaker(store):
 def test_linear_alignment_by_hand():
     # steps at 0.125, 0.375, 0.625, 0.875 s; frames' middles at 0.25 and 0.75 s
     features = torch.tensor([[[0.0], [1.0], [4.0], [9.0]]])
-    torch.testing.assert_close(
-        align(features, 4.0, 2.0, 2), torch.tensor([[[0.5], [6.5]]])
-    )  # fmt: skip
+    torch.testing.assert_close(align(features, 4.0, 2.0, 2), torch.tensor([[[0.5], [6.5]]]))
     later = align(features, 4.0, 2.0, 2, shift=0.125)  # at 0.375 and 0.875 s
     torch.testing.assert_close(later, torch.tensor([[[1.0], [9.0]]]))
     held = align(features, 4.0, 2.0, 4)  # past the end, the last is held
@@ -236,9 +226,7 @@ def test_linear_alignment_by_hand():
 
 def test_mean_alignment_by_hand():
     features = torch.tensor([[[0.0], [1.0], [4.0], [9.0]]])
-    torch.testing.assert_close(
-        align(features, 4.0, 2.0, 2, mode="mean"), torch.tensor([[[0.5], [6.5]]])
-    )
+    torch.testing.assert_close(align(features, 4.0, 2.0, 2, mode="mean"), torch.tensor([[[0.5], [6.5]]]))
     moved = align(features, 4.0, 2.0, 2, mode="mean", shift=0.25)
     torch.testing.assert_close(moved, torch.tensor([[[2.5], [9.0]]]))
     past = align(features, 4.0, 2.0, 4, mode="mean")
@@ -247,9 +235,7 @@ def test_mean_alignment_by_hand():
 
 def test_frames_faster_than_steps_are_interpolated():
     features = torch.arange(10.0).view(1, 10, 1)
-    torch.testing.assert_close(
-        align(features, 10.0, 20.0, 4)[0, :, 0], torch.tensor([0.0, 0.25, 0.75, 1.25])
-    )
+    torch.testing.assert_close(align(features, 10.0, 20.0, 4)[0, :, 0], torch.tensor([0.0, 0.25, 0.75, 1.25]))
 
 
 def test_padding_and_images():
@@ -384,9 +370,16 @@ class Ear:
 def heard(store, folder, stretches, seed=5):
     folder.mkdir()
     hear_all(
-        store, Ear(), folder, device=torch.device("cpu"), mode="linear", shift=0.0,
-        stretches=stretches, generator=generator(seed, "stretches"), progress=lambda *at: None,
-    )  # fmt: skip
+        store,
+        Ear(),
+        folder,
+        device=torch.device("cpu"),
+        mode="linear",
+        shift=0.0,
+        stretches=stretches,
+        generator=generator(seed, "stretches"),
+        progress=lambda *at: None,
+    )
     return Arrays(folder)
 
 
@@ -414,9 +407,7 @@ def test_a_step_hears_wholes_and_stretches(store, tmp_path):
         stretches = 3
         options = StageOptions(steps=1, batch=4)
 
-    batches = Batches(
-        Sources(store, speech=arrays), Listens(), "listens", seed=1, device=torch.device("cpu")
-    )
+    batches = Batches(Sources(store, speech=arrays), Listens(), "listens", seed=1, device=torch.device("cpu"))
     seen = set()
     for step in range(20):
         clips = batches(step)

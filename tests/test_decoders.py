@@ -8,14 +8,11 @@ from s2vkit_composer.blocks import Rise
 from s2vkit_composer.decoder import FrameDecoder
 from s2vkit_composer.skip import SkipDecoder
 
-from s2vkit import Codes
+from s2vkit import Conditioning
 
 SHAPES = [(6, 8, 8), (5, 16, 16)]
 FEATURES, IDENTITY, EMOTION = 20, 12, 5
-SIZES = {
-    "size": 32, "features": FEATURES, "identity": IDENTITY, "emotion": EMOTION,
-    "map_shapes": SHAPES,
-}  # fmt: skip
+SIZES = {"size": 32, "features": FEATURES, "identity": IDENTITY, "emotion": EMOTION, "map_shapes": SHAPES}
 SMALL = {"width": 16, "least": 4, "identity_width": 8}
 
 
@@ -34,7 +31,7 @@ def codes(clips=2, times=4, reach=2):
     around = torch.randn(clips, times, 2 * reach + 1, FEATURES, generator=random) * 2
     identity = torch.randn(clips, IDENTITY, generator=random)
     emotion = torch.randn(clips, EMOTION, generator=random)
-    return Codes(around[:, :, reach], identity, emotion, around)
+    return Conditioning(around[:, :, reach], identity, emotion, around)
 
 
 def louder(given):

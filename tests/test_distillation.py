@@ -19,7 +19,7 @@ from s2vkit_students.students import Linear, Mlp
 from torch import nn
 
 from s2vkit import LossOptions, RecipeError
-from s2vkit.engine.training.log import read_log
+from s2vkit.engine.log import read_log
 from s2vkit.options import Slot
 from s2vkit.plugins import registry
 from s2vkit.recipe.check import Checker
@@ -41,9 +41,7 @@ def test_the_teacher_weighs_the_students_logarithm():
 
 
 def test_as_printed_the_student_weighs_the_teachers_logarithm():
-    assert soft(direction="as_printed") == pytest.approx(
-        -(0.25 * math.log(0.8) + 0.75 * math.log(0.2))
-    )
+    assert soft(direction="as_printed") == pytest.approx(-(0.25 * math.log(0.8) + 0.75 * math.log(0.2)))
 
 
 def test_the_temperature_divides_both():
@@ -117,9 +115,7 @@ def test_hsic_agrees_with_the_sum_over_quadruples():
     x, y = spread(6, 2), spread(6, 2, 1)
     hsic = Hsic(HsicOptions())
     a, b = hsic._kernel(x), hsic._kernel(y)
-    terms = [
-        a[i, j] * (b[i, j] + b[q, r] - 2 * b[i, q]) for i, j, q, r in permutations(range(6), 4)
-    ]
+    terms = [a[i, j] * (b[i, j] + b[q, r] - 2 * b[i, q]) for i, j, q, r in permutations(range(6), 4)]
     from s2vkit_losses.independence import _unbiased
 
     assert float(_unbiased(a, b)) == pytest.approx(float(torch.stack(terms).mean()), rel=1e-9)
@@ -161,9 +157,7 @@ def test_terms_are_weighted_and_named_by_side():
     clips = stand_in_clips(plain)
     torch.manual_seed(0)
     a, b = plain.losses("all", clips, None), paper.losses("all", clips, None)
-    assert set(a) == {
-        f"{side}.{term}" for side in ("identity", "emotion") for term in ("match", "distill")
-    }
+    assert set(a) == {f"{side}.{term}" for side in ("identity", "emotion") for term in ("match", "distill")}
     assert set(b) == {"identity.match", "emotion.match"}
     for name, term in b.items():
         assert term.item() == pytest.approx(0.025 * a[name].item(), rel=1e-5)
@@ -176,9 +170,7 @@ def test_through_the_head_codes_are_named_before_they_are_compared():
     made = stage(graph, losses={"distill": "soft_targets"}, through_head=True)
     clips = stand_in_clips(made)
     code = graph.students["identity"](clips.summary)
-    expected = SoftTargets(SoftTargetsOptions())(
-        2 * code[:, :3], 2 * clips.targets["identity"][:, :3]
-    )
+    expected = SoftTargets(SoftTargetsOptions())(2 * code[:, :3], 2 * clips.targets["identity"][:, :3])
     found = made.losses("all", clips, None)
     assert found["identity.distill"].item() == pytest.approx(expected.item())
 
@@ -247,10 +239,7 @@ def test_after_finish_no_line_tells_what_the_other_teacher_saw(student):
     tell = {"identity": clips.summary[:, :2], "emotion": clips.summary[:, 2:4]}
     for side in sides:
         clips.targets[side] = 3 * tell[side] @ spread(2, graph.teachers[side].dim, 5).float()
-        kind, options = {
-            "mlp": (Mlp, MlpOptions(hidden=[24])),
-            "linear": (Linear, LinearOptions()),
-        }[student]
+        kind, options = {"mlp": (Mlp, MlpOptions(hidden=[24])), "linear": (Linear, LinearOptions())}[student]
         graph.students[side] = kind(options, inputs=inputs, dim=graph.students[side].dim).eval()
     before = {side: graph.students[side](clips.summary).detach() for side in sides}
     made = stage(graph, losses={"match": "normalized_l2"}, erase=1.0)
@@ -260,9 +249,7 @@ def test_after_finish_no_line_tells_what_the_other_teacher_saw(student):
         seen = made._seen(other, clips.targets[other])
         after = graph.students[side](clips.summary).detach()
         torch.testing.assert_close(after.mean(0), before[side].mean(0), atol=1e-4, rtol=1e-4)
-        covaries = [
-            ((c - c.mean(0)).T @ (seen - seen.mean(0))).abs().max() for c in (before[side], after)
-        ]
+        covaries = [((c - c.mean(0)).T @ (seen - seen.mean(0))).abs().max() for c in (before[side], after)]
         assert covaries[1] < 1e-3 * covaries[0]
 
 
@@ -284,10 +271,11 @@ def test_a_run_erases_once_after_the_last_step(tmp_path):
     erased = load_file(folder / "weights.safetensors")
     trained = load_file(folder / "checkpoint" / "tensors.safetensors")
     moved = {
-        k for k, v in erased.items()
+        k
+        for k, v in erased.items()
         if v.is_floating_point()
         and not torch.equal(v, trained[f"module/average.{k.replace('/', '/module.', 1)}"])
-    }  # fmt: skip
+    }
     assert {k.split(".")[-1] for k in moved} == {"weight", "bias"}
     assert len(moved) == 4  # the last layer of each student
     for name in ("done.json", "weights.safetensors"):  # as if killed after the last step
@@ -301,20 +289,25 @@ def test_a_run_erases_once_after_the_last_step(tmp_path):
 
 
 def test_k_of_m_views_are_drawn_anew_each_step(tmp_path):
-    from s2vkit.engine.training.batches import Batches, Sources
+    from s2vkit.engine.batches import Batches, Sources
 
     held = 2.0 ** np.arange(2 * 6 * 3, dtype=np.float32).reshape(2, 6, 3)
     record = SimpleNamespace(name="c", labels={}, split="train", frame=0, frames=4, samples=1)
     store = SimpleNamespace(
-        clips=[record, record], split=lambda name: [0, 1], truths={},
+        clips=[record, record],
+        split=lambda name: [0, 1],
+        truths={},
         index=SimpleNamespace(labels={}, clips=[record, record]),
-    )  # fmt: skip
+    )
     made = stage(losses={"match": "normalized_l2"}, emotion_frames=2, emotion_pool=6, batch=2)
     made.needs = frozenset({"targets"})
     batches = Batches(
-        Sources(store, None, None, {"emotion": {"targets": held}}), made, "distill", seed=1,
+        Sources(store, None, None, {"emotion": {"targets": held}}),
+        made,
+        "distill",
+        seed=1,
         device=torch.device("cpu"),
-    )  # fmt: skip
+    )
     assert made.views == {"identity": 1, "emotion": 6}
     seen = set()
     for step in range(60):

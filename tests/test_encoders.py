@@ -16,7 +16,7 @@ from s2vkit_cpc.predictor import TransformerLayer
 from s2vkit_logmel import LogMelOptions
 from s2vkit_logmel.encoder import LogMel
 
-from s2vkit import Clips, InputError
+from s2vkit import Batch, InputError
 from s2vkit.build import Builder
 from s2vkit.plugins import registry
 from s2vkit.recipe.load import load_recipe
@@ -47,9 +47,7 @@ def cpc_by_hand(weights, speech):
     z = x.transpose(1, 2)
     h = cell = torch.zeros(len(z), z.shape[2])
     steps = []
-    w = {
-        k: weights[f"gAR.baseNet.{k}_l0"] for k in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    }
+    w = {k: weights[f"gAR.baseNet.{k}_l0"] for k in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
     for step in z.unbind(1):
         gates = step @ w["weight_ih"].T + w["bias_ih"] + h @ w["weight_hh"].T + w["bias_hh"]
         i, f, g, o = gates.chunk(4, 1)
@@ -80,8 +78,7 @@ def test_channel_norm_is_not_layer_norm():
 
 
 @pytest.mark.parametrize(
-    ("samples", "steps"),
-    [(160, 1), (3200, 20), (15999, 100), (16000, 100), (16001, 100), (20480, 128)],
+    ("samples", "steps"), [(160, 1), (3200, 20), (15999, 100), (16000, 100), (16001, 100), (20480, 128)]
 )
 def test_cpc_counts_steps_as_the_original(samples, steps):
     assert small_cpc().encode(torch.zeros(1, samples)).shape == (1, steps, 16)
@@ -158,8 +155,12 @@ def test_logmel_hears_a_tone_where_it_is():
 
 def stage(encoder, **options):
     options = {
-        "optimizer": None, "window": 0.2, "predictions": 3, "negatives": 5, "predictor": "linear",
-    } | options  # fmt: skip
+        "optimizer": None,
+        "window": 0.2,
+        "predictions": 3,
+        "negatives": 5,
+        "predictor": "linear",
+    } | options
     chosen = ContrastiveOptions.model_construct(**options)
     made = Contrastive(chosen, graph=SimpleNamespace(encoder=encoder))
     assert set(made.extras()) == {"predictor"}
@@ -200,7 +201,7 @@ def test_contrastive_reaches_every_parameter_and_repeats(predictor):
     encoder = small_cpc().train()
     trained = stage(encoder, predictor=predictor)
     trained.predictor.eval()
-    clips = Clips(speech=torch.randn(2, 5000), lengths=torch.tensor([5000, 2000]))
+    clips = Batch(speech=torch.randn(2, 5000), lengths=torch.tensor([5000, 2000]))
     totals = []
     for _ in range(2):
         torch.manual_seed(3)
@@ -222,7 +223,7 @@ def test_contrastive_learns():
     # Every clip hums at its own pitch, in noise: what comes next can be told from other clips.
     hums = [torch.sin(2 * math.pi * hz * time) for hz in (100, 300, 900, 2700)]
     noise = 0.05 * torch.randn(4, 16000)
-    clips = Clips(speech=torch.stack(hums) + noise, lengths=torch.full((4,), 16000))
+    clips = Batch(speech=torch.stack(hums) + noise, lengths=torch.full((4,), 16000))
     parameters = [*encoder.parameters(), *trained.predictor.parameters()]
     optimizer = torch.optim.Adam(parameters, lr=3e-3)
     seen = []
@@ -264,4 +265,4 @@ def test_transformer_predictor_is_causal_and_knows_distances():
 def test_pre_training_draws_no_pictures() -> None:
     loaded = load_recipe(TINY, (), registry())
     builder = Builder(loaded.recipe, registry())
-    assert builder.make(loaded.recipe.stages["hear"], graph=builder.graph()).pictures == 0
+    assert builder.make(loaded.recipe.stages["pretrain"], graph=builder.graph()).pictures == 0

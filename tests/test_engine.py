@@ -10,17 +10,17 @@ import torch
 from helpers_toy import REGISTRY, load_toy, metrics, run_toy
 from torch import nn
 
-from s2vkit.build import Builder, describe_graphs, world_of
-from s2vkit.engine.device import choose
-from s2vkit.engine.drawing.gallery import pick_clips
-from s2vkit.engine.kept.plan import Plan
-from s2vkit.engine.training.log import Log, read_log
-from s2vkit.engine.training.preflight import check_splits, make_up, time_load, time_stages
-from s2vkit.engine.training.train import Hooks, Trainer
+from s2vkit.build import Builder, data_spec_of, describe_graphs
+from s2vkit.device import choose
+from s2vkit.engine.log import Log, read_log
+from s2vkit.engine.preflight import check_splits, make_up, time_load, time_stages
+from s2vkit.engine.trainer import Hooks, Trainer
 from s2vkit.errors import InputError, RecipeError, ResourceError, TrainingError
 from s2vkit.recipe.schema import Compute
 from s2vkit.registry import Entry
+from s2vkit.rendering.held_out import pick_clips
 from s2vkit.report.curves import draw_curves
+from s2vkit.runs.plan import Plan
 
 CPU = choose(Compute(device="cpu", precision="fp32", threads=1))
 NOBODY = Hooks(lambda step, total, figures: None, lambda: False)
@@ -35,16 +35,22 @@ class Set:
     def __init__(self, folder, *sets):
         self.recipe = load_toy(folder, *sets).recipe
         self.builder = Builder(self.recipe, REGISTRY)
-        self.graph = self.builder.graph(world_of(self.builder.dataset()))
+        self.graph = self.builder.graph(data_spec_of(self.builder.dataset()))
         self.stages = self.builder.stages(self.graph, torch.device("cpu"))
 
     def trainer(self, name, policy=CPU, **how):
         stage = self.stages[name]
         clips = make_up(stage, self.graph, policy.device)
         return Trainer(
-            stage, name, self.graph, lambda step: clips, policy=policy, seed=1,
-            make_optimizer=self.builder.make, **how,
-        )  # fmt: skip
+            stage,
+            name,
+            self.graph,
+            lambda step: clips,
+            policy=policy,
+            seed=1,
+            make_optimizer=self.builder.make,
+            **how,
+        )
 
 
 def copy(modules):
@@ -105,16 +111,14 @@ def test_the_discriminators_see_made_frames_without_their_history(tmp_path):
     shared.made.frames.retain_grad()
     total.backward()
     assert shared.made.frames.grad is None
-    assert with_grad(made.graph.modules()) == {
-        f"discriminator.{n}" for n in made.graph.discriminators
-    }
+    assert with_grad(made.graph.modules()) == {f"discriminator.{n}" for n in made.graph.discriminators}
 
 
 @pytest.mark.parametrize(
     ("stage", "trains"),
     [
-        ("teach", {"teacher.identity", "teacher.emotion"}),
-        ("judge", {"judge.identity", "judge.emotion", "judge.openness"}),
+        ("train_teachers", {"teacher.identity", "teacher.emotion"}),
+        ("train_evaluators", {"evaluator.identity", "evaluator.emotion", "evaluator.mouth_aperture"}),
         ("distill", {"student.identity", "student.emotion"}),
     ],
 )
@@ -143,12 +147,10 @@ def test_parts_do_not_share_their_first_weights(tmp_path):
     """A part's start depends on its name and the seed alone, not on what else is built."""
     whole = Set(tmp_path).graph
     less = Set(tmp_path, "discriminators.identity=null", "teachers.emotion=null").graph
-    for name in ("discriminator.frame", "teacher.identity", "judge.emotion"):
-        for a, b in zip(
-            whole.modules()[name].parameters(), less.modules()[name].parameters(), strict=True
-        ):
+    for name in ("discriminator.frame", "teacher.identity", "evaluator.emotion"):
+        for a, b in zip(whole.modules()[name].parameters(), less.modules()[name].parameters(), strict=True):
             assert torch.equal(a, b), name
-    first, second = (whole.judges[n].state_dict() for n in ("identity", "emotion"))
+    first, second = (whole.evaluators[n].state_dict() for n in ("identity", "emotion"))
     assert any(not torch.equal(first[k], second[k]) for k in first if k.endswith("weight"))
 
 
@@ -219,9 +221,7 @@ def test_a_stopped_stage_goes_on_to_the_same_weights(tmp_path):
     straight.trainer("compose").run(tmp_path / "straight", NOBODY, 1e9)
     for stop_after in (1, 0):
         made, steps = Set(tmp_path), []
-        hooks = Hooks(
-            lambda *at, s=steps: s.append(at), lambda s=steps, n=stop_after: len(s) >= n
-        )  # fmt: skip
+        hooks = Hooks(lambda *at, s=steps: s.append(at), lambda s=steps, n=stop_after: len(s) >= n)
         with pytest.raises(KeyboardInterrupt):
             made.trainer("compose").run(tmp_path / "stopped", hooks, 1e9)
     made = Set(tmp_path)
@@ -243,8 +243,11 @@ def test_the_log_forgets_what_came_after_a_checkpoint(tmp_path):
     with Log(path, since=3) as log:
         log.write(4, {"loss": 9.0})
     assert [(line["step"], line["loss"]) for line in read_log(path)] == [
-        (1, 1.0), (2, 0.5), (3, 0.333333), (4, 9.0),
-    ]  # fmt: skip
+        (1, 1.0),
+        (2, 0.5),
+        (3, 0.333333),
+        (4, 9.0),
+    ]
 
 
 # Precision and place
@@ -320,7 +323,7 @@ def test_splits_that_are_missing_are_told_before_anything_runs(tmp_path):
         run_toy(tmp_path, "data.split=no_test")
     made = Set(tmp_path)
     clips = [c for c in made.builder.dataset().clips() if c.split != "train"]
-    with pytest.raises(InputError, match="no clip in split 'train', which stage 'teach' needs"):
+    with pytest.raises(InputError, match="no clip in split 'train', which stage 'train_teachers' needs"):
         check_splits(clips, made.stages)
 
 
@@ -338,7 +341,7 @@ def fingerprints(folder, *sets):
     return {step.name: step.fingerprint for step in plan.steps}
 
 
-EVERYTHING = {"teach", "judge", "distill", "compose", "evaluate"}
+EVERYTHING = {"train_teachers", "train_evaluators", "distill", "compose", "evaluate"}
 
 
 @pytest.mark.parametrize(
@@ -348,8 +351,8 @@ EVERYTHING = {"teach", "judge", "distill", "compose", "evaluate"}
         ("stages.compose.losses.adversarial=hinge", {"compose", "evaluate"}),
         ("generator.width=32", {"compose", "evaluate"}),
         ("students.identity.hidden=[8]", {"distill", "compose", "evaluate"}),
-        ("teachers.emotion.width=0.125", {"teach", "distill", "compose", "evaluate"}),
-        ("judges.identity.input_size=48", {"judge", "evaluate"}),
+        ("teachers.emotion.width=0.125", {"train_teachers", "distill", "compose", "evaluate"}),
+        ("evaluators.identity.input_size=48", {"train_evaluators", "evaluate"}),
         ("stages.evaluate.clips=1", {"evaluate"}),
         ("alignment.shift=0.1", {"distill", "compose", "evaluate"}),
         ("audio_encoder.n_mels=40", {"distill", "compose", "evaluate"}),
@@ -379,15 +382,15 @@ def test_the_version_of_a_plugin_counts(tmp_path, monkeypatch):
 
 
 def test_set_aside_clips_are_told_and_a_run_goes_on_without_them(tmp_path):
-    said = run_toy(tmp_path, "data.bad=[1, 5]", stages=["teach"])
-    assert "set aside: s0_0_1: clip 1 has no face" in said
-    assert "set aside: s0_1_1: clip 5 has no face" in said
+    said = run_toy(tmp_path, "data.bad=[1, 5]", stages=["train_teachers"])
+    assert "rejected: s0_0_1: clip 1 has no face" in said
+    assert "rejected: s0_1_1: clip 5 has no face" in said
 
 
-def test_a_run_without_held_out_clips_labels_or_judges_still_shows_itself(tmp_path):
+def test_a_run_without_held_out_clips_labels_or_evaluators_still_shows_itself(tmp_path):
     more = """
-judges: {identity: null, emotion: null, openness: null}
-stages: {judge: null, evaluate: null}
+evaluators: {identity: null, emotion: null, mouth_aperture: null}
+stages: {train_evaluators: null, evaluate: null}
 """
     run_toy(tmp_path, "data.split=no_test", "data.labelled=false", "data.pause=0", more=(more,))
     run = tmp_path / "run"
@@ -406,19 +409,22 @@ def test_a_metric_without_a_figure_is_written_as_null(tmp_path):
 
 
 def test_a_whole_run_leaves_curves_and_a_page(tmp_path, monkeypatch):
-    monkeypatch.setattr("s2vkit.engine.drawing.gallery.draw_curves", draw_curves)
+    monkeypatch.setattr("s2vkit.rendering.held_out.draw_curves", draw_curves)
     run_toy(tmp_path)
     run = tmp_path / "run"
     assert {p.stem for p in (run / "curves").glob("*.png")} == {
-        "teach", "judge", "distill", "compose",
-    }  # fmt: skip
+        "train_teachers",
+        "train_evaluators",
+        "distill",
+        "compose",
+    }
     page = (run / "report.html").read_text()
     assert "psnr" in page
     assert {p.name for p in run.iterdir()} >= {"model", "videos", "samples", "recipe.yaml"}
 
 
 def test_pictures_are_of_every_speaker(tmp_path):
-    run_toy(tmp_path, stages=["teach"])
+    run_toy(tmp_path, stages=["train_teachers"])
     from s2vkit.data.store import ClipStore
 
     store = ClipStore(next((tmp_path / "cache").glob("corpus-*")))

@@ -64,18 +64,14 @@ def test_eq3_in_both_directions(temperature):
     kd = SoftTargets(SoftTargetsOptions(temperature=temperature))(made, true)
     printed = SoftTargets(SoftTargetsOptions(temperature=temperature, direction="as_printed"))
     assert kd.item() == pytest.approx(cross_entropy(teacher, student, temperature), rel=1e-5)
-    assert printed(made, true).item() == pytest.approx(
-        cross_entropy(student, teacher, temperature), rel=1e-5
-    )
+    assert printed(made, true).item() == pytest.approx(cross_entropy(student, teacher, temperature), rel=1e-5)
 
 
 def test_eq3_gradient_is_student_minus_teacher():
     made = torch.tensor([[0.5, -1.0, 2.0]], requires_grad=True)
     SoftTargets(SoftTargetsOptions())(made, torch.tensor([[1.0, 0.0, -1.0]])).backward()
     p, q = softmax([0.5, -1.0, 2.0]), softmax([1.0, 0.0, -1.0])
-    assert made.grad[0].tolist() == pytest.approx(
-        [a - b for a, b in zip(p, q, strict=True)], abs=1e-6
-    )
+    assert made.grad[0].tolist() == pytest.approx([a - b for a, b in zip(p, q, strict=True)], abs=1e-6)
 
 
 def test_eq3_has_its_least_at_the_teacher_only_in_the_kd_direction():
@@ -207,11 +203,7 @@ def smooth_by_loops(image, kernel, sigma):
 
     return [
         [
-            sum(
-                taps[a] * taps[b] * image[at(i + a)][at(j + b)] / total**2
-                for a in taps
-                for b in taps
-            )
+            sum(taps[a] * taps[b] * image[at(i + a)][at(j + b)] / total**2 for a in taps for b in taps)
             for j in range(side)
         ]
         for i in range(side)
@@ -225,19 +217,13 @@ def test_eq9_by_loops():
     f = smooth_by_loops(made[0, 0].tolist(), 5, 1.5)
     p = smooth_by_loops(true[0, 0].tolist(), 5, 1.5)
     across = [
-        abs((f[i][j + 1] - f[i][j]) - (p[i][j + 1] - p[i][j]))
-        for i in range(side)
-        for j in range(side - 1)
+        abs((f[i][j + 1] - f[i][j]) - (p[i][j + 1] - p[i][j])) for i in range(side) for j in range(side - 1)
     ]
     down = [
-        abs((f[i + 1][j] - f[i][j]) - (p[i + 1][j] - p[i][j]))
-        for i in range(side - 1)
-        for j in range(side)
+        abs((f[i + 1][j] - f[i][j]) - (p[i + 1][j] - p[i][j])) for i in range(side - 1) for j in range(side)
     ]
     value = SmoothGradient(SmoothGradientOptions())(made, true)
-    assert value.item() == pytest.approx(
-        sum(across) / len(across) + sum(down) / len(down), abs=1e-5
-    )
+    assert value.item() == pytest.approx(sum(across) / len(across) + sum(down) / len(down), abs=1e-5)
 
 
 def test_eq9_ignores_an_even_change_of_brightness_and_sees_an_edge():

@@ -17,12 +17,12 @@ from helpers_toy import REGISTRY, load_toy
 from test_contracts import TINY
 from torch import Tensor
 
-from s2vkit.build import Builder, world_of
+from s2vkit.build import Builder, data_spec_of
 from s2vkit.data.frozen import pad_speech, to_images
-from s2vkit.engine.device import choose
-from s2vkit.engine.training.train import Trainer
+from s2vkit.device import choose
+from s2vkit.engine.trainer import Trainer
 from s2vkit.errors import RecipeError, ResourceError
-from s2vkit.parts.clip import Clips, align, speech_steps
+from s2vkit.interfaces.batch import Batch, align, speech_steps
 from s2vkit.recipe.load import load_recipe
 from s2vkit.recipe.schema import Compute
 
@@ -47,7 +47,7 @@ class Shared:
         loaded = load_toy(self.folder)
         self.base = loaded.data
         self.dataset = Builder(loaded.recipe, REGISTRY).dataset()
-        self.world = world_of(self.dataset)
+        self.world = data_spec_of(self.dataset)
         self.clips = [self.dataset.load(i) for i in (0, 9)]
         self.policy = choose(Compute(device="cpu", precision="fp32", threads=1))
 
@@ -147,13 +147,10 @@ def without_maps(shared: Shared) -> dict[str, Any]:
     players = {k: v for k, v in shared.base["discriminators"].items() if k != "identity"}
     compose = dict(shared.base["stages"]["compose"])
     compose["optimizers"] = {k: v for k, v in compose["optimizers"].items() if k != "identity"}
-    return {
-        "discriminators": players,
-        "stages": shared.base["stages"] | {"compose": compose},
-    }
+    return {"discriminators": players, "stages": shared.base["stages"] | {"compose": compose}}
 
 
-def clips_of(shared: Shared, recipe: Any, graph: Any) -> Clips:
+def clips_of(shared: Shared, recipe: Any, graph: Any) -> Batch:
     """Put together what the stages need, from what was heard and seen."""
     features, summary = shared.heard(recipe.audio_encoder.use, graph.encoder)
     assert features.shape == (BATCH, FRAMES, graph.encoder.dim)
@@ -163,20 +160,30 @@ def clips_of(shared: Shared, recipe: Any, graph: Any) -> Clips:
         targets[side], held = shared.seen(f"teacher.{side}", name, teacher)
         maps = held if side == "identity" else maps
     frames = torch.stack([to_images(torch.from_numpy(c.frames[:FRAMES])) for c in shared.clips])
-    return Clips(
-        names=["one", "two"], frames=frames, features=features, mismatched=features.flip(1),
-        summary=summary, stills=frames[:, 0], targets=targets, maps=maps,
-    )  # fmt: skip
+    return Batch(
+        names=["one", "two"],
+        frames=frames,
+        features=features,
+        mismatched=features.flip(1),
+        summary=summary,
+        stills=frames[:, 0],
+        targets=targets,
+        maps=maps,
+    )
 
 
-def step(
-    shared: Shared, builder: Any, graph: Any, name: str, stages: Any, clips: Clips
-) -> dict[str, float]:
+def step(shared: Shared, builder: Any, graph: Any, name: str, stages: Any, clips: Batch) -> dict[str, float]:
     """Take one step of a stage: its figures, all of them numbers; what it trains has moved."""
     trainer = Trainer(
-        stages[name], name, graph, lambda step: clips, policy=shared.policy, seed=1,
-        make_optimizer=builder.make, compiled=False,
-    )  # fmt: skip
+        stages[name],
+        name,
+        graph,
+        lambda step: clips,
+        policy=shared.policy,
+        seed=1,
+        make_optimizer=builder.make,
+        compiled=False,
+    )
     before = {key: next(iter(m.parameters())).clone() for key, m in trainer.trained.items()}
     figures = {key: float(value) for key, value in trainer.step(0).items()}
     assert all(abs(value) < float("inf") for value in figures.values()), figures

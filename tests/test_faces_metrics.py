@@ -115,7 +115,7 @@ def test_cpbd_of_clips_is_a_mean_and_stands_beside_that_of_the_truth():
 # Embeddings
 
 
-class Judge(torch.nn.Module):
+class Evaluator(torch.nn.Module):
     """Embeds a face as the means of its three channels; regresses the first."""
 
     gives, map_shapes, classes, pretrained, dim = "embedding", [], (), False, 3
@@ -138,10 +138,10 @@ RED, GREEN, YELLOW = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (1.0, 1.0, 0.0)
 
 
 def embedded(metric, *clips):
-    judge = Judge()
-    assert isinstance(judge, Teacher)
+    evaluator = Evaluator()
+    assert isinstance(evaluator, Teacher)
     for made, true in clips:
-        metric.update(Outcome("a", painted(*made), painted(*true), judges={"identity": judge}))
+        metric.update(Outcome("a", painted(*made), painted(*true), evaluators={"identity": evaluator}))
     return metric.compute()
 
 
@@ -170,11 +170,11 @@ def test_acd_by_hand():
     assert cosine.value == pytest.approx(((1 - math.sqrt(0.5)) / 2 + 1) / 2)
 
 
-def test_asking_twice_changes_nothing_and_a_missing_judge_is_named():
+def test_asking_twice_changes_nothing_and_a_missing_evaluator_is_named():
     metric = Csim(EmbeddingOptions())
     embedded(metric, ([RED], [RED]), ([GREEN], [RED]))
     assert metric.compute() == metric.compute()
-    with pytest.raises(InputError, match="no judge of identity"):
+    with pytest.raises(InputError, match="no evaluator of identity"):
         metric.update(Outcome("a", painted(RED), painted(RED)))
 
 
@@ -194,10 +194,13 @@ def test_blinks_a_second_over_all_clips():
     for made, true in ((shut, shut), ([0.0] * 25, shut)):
         metric.update(
             Outcome(
-                "a", painted(*[(v, 0, 0) for v in made]), painted(*[(v, 0, 0) for v in true]),
-                judges={"shut": Judge()}, fps=25.0,
+                "a",
+                painted(*[(v, 0, 0) for v in made]),
+                painted(*[(v, 0, 0) for v in true]),
+                evaluators={"eyelid_closure": Evaluator()},
+                fps=25.0,
             )
-        )  # fmt: skip
+        )
     score = metric.compute()
     assert score.value == pytest.approx(0.5)
     assert score.on_real == pytest.approx(1.0)

@@ -14,34 +14,66 @@ CORE = sorted((ROOT / "s2vkit").rglob("*.py"))
 PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 
 FLOORS = {
-    "errors": 0, "options": 0, "checkpoints": 0, "hookspecs": 0,
-    "files": 1, "registry": 1, "plugins": 1,
-    "recipe": 2, "parts": 2, "media": 2, "data": 2,
+    "errors": 0,
+    "options": 0,
+    "checkpoints": 0,
+    "hookspecs": 0,
+    "files": 1,
+    "registry": 1,
+    "plugins": 1,
+    "recipe": 2,
+    "interfaces": 2,
+    "media": 2,
+    "data": 2,
+    "device": 2,
     "build": 3,
-    "engine": 4, "report": 4, "testing": 4,
+    "inference": 4,
+    "engine": 4,
+    "runs": 4,
+    "rendering": 4,
+    "benchmark": 4,
+    "report": 4,
+    "testing": 4,
     "cli": 5,
-}  # fmt: skip
-NO_TORCH = (
-    "errors",
-    "options",
-    "checkpoints",
-    "hookspecs",
-    "files",
-    "registry",
-    "plugins",
-    "recipe",
-    "cli",
-)
-HEAVY = {"torch", "torchvision", "torchaudio", "timm", "av", "numpy", "matplotlib", "einops",
-         "safetensors", "PIL"}  # fmt: skip
+}
+NO_TORCH = ("errors", "options", "checkpoints", "hookspecs", "files", "registry", "plugins", "recipe", "cli")
+HEAVY = {
+    "torch",
+    "torchvision",
+    "torchaudio",
+    "timm",
+    "av",
+    "numpy",
+    "matplotlib",
+    "einops",
+    "safetensors",
+    "PIL",
+}
 BESIDE = {
     ("plugins", "registry"),
     ("hookspecs", "options"),
     ("hookspecs", "checkpoints"),
     ("data", "media"),
-    ("data", "parts"),
-    ("media", "parts"),
+    ("data", "interfaces"),
+    ("media", "interfaces"),
+    ("device", "recipe"),
     ("engine", "report"),
+    ("engine", "inference"),
+    ("engine", "runs"),
+    ("engine", "rendering"),
+    ("runs", "inference"),
+    ("runs", "engine"),
+    ("runs", "report"),
+    ("inference", "engine"),
+    ("inference", "report"),
+    ("rendering", "inference"),
+    ("rendering", "engine"),
+    ("rendering", "report"),
+    ("benchmark", "engine"),
+    ("benchmark", "runs"),
+    ("benchmark", "rendering"),
+    ("benchmark", "inference"),
+    ("benchmark", "report"),
 }
 """Who may import whom on one floor; never the other way round."""
 
@@ -99,9 +131,11 @@ def test_the_core_imports_only_downward(path):
     wrong = [
         f"{path}:{line}: {own} (floor {FLOORS[own]}) imports {module}"
         for module, line in imports(path)
-        if (piece := pieces(module)) and piece != own
-        and FLOORS[piece] >= FLOORS[own] and (own, piece) not in BESIDE
-    ]  # fmt: skip
+        if (piece := pieces(module))
+        and piece != own
+        and FLOORS[piece] >= FLOORS[own]
+        and (own, piece) not in BESIDE
+    ]
     assert wrong == []
 
 
@@ -140,10 +174,13 @@ def test_a_plugin_imports_the_facade_and_itself_only(path):
         (name, node.lineno)
         for node in ast.walk(tree)
         for name in (
-            [a.name for a in node.names] if isinstance(node, ast.Import)
-            else [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+            [a.name for a in node.names]
+            if isinstance(node, ast.Import)
+            else [str(node.module)]
+            if isinstance(node, ast.ImportFrom)
+            else []
         )
-    ]  # fmt: skip
+    ]
     wrong = [
         f"{path}:{line}: {module}"
         for module, line in modules
@@ -152,9 +189,7 @@ def test_a_plugin_imports_the_facade_and_itself_only(path):
     assert wrong == []
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in PLUGINS if p.name == "__init__.py"], ids=lambda p: p.parent.name
-)
+@pytest.mark.parametrize("path", [p for p in PLUGINS if p.name == "__init__.py"], ids=lambda p: p.parent.name)
 def test_a_plugins_registration_imports_nothing_heavy(path):
     facade = _names_that_need_torch()
     own = path.parent.name

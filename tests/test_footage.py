@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from helpers_footage import cut_all, dataset_of, folder_of_videos, listing_of, write_video
 
-from s2vkit.data.cutting.kinds import Cutting
+from s2vkit.data.extraction.kinds import Cutting
 from s2vkit.data.preparation import listing as listing_module
 from s2vkit.data.preparation.cut_one import Cutter
 from s2vkit.data.preparation.finish import about, is_finished
@@ -75,8 +75,13 @@ def test_a_prepared_corpus_is_whole(whole, root):
     assert store.index.labels == {"identity": ("ann0", "ann1")}
     assert {c.labels["identity"] for c in store.clips} == {"ann0", "ann1"}
     assert sorted(p.name for p in whole.iterdir()) == [
-        "clips_at.npy", "corpus.json", "frames_at.npy", "index.json", "report.csv", "shards",
-    ]  # fmt: skip
+        "clips_at.npy",
+        "corpus.json",
+        "frames_at.npy",
+        "index.json",
+        "report.csv",
+        "shards",
+    ]
     assert about(whole)["clips"] == 6
 
 
@@ -106,7 +111,7 @@ def test_options_of_a_dataset_are_those_of_cutting():
     names = set(FootageOptions.model_fields)
     said = cutting_of(FootageOptions(corpus="x"))
     assert said == Cutting()
-    assert {"size", "fps", "sample_rate", "margin", "every", "least_face", "shortest"} <= names
+    assert {"size", "fps", "sample_rate", "margin", "every", "min_face", "shortest"} <= names
 
 
 def test_bad_files_are_set_aside_with_their_reason(tmp_path):
@@ -119,12 +124,16 @@ def test_bad_files_are_set_aside_with_their_reason(tmp_path):
     (root / "empty.mp4").touch()
     (root / "notes.txt").write_text("hello")
     out = tmp_path / "out"
-    assert cut_all(listing_of(folder(root, out, val=0.0, test=0.0)), out, most_aside=0.9)
+    assert cut_all(listing_of(folder(root, out, val=0.0, test=0.0)), out, max_rejected=0.9)
     reasons = {row["file"]: row["reason"] for row in read_report(out)}
     assert reasons == {
-        "broken.mp4": "undecodable", "copy.mp4": "", "empty.mp4": "undecodable",
-        "good.mp4": "duplicate", "mute.mp4": "no_sound_track", "short.mp4": "too_short",
-    }  # fmt: skip
+        "broken.mp4": "undecodable",
+        "copy.mp4": "",
+        "empty.mp4": "undecodable",
+        "good.mp4": "duplicate",
+        "mute.mp4": "no_sound_track",
+        "short.mp4": "too_short",
+    }
     lengths = {row["file"]: (row["seconds"], row["fps"]) for row in read_report(out)}
     assert lengths["short.mp4"] == ("0.4", "25")
     assert lengths["mute.mp4"] == ("1.2", "25")
@@ -270,8 +279,11 @@ def test_a_worker_that_dies_takes_only_its_source_with_it(tmp_path, root):
         while pool.waiting:
             told |= {task.source.name: result for task, result in pool.finished()}
     assert {name: result["status"] for name, result in told.items()} == {
-        "ann0_0": "prepared", "ann0_1": "set_aside", "ann0_2": "prepared", "ann1_0": "prepared",
-    }  # fmt: skip
+        "ann0_0": "prepared",
+        "ann0_1": "rejected",
+        "ann0_2": "prepared",
+        "ann1_0": "prepared",
+    }
     assert told["ann0_1"]["reason"] == "undecodable"
     assert json.loads((tmp_path / "1.json").read_text())["detail"].endswith("died of it")
 
@@ -285,14 +297,14 @@ def test_too_many_failures_stop_it(tmp_path):
     for n in range(3):
         write_video(root / f"mute{n}.mp4", sound=False, seed=n)
     listing = listing_of(folder(root, out, val=0.0, test=0.0))
-    with pytest.raises(InputError, match=r"3 of 4 files were set aside, more than 50%") as error:
+    with pytest.raises(InputError, match=r"3 of 4 files were rejected, more than 50%") as error:
         cut_all(listing, out)
-    assert "--most-aside" in str(error.value)
+    assert "--max-rejected" in str(error.value)
     assert "no_sound_track" in str(error.value)
     with (out / "report.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 4
     assert not is_finished(out)
-    assert cut_all(listing, out, most_aside=0.8)
+    assert cut_all(listing, out, max_rejected=0.8)
     assert [clip.name for clip in ShardStore(out).clips] == ["good"]
 
 

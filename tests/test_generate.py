@@ -15,13 +15,13 @@ from safetensors.torch import load_file, save_file
 
 from s2vkit import align
 from s2vkit.build import Builder
-from s2vkit.engine.device import choose
-from s2vkit.engine.drawing import listener as listening
-from s2vkit.engine.drawing.infer import generate
-from s2vkit.engine.drawing.listener import Listener
-from s2vkit.engine.drawing.model import load_model
+from s2vkit.device import choose
 from s2vkit.errors import InputError, RunFolderError
 from s2vkit.files import read_json, write_json
+from s2vkit.inference import listener as listening
+from s2vkit.inference.bundle import load_model
+from s2vkit.inference.generate import generate
+from s2vkit.inference.pipeline import InferencePipeline
 from s2vkit.media import probe, read_speech
 from s2vkit.recipe.schema import Alignment, Compute
 
@@ -35,7 +35,7 @@ def home(tmp_path_factory):
     """A finished run."""
     folder = tmp_path_factory.mktemp("generate")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("s2vkit.engine.drawing.gallery.draw_curves", lambda *args: True)
+        patch.setattr("s2vkit.rendering.held_out.draw_curves", lambda *args: True)
         run_toy(folder)
     return folder
 
@@ -87,7 +87,7 @@ def test_the_model_draws_as_the_run_did(home):
     assert own
     assert all(torch.equal(value, held[f"generator/{key}"]) for key, value in own.items())
     assert not graph.teachers
-    assert not graph.judges
+    assert not graph.evaluators
     assert not graph.discriminators
 
 
@@ -101,7 +101,7 @@ def ears(tmp_path, encoder):
     recipe = load_toy(tmp_path, more=(encoder,)).recipe
     graph = Builder(recipe, REGISTRY).graph()
     policy = choose(Compute(device="cpu", precision="fp32", threads=1))
-    return Listener(graph, Alignment(), policy)
+    return InferencePipeline(graph, Alignment(), policy)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_three_minutes_take_little_more_memory_than_one(home, tmp_path):
     for seconds in (45, 180):
         speech = recording(tmp_path / f"{seconds}.wav", seconds)
         code = (
-            "import sys; from s2vkit.engine.drawing.infer import generate\n"
+            "import sys; from s2vkit.inference.generate import generate\n"
             "from pathlib import Path as P; made = generate(*map(P, sys.argv[1:]), device='cpu')\n"
             "peak = [s for s in open('/proc/self/status') if s.startswith('VmHWM')][0].split()[1]\n"
             "print(made.frames, peak)"
@@ -166,8 +166,11 @@ def test_three_minutes_take_little_more_memory_than_one(home, tmp_path):
         output = tmp_path / f"{seconds}.mp4"
         done = subprocess.run(
             [sys.executable, "-c", code, home / "run", speech, output],
-            env=env, capture_output=True, text=True, check=True,
-        )  # fmt: skip
+            env=env,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         frames, peak = map(int, done.stdout.split())
         assert frames == seconds * 25
         peaks.append(peak / 1024)

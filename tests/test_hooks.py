@@ -35,9 +35,15 @@ def load_with(monkeypatch, **hooks):
 def test_s2vkit_register(monkeypatch):
     def s2vkit_register(register):
         register(
-            "teacher", "one", "hooked:One", OneOption, gives=("embedding",), wants=("x",),
-            summary="s", reference="r",
-        )  # fmt: skip
+            "teacher",
+            "one",
+            "hooked:One",
+            OneOption,
+            gives=("embedding",),
+            wants=("x",),
+            summary="s",
+            reference="r",
+        )
         register("student", "plain", "hooked:Plain")
 
     filled = load_with(monkeypatch, s2vkit_register=s2vkit_register)

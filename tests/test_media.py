@@ -165,15 +165,11 @@ BAD = {
     "text": (lambda d: text(d / "a.wav", "hello " * 500), "not a sound or video file"),
     "text mp3": (lambda d: text(d / "a.mp3", "hello " * 500), "not a sound or video file"),
     "playlist": (
-        lambda d: text(
-            d / "a.mp3", "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://h/a.ts\n"
-        ),
+        lambda d: text(d / "a.mp3", "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://h/a.ts\n"),
         "not a sound or video file",
     ),
     "concat list": (
-        lambda d: text(
-            d / "a.wav", f"ffconcat version 1.0\nfile {float_wav(d / 'b.wav', holed(0)).name}\n"
-        ),
+        lambda d: text(d / "a.wav", f"ffconcat version 1.0\nfile {float_wav(d / 'b.wav', holed(0)).name}\n"),
         "not a sound or video file",
     ),
     "no sound": (lambda d: silent_video(d / "a.mp4"), "has no sound track"),
@@ -342,10 +338,7 @@ def test_a_full_disk_removes_the_temporary_file_and_goes_through(tmp_path):
 
 
 def test_a_video_without_a_frame_is_an_error_and_leaves_nothing(tmp_path):
-    with (
-        pytest.raises(ValueError, match="not one frame"),
-        VideoWriter(tmp_path / "a.mp4", (8, 8), 25),
-    ):
+    with pytest.raises(ValueError, match="not one frame"), VideoWriter(tmp_path / "a.mp4", (8, 8), 25):
         pass
     assert list(tmp_path.iterdir()) == []
 

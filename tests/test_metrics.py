@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 from s2vkit_metrics import AccuracyOptions, SsimOptions
-from s2vkit_metrics.judged import EmotionAccuracy, IdentityAccuracy
+from s2vkit_metrics.evaluated import EmotionAccuracy, IdentityAccuracy
 from s2vkit_metrics.likeness import Psnr, Ssim, psnr, ssim, unit
-from s2vkit_metrics.mouth import OpennessCorrelation, pearson
+from s2vkit_metrics.mouth import MouthApertureCorrelation, pearson
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from s2vkit import InputError, Metric, Options, Outcome, Teacher
@@ -160,17 +160,13 @@ def test_a_single_clip_has_no_chance_figure():
 
 
 def test_an_empty_evaluation_is_not_a_number_but_no_crash():
-    for metric in (
-        Psnr(Options()),
-        IdentityAccuracy(AccuracyOptions()),
-        OpennessCorrelation(Options()),
-    ):
+    for metric in (Psnr(Options()), IdentityAccuracy(AccuracyOptions()), MouthApertureCorrelation(Options())):
         score = metric.compute()
         assert math.isnan(score.value)
         assert score.n == 0
 
 
-class Judge(torch.nn.Module):
+class Evaluator(torch.nn.Module):
     """Reads its verdict from the brightness of the red channel, -1 to 1."""
 
     gives, map_shapes, pretrained = "logits", [], True
@@ -201,26 +197,24 @@ def red(*levels):
     return torch.tensor(levels).view(-1, 1, 1, 1).expand(-1, 3, 4, 4).clone()
 
 
-def judged(metric, side, clips, classes=("ann", "bob", "cid")):
-    judge = Judge(classes)
-    assert isinstance(judge, Teacher)
+def evaluated(metric, side, clips, classes=("ann", "bob", "cid")):
+    evaluator = Evaluator(classes)
+    assert isinstance(evaluator, Teacher)
     for label, made, true in clips:
-        metric.update(outcome(red(*made), red(*true), labels={side: label}, judges={side: judge}))
-    return metric.compute(), judge
+        metric.update(outcome(red(*made), red(*true), labels={side: label}, evaluators={side: evaluator}))
+    return metric.compute(), evaluator
 
 
-@pytest.mark.parametrize(
-    ("metric", "side"), [(IdentityAccuracy, "identity"), (EmotionAccuracy, "emotion")]
-)
+@pytest.mark.parametrize(("metric", "side"), [(IdentityAccuracy, "identity"), (EmotionAccuracy, "emotion")])
 def test_accuracy_by_hand(metric, side):
     clips = [
         ("ann", [-1.0, -1.0, -0.2], [-1.0] * 3),  # right, though the last frame is bob's
         ("ann", [0.0, 0.0], [-1.0, -1.0]),  # taken for bob
         ("bob", [0.1, -0.1], [1.0, 1.0]),  # right; the true frames are taken for cid
         ("cid", [-1.0], [1.0]),  # taken for ann
-        ("eve", [0.0], [0.0]),  # unknown to the judge
+        ("eve", [0.0], [0.0]),  # unknown to the evaluator
     ]
-    score, _ = judged(metric(AccuracyOptions()), side, clips)
+    score, _ = evaluated(metric(AccuracyOptions()), side, clips)
     assert score.value == pytest.approx(2 / 4)
     assert score.on_real == pytest.approx(3 / 4)
     assert score.chance == pytest.approx(2 / 4)
@@ -233,33 +227,34 @@ def test_accuracy_by_hand(metric, side):
 
 def test_log_probabilities_are_averaged_over_frames_not_votes():
     # two frames lean a little to bob, one is surely ann's: the mean says ann
-    score, _ = judged(
+    score, _ = evaluated(
         IdentityAccuracy(AccuracyOptions()), "identity", [("ann", [-0.45, -0.45, -1.0], [-1.0])]
     )
     assert score.value == 1
 
 
-def test_judges_see_long_clips_in_chunks_and_without_gradient():
+def test_evaluators_see_long_clips_in_chunks_and_without_gradient():
     clips = [("ann", [-1.0] * 150, [-1.0] * 2)]
-    _, judge = judged(IdentityAccuracy(AccuracyOptions()), "identity", clips)
-    assert judge.seen == [64, 64, 22, 2]
+    _, evaluator = evaluated(IdentityAccuracy(AccuracyOptions()), "identity", clips)
+    assert evaluator.seen == [64, 64, 22, 2]
 
 
-def test_a_missing_judge_is_named():
-    with pytest.raises(InputError, match="no judge of emotion"):
+def test_a_missing_evaluator_is_named():
+    with pytest.raises(InputError, match="no evaluator of emotion"):
         EmotionAccuracy(AccuracyOptions()).update(outcome(red(0.0), labels={"emotion": "sad"}))
 
 
 def opened(clips):
-    metric, judge = OpennessCorrelation(Options()), Judge()
+    metric, evaluator = MouthApertureCorrelation(Options()), Evaluator()
     for made, true, truth in clips:
         metric.update(
             outcome(
-                red(*made), red(*true),
-                truth={"openness": np.array(truth, dtype=np.float32)},
-                judges={"openness": judge},
+                red(*made),
+                red(*true),
+                truth={"mouth_aperture": np.array(truth, dtype=np.float32)},
+                evaluators={"mouth_aperture": evaluator},
             )
-        )  # fmt: skip
+        )
     return metric.compute()
 
 
@@ -308,8 +303,8 @@ def test_pearson_agrees_with_numpy():
 
 
 def test_a_dataset_without_openness_is_told():
-    with pytest.raises(InputError, match="no true 'openness'"):
-        OpennessCorrelation(Options()).update(outcome(red(0.0)))
+    with pytest.raises(InputError, match="no true 'mouth_aperture'"):
+        MouthApertureCorrelation(Options()).update(outcome(red(0.0)))
 
 
 def test_ssim_is_quick():
@@ -335,7 +330,7 @@ def test_metrics_that_are_means_over_clips_tell_the_figure_of_each():
         if needs_a_file or {"summary", "codes"} & set(entry.wants):
             continue
         metric = entry.load()(entry.options())
-        for outcome in outcomes(graph.judges, graph.sync_judge):
+        for outcome in outcomes(graph.evaluators, graph.sync_evaluator):
             metric.update(outcome)
         found[entry.name] = metric.compute()
     of_clips = {name for name, score in found.items() if score.clips}

@@ -33,8 +33,7 @@ def sound(samples, clips=1):
 
 def published_names(net):
     """Give a network's weights under the names of torchaudio's published files."""
-    olds = {"parametrizations.weight.original0": "weight_g",
-            "parametrizations.weight.original1": "weight_v"}  # fmt: skip
+    olds = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
     weights = {}
     for name, tensor in net.state_dict().items():
         for new, old in olds.items():
@@ -94,9 +93,10 @@ def test_files_of_either_form_load(tmp_path, kind, form):
     trained = tiny(kind)
     prefix = kind.__name__.lower() + "." if form.endswith("whole") else ""
     weights = (
-        published_names(trained.net) if form == "torchaudio"
+        published_names(trained.net)
+        if form == "torchaudio"
         else hugging_face_names(published_names(trained.net), prefix)
-    )  # fmt: skip
+    )
     torch.save(weights, tmp_path / "x.pth")
     path = str(tmp_path / "x.pth")
     encoder = kind(SslOptions(checkpoint=path)).eval()  # the layout is the file's

@@ -195,16 +195,18 @@ def test_hsemotion_without_a_classifier_gives_its_features(tmp_path):
 
 def test_hsemotion_knows_its_emotions_in_training():
     assert HsEmotion(HsEmotionOptions(), size=64, labels=("anger", "fear")).classes == EIGHT
-    assert HsEmotion(HsEmotionOptions(), size=64, labels=("anger", "glee")).classes == (
-        "anger", "glee",
-    )  # fmt: skip
+    assert HsEmotion(HsEmotionOptions(), size=64, labels=("anger", "glee")).classes == ("anger", "glee")
 
 
 @pytest.mark.parametrize(
     ("name", "file"),
-    [(e.name, c.file) for e in registry().of_kind("teacher") for c in e.checkpoints
-     if e.name in ("arcface", "hsemotion") and "b2" not in c.file and "enet2" not in c.file],
-)  # fmt: skip
+    [
+        (e.name, c.file)
+        for e in registry().of_kind("teacher")
+        for c in e.checkpoints
+        if e.name in ("arcface", "hsemotion") and "b2" not in c.file and "enet2" not in c.file
+    ],
+)
 def test_every_published_file_of_theirs_loads(tmp_path, name, file):
     checkpoint = published(name, file)
     torch.save(random_weights(checkpoint, counters=True), tmp_path / "x.pt")

@@ -10,7 +10,7 @@ from helpers_media import real_folder
 
 from s2vkit import ResourceError
 from s2vkit.data.preparation.cut import Cutting, SetAside, cut_source
-from s2vkit.parts.dataset import Source
+from s2vkit.interfaces.dataset import Source
 from s2vkit.plugins import registry
 
 
@@ -25,9 +25,7 @@ def eyes():
     return build()
 
 
-@pytest.mark.parametrize(
-    "shape", [(2, 30, 20, 3), (1, 300, 17, 3), (0, 64, 64, 3), (3, 90, 120, 3)]
-)
+@pytest.mark.parametrize("shape", [(2, 30, 20, 3), (1, 300, 17, 3), (0, 64, 64, 3), (3, 90, 120, 3)])
 def test_pictures_of_any_size_are_looked_at(eyes, shape):
     pictures = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     found = eyes(pictures)

@@ -24,9 +24,12 @@ def test_it_writes_a_whole_distribution(capsys, tmp_path):
     assert (called.code, called.err) == (0, "")
     files = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
     assert files == [
-        "README.md", "pyproject.toml", "s2vkit_my_eyes/__init__.py", "s2vkit_my_eyes/part.py",
+        "README.md",
+        "pyproject.toml",
+        "s2vkit_my_eyes/__init__.py",
+        "s2vkit_my_eyes/part.py",
         "tests/test_my_eyes.py",
-    ]  # fmt: skip
+    ]
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
     assert project["entry-points"]["s2vkit.plugins"] == {"my_eyes": "s2vkit_my_eyes"}
     assert 'check_component("teacher", "my_eyes")' in (folder / files[-1]).read_text()

@@ -23,9 +23,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PLUGINS = sorted(p.parent.name for p in (ROOT / "plugins").glob("*/__init__.py"))
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 REQUIRED = [
-    Requirement(text)
-    for group in (PROJECT["project"]["dependencies"], *EXTRAS.values())
-    for text in group
+    Requirement(text) for group in (PROJECT["project"]["dependencies"], *EXTRAS.values()) for text in group
 ]
 
 

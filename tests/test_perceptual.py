@@ -120,8 +120,13 @@ def test_lpips_agrees_with_torchmetrics_on_the_same_weights(alex):
     theirs = _LPIPS(pretrained=False, net="alex", pnet_rand=True).eval()
     theirs.load_state_dict(heads, strict=False)
     own = {f"{i}": layer for i, layer in enumerate(net.features)}
-    for part in (theirs.net.slice1, theirs.net.slice2, theirs.net.slice3, theirs.net.slice4,
-                 theirs.net.slice5):  # fmt: skip
+    for part in (
+        theirs.net.slice1,
+        theirs.net.slice2,
+        theirs.net.slice3,
+        theirs.net.slice4,
+        theirs.net.slice5,
+    ):
         for name, layer in part.named_children():
             layer.load_state_dict(own[name].state_dict())
     outcome = clip(2)

@@ -73,8 +73,7 @@ def test_a_broken_plugin_is_shown_with_owner_and_error_and_breaks_nothing(listin
 
 def test_a_claimer_of_our_name_is_refused_and_both_owners_are_named(listing):
     assert failure(listing, "s2vkit-claimer") == (
-        "teacher 'vggface' is claimed by s2vkit-claimer 0.2.0 (claimer) "
-        "but belongs to s2vkit 0.1.0 (vggface)"
+        "teacher 'vggface' is claimed by s2vkit-claimer 0.2.0 (claimer) but belongs to s2vkit 0.1.0 (vggface)"
     )
     names = [c["name"] for c in listing["components"] if c["kind"] == "teacher"]
     assert names.count("vggface") == 1

@@ -35,18 +35,44 @@ def out(root, tmp_path_factory):
 
     out = tmp_path_factory.mktemp("prepared") / "out"
     words = [
-        "prepare", "--dataset", "folder", "--root", root, "--output", out, "--detector", "none",
-        "--workers", "0", "--set", "size=32", "--set", "folders=[identity]",
-    ]  # fmt: skip
+        "prepare",
+        "--dataset",
+        "folder",
+        "--root",
+        root,
+        "--output",
+        out,
+        "--detector",
+        "none",
+        "--workers",
+        "0",
+        "--set",
+        "size=32",
+        "--set",
+        "folders=[identity]",
+    ]
     assert guard(cli, [str(word) for word in words]) == 0
     return out
 
 
 def prepare(capsys, root, out, *more):
     return call(
-        capsys, "prepare", "--dataset", "folder", "--root", root, "--output", out,
-        "--detector", "none", "--workers", "0", "--set", "size=32", *more,
-    )  # fmt: skip
+        capsys,
+        "prepare",
+        "--dataset",
+        "folder",
+        "--root",
+        root,
+        "--output",
+        out,
+        "--detector",
+        "none",
+        "--workers",
+        "0",
+        "--set",
+        "size=32",
+        *more,
+    )
 
 
 # s2vkit prepare
@@ -78,18 +104,27 @@ def test_prepare_stops_above_a_share_of_failures(tmp_path, capsys):
         write_video(tmp_path / "in" / f"{n}.mp4", sound=n == 0, seed=n)
     done = prepare(capsys, tmp_path / "in", tmp_path / "out")
     assert done.code == 4
-    assert "2 of 3 files were set aside, more than 50%" in done.err
+    assert "2 of 3 files were rejected, more than 50%" in done.err
     assert "no_sound_track" in done.out
-    done = prepare(capsys, tmp_path / "in", tmp_path / "out", "--most-aside", "0.7")
+    done = prepare(capsys, tmp_path / "in", tmp_path / "out", "--max-rejected", "0.7")
     assert done.code == 0
 
 
 def test_prepare_of_a_recipe(tmp_path, root, capsys):
     sets = ["data.size=32", "data.face_detector=none"]
     done = call(
-        capsys, "prepare", "--recipe", RECIPES / "folder.yaml", "--root", root, "--output",
-        tmp_path / "out", "--workers", "0", *[w for s in sets for w in ("--set", s)],
-    )  # fmt: skip
+        capsys,
+        "prepare",
+        "--recipe",
+        RECIPES / "folder.yaml",
+        "--root",
+        root,
+        "--output",
+        tmp_path / "out",
+        "--workers",
+        "0",
+        *[w for s in sets for w in ("--set", s)],
+    )
     assert done.code == 0, done.err
     assert read_json(tmp_path / "out" / "corpus.json")["labelling"]["folders"] == ["identity"]
 
@@ -200,8 +235,8 @@ def small(root: Path, folder: Path, *more: str) -> tuple[str, ...]:
         "size: 32, face_detector: none}\n"
     )
     return (
-        data + "teachers: {emotion: null}\njudges: {emotion: null, openness: null}\n"
-        "stages: {evaluate: {metrics: {emotion_accuracy: null, openness_correlation: null}}}\n",
+        data + "teachers: {emotion: null}\nevaluators: {emotion: null, mouth_aperture: null}\n"
+        "stages: {evaluate: {metrics: {emotion_accuracy: null, mouth_aperture_correlation: null}}}\n",
         *more,
     )
 
@@ -230,11 +265,11 @@ def test_a_run_cuts_a_folder_trains_and_renders(root, tmp_path):
 def test_shards_train_to_the_same_weights_as_their_cache(root, tmp_path):
     for name, budget in (("cached", 1), ("shards", 0)):
         more = small(root, tmp_path / name)
-        stages = ("teach",)
+        stages = ("train_teachers",)
         said = run_toy(tmp_path / name, f"data.crop_cache_gb={budget}", more=more, stages=stages)
         assert ("decoded in" if budget else "read from the shards of") in " ".join(said.split())
     one, other = (
-        (tmp_path / n / "run/stages/teach/weights.safetensors").read_bytes()
+        (tmp_path / n / "run/stages/train_teachers/weights.safetensors").read_bytes()
         for n in ("cached", "shards")
     )
     assert one == other

@@ -28,9 +28,14 @@ def heard(who, moods=None, *, codes=None, targets=None, sentence=None, speech=No
     labels = {"identity": list(who), "emotion": list(moods or ["calm"] * n)}
     labels["sentence"] = list(sentence or ["a"] * n)
     return Heard(
-        [f"c{i}" for i in range(n)], labels, codes["identity"], codes, targets or {},
-        lambda i: speech[i], rate,
-    )  # fmt: skip
+        [f"c{i}" for i in range(n)],
+        labels,
+        codes["identity"],
+        codes,
+        targets or {},
+        lambda i: speech[i],
+        rate,
+    )
 
 
 def draw(n, d, seed):
@@ -88,10 +93,12 @@ def clips(n, seed, leak):
     faces = draw(4, 6, 99)
     code = faces[who] + 0.1 * draw(n, 6, seed) + leak * mood[:, None] * draw(1, 6, 98)
     return heard(
-        [f"s{i}" for i in who.tolist()], [("calm", "mad")[i] for i in mood.tolist()],
-        codes={"identity": code}, targets={"identity": faces[who] + 0.01 * draw(n, 6, seed)},
+        [f"s{i}" for i in who.tolist()],
+        [("calm", "mad")[i] for i in mood.tolist()],
+        codes={"identity": code},
+        targets={"identity": faces[who] + 0.01 * draw(n, 6, seed)},
         sentence=[f"{seed}{i // 8}" for i in range(n)],
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(("leak", "least", "most"), [(0.0, 0.3, 0.7), (1.0, 0.95, 1.0)])
@@ -196,19 +203,31 @@ def test_a_map_holds_the_axes_of_most_variance():
 
 
 def metric(of, on, value, real=None):
-    return {"value": value, "on_real": real, "chance": 0.125, "n": 9, "definition": "d",
-            "details": {"probe": {"of": of, "on": on}}}  # fmt: skip
+    return {
+        "value": value,
+        "on_real": real,
+        "chance": 0.125,
+        "n": 9,
+        "definition": "d",
+        "details": {"probe": {"of": of, "on": on}},
+    }
 
 
 def test_the_page_lays_probes_out_as_a_table_and_draws_maps(tmp_path):
     found = {
         "a": metric("identity", "identity", 0.97, 1.0),
         "b": metric("identity", "emotion", 0.2),
-        "m": {"value": 0.5, "details": {"map": {
-            "of": "identity", "points": [[0, 1], [2, 3], [1, 1]],
-            "labels": {"identity": ["<x>", "y", "<x>"]},
-        }}},
-    }  # fmt: skip
+        "m": {
+            "value": 0.5,
+            "details": {
+                "map": {
+                    "of": "identity",
+                    "points": [[0, 1], [2, 3], [1, 1]],
+                    "labels": {"identity": ["<x>", "y", "<x>"]},
+                }
+            },
+        },
+    }
     text = probe_section(found)
     assert "97 % (100 %)" in text
     assert "<em>20 %</em>" in text
@@ -226,16 +245,16 @@ def test_the_page_lays_probes_out_as_a_table_and_draws_maps(tmp_path):
 
 PROBES = """
 discriminators: {identity: null, frame: null, sync: null}
-judges: null
+evaluators: null
 stages:
-  judge: null
+  train_evaluators: null
   compose: null
   evaluate:
     after: [distill]
     metrics:
       identity_accuracy: null
       emotion_accuracy: null
-      openness_correlation: null
+      mouth_aperture_correlation: null
       ssim: null
       psnr: null
       who: {use: linear_probe, of: identity, on: identity}

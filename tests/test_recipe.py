@@ -17,13 +17,7 @@ from helpers_registry import L1Options, fake_registry
 
 from s2vkit.errors import RecipeError
 from s2vkit.options import Options, Slot, StageOptions
-from s2vkit.recipe.load import (
-    Loaded,
-    dump_recipe,
-    load_recipe,
-    ordered_stages,
-    recipe_from_data,
-)
+from s2vkit.recipe.load import Loaded, dump_recipe, load_recipe, ordered_stages, recipe_from_data
 from s2vkit.recipe.nodes import Source, plain
 from s2vkit.recipe.report import Problems
 from s2vkit.recipe.source import parse
@@ -145,9 +139,7 @@ def test_mappings_merge_deeply_and_lists_are_replaced(tmp_path: Path) -> None:
         ("senet50", "senet50", 1.0),
     ],
 )
-def test_a_slot_merges_unless_its_use_changes(
-    tmp_path: Path, over: str, use: str, width: float
-) -> None:
+def test_a_slot_merges_unless_its_use_changes(tmp_path: Path, over: str, use: str, width: float) -> None:
     maps = "discriminators: {identity: null}\n"
     loaded = child(tmp_path, f"{maps}teachers: {{identity: {over}}}\n")
     found = loaded.data["teachers"]["identity"]
@@ -169,9 +161,7 @@ def test_a_chain_of_parents_is_followed_from_folder_to_folder(tmp_path: Path) ->
 
 
 def test_null_deletes_keys_and_names(tmp_path: Path) -> None:
-    text = (
-        "teachers: {identity: {width: null}}\ndiscriminators: {sync: null}\nstages: {evaluate: }\n"
-    )
+    text = "teachers: {identity: {width: null}}\ndiscriminators: {sync: null}\nstages: {evaluate: }\n"
     data = child(tmp_path, text).data
     assert data["teachers"]["identity"]["width"] == 1.0
     assert list(data["discriminators"]) == ["identity", "frame"]
@@ -231,10 +221,7 @@ def test_the_identity_side_takes_its_discriminator_with_it(tmp_path: Path) -> No
     compose = loaded.data["stages"]["compose"]
     assert list(compose["optimizers"]) == ["generator", "frame", "sync"]
     assert compose["weights"] == {"frame": 3.0}
-    assert [note.split()[0] for note in loaded.dropped] == [
-        "students.identity",
-        "discriminators.identity",
-    ]
+    assert [note.split()[0] for note in loaded.dropped] == ["students.identity", "discriminators.identity"]
     assert "discriminators.identity" not in loaded.origins
     assert load(tmp_path, dump_recipe(loaded), name="again.yaml").dropped == []
 
@@ -276,10 +263,48 @@ def test_stored_data_gives_the_recipe_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "word",
-    ["1e-4", ".5", "0o17", "0x1F", "1.", "on", "no", "null", "~", "True", "2021-08-30", "=", "<<",
-     "1_000", "12:30", "a: b", "# c", " pad ", "- x", "*a", "&a", "!t", "@", "`", "%", "a\tb", "é",
-     "\U0001f642", "a\nb", "a\x85b", "a\u2028b", "'", '"', "[", "-", "?", "010", "+.inf", ".NaN"],
-)  # fmt: skip
+    [
+        "1e-4",
+        ".5",
+        "0o17",
+        "0x1F",
+        "1.",
+        "on",
+        "no",
+        "null",
+        "~",
+        "True",
+        "2021-08-30",
+        "=",
+        "<<",
+        "1_000",
+        "12:30",
+        "a: b",
+        "# c",
+        " pad ",
+        "- x",
+        "*a",
+        "&a",
+        "!t",
+        "@",
+        "`",
+        "%",
+        "a\tb",
+        "é",
+        "\U0001f642",
+        "a\nb",
+        "a\x85b",
+        "a\u2028b",
+        "'",
+        '"',
+        "[",
+        "-",
+        "?",
+        "010",
+        "+.inf",
+        ".NaN",
+    ],
+)
 def test_any_text_survives_a_dump(tmp_path: Path, word: str) -> None:
     loaded = child(tmp_path)
     recipe = loaded.recipe.model_copy(update={"name": word})

@@ -14,9 +14,7 @@ ABLATIONS = sorted((RECIPES / "ablations").glob("*.yaml"))
 COMPARISONS = [RECIPES / "table1.yaml", RECIPES / "table1_tiny.yaml"]
 
 
-@pytest.mark.parametrize(
-    "path", sorted({*RECIPES.rglob("*.yaml")} - {*COMPARISONS}), ids=lambda p: p.stem
-)
+@pytest.mark.parametrize("path", sorted({*RECIPES.rglob("*.yaml")} - {*COMPARISONS}), ids=lambda p: p.stem)
 def test_a_recipe_is_valid(path):
     assert load_recipe(path).recipe.stages
 
@@ -28,9 +26,14 @@ def test_a_comparison_is_valid(path):
 
 def test_there_is_an_ablation_of_every_part_of_the_game():
     assert {path.stem for path in ABLATIONS} >= {
-        "no_identity_discriminator", "no_frame_discriminator", "no_sync_discriminator",
-        "no_identity_branch", "no_similarity", "no_gradient", "hinge",
-    }  # fmt: skip
+        "no_identity_discriminator",
+        "no_frame_discriminator",
+        "no_sync_discriminator",
+        "no_identity_branch",
+        "no_similarity",
+        "no_gradient",
+        "hinge",
+    }
 
 
 @pytest.mark.parametrize("path", ABLATIONS, ids=lambda p: p.stem)

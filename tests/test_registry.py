@@ -83,8 +83,10 @@ def test_entries_come_in_the_order_of_kinds_then_names():
     held = Registry()
     held.add_all([entry("b"), entry("z", "audio_encoder"), entry("a")], [])
     assert [(e.kind, e.name) for e in held.of_kind()] == [
-        ("audio_encoder", "z"), ("teacher", "a"), ("teacher", "b"),
-    ]  # fmt: skip
+        ("audio_encoder", "z"),
+        ("teacher", "a"),
+        ("teacher", "b"),
+    ]
     assert [e.name for e in held.of_kind("teacher")] == ["a", "b"] == held.names("teacher")
 
 
@@ -147,9 +149,7 @@ def test_the_same_name_may_serve_two_kinds():
 def test_a_component_that_cannot_be_imported_keeps_its_cause():
     with pytest.raises(PluginError) as caught:
         Entry("teacher", "x", "no_such_module_at_all:X", Options, "a 1 (a)").load()
-    assert "teacher 'x' of a 1 (a) cannot be loaded from 'no_such_module_at_all:X'" in str(
-        caught.value
-    )
+    assert "teacher 'x' of a 1 (a) cannot be loaded from 'no_such_module_at_all:X'" in str(caught.value)
     assert isinstance(caught.value.__cause__, ModuleNotFoundError)
     with pytest.raises(PluginError, match="AttributeError"):
         Entry("teacher", "x", "json:nothing", Options, "a 1 (a)").load()

@@ -22,7 +22,7 @@ METRICS = {
         "on_real": 0.97,
         "chance": 0.125,
         "n": 64,
-        "definition": "share of clips | judged <right>",
+        "definition": "share of clips | evaluated <right>",
     },
     "lip_correlation": {
         "value": 0.5,
@@ -138,6 +138,4 @@ def test_metrics_as_a_table_and_as_markdown():
         assert word in out.getvalue()
     lines = metrics_markdown(METRICS).splitlines()
     assert len(lines) == 4
-    assert (
-        lines[2] == r"| emotion | 0.8438 | 0.97 | 0.125 | 64 | share of clips \| judged <right> |"
-    )
+    assert lines[2] == r"| emotion | 0.8438 | 0.97 | 0.125 | 64 | share of clips \| evaluated <right> |"

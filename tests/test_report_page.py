@@ -20,9 +20,19 @@ from s2vkit.report.plots import panels
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 SECTIONS = [
-    "clips", "metrics", "every-clip", "confusions", "who-and-how-what-the-codes-tell", "samples",
-    "graph", "curves", "time-and-memory", "warnings", "recipe", "versions-and-machine",
-]  # fmt: skip
+    "clips",
+    "metrics",
+    "every-clip",
+    "confusions",
+    "who-and-how-what-the-codes-tell",
+    "samples",
+    "graph",
+    "curves",
+    "time-and-memory",
+    "warnings",
+    "recipe",
+    "versions-and-machine",
+]
 
 
 class Read(HTMLParser):
@@ -86,10 +96,19 @@ def test_every_section_is_there_in_its_order_and_in_the_contents(read):
 
 def test_what_the_run_came_to_is_said(read):
     for words in (
-        "the <run>", "my <run>: 2 of 2 stages are finished", "0.8438", "share of clips | judged",
-        "20 min 34 s", "1 h 01 min", "1 h 22 min", "870.0 MB", "2.50 GB", "versions.torch 2.14",
-        "seed 7", "Of 3 clips of the split test, by the stage evaluate",
-    ):  # fmt: skip
+        "the <run>",
+        "my <run>: 2 of 2 stages are finished",
+        "0.8438",
+        "share of clips | evaluated",
+        "20 min 34 s",
+        "1 h 01 min",
+        "1 h 22 min",
+        "870.0 MB",
+        "2.50 GB",
+        "versions.torch 2.14",
+        "seed 7",
+        "Of 3 clips of the split test, by the stage evaluate",
+    ):
         assert words in read.text or words.replace(" ", "") in read.text.replace(" ", ""), words
 
 
@@ -113,10 +132,17 @@ def test_nothing_is_fetched(page, read):
 def test_every_figure_leads_to_its_file_and_the_command_that_made_it(run, read):
     files = [at["href"] for at in read.all("a") if not at["href"].startswith("#")]
     assert {
-        "metrics.json", "clips.csv", "graph.json", "recipe.yaml", "run.json", "warnings.jsonl",
-        "stages/compose/log.jsonl", "stages/compose/done.json", "samples/held_out.png",
+        "metrics.json",
+        "clips.csv",
+        "graph.json",
+        "recipe.yaml",
+        "run.json",
+        "warnings.jsonl",
+        "stages/compose/log.jsonl",
+        "stages/compose/done.json",
+        "samples/held_out.png",
         "videos/a%20b%231.mp4",
-    } <= set(files)  # fmt: skip
+    } <= set(files)
     assert [name for name in files if not (run / unquote(name)).exists()] == []
     assert read.text.count("s2vkit run tiny.yaml") == 1  # curves point to it
     assert "written by the command at the top" in read.text
@@ -152,11 +178,22 @@ def test_clips_beyond_the_room_are_played_from_beside(run, tmp_path):
     assert "1 more are played from the run folder" in Read(page).text
 
 
-@pytest.mark.parametrize("name", [
-    "run.json", "metrics.json", "graph.json", "recipe.yaml", "clips.csv", "warnings.jsonl",
-    "videos/clips.json", "stages/compose/done.json", "stages/compose/log.jsonl",
-    "samples/held_out.png", "videos/c.mp4",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "run.json",
+        "metrics.json",
+        "graph.json",
+        "recipe.yaml",
+        "clips.csv",
+        "warnings.jsonl",
+        "videos/clips.json",
+        "stages/compose/done.json",
+        "stages/compose/log.jsonl",
+        "samples/held_out.png",
+        "videos/c.mp4",
+    ],
+)
 @pytest.mark.parametrize("how", ["gone", "empty", "cut", "list", "other"])
 def test_a_damaged_file_costs_no_other_section(run, tmp_path, name, how):
     folder = tmp_path / "run"
@@ -210,8 +247,9 @@ def test_the_layout_leads_to_the_right_without_overlaps():
 
 
 def test_a_circle_and_ends_that_are_nowhere_are_left_out():
-    made = arrange({"a": 1.0, "b": 1.0}, [("a", "b"), ("b", "a"), ("a", "x"), ("a", "a")],
-                   width=1, across=1, down=1)  # fmt: skip
+    made = arrange(
+        {"a": 1.0, "b": 1.0}, [("a", "b"), ("b", "a"), ("a", "x"), ("a", "a")], width=1, across=1, down=1
+    )
     assert set(made.boxes) == {"a", "b"}
     assert len(made.flows) <= 1
 
@@ -229,9 +267,7 @@ def test_figures_are_grouped_and_related_ones_share_a_panel():
     line = ([1], [1])
     names = ["a", "b_1", "b_2", "G.x", "G.y", "score.f.real", "score.f.made", "D.x", "D.y", "D.z"]
     groups = panels(dict.fromkeys(names, line))
-    shown = {
-        head: {t: [n for n, *_ in lines] for t, lines in held} for head, held in groups.items()
-    }
+    shown = {head: {t: [n for n, *_ in lines] for t, lines in held} for head, held in groups.items()}
     assert shown == {
         "": {"a": ["a"], "b_": ["1", "2"]},
         "G": {"G.x": ["G.x"], "G.y": ["G.y"]},

@@ -15,12 +15,12 @@ from helpers_report import HOSTILE, make_run
 from helpers_toy import run_toy
 from test_report_page import Read
 
-from s2vkit.engine.kept.notes import Notes
 from s2vkit.engine.memory import Peak
 from s2vkit.errors import RunFolderError, TrainingError
 from s2vkit.files import read_lines
 from s2vkit.plugins import registry
 from s2vkit.report.versus import write_comparing_page
+from s2vkit.runs.warning_log import Notes
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +35,20 @@ def two(tmp_path_factory):
 @pytest.fixture(scope="module")
 def read(two, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "page.html"
-    return Read(write_comparing_page(two, out, registry(), command="s2vkit report A B")
-                .read_text(encoding="utf-8"))  # fmt: skip
+    return Read(
+        write_comparing_page(two, out, registry(), command="s2vkit report A B").read_text(encoding="utf-8")
+    )
 
 
 def test_every_part_of_the_comparison_is_there(read):
     assert [at["id"] for at in read.all("section")] == [
-        "runs", "metrics", "the-same-clips", "curves", "what-differs-in-the-recipes",
+        "runs",
+        "metrics",
+        "the-same-clips",
+        "curves",
+        "what-differs-in-the-recipes",
         "time-and-memory",
-    ]  # fmt: skip
+    ]
     assert "a/run · b/run" in read.text
     assert "s2vkit report A B" in read.text
     assert HOSTILE in read.text
@@ -143,8 +148,8 @@ def test_a_run_keeps_what_its_page_needs(tmp_path, no_curves):
     assert about["seed"] == 1234
     graph = json.loads((run / "graph.json").read_text())
     assert [s["name"] for s in graph["stages"]] == [
-        "teach",
-        "judge",
+        "train_teachers",
+        "train_evaluators",
         "distill",
         "compose",
         "evaluate",
@@ -156,16 +161,14 @@ def test_a_run_keeps_what_its_page_needs(tmp_path, no_curves):
     assert flows["teacher.identity", "student.identity"] == "target"
     assert flows["generator", "discriminator.identity"] == "made identity maps"
     assert flows["encoder", "discriminator.sync"] == "features"
-    for stage in ("teach", "compose", "evaluate"):
+    for stage in ("train_teachers", "compose", "evaluate"):
         done = json.loads((run / "stages" / stage / "done.json").read_text())
         assert 50e6 < done["memory"]["resident"] < 50e9
         assert done["command"] == about["command"]
         assert done["finished"].endswith("UTC")
     read = Read((run / "report.html").read_text(encoding="utf-8"))
     assert "could not be drawn" not in read.text
-    assert {"graph", "clips", "every-clip", "confusions"} <= {
-        at["id"] for at in read.all("section")
-    }
+    assert {"graph", "clips", "every-clip", "confusions"} <= {at["id"] for at in read.all("section")}
     assert "None." in read.text
     run_toy(tmp_path, command="s2vkit run toy.yaml --set seed=4")  # nothing to do: kept
     assert json.loads((run / "run.json").read_text())["command"].endswith("seed=4")
@@ -186,8 +189,10 @@ def test_warnings_are_kept_with_their_stage_and_told_once(tmp_path):
     again.add("another")
     kept = read_lines(tmp_path / "warnings.jsonl")
     assert [(note["stage"], note["source"]) for note in kept] == [
-        ("compose", "python"), ("compose", "s2vkit"), ("distill", "s2vkit"),
-    ]  # fmt: skip
+        ("compose", "python"),
+        ("compose", "s2vkit"),
+        ("distill", "s2vkit"),
+    ]
     assert kept[0]["text"].startswith("UserWarning: odd (tests/test_report_several.py:")
     again.forget("compose")
     assert [note["text"] for note in read_lines(tmp_path / "warnings.jsonl")] == ["another"]

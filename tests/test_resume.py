@@ -47,7 +47,7 @@ def test_kill_9_at_any_moment_changes_nothing(tmp_path, whole):
     assert list(tmp_path.rglob(".*.part*")) == []
 
 
-@pytest.mark.parametrize("where", ["corpus", "hearing", "teach", "compose", "evaluate"])
+@pytest.mark.parametrize("where", ["corpus", "hearing", "train_teachers", "compose", "evaluate"])
 def test_ctrl_c_saves_and_the_run_goes_on(tmp_path, whole, monkeypatch, where):
     pressed = []
 
@@ -60,11 +60,11 @@ def test_ctrl_c_saves_and_the_run_goes_on(tmp_path, whole, monkeypatch, where):
     monkeypatch.setattr(View, "advance", press)
     with pytest.raises(Stopped):
         run_toy(tmp_path, *SETS)
-    if where in ("teach", "compose"):
+    if where in ("train_teachers", "compose"):
         state = read_json(tmp_path / "run" / "stages" / where / "checkpoint" / "state.json")
         assert state["step"] in (2, 3)
     monkeypatch.undo()
-    monkeypatch.setattr("s2vkit.engine.drawing.gallery.draw_curves", lambda *args: True)
+    monkeypatch.setattr("s2vkit.rendering.held_out.draw_curves", lambda *args: True)
     run_toy(tmp_path, *SETS)
     assert results(tmp_path) == whole
 
@@ -73,12 +73,12 @@ def test_ctrl_c_ends_the_command_with_130(tmp_path):
     recipe = write_recipe(tmp_path)
     env = {**ALONE, **install_toy(tmp_path / "site")}
     command = [sys.executable, "-c", "from s2vkit.cli.main import main; main()", "run", recipe]
-    command += ["--set", "stages.teach.steps=100000", "--set", "data.pause=0"]
+    command += ["--set", "stages.train_teachers.steps=100000", "--set", "data.pause=0"]
     with subprocess.Popen(
         command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         for line in process.stdout:
-            if line.startswith("  teach: "):
+            if line.startswith("  train_teachers: "):
                 process.send_signal(signal.SIGINT)
                 break
         out, err = process.communicate(timeout=60)
@@ -86,7 +86,7 @@ def test_ctrl_c_ends_the_command_with_130(tmp_path):
     assert "interrupted" in err
     assert "goes on from the last checkpoint" in err
     assert "Traceback" not in out + err
-    checkpoint = tmp_path / "run" / "stages" / "teach" / "checkpoint"
+    checkpoint = tmp_path / "run" / "stages" / "train_teachers" / "checkpoint"
     assert read_json(checkpoint / "state.json")["step"] >= 1
 
 
@@ -104,9 +104,8 @@ def test_workers_end_with_a_killed_run(tmp_path):
     command = [sys.executable, "-c", "from s2vkit.cli.main import main; main()", "run", recipe]
     command += ["--set", "compute.workers=2", "--set", "data.pause=0.2"]
     with subprocess.Popen(
-        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        start_new_session=True,
-    ) as process:  # fmt: skip
+        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+    ) as process:
         for line in process.stdout:
             if line.startswith("  corpus: "):  # a first clip has come: both workers are there
                 break

@@ -14,11 +14,11 @@ from helpers_toy import REGISTRY, results, run_toy
 from safetensors.torch import load_file, save_file
 from test_generate import recording
 
-from s2vkit.engine.drawing.infer import generate
-from s2vkit.engine.kept.folder import need_room, taken
 from s2vkit.engine.view import View
 from s2vkit.errors import InputError, ResourceError, RunFolderError
 from s2vkit.files import disk_is_full, locked, naming_full_disk, read_json, write_json
+from s2vkit.inference.generate import generate
+from s2vkit.runs.folder import need_room, taken
 
 DAMAGED = (RunFolderError, InputError)
 
@@ -67,7 +67,7 @@ def test_an_empty_folder_or_what_a_kill_at_the_start_left_is_taken(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / ".lock").touch()
     (tmp_path / "run" / ".0123.part.json").write_text('{"form')
-    run_toy(tmp_path, stages=["teach"])
+    run_toy(tmp_path, stages=["train_teachers"])
     assert not (tmp_path / "run" / ".0123.part.json").exists()
 
 
@@ -77,7 +77,7 @@ def test_a_run_of_another_version_is_told_and_left(home):
     with pytest.raises(RunFolderError, match=r"another version of s2vkit \(format 0, .* reads 1\)"):
         run_toy(home)
     assert read_json(path)["format"] == 0
-    run_toy(home, fresh=True, stages=["teach"])
+    run_toy(home, fresh=True, stages=["train_teachers"])
     assert read_json(path)["format"] == 1
     assert not (home / "run" / "metrics.json").exists()
 
@@ -89,7 +89,7 @@ def test_a_run_in_use_is_told(tmp_path):
     ):
         run_toy(tmp_path)
     assert caught.value.exit_code == 5
-    run_toy(tmp_path, stages=["teach"])
+    run_toy(tmp_path, stages=["train_teachers"])
 
 
 def test_runs_that_share_a_cache_do_not_clear_each_others_work(tmp_path):
@@ -98,7 +98,7 @@ def test_runs_that_share_a_cache_do_not_clear_each_others_work(tmp_path):
         (cache / f".{name}.part").mkdir(parents=True)
     with locked(cache / ".speech-1.lock", wait=False):
         # flock is held by the open file: another process is not needed to see it held
-        run_toy(tmp_path, stages=["teach"])
+        run_toy(tmp_path, stages=["train_teachers"])
         assert (cache / ".speech-1.part").exists()
     assert not (cache / ".speech-2.part").exists()
 
@@ -188,10 +188,7 @@ def test_every_way_a_full_disk_shows_is_known(tmp_path):
     ]
     assert all(disk_is_full(error) for error in full)
     assert not any(disk_is_full(e) for e in (OSError(2, "No such file"), ValueError("100 written")))
-    with (
-        pytest.raises(ResourceError, match=f"{tmp_path}: no room left"),
-        naming_full_disk(tmp_path),
-    ):
+    with pytest.raises(ResourceError, match=f"{tmp_path}: no room left"), naming_full_disk(tmp_path):
         raise full[1]
     with pytest.raises(ValueError, match="other"), naming_full_disk(tmp_path):
         raise ValueError("other")
@@ -225,12 +222,18 @@ def fill(disk, left):
 
 
 @pytest.mark.parametrize(
-    "where", ["corpus", "hearing", "looking at every clip once (identity)", "teach", "compose",
-              "evaluate", "pictures"],
-)  # fmt: skip
-def test_a_disk_that_fills_up_stops_the_run_and_room_lets_it_go_on(
-    whole, tmp_path, monkeypatch, where
-):
+    "where",
+    [
+        "corpus",
+        "hearing",
+        "looking at every clip once (identity)",
+        "train_teachers",
+        "compose",
+        "evaluate",
+        "pictures",
+    ],
+)
+def test_a_disk_that_fills_up_stops_the_run_and_room_lets_it_go_on(whole, tmp_path, monkeypatch, where):
     assert any(phase.startswith(where) for phase in PHASES)
     with small_disk(tmp_path / "disk", "60m") as disk:
         begin = View.begin
@@ -241,7 +244,7 @@ def test_a_disk_that_fills_up_stops_the_run_and_room_lets_it_go_on(
                 fill(disk, 30_000 if where != "evaluate" else 0)
 
         monkeypatch.setattr(View, "begin", begun)
-        monkeypatch.setattr("s2vkit.engine.kept.cache.need_room", lambda *args: None)
+        monkeypatch.setattr("s2vkit.runs.cache.need_room", lambda *args: None)
         with pytest.raises(ResourceError) as caught:
             run_toy(disk, "checkpoint_seconds=0.001")
         assert caught.value.exit_code == 6

@@ -13,8 +13,8 @@ from s2vkit_sdfa.networks import ContentEncoder, FrameDecoder, IdentityEncoder
 from s2vkit_sdfa.sdfa import Sdfa, SdfaFromVoice
 from torch import nn
 
-from s2vkit import Codes, InputError, RecipeError
-from s2vkit.parts.sound import at_peak, cut_sounds
+from s2vkit import Conditioning, InputError, RecipeError
+from s2vkit.interfaces.audio_windows import at_peak, cut_sounds
 from s2vkit.plugins import registry
 
 SIZES = {"features": 4, "emotion": 0, "map_shapes": []}
@@ -43,7 +43,7 @@ def from_voice(**options):
 def codes(clips=2, frames=4, lead=5, runs=1, size=32):
     random = torch.Generator().manual_seed(1)
     per_run = lead + frames // runs
-    return Codes(
+    return Conditioning(
         torch.zeros(clips, frames, 4),
         identity=torch.randn(clips, 10, generator=random),
         stills=torch.rand(clips, 3, size, size, generator=random) * 2 - 1,
@@ -60,9 +60,11 @@ def numbered():
 
 def on_meta(given):
     return replace(
-        given, features=given.features.to("meta"), stills=given.stills.to("meta"),
+        given,
+        features=given.features.to("meta"),
+        stills=given.stills.to("meta"),
         sounds=given.sounds.to("meta"),
-    )  # fmt: skip
+    )
 
 
 @torch.no_grad()
@@ -121,8 +123,12 @@ def test_it_draws_the_published_shape_into_a_square(whole):
     code, maps = whole.encoder_id(torch.zeros(1, 3, 128, 96, device="meta"))
     assert code.shape == (1, 128)
     assert [tuple(m.shape[1:]) for m in maps] == [
-        (64, 64, 48), (128, 32, 24), (256, 16, 12), (512, 8, 6), (1024, 4, 3),
-    ]  # fmt: skip
+        (64, 64, 48),
+        (128, 32, 24),
+        (256, 16, 12),
+        (512, 8, 6),
+        (1024, 4, 3),
+    ]
     assert draw(whole, given).shape == (1, 1, 3, 128, 128)
 
 
@@ -134,8 +140,14 @@ def test_the_published_file_is_read(whole, tmp_path):
         part, _, name = key.partition(".")
         parts.setdefault(part, {})[name] = value
     assert set(parts) == {"encoder", "encoder_id", "generator"}
-    extra = {"mean_face": np.zeros((68, 2)), "img_size": (128, 96), "audio_rate": 16000,
-             "video_rate": 25, "aux_latent": 10, "sequential_noise": True}  # fmt: skip
+    extra = {
+        "mean_face": np.zeros((68, 2)),
+        "img_size": (128, 96),
+        "audio_rate": 16000,
+        "video_rate": 25,
+        "aux_latent": 10,
+        "sequential_noise": True,
+    }
     path = tmp_path / "crema.dat"
     torch.save({**parts, **extra}, path)
     options = SdfaOptions(checkpoint=str(path), shape="portrait", lead=0)
@@ -219,9 +231,7 @@ def test_chunks_are_drawn_as_if_at_once(make):
     first = replace(given, features=given.features[:, :2], sounds=given.sounds[:, :, :7])
     with torch.no_grad():
         one = generator(first)
-        rest = replace(
-            given, features=given.features[:, 2:], sounds=given.sounds[:, :, 7:], state=one.state
-        )
+        rest = replace(given, features=given.features[:, 2:], sounds=given.sounds[:, :, 7:], state=one.state)
         two = generator(rest)
     assert torch.allclose(torch.cat([one.frames, two.frames], 1), whole, atol=1e-5)
     forgot = draw(generator, replace(rest, state=None))

@@ -15,14 +15,14 @@ from helpers_footage import cut_all, dataset_of, folder_of_videos, listing_of, p
 from PIL import Image
 
 from s2vkit.data.corpus import FootageCorpus
-from s2vkit.data.draw import Drawer
+from s2vkit.data.sampling import BatchSampler
 from s2vkit.data.shards import shard_store
 from s2vkit.data.shards.coding import from_flac, from_jpeg, to_flac, to_jpeg
 from s2vkit.data.shards.shard_store import ShardStore
 from s2vkit.data.shards.shards import join, pack
 from s2vkit.data.store import ClipStore
 from s2vkit.errors import InputError
-from s2vkit.parts.seed import generator
+from s2vkit.interfaces.seed import generator
 
 
 @pytest.fixture(scope="module")
@@ -211,9 +211,7 @@ def test_other_splits_are_taken_over_without_cutting(root, tmp_path, monkeypatch
     assert corpus.prepare(workers=0, progress=lambda *at: None)
     before = corpus.identity
     shard = (folder / "shards" / "000000.tar").stat().st_mtime_ns
-    monkeypatch.setattr(
-        "s2vkit.data.preparation.cut_one.cut_source", lambda *a: pytest.fail("cut again")
-    )
+    monkeypatch.setattr("s2vkit.data.preparation.cut_one.cut_source", lambda *a: pytest.fail("cut again"))
     other = corpus_of(root, folder, split="by_speaker", val=0.34, test=0.34)
     assert Counter(clip.split for clip in other.clips()) == {"train": 2, "val": 2, "test": 2}
     assert other.identity != before
@@ -234,10 +232,9 @@ def test_the_identity_of_a_corpus_is_its_content(root, tmp_path):
 
 
 def drawer(store, **how):
-    return Drawer(
-        store, store.split("train"), batch=4, frames=2,
-        make_generator=partial(generator, 5, "draw"), **how,
-    )  # fmt: skip
+    return BatchSampler(
+        store, store.split("train"), batch=4, frames=2, make_generator=partial(generator, 5, "draw"), **how
+    )
 
 
 @pytest.mark.parametrize("how", [{}, {"balanced": True}, {"same_speaker": True}])
@@ -263,7 +260,7 @@ def test_every_clip_is_drawn_once_an_epoch_in_another_order_each(out):
 def test_balanced_drawing_hears_every_speaker_alike(out):
     store = ShardStore(out)
     lopsided = [0, 2, 3, 4, 5]  # one clip of the first speaker, two of the others
-    draws = Drawer(
+    draws = BatchSampler(
         store, lopsided, batch=5, frames=1, make_generator=partial(generator, 1), balanced=True
     )
     clips = np.concatenate([draws.draw(step).clips for step in range(12)])

@@ -25,9 +25,16 @@ def test_it_has_the_published_layers():
         made = published.embed(torch.zeros(1, 2, 598, 257))
         head = VoiceHead(VoiceHeadOptions(), inputs=4096, dim=4096)
     assert shapes == [
-        (64, 595, 254), (64, 592, 251), (128, 589, 248), (128, 291, 245), (128, 142, 242),
-        (256, 68, 239), (512, 31, 236), (512, 14, 117), (512, 6, 57),
-    ]  # fmt: skip
+        (64, 595, 254),
+        (64, 592, 251),
+        (128, 589, 248),
+        (128, 291, 245),
+        (128, 142, 242),
+        (256, 68, 239),
+        (512, 31, 236),
+        (512, 14, 117),
+        (512, 6, 57),
+    ]
     assert made.shape == (1, 4096)
     assert (published.fc1.in_features, head.fc2.out_features) == (29184, 4096)
 
@@ -41,9 +48,7 @@ def test_six_seconds_are_598_steps_of_257_bins():
 def test_the_spectrum_is_compressed_with_its_sign():
     ear = encoder(**SMALL)
     speech, lengths = torch.randn(1, 44800), torch.tensor([44800])
-    own = torch.stft(
-        speech, 128, 160, 128, torch.hann_window(128), center=False, return_complex=True
-    )
+    own = torch.stft(speech, 128, 160, 128, torch.hann_window(128), center=False, return_complex=True)
     real = own.real.transpose(1, 2)
     seen = ear.spectrum(speech, lengths)[:, 0]
     assert torch.allclose(seen, real.sign() * real.abs() ** 0.3, atol=1e-5)

@@ -51,9 +51,7 @@ def test_the_linear_student_is_linear():
     x, y = torch.randn(2, 4, 10)
     assert isinstance(student, Student)
     assert student.dim == 7
-    assert torch.allclose(
-        student(x + y) + student(torch.zeros(4, 10)), student(x) + student(y), atol=1e-5
-    )
+    assert torch.allclose(student(x + y) + student(torch.zeros(4, 10)), student(x) + student(y), atol=1e-5)
 
 
 @pytest.mark.parametrize(

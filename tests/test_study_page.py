@@ -15,16 +15,7 @@ from pathlib import Path
 import pytest
 
 from s2vkit.report.study.page import write_study_page
-from s2vkit.report.study.plan import (
-    KEY,
-    PAGE,
-    SPOILED,
-    TRUTH,
-    Question,
-    plan_study,
-    questions_of,
-    read_study,
-)
+from s2vkit.report.study.plan import KEY, PAGE, SPOILED, TRUTH, Question, plan_study, questions_of, read_study
 from s2vkit.report.study.votes import COLUMNS, read_votes
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
@@ -179,13 +170,22 @@ def browse(page: Path, profile: Path) -> str:
     """Open a page from the disk in a headless browser of its own: the page as it then is."""
     done = subprocess.run(
         [
-            str(CHROMIUM), "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run",
-            "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND",
-            f"--user-data-dir={profile}", "--virtual-time-budget=6000", "--dump-dom",
+            str(CHROMIUM),
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-first-run",
+            "--disable-dev-shm-usage",
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+            f"--user-data-dir={profile}",
+            "--virtual-time-budget=6000",
+            "--dump-dom",
             page.as_uri(),
         ],
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     return done.stdout
 
 
@@ -214,10 +214,16 @@ def test_clicked_through_in_a_browser_nothing_is_lost_and_the_csv_is_right(tmp_p
     rows = list(csv.DictReader(io.StringIO(said["text"], newline="")))
     assert tuple(rows[0]) == COLUMNS
     assert [(r["question"], r["choice"], r["shown"]) for r in rows] == [
-        ("natural", "left", "1"), ("lips", "right", "1"), ("q3", "right", "1"),
-        ("natural", "same", "2"), ("lips", "left", "2"), ("q3", "left", "2"),
-        ("natural", "left", "3"), ("lips", "left", "3"), ("q3", "left", "3"),
-    ]  # fmt: skip
+        ("natural", "left", "1"),
+        ("lips", "right", "1"),
+        ("q3", "right", "1"),
+        ("natural", "same", "2"),
+        ("lips", "left", "2"),
+        ("q3", "left", "2"),
+        ("natural", "left", "3"),
+        ("lips", "left", "3"),
+        ("q3", "left", "3"),
+    ]
     assert {r["rater"] for r in rows} == {'Ann "A", 1'}
     for row in rows:
         pair = study.pairs[row["pair"]]

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from s2vkit.files import read_json
 
-KEPT = ["distill", "judge", "teach"]
+KEPT = ["distill", "train_evaluators", "train_teachers"]
 
 
 pytestmark = pytest.mark.usefixtures("no_curves")
@@ -50,8 +50,11 @@ def test_one_word_swaps_a_part(home, name):
     said = run_toy(home, *SWAPS[name], stages=["evaluate"])
     check_metrics(metrics(home))
     if name.startswith("no "):
-        lost = [f"discriminator.{n}" for n in ("identity", "frame", "sync")
-                if f"discriminators.{n}=null" in SWAPS[name]]  # fmt: skip
+        lost = [
+            f"discriminator.{n}"
+            for n in ("identity", "frame", "sync")
+            if f"discriminators.{n}=null" in SWAPS[name]
+        ]
         log = (home / "run" / "stages" / "compose" / "log.jsonl").read_text()
         assert not any(f"D.{part.split('.')[1]}" in log for part in lost)
     if name == "no identity":
@@ -64,13 +67,13 @@ def test_a_trained_encoder_fits_in(home):
     more = """
 audio_encoder: {use: cpc, channels: 16}
 stages:
-  hear: {use: contrastive, steps: 3, batch: 2, negatives: 4, window: 0.4, predictions: 4,
+  pretrain: {use: contrastive, steps: 3, batch: 2, negatives: 4, window: 0.4, predictions: 4,
          predictor: linear, optimizer: {use: adam, lr: 1.0e-3}}
-  distill: {after: [hear, teach]}
+  distill: {after: [pretrain, train_teachers]}
 """
     run_toy(home, more=(more,), stages=["evaluate"])
     check_metrics(metrics(home))
-    assert set(done_when(home)) >= {"hear", "distill", "compose", "evaluate"}
+    assert set(done_when(home)) >= {"pretrain", "distill", "compose", "evaluate"}
 
 
 def test_a_second_discriminator_reruns_only_what_depends_on_it(tmp_path):
@@ -111,7 +114,7 @@ def test_another_seed_does_everything_again(tmp_path):
 
 def test_only_the_named_stages_run(tmp_path):
     run_toy(tmp_path, stages=["distill"])
-    assert set(done_when(tmp_path)) == {"teach", "distill"}
+    assert set(done_when(tmp_path)) == {"train_teachers", "distill"}
     assert not (tmp_path / "run" / "model").exists()
 
 
@@ -123,7 +126,7 @@ def test_a_dry_run_leaves_nothing(tmp_path):
 
 
 def test_no_teacher_is_in_any_model_or_checkpoint_of_compose(home):
-    """Whoever teaches, the model has the same parts, and none of a teacher's or judge's."""
+    """Whoever teaches, the model has the same parts, and none of a teacher's or evaluator's."""
     for teacher in ("vggface", "senet50"):
         run_toy(home, f"teachers.identity={teacher}")
         run = home / "run"
@@ -132,18 +135,21 @@ def test_no_teacher_is_in_any_model_or_checkpoint_of_compose(home):
             for file in ("model/model.safetensors", "stages/compose/weights.safetensors")
         }
         assert parts["model/model.safetensors"] <= {
-            "encoder", "generator", "student.identity", "student.emotion",
-        }  # fmt: skip
+            "encoder",
+            "generator",
+            "student.identity",
+            "student.emotion",
+        }
         held = load_file(run / "stages" / "compose" / "checkpoint" / "tensors.safetensors")
         names = {key.split("/")[1] for key in held}
         assert names - {"average.generator"} == parts["stages/compose/weights.safetensors"]
-        assert not any(n.startswith(("teacher", "judge", "student", "encoder")) for n in names)
+        assert not any(n.startswith(("teacher", "train_evaluators", "student", "encoder")) for n in names)
         state = read_json(run / "stages" / "compose" / "checkpoint" / "state.json")
         assert set(state["optimizers"]) == names - {"average.generator"}
 
 
 def test_the_recipe_of_a_run_is_kept_whole(home, tmp_path):
-    run_toy(home, stages=["teach"])
+    run_toy(home, stages=["train_teachers"])
     kept = (home / "run" / "recipe.yaml").read_text()
     assert "use: vggface" in kept
     assert load_toy(tmp_path).data["teachers"]["identity"]["use"] == "vggface"

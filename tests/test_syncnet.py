@@ -11,17 +11,17 @@ import s2vkit_syncnet
 import torch
 from helpers_cli import call
 from helpers_toy import REGISTRY, load_toy, metrics, run_toy
-from s2vkit_syncnet import SyncJudgeStageOptions, SyncNetOptions, SyncOptions
+from s2vkit_syncnet import SyncEvaluatorStageOptions, SyncNetOptions, SyncOptions
 from s2vkit_syncnet.distance import distances, read
-from s2vkit_syncnet.judge import SyncNet
+from s2vkit_syncnet.evaluator import SyncNet
 from s2vkit_syncnet.metrics import AvConfidence, AvOffset, LseC, LseD
 from s2vkit_syncnet.mfcc import filters, mfcc, steps_of
 from s2vkit_syncnet.retime import fit_rate
-from s2vkit_syncnet.training import TrainSyncJudge, vary_frames, vary_speech
+from s2vkit_syncnet.training import TrainSyncEvaluator, vary_frames, vary_speech
 
-from s2vkit import Clips, Graph, InputError, Outcome, RecipeError, SyncJudge, World
+from s2vkit import Batch, DataSpec, Graph, InputError, Outcome, RecipeError, SyncEvaluator
 from s2vkit.build import Builder
-from s2vkit.engine.kept.plan import Plan
+from s2vkit.runs.plan import Plan
 
 KEYS = json.loads(Path(s2vkit_syncnet.__file__).with_name("keys.json").read_text())
 SMALL = SyncNetOptions(width=0.05, input_size=56)
@@ -95,9 +95,9 @@ def test_the_published_layout_loads(tmp_path):
     weights = {k: v if v.dim() else torch.tensor(7) for k, v in weights.items()}
     path = tmp_path / "syncnet_v2.model"
     torch.save(weights, path)
-    judge = SyncNet(SyncNetOptions(checkpoint=str(path)), size=64).eval()
-    assert judge.pretrained
-    assert torch.equal(judge.netcnnlip[18].weight, weights["netcnnlip.18.weight"])
+    evaluator = SyncNet(SyncNetOptions(checkpoint=str(path)), size=64).eval()
+    assert evaluator.pretrained
+    assert torch.equal(evaluator.netcnnlip[18].weight, weights["netcnnlip.18.weight"])
     del weights["netfcaud.3.bias"]
     torch.save(weights, path)
     with pytest.raises(InputError, match=r"missing: netfcaud\.3\.bias"):
@@ -112,7 +112,7 @@ def test_the_published_file_is_listed_and_checked(tmp_path, capsys):
     torch.save(weights, path)
     told = call(capsys, "weights", "check", "syncnet", path)
     assert told.code == 0, told.err
-    assert "fits sync_judge 'syncnet' as syncnet_v2.model" in told.out
+    assert "fits sync_evaluator 'syncnet' as syncnet_v2.model" in told.out
     assert "54.6 MB" in call(capsys, "weights").out  # 13,631,616 numbers, means and deviations
     weights["netfclip.4.bias"] = weights.pop("netfclip.3.bias")
     torch.save(weights, path)
@@ -140,25 +140,25 @@ def small(**more):
 
 def test_windows_are_cut_as_published():
     """Window n is frames n to n + 4 in BGR of 0 to 255, and MFCC steps 4n to 4n + 19."""
-    judge = small()
+    evaluator = small()
     frames = torch.rand(1, 12, 3, 56, 56) * 2 - 1
     speech = torch.randn(1, 12 * 640) * 0.1
     with torch.no_grad():
-        lips, sounds = judge(frames, speech)
-        assert lips.shape == sounds.shape == (1, 7, judge.dim)
+        lips, sounds = evaluator(frames, speech)
+        assert lips.shape == sounds.shape == (1, 7, evaluator.dim)
         bgr = (frames[0, 3:8].flip(1) + 1) * 127.5
-        one = judge.netfclip(judge.netcnnlip(bgr.transpose(0, 1)[None]).flatten(1))
+        one = evaluator.netfclip(evaluator.netcnnlip(bgr.transpose(0, 1)[None]).flatten(1))
         steps = mfcc((speech * 32768).round()).float()[0, 12:32]
-        two = judge.netfcaud(judge.netcnnaud(steps.T[None, None]).flatten(1))
+        two = evaluator.netfcaud(evaluator.netcnnaud(steps.T[None, None]).flatten(1))
     torch.testing.assert_close(lips[0, 3], one[0], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(sounds[0, 3], two[0], rtol=1e-4, atol=1e-5)
 
 
 def test_long_clips_are_seen_in_chunks_with_the_same_result():
-    judge, frames = small(), torch.rand(1, 80, 3, 56, 56) * 2 - 1
-    whole = judge.see(frames)  # with gradient: at once
+    evaluator, frames = small(), torch.rand(1, 80, 3, 56, 56) * 2 - 1
+    whole = evaluator.see(frames)  # with gradient: at once
     with torch.no_grad():
-        torch.testing.assert_close(judge.see(frames), whole, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(evaluator.see(frames), whole, rtol=1e-4, atol=1e-5)
 
 
 def test_the_mouth_is_the_square_at_the_bottoms_middle():
@@ -170,20 +170,15 @@ def test_the_mouth_is_the_square_at_the_bottoms_middle():
 def test_motion_is_what_is_left_of_the_clips_mean():
     frames = torch.rand(2, 6, 3, 56, 56) * 2 - 1
     still = frames[:, :1].expand_as(frames)
-    judge = small(motion=True)
-    assert judge._prepare(still).abs().max() < 1e-4
-    torch.testing.assert_close(judge.see(frames), judge.see(frames + 0.1), rtol=1e-3, atol=1e-4)
+    evaluator = small(motion=True)
+    assert evaluator._prepare(still).abs().max() < 1e-4
+    torch.testing.assert_close(evaluator.see(frames), evaluator.see(frames + 0.1), rtol=1e-3, atol=1e-4)
 
 
 def test_the_counts_are_those_of_syncnet_python():
-    judge = small()
-    for frames, samples, count in [
-        (12, 12 * 640, 7),
-        (12, 8 * 640, 3),
-        (6, 12 * 640, 1),
-        (5, 9999, 0),
-    ]:
-        lips, sounds = judge(torch.zeros(1, frames, 3, 56, 56), torch.randn(1, samples) * 0.1)
+    evaluator = small()
+    for frames, samples, count in [(12, 12 * 640, 7), (12, 8 * 640, 3), (6, 12 * 640, 1), (5, 9999, 0)]:
+        lips, sounds = evaluator(torch.zeros(1, frames, 3, 56, 56), torch.randn(1, samples) * 0.1)
         assert lips.shape[1] == sounds.shape[1] == count
 
 
@@ -255,9 +250,9 @@ def talking(seed, frames=60):
     return pictures.clone(), (carrier * loud.unsqueeze(1) ** 2).flatten().clamp(-1, 1)
 
 
-def graph_of(judge):
+def graph_of(evaluator):
     encoder = SimpleNamespace(sample_rate=16000)
-    return Graph(World(16, 25.0, 16000, {}), None, encoder, sync_judge=judge)
+    return Graph(DataSpec(16, 25.0, 16000, {}), None, encoder, sync_evaluator=evaluator)
 
 
 def batch_of(stage, seeds, starts):
@@ -266,7 +261,7 @@ def batch_of(stage, seeds, starts):
     frames = torch.stack([clip[0][at] for clip, at in zip(clips, times, strict=True)])
     speech = torch.stack([clip[1] for clip in clips])
     lengths = torch.full((len(clips),), speech.shape[1])
-    return Clips(frames=frames, speech=speech, lengths=lengths, times=times)
+    return Batch(frames=frames, speech=speech, lengths=lengths, times=times)
 
 
 STAGE = {"optimizer": {"use": "adam", "lr": 1e-3}, "windows": 16, "batch": 6}
@@ -274,15 +269,15 @@ STAGE = {"optimizer": {"use": "adam", "lr": 1e-3}, "windows": 16, "batch": 6}
 
 def stage_options(**more):
     given = {"shift": 0.0, "noise": 0.0, "colour": 0.1, "flip": True, "gain": 1.0, "after": []}
-    return SyncJudgeStageOptions.model_construct(**{**STAGE, **given, **more})
+    return SyncEvaluatorStageOptions.model_construct(**{**STAGE, **given, **more})
 
 
 @pytest.fixture(scope="module")
 def trained():
-    judge = small().train()
-    stage = TrainSyncJudge(stage_options(), graph=graph_of(judge))
+    evaluator = small().train()
+    stage = TrainSyncEvaluator(stage_options(), graph=graph_of(evaluator))
     scale = stage.extras()["scale"]
-    optimizer = torch.optim.Adam([*judge.parameters(), *scale.parameters()], lr=1e-2)
+    optimizer = torch.optim.Adam([*evaluator.parameters(), *scale.parameters()], lr=1e-2)
     torch.manual_seed(0)
     for step in range(60):
         starts = torch.randint(60 - stage.frames, (6,)).tolist()
@@ -291,19 +286,19 @@ def trained():
         optimizer.zero_grad()
         stage.losses("all", clips, shared)["match"].backward()
         optimizer.step()
-    return judge.eval()
+    return evaluator.eval()
 
 
-def outcome(judge, seed, lead=0, name="clip"):
+def outcome(evaluator, seed, lead=0, name="clip"):
     """A clip of 60 frames whose speech leads the lips by `lead` frames."""
     frames, speech = talking(seed, 90)
     at = 15 + lead
     cut = speech[at * 640 : (at + 60) * 640]
-    return Outcome(name, frames[15:75], frames[15:75], speech=cut, sync_judge=judge)
+    return Outcome(name, frames[15:75], frames[15:75], speech=cut, sync_evaluator=evaluator)
 
 
 @pytest.mark.parametrize("lead", [-1, 0, 4, 10])
-def test_a_judge_trained_here_finds_the_offset_to_the_frame(trained, lead):
+def test_a_evaluator_trained_here_finds_the_offset_to_the_frame(trained, lead):
     metric = AvOffset(SyncOptions())
     for seed in range(1000, 1006):
         metric.update(outcome(trained, seed, lead))
@@ -329,15 +324,15 @@ def test_confidence_is_high_in_sync_and_low_beside_another_clips_speech(trained)
     json.dumps(confidence.details)
 
 
-def test_a_judge_from_a_file_says_so(trained):
-    judge = small()
-    judge.pretrained = True
+def test_a_evaluator_from_a_file_says_so(trained):
+    evaluator = small()
+    evaluator.pretrained = True
     metric = AvConfidence(SyncOptions())
-    metric.update(outcome(judge, 1))
+    metric.update(outcome(evaluator, 1))
     assert "has its weights from a file" in metric.compute().definition
 
 
-def test_clips_too_short_are_counted_and_a_missing_judge_is_named():
+def test_clips_too_short_are_counted_and_a_missing_evaluator_is_named():
     metric = AvConfidence(SyncOptions())
     clip = outcome(small(), 1)
     clip.made = clip.made[:7]
@@ -345,20 +340,20 @@ def test_clips_too_short_are_counted_and_a_missing_judge_is_named():
     score = metric.compute()
     assert (score.n, score.details["left_out_too_short"]) == (0, 1)
     assert math.isnan(score.value)
-    with pytest.raises(InputError, match="no sync judge"):
+    with pytest.raises(InputError, match="no sync evaluator"):
         metric.update(Outcome("x", clip.made, clip.true, speech=clip.speech))
 
 
 def test_the_stage_cuts_the_speech_of_the_drawn_frames():
-    judge = small()
-    stage = TrainSyncJudge(stage_options(), graph=graph_of(judge))
+    evaluator = small()
+    stage = TrainSyncEvaluator(stage_options(), graph=graph_of(evaluator))
     clips = batch_of(stage, [1, 2], [0, 37])
-    cut = stage._speech(clips, judge)
+    cut = stage._speech(clips, evaluator)
     assert torch.equal(cut[1], clips.speech[1, 37 * 640 : (37 + stage.frames) * 640])
     assert stage.idle() == ""
-    judge.pretrained = True
+    evaluator.pretrained = True
     assert "from a file" in stage.idle()
-    assert "no sync judge" in TrainSyncJudge(stage_options(), graph=graph_of(None)).idle()
+    assert "no sync evaluator" in TrainSyncEvaluator(stage_options(), graph=graph_of(None)).idle()
 
 
 def test_varying_keeps_the_frames_of_a_clip_alike():
@@ -376,25 +371,25 @@ def test_varying_keeps_the_frames_of_a_clip_alike():
 # In a recipe
 
 IN_A_RUN = """
-sync_judge: {use: syncnet, width: 0.05, input_size: 56}
+sync_evaluator: {use: syncnet, width: 0.05, input_size: 56}
 stages:
-  sync_judge: {use: sync_judge, steps: 2, batch: 2, windows: 4, optimizer: {use: adam, lr: 1.0e-3}}
+  sync_evaluator: {use: sync_evaluator, steps: 2, batch: 2, windows: 4, optimizer: {use: adam, lr: 1.0e-3}}
   evaluate:
-    after: [sync_judge, compose]
-    metrics: {identity_accuracy: null, emotion_accuracy: null, openness_correlation: null,
+    after: [sync_evaluator, compose]
+    metrics: {identity_accuracy: null, emotion_accuracy: null, mouth_aperture_correlation: null,
               av_confidence: av_confidence, av_offset: {use: av_offset, search: 5}}
 """
 
 
-def test_a_recipe_without_a_sync_judge_is_told(tmp_path):
+def test_a_recipe_without_a_sync_evaluator_is_told(tmp_path):
     with pytest.raises(RecipeError) as caught:
-        load_toy(tmp_path, more=(IN_A_RUN, "sync_judge: null\n"))
-    assert "metric 'av_confidence' asks the sync judge, which is not there" in str(caught.value)
-    assert "known sync judges: syncnet" in str(caught.value)
+        load_toy(tmp_path, more=(IN_A_RUN, "sync_evaluator: null\n"))
+    assert "metric 'av_confidence' asks the sync evaluator, which is not there" in str(caught.value)
+    assert "known sync evaluators: syncnet" in str(caught.value)
 
 
-def test_a_run_trains_its_judge_and_measures_with_it(tmp_path):
-    run_toy(tmp_path, more=(IN_A_RUN,), stages=["sync_judge", "evaluate"])
+def test_a_run_trains_its_evaluator_and_measures_with_it(tmp_path):
+    run_toy(tmp_path, more=(IN_A_RUN,), stages=["sync_evaluator", "evaluate"])
     found = metrics(tmp_path)
     assert "trained in this run" in found["av_confidence"]["definition"]
     assert "up to 5 frames" in found["av_offset"]["definition"]
@@ -404,12 +399,12 @@ def test_a_run_trains_its_judge_and_measures_with_it(tmp_path):
 @pytest.mark.parametrize(
     ("change", "reruns"),
     [
-        ("stages.sync_judge.windows=5", {"sync_judge", "evaluate"}),
-        ("sync_judge.width=0.1", {"sync_judge", "evaluate"}),
-        ("judges.identity.input_size=48", {"judge", "evaluate"}),
+        ("stages.sync_evaluator.windows=5", {"sync_evaluator", "evaluate"}),
+        ("sync_evaluator.width=0.1", {"sync_evaluator", "evaluate"}),
+        ("evaluators.identity.input_size=48", {"train_evaluators", "evaluate"}),
     ],
 )
-def test_a_change_of_the_judge_touches_only_what_asks_it(tmp_path, change, reruns):
+def test_a_change_of_the_evaluator_touches_only_what_asks_it(tmp_path, change, reruns):
     def fingerprints(*sets):
         recipe = load_toy(tmp_path, *sets, more=(IN_A_RUN,)).recipe
         builder = Builder(recipe, REGISTRY)
@@ -422,6 +417,6 @@ def test_a_change_of_the_judge_touches_only_what_asks_it(tmp_path, change, rerun
     assert {name for name in before if before[name] != after[name]} == reruns
 
 
-def test_the_judge_is_a_syncjudge():
-    assert isinstance(small(), SyncJudge)
-    assert REGISTRY.names("sync_judge") == ["syncnet"]
+def test_the_evaluator_is_a_syncevaluator():
+    assert isinstance(small(), SyncEvaluator)
+    assert REGISTRY.names("sync_evaluator") == ["syncnet"]

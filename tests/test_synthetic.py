@@ -43,7 +43,9 @@ def clip(name: str, seed: int = 0, size: int = 32) -> RawClip:
 
 
 def same(a: RawClip, b: RawClip) -> bool:
-    truths = all(np.array_equal(a.truth[k], b.truth[k]) for k in ("openness", "shut", "phoneme"))
+    truths = all(
+        np.array_equal(a.truth[k], b.truth[k]) for k in ("mouth_aperture", "eyelid_closure", "phoneme")
+    )
     return np.array_equal(a.frames, b.frames) and np.array_equal(a.speech, b.speech) and truths
 
 
@@ -124,10 +126,10 @@ def test_frames_sound_and_truth_have_one_length(size: int, fps: float) -> None:
     assert made.speech.dtype == np.float32
     assert made.speech.shape == (round(frames * small.sample_rate / small.fps),)
     assert 0.02 < np.abs(made.speech).max() <= 1.0
-    assert made.truth["openness"].dtype == np.float32
+    assert made.truth["mouth_aperture"].dtype == np.float32
     assert {k: v.shape for k, v in made.truth.items()} == {
-        "openness": (frames,),
-        "shut": (frames,),
+        "mouth_aperture": (frames,),
+        "eyelid_closure": (frames,),
         "phoneme": (frames,),
     }
     assert 1.0 < frames / small.fps < 4.0
@@ -177,22 +179,22 @@ def test_people_differ_more_than_sentences() -> None:
 def test_lips_are_shut_on_m_b_p_and_open_on_open_vowels() -> None:
     made = clip("1001_MTI_NEU_XX")
     said = np.array([PHONEMES[k] for k in made.truth["phoneme"]])
-    openness = made.truth["openness"]
-    assert openness[said == "m"].min() < 0.03
-    assert openness[said == "b"].min() < 0.03
-    assert openness[said == "ɑː"].max() > 0.8
-    assert openness[:2].max() < 0.1
-    assert openness[-2:].max() < 0.1
+    mouth_aperture = made.truth["mouth_aperture"]
+    assert mouth_aperture[said == "m"].min() < 0.03
+    assert mouth_aperture[said == "b"].min() < 0.03
+    assert mouth_aperture[said == "ɑː"].max() > 0.8
+    assert mouth_aperture[:2].max() < 0.1
+    assert mouth_aperture[-2:].max() < 0.1
 
 
 @pytest.mark.parametrize("name", ["1001_MTI_NEU_XX", "1002_TIE_ANG_XX", "1003_TAI_SAD_XX"])
 def test_openness_follows_the_sound_without_delay(name: str) -> None:
     made = clip(name)
     level = np.sqrt(loudness(made.speech, 25.0))  # nearer to what is heard than the RMS is
-    openness = made.truth["openness"]
+    mouth_aperture = made.truth["mouth_aperture"]
 
     def agree(frames: int) -> float:
-        return float(np.corrcoef(np.roll(openness, frames)[4:-4], level[4:-4])[0, 1])
+        return float(np.corrcoef(np.roll(mouth_aperture, frames)[4:-4], level[4:-4])[0, 1])
 
     by_shift = {k: agree(k) for k in range(-4, 5)}
     assert max(by_shift.values()) > 0.55
@@ -203,7 +205,7 @@ def test_openness_is_seen_as_a_dark_gap() -> None:
     made = clip("1001_MTI_NEU_XX", size=64)
     mouth = made.frames[:, 40:56, 26:38].astype(float)
     dark = (mouth.sum(-1) < 200).mean((1, 2))
-    assert np.corrcoef(dark, made.truth["openness"])[0, 1] > 0.75
+    assert np.corrcoef(dark, made.truth["mouth_aperture"])[0, 1] > 0.75
 
 
 def test_emotions_are_seen_and_heard() -> None:
@@ -266,11 +268,7 @@ def test_a_data_folder_that_is_damaged_is_a_resource_error(
 
 
 def test_a_closure_shorter_than_a_frame_is_still_seen() -> None:
-    phonemes = [
-        Phoneme("ɑː", 0.1, 0.401),
-        Phoneme("b", 0.401, 0.418),
-        Phoneme("ˈɑːɹ", 0.418, 0.8),
-    ]
+    phonemes = [Phoneme("ɑː", 0.1, 0.401), Phoneme("b", 0.401, 0.418), Phoneme("ˈɑːɹ", 0.418, 0.8)]
     level = np.ones(250)
     mouth = speaking(phonemes, level, 25, 25.0, gain=1.0)
     assert mouth["open"][10] <= 0.02
@@ -285,8 +283,13 @@ def test_the_plugin_registers_one_dataset_and_one_command() -> None:
     s2vkit_commands(register=lambda *a: found.append(a))
     assert found[0][:2] == ("dataset", "synthetic")
     assert found[0][4]["gives"] == (
-        "speech", "frames", "identity", "emotion", "openness", "shut",
-    )  # fmt: skip
+        "speech",
+        "frames",
+        "identity",
+        "emotion",
+        "mouth_aperture",
+        "eyelid_closure",
+    )
     assert found[1][0] == "synthesize"
 
 
@@ -315,7 +318,7 @@ def test_synthesize_writes_a_crema_d_like_folder_and_goes_on(tmp_path: Path) -> 
     with av.open(str(tmp_path / "Video" / "1001_IEO_FEA_XX.mp4")) as file:
         pictures = [f.to_ndarray(format="rgb24") for f in file.decode(video=0)]
     with np.load(tmp_path / "Truth" / "1001_IEO_FEA_XX.npz") as truth:
-        assert len(pictures) == len(truth["openness"]) == len(truth["phoneme"])
+        assert len(pictures) == len(truth["mouth_aperture"]) == len(truth["phoneme"])
     with wave.open(str(tmp_path / "AudioWAV" / "1001_IEO_FEA_XX.wav")) as file:
         assert file.getframerate() == 16000
         assert file.getnframes() == round(len(pictures) * 16000 / 25)

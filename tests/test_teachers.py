@@ -184,12 +184,8 @@ def test_senet_reads_a_linear_classifier_and_other_classes(tmp_path):
 
 
 def test_senet_says_what_does_not_fit(tmp_path):
-    torch.save(
-        {"conv1_7x7_s2.weight": torch.zeros(8, 3, 7, 7), "x": torch.zeros(1)}, tmp_path / "s"
-    )
-    with pytest.raises(
-        InputError, match=r"missing: layer0.bn1.weight.*and \d+ more; unexpected: x"
-    ):
+    torch.save({"conv1_7x7_s2.weight": torch.zeros(8, 3, 7, 7), "x": torch.zeros(1)}, tmp_path / "s")
+    with pytest.raises(InputError, match=r"missing: layer0.bn1.weight.*and \d+ more; unexpected: x"):
         small_senet(checkpoint=str(tmp_path / "s"))
 
 
@@ -253,9 +249,9 @@ def test_teachers_learn_from_scratch(build):
 
 
 def test_timm_regresses_one_number_and_takes_any_model():
-    judge = Timm(TimmOptions(), size=64, labels=())
-    assert judge.classes == ()
-    assert judge.classify(images()).shape == (2, 1)
+    evaluator = Timm(TimmOptions(), size=64, labels=())
+    assert evaluator.classes == ()
+    assert evaluator.classify(images()).shape == (2, 1)
     options = TimmOptions(model="resnet18", arguments={"channels": [8, 8, 8, 8]}, input_size=32)
     assert Timm(options, size=64, labels=LABELS)(images()).shape == (2, 3)
 

@@ -1,4 +1,4 @@
-"""Varying the real images that teachers and judges learn from."""
+"""Varying the real images that teachers and evaluators learn from."""
 
 import pytest
 import torch

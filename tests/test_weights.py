@@ -123,8 +123,9 @@ def test_a_file_of_pytorch_mcn_fits_as_it_is_published(capsys, tmp_path, linear)
     shapes = published("senet50", "senet50_ferplus_dag.pth").shapes()
     weights = {
         k: torch.zeros(1).expand(either[linear and len(either) > 1])
-        for k, either in shapes.items() if not k.endswith("num_batches_tracked")
-    }  # fmt: skip
+        for k, either in shapes.items()
+        if not k.endswith("num_batches_tracked")
+    }
     torch.save(weights, tmp_path / "s.pth")
     called = call(capsys, "weights", "check", "senet50", tmp_path / "s.pth")
     assert called.code == 0, called.out
@@ -184,28 +185,29 @@ WRONG = {
     "truncated, of 2018": ("x.pt", truncated_old, "only a part of one", "download it again"),
     "a web page": ("x.pt", lambda p: p.write_text("<!DOCTYPE html>"), "web page", "download"),
     "an LFS pointer": (
-        "x.pt", lambda p: p.write_text("version https://git-lfs.github.com/spec/v1\n"),
-        "Git LFS pointer", "git lfs pull",
+        "x.pt",
+        lambda p: p.write_text("version https://git-lfs.github.com/spec/v1\n"),
+        "Git LFS pointer",
+        "git lfs pull",
     ),
-    "code": (
-        "x.pt", lambda p: torch.save({"a": Hostile()}, p), "can carry code", "if you trust",
-    ),
-    "a whole model": (
-        "x.pt", lambda p: torch.save(nn.Linear(2, 2), p), "can carry code", "state_dict",
-    ),
+    "code": ("x.pt", lambda p: torch.save({"a": Hostile()}, p), "can carry code", "if you trust"),
+    "a whole model": ("x.pt", lambda p: torch.save(nn.Linear(2, 2), p), "can carry code", "state_dict"),
     "torchscript": ("x.pt", torchscript, "checkpoint", "= "),
     "a list": ("x.pt", lambda p: torch.save([1, 2], p), "holds a list", "lists the files"),
     "no tensors": (
-        "x.pt", lambda p: torch.save({"weights": {"a": 1}}, p), "no tensors under 'weights'",
+        "x.pt",
+        lambda p: torch.save({"weights": {"a": 1}}, p),
+        "no tensors under 'weights'",
         "weights are looked for at the top and under",
     ),
     "no numbers": (
-        "x.pt", lambda p: torch.save({**cpc_weights(), "gEncoder.conv0.bias":
-                                      torch.full((256,), float("nan"))}, p),
-        "not finite in gEncoder.conv0.bias", "use another",
+        "x.pt",
+        lambda p: torch.save({**cpc_weights(), "gEncoder.conv0.bias": torch.full((256,), float("nan"))}, p),
+        "not finite in gEncoder.conv0.bias",
+        "use another",
     ),
     "broken safetensors": ("x.safetensors", broken_safetensors, "not a readable", "again"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", WRONG)
@@ -215,9 +217,7 @@ def test_wrong_files_are_refused_with_what_to_do(capsys, tmp_path, what):
     out = tmp_path / "y.safetensors"
     for called in (
         call(capsys, "weights", "check", "cpc", tmp_path / name),
-        call(
-            capsys, "weights", "convert", "cpc", tmp_path / name, "-o", tmp_path / "y.safetensors"
-        ),
+        call(capsys, "weights", "convert", "cpc", tmp_path / name, "-o", tmp_path / "y.safetensors"),
     ):
         assert "was run" not in called.out + called.err
         if called.code == 2:  # click itself refuses a folder

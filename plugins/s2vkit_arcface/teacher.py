@@ -86,8 +86,8 @@ class ArcFace(nn.Module):
         """Give logits (N, len(classes)), or (N, 1) where there are no classes."""
         if self.pretrained:
             raise InputError(
-                "arcface's file holds an embedding and no classifier, so it can judge nothing",
-                hint="use it as a teacher; as a judge leave `checkpoint` out, or take another",
+                "arcface's file holds an embedding and no classifier, so it can evaluator nothing",
+                hint="use it as a teacher; as an evaluator leave `checkpoint` out, or take another",
             )
         return self.head(self._embed(images))
 
@@ -117,7 +117,6 @@ class ArcFace(nn.Module):
 def _layers(said: tuple[int, ...] | None, found: Mapping[str, Tensor]) -> tuple[int, ...]:
     """Count the blocks of each stage in a file, so that any depth of it loads."""
     held = tuple(
-        len({k.split(".")[1] for k in found if k.startswith(f"layer{stage}.")})
-        for stage in (1, 2, 3, 4)
+        len({k.split(".")[1] for k in found if k.startswith(f"layer{stage}.")}) for stage in (1, 2, 3, 4)
     )
     return said or (held if all(held) else IRESNET50)

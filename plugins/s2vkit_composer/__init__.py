@@ -40,9 +40,8 @@ class FrameDecoderOptions(IdentityBranchOptions):
         "variance over the batch and the emotion code by its length, or not at all",
     )
     speech: float = Field(
-        default=0.4, gt=0.0, le=10.0,
-        description="length of scaled speech beside that of the emotion code",
-    )  # fmt: skip
+        default=0.4, gt=0.0, le=10.0, description="length of scaled speech beside that of the emotion code"
+    )
 
 
 class SkipDecoderOptions(FrameDecoderOptions):
@@ -92,32 +91,49 @@ class SpeechSyncOptions(Options):
 def s2vkit_register(register: Register) -> None:
     """Register the generator and the three discriminators."""
     register(
-        "generator", "frame_decoder", "s2vkit_composer.decoder:FrameDecoder",
-        FrameDecoderOptions, gives=("frames", "identity_maps"), wants=("features",),
+        "generator",
+        "frame_decoder",
+        "s2vkit_composer.decoder:FrameDecoder",
+        FrameDecoderOptions,
+        gives=("frames", "identity_maps"),
+        wants=("features",),
         summary="transposed convolutions a frame, fed by an identity branch that runs once a clip",
         reference="Si et al. 2021, section 2.2, Fig. 2",
-    )  # fmt: skip
+    )
     register(
-        "generator", "skip_decoder", "s2vkit_composer.skip:SkipDecoder",
-        SkipDecoderOptions, gives=("frames", "identity_maps"), wants=("features",),
+        "generator",
+        "skip_decoder",
+        "s2vkit_composer.skip:SkipDecoder",
+        SkipDecoderOptions,
+        gives=("frames", "identity_maps"),
+        wants=("features",),
         summary="the frame decoder with output skips: a frame is the sum of pictures of every size",
         reference="Si et al. 2021, section 2.2; StyleGAN2 (Karras et al. 2020), section 4.1",
-    )  # fmt: skip
+    )
     register(
-        "discriminator", "identity_maps", "s2vkit_composer.discriminators:IdentityMaps",
-        IdentityMapsOptions, wants=("identity_maps",),
+        "discriminator",
+        "identity_maps",
+        "s2vkit_composer.discriminators:IdentityMaps",
+        IdentityMapsOptions,
+        wants=("identity_maps",),
         summary="three small patch heads on the inflated identity maps",
         reference="Si et al. 2021, D_ID, Eq. 4",
-    )  # fmt: skip
+    )
     register(
-        "discriminator", "patch", "s2vkit_composer.discriminators:Patch",
-        PatchOptions, wants=("frames",),
+        "discriminator",
+        "patch",
+        "s2vkit_composer.discriminators:Patch",
+        PatchOptions,
+        wants=("frames",),
         summary="scores patches of single frames",
         reference="Si et al. 2021, D_fr, Eq. 5; PatchGAN (Isola et al. 2017)",
-    )  # fmt: skip
+    )
     register(
-        "discriminator", "speech_sync", "s2vkit_composer.discriminators:SpeechSync",
-        SpeechSyncOptions, wants=("frames", "features"),
+        "discriminator",
+        "speech_sync",
+        "s2vkit_composer.discriminators:SpeechSync",
+        SpeechSyncOptions,
+        wants=("frames", "features"),
         summary="scores a frame and the speech feature of its time together",
         reference="Si et al. 2021, D_sync, Eq. 6",
-    )  # fmt: skip
+    )

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import Codes, Made, RecipeError
+from s2vkit import Conditioning, GeneratorOutput, RecipeError
 from s2vkit_composer import FrameDecoderOptions, IdentityBranchOptions
 from s2vkit_composer.blocks import Rise, Scaled, Start, start_weights
 from s2vkit_composer.identity import IdentityBranch, Shape, default_shapes
@@ -34,9 +34,15 @@ class FrameDecoder(nn.Module):
     name = "frame_decoder"
 
     def __init__(
-        self, options: FrameDecoderOptions, *, size: int, features: int, identity: int,
-        emotion: int, map_shapes: list[Shape],
-    ) -> None:  # fmt: skip
+        self,
+        options: FrameDecoderOptions,
+        *,
+        size: int,
+        features: int,
+        identity: int,
+        emotion: int,
+        map_shapes: list[Shape],
+    ) -> None:
         super().__init__()
         self.size = size
         self.emotion = emotion
@@ -51,22 +57,25 @@ class FrameDecoder(nn.Module):
         self.start = Start(features + emotion, widths[0], options.start, options.norm)
         self.rises = nn.ModuleList(
             Rise(
-                widths[i], sum(shapes[m][0] for m in self.joined[i]), widths[i + 1],
-                options.norm, last=3 if i == doublings - 1 else 0,
+                widths[i],
+                sum(shapes[m][0] for m in self.joined[i]),
+                widths[i + 1],
+                options.norm,
+                last=3 if i == doublings - 1 else 0,
             )
             for i in range(doublings)
-        )  # fmt: skip
+        )
         start_weights(self)
         self.to(memory_format=torch.channels_last)  # quickest for small maps, on CPU and GPU
 
-    def forward(self, codes: Codes) -> Made:
+    def forward(self, codes: Conditioning) -> GeneratorOutput:
         """Draw frames (B, V, 3, size, size) in [-1, 1] and the clip's identity maps."""
         clips, times = codes.features.shape[:2]
         maps = self.branch(given(codes.identity, "identity code")) if self.branch else []
         x = self.start(self._vector(codes))
         x = x.contiguous(memory_format=torch.channels_last)
         frames = torch.tanh(self._frame(self._raised(x, maps)).float()).unflatten(0, (clips, times))
-        return Made(frames, maps if self.gives_maps else [])
+        return GeneratorOutput(frames, maps if self.gives_maps else [])
 
     def _raised(self, x: Tensor, maps: list[Tensor]) -> Iterator[Tensor]:
         """Double the start maps (B*V, C, s, s), and give them after each doubling."""
@@ -78,7 +87,7 @@ class FrameDecoder(nn.Module):
         """Take the last doubling's as the frames (B*V, 3, size, size), before tanh."""
         return deque(raised, maxlen=1).pop()
 
-    def _vector(self, codes: Codes) -> Tensor:
+    def _vector(self, codes: Conditioning) -> Tensor:
         """Join speech and the emotion code: (B*V, features + emotion)."""
         heard = self._heard(codes)
         times = heard.shape[1]
@@ -88,7 +97,7 @@ class FrameDecoder(nn.Module):
             parts.append(emotion.expand(-1, times, -1).flatten(0, 1))
         return self.scaled(parts) if self.scaled else torch.cat(parts, -1)
 
-    def _heard(self, codes: Codes) -> Tensor:
+    def _heard(self, codes: Conditioning) -> Tensor:
         """Give the speech that a frame is drawn from, (B, V, features)."""
         return codes.features
 
@@ -101,9 +110,13 @@ def branch_of(
         return None
     shapes = map_shapes or default_shapes(size, options.start, options.width, options.least)
     return IdentityBranch(
-        identity, list(shapes), width=options.identity_width, scale=options.identity_input,
-        activation=options.map_activation, norm=options.norm,
-    )  # fmt: skip
+        identity,
+        list(shapes),
+        width=options.identity_width,
+        scale=options.identity_input,
+        activation=options.map_activation,
+        norm=options.norm,
+    )
 
 
 def doublings_of(size: int, start: int, name: str) -> int:
@@ -132,10 +145,9 @@ def fit_maps(maps: list[Tensor], side: int) -> Tensor | None:
     if not maps:
         return None
     fitted = [
-        m if m.shape[-1] == side
-        else F.interpolate(m, (side, side), mode="bilinear", align_corners=False)
+        m if m.shape[-1] == side else F.interpolate(m, (side, side), mode="bilinear", align_corners=False)
         for m in maps
-    ]  # fmt: skip
+    ]
     return fitted[0] if len(fitted) == 1 else torch.cat(fitted, 1)
 
 

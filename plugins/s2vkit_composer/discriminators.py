@@ -54,8 +54,7 @@ class IdentityMaps(nn.Module):
         layer = _layer(options.spectral_norm)
         least = min(h for _, h, _ in map_shapes)
         self.heads = nn.ModuleList(
-            _head(layer, c, options.channels, 1 + round(math.log2(h / least)), h)
-            for c, h, _ in map_shapes
+            _head(layer, c, options.channels, 1 + round(math.log2(h / least)), h) for c, h, _ in map_shapes
         )
         self.to(memory_format=torch.channels_last)
 
@@ -74,10 +73,11 @@ def _unit(maps: Tensor) -> Tensor:
 def _head(layer: Layer, inputs: int, channels: int, halvings: int, side: int) -> nn.Sequential:
     halvings = min(halvings, int(math.log2(side)))
     return nn.Sequential(
-        layer(nn.Conv2d(inputs, channels, 1)), nn.LeakyReLU(0.2, inplace=True),
+        layer(nn.Conv2d(inputs, channels, 1)),
+        nn.LeakyReLU(0.2, inplace=True),
         *(_halving(layer, channels, channels) for _ in range(halvings)),
         layer(nn.Conv2d(channels, 1, 3, padding=1)),
-    )  # fmt: skip
+    )
 
 
 class Patch(nn.Module):
@@ -88,9 +88,7 @@ class Patch(nn.Module):
 
     wants = ("frames",)
 
-    def __init__(
-        self, options: PatchOptions, *, size: int, features: int, map_shapes: list[Shape]
-    ) -> None:
+    def __init__(self, options: PatchOptions, *, size: int, features: int, map_shapes: list[Shape]) -> None:
         super().__init__()
         layer = _layer(options.spectral_norm)
         layers = min(options.layers, int(math.log2(size)) - 1)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import Codes
+from s2vkit import Conditioning
 from s2vkit_composer import SkipDecoderOptions
 from s2vkit_composer.decoder import FrameDecoder, given
 from s2vkit_composer.identity import Shape
@@ -28,13 +28,23 @@ class SkipDecoder(FrameDecoder):
     name = "skip_decoder"
 
     def __init__(
-        self, options: SkipDecoderOptions, *, size: int, features: int, identity: int,
-        emotion: int, map_shapes: list[Shape],
-    ) -> None:  # fmt: skip
+        self,
+        options: SkipDecoderOptions,
+        *,
+        size: int,
+        features: int,
+        identity: int,
+        emotion: int,
+        map_shapes: list[Shape],
+    ) -> None:
         super().__init__(
-            options, size=size, features=(2 * options.reach + 1) * features, identity=identity,
-            emotion=emotion, map_shapes=map_shapes,
-        )  # fmt: skip
+            options,
+            size=size,
+            features=(2 * options.reach + 1) * features,
+            identity=identity,
+            emotion=emotion,
+            map_shapes=map_shapes,
+        )
         self.reach = options.reach
         widths = [rise.first.out_channels for rise in list(self.rises)[:-1]]
         self.shows = nn.ModuleList(nn.Conv2d(width, 3, 1) for width in widths)
@@ -47,12 +57,10 @@ class SkipDecoder(FrameDecoder):
         frame: Tensor = next(shows)(next(raised))
         for x, show in zip(raised, shows, strict=True):
             finer = show(x)
-            frame = finer + F.interpolate(
-                frame, finer.shape[-2:], mode="bilinear", align_corners=False
-            )
+            frame = finer + F.interpolate(frame, finer.shape[-2:], mode="bilinear", align_corners=False)
         return frame
 
-    def _heard(self, codes: Codes) -> Tensor:
+    def _heard(self, codes: Conditioning) -> Tensor:
         if not self.reach:
             return codes.features
         return given(codes.around, "neighbouring features").flatten(2)

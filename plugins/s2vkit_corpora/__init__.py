@@ -62,19 +62,28 @@ class FolderOptions(FootageOptions):
 def s2vkit_register(register: Register) -> None:
     """Register the corpora."""
     register(
-        "dataset", "cremad", "s2vkit_corpora.cremad:Cremad", CremadOptions,
+        "dataset",
+        "cremad",
+        "s2vkit_corpora.cremad:Cremad",
+        CremadOptions,
         gives=("speech", "frames", "identity", "emotion"),
         summary="CREMA-D: 91 actors, 12 sentences, 6 emotions, 7,442 clips; ODbL; not downloaded",
         reference="Cao et al. 2014; github.com/CheyneyComputerScience/CREMA-D",
-    )  # fmt: skip
+    )
     register(
-        "dataset", "voxceleb2", "s2vkit_corpora.voxceleb2:VoxCeleb2", VoxCeleb2Options,
+        "dataset",
+        "voxceleb2",
+        "s2vkit_corpora.voxceleb2:VoxCeleb2",
+        VoxCeleb2Options,
         gives=("speech", "frames", "identity"),
         summary="VoxCeleb2: 6,112 speakers in the wild, 1,128,246 utterances; not downloaded",
         reference="Chung et al. 2018; www.robots.ox.ac.uk/~vgg/data/voxceleb",
-    )  # fmt: skip
+    )
     register(
-        "dataset", "folder", "s2vkit_corpora.folder:Folder", FolderOptions,
+        "dataset",
+        "folder",
+        "s2vkit_corpora.folder:Folder",
+        FolderOptions,
         gives=("speech", "frames", "identity", "emotion"),
         summary="any folder of videos; labels by its folders' names, by a table, or none",
-    )  # fmt: skip
+    )

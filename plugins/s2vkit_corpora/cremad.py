@@ -15,19 +15,19 @@ from s2vkit_corpora.splits import shares
 
 SENTENCES = ("IEO", "TIE", "IOM", "IWW", "TAI", "MTI", "IWL", "ITH", "DFA", "ITS", "TSI", "WSI")
 EMOTIONS = {
-    "ANG": "anger", "DIS": "disgust", "FEA": "fear", "HAP": "happiness", "NEU": "neutral",
+    "ANG": "anger",
+    "DIS": "disgust",
+    "FEA": "fear",
+    "HAP": "happiness",
+    "NEU": "neutral",
     "SAD": "sadness",
-}  # fmt: skip
+}
 ACTORS = tuple(str(actor) for actor in range(1001, 1092))
 CLIPS = 7442
 """Of the 7,462 combinations of actor, sentence, emotion and level, 20 were never published."""
 
-SDFA_TEST = frozenset(
-    ["1015", "1020", "1021", "1030", "1033", "1052", "1062", "1081", "1082", "1089"]
-)
-SDFA_VAL = frozenset(
-    ["1003", "1019", "1023", "1024", "1028", "1050", "1056", "1058", "1073", "1074"]
-)
+SDFA_TEST = frozenset(["1015", "1020", "1021", "1030", "1033", "1052", "1062", "1081", "1082", "1089"])
+SDFA_VAL = frozenset(["1003", "1019", "1023", "1024", "1028", "1050", "1056", "1058", "1073", "1074"])
 KNOWN_BAD = {
     "1076_MTI_NEU_XX": "its video is cut short and silent",
     "1076_MTI_SAD_XX": "it has no sound, nor has its wav",
@@ -72,9 +72,14 @@ class Cremad:
         absent = [name for name in combinations() if name not in videos]
         missing = absent if len(videos) < CLIPS else []
         return Survey(
-            len(videos), CLIPS, tuple(missing), tuple(self._strangers()),
-            tuple(self._notes(sorted(set(videos) - sounds))), SOURCE, LICENCE,
-        )  # fmt: skip
+            len(videos),
+            CLIPS,
+            tuple(missing),
+            tuple(self._strangers()),
+            tuple(self._notes(sorted(set(videos) - sounds))),
+            SOURCE,
+            LICENCE,
+        )
 
     def _sounds(self) -> dict[str, Path]:
         folder = self._root / "AudioWAV"
@@ -105,24 +110,23 @@ class Cremad:
         self.survey()
         sounds, sexes, splits = self._sounds(), self._sexes(), self._splits()
         return [
-            Source(
-                name, path, {**labels_of(name), **sexes.get(name[:4], {})}, splits[name],
-                sounds.get(name),
-            )
+            Source(name, path, {**labels_of(name), **sexes.get(name[:4], {})}, splits[name], sounds.get(name))
             for name, path in self._videos.items()
-        ]  # fmt: skip
+        ]
 
     def _sexes(self) -> dict[str, dict[str, str]]:
         path = self._root / "VideoDemographics.csv"
         if not path.is_file():
             return {}
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [{k.strip(): (v or "").strip() for k, v in row.items() if k}
-                    for row in csv.DictReader(file)]  # fmt: skip
+            rows = [
+                {k.strip(): (v or "").strip() for k, v in row.items() if k} for row in csv.DictReader(file)
+            ]
         return {
             row["ActorID"]: {"sex": row["Sex"].lower()}
-            for row in rows if row.get("ActorID") and row.get("Sex")
-        }  # fmt: skip
+            for row in rows
+            if row.get("ActorID") and row.get("Sex")
+        }
 
     def _splits(self) -> dict[str, str]:
         names, how = list(self._videos), self.options.split

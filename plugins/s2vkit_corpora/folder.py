@@ -14,10 +14,17 @@ from s2vkit_corpora.places import VIDEOS, files_below, is_video, root_of
 from s2vkit_corpora.splits import shares
 
 _COLUMNS = {
-    "file": "file", "speaker": "identity", "identity": "identity", "emotion": "emotion",
-    "split": "split", "sentence": "sentence", "gender": "gender", "sex": "sex", "age": "age",
+    "file": "file",
+    "speaker": "identity",
+    "identity": "identity",
+    "emotion": "emotion",
+    "split": "split",
+    "sentence": "sentence",
+    "gender": "gender",
+    "sex": "sex",
+    "age": "age",
     "language": "language",
-}  # fmt: skip
+}
 """Columns of a table that are read, and the labels they are; others are passed over."""
 _SPLITS = ("train", "val", "test")
 
@@ -64,10 +71,7 @@ class Folder:
         self.survey()
         labels = {file: self._labels(file) for file in self._videos}
         splits, names = self._splits(labels), self._names()
-        return [
-            Source(names[file], self._root / file, labels[file], splits[file])
-            for file in self._videos
-        ]
+        return [Source(names[file], self._root / file, labels[file], splits[file]) for file in self._videos]
 
     def _names(self) -> dict[str, str]:
         """Make names of paths; of two alike, the suffix or a number tells them apart."""
@@ -86,9 +90,8 @@ class Folder:
     def _labels(self, file: str) -> dict[str, str]:
         folders = file.split("/")[:-1]
         found = {
-            label: name
-            for label, name in zip(self.options.folders, folders, strict=False) if label != "-"
-        }  # fmt: skip
+            label: name for label, name in zip(self.options.folders, folders, strict=False) if label != "-"
+        }
         told = {k: v for k, v in self._table.get(file, {}).items() if k != "split" and v}
         return found | told
 
@@ -132,10 +135,13 @@ class Folder:
         separator = max("\t;,", key=first.count)
         rows = csv.DictReader(text.splitlines(), delimiter=separator)
         held = [
-            {_COLUMNS[k.strip().lower()]: (v or "").strip() for k, v in row.items()
-             if k and k.strip().lower() in _COLUMNS}
+            {
+                _COLUMNS[k.strip().lower()]: (v or "").strip()
+                for k, v in row.items()
+                if k and k.strip().lower() in _COLUMNS
+            }
             for row in rows
-        ]  # fmt: skip
+        ]
         if not held or "file" not in held[0]:
             raise InputError(
                 f"{path}: no column `file` in its first line, '{first[:80]}'",

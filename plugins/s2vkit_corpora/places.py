@@ -8,10 +8,27 @@ from pathlib import Path
 
 from s2vkit import InputError
 
-VIDEOS = frozenset({
-    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".flv", ".mpg", ".mpeg", ".ts", ".mts",
-    ".m2ts", ".3gp", ".wmv", ".mxf", ".ogv", ".gif",
-})  # fmt: skip
+VIDEOS = frozenset(
+    {
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".mkv",
+        ".webm",
+        ".avi",
+        ".flv",
+        ".mpg",
+        ".mpeg",
+        ".ts",
+        ".mts",
+        ".m2ts",
+        ".3gp",
+        ".wmv",
+        ".mxf",
+        ".ogv",
+        ".gif",
+    }
+)
 """Suffixes, in lower case, of what is taken for a video."""
 
 
@@ -33,9 +50,10 @@ def files_below(folder: Path, without: Path | None = None) -> Iterator[Path]:
     for place, folders, files in os.walk(folder):
         here = Path(place)
         folders[:] = sorted(
-            name for name in folders
+            name
+            for name in folders
             if not name.startswith(".") and (without is None or (here / name).resolve() != without)
-        )  # fmt: skip
+        )
         yield from (here / name for name in sorted(files) if not name.startswith("."))
 
 

@@ -45,9 +45,10 @@ class VoxCeleb2:
         return [
             (which, speaker, video, number)
             for which, speakers in self._speakers.items()
-            for speaker in speakers if _SPEAKER.fullmatch(speaker)
+            for speaker in speakers
+            if _SPEAKER.fullmatch(speaker)
             for video, number in self._utterances(which, speaker)
-        ]  # fmt: skip
+        ]
 
     def _utterances(self, which: str, speaker: str) -> list[tuple[str, str]]:
         found = list(_utterances(self._root / which / "mp4" / speaker))
@@ -72,14 +73,18 @@ class VoxCeleb2:
             known = self._of_set(which)
             lacking = sorted(known - set(speakers))
             missing += [f"{which}/mp4/{name}" for name in lacking]
-            extra += [f"{which}/mp4/{s} (not in vox2_meta.csv)" for s in speakers
-                      if known and s not in known]  # fmt: skip
+            extra += [f"{which}/mp4/{s} (not in vox2_meta.csv)" for s in speakers if known and s not in known]
             if not known and len(speakers) < wanted:
                 missing.append(f"{wanted - len(speakers)} of {wanted} speakers of {which}")
         return Survey(
-            len(self._videos), sum(UTTERANCES.values()), tuple(missing), tuple(extra),
-            tuple(self._notes()), SOURCE, LICENCE,
-        )  # fmt: skip
+            len(self._videos),
+            sum(UTTERANCES.values()),
+            tuple(missing),
+            tuple(extra),
+            tuple(self._notes()),
+            SOURCE,
+            LICENCE,
+        )
 
     def _notes(self) -> Iterator[str]:
         if not self._meta:
@@ -111,9 +116,8 @@ class VoxCeleb2:
             ) from error
         width = max(speaker, gender, which)
         return {
-            row[speaker]: {"gender": row[gender], "set": row[which]}
-            for row in rows[1:] if len(row) > width
-        }  # fmt: skip
+            row[speaker]: {"gender": row[gender], "set": row[which]} for row in rows[1:] if len(row) > width
+        }
 
     def sources(self) -> list[Source]:
         """List the utterances by set, speaker, video and number."""

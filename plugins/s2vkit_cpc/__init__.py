@@ -9,9 +9,11 @@ class CpcOptions(Options):
     """Options of the CPC encoder."""
 
     channels: int | None = Field(
-        default=None, ge=8, multiple_of=8,
+        default=None,
+        ge=8,
+        multiple_of=8,
         description="channels of the encoding and of the context; none: the file's, else 256",
-    )  # fmt: skip
+    )
     context: Literal["lstm", "gru", "rnn"] | None = Field(
         default=None, description="network that carries the past; none: the file's, else lstm"
     )
@@ -24,8 +26,7 @@ class CpcOptions(Options):
         "over the batch as van den Oord's; none: the file's, else channel",
     )
     checkpoint: str | None = Field(
-        default=None,
-        description="file with the weights, as Libri-Light's 60k_epoch4; none: train",
+        default=None, description="file with the weights, as Libri-Light's 60k_epoch4; none: train"
     )
     summary: Literal["last", "mean", "statistics", "layers"] = Field(
         default="last",
@@ -60,32 +61,44 @@ _LIBRI_LIGHT = "https://dl.fbaipublicfiles.com/librilight/CPC_checkpoints/"
 CHECKPOINTS = (
     *(
         Checkpoint(
-            name, "s2vkit_cpc:keys.json", _LIBRI_LIGHT + name, "MIT",
+            name,
+            "s2vkit_cpc:keys.json",
+            _LIBRI_LIGHT + name,
+            "MIT",
             note="the weights are under 'weights', how it was made under 'config'",
         )
         for name in ("60k_epoch4-d0f474de.pt", "6k_epoch30-9df0493c.pt", "600h-bdd7ced6.pt")
     ),
     Checkpoint(
-        "checkpoint_N.pt", "s2vkit_cpc:keys_own.json", "your own training with CPC_audio",
-        "yours", may_lack=("*.num_batches_tracked", "*.running_mean", "*.running_var"),
+        "checkpoint_N.pt",
+        "s2vkit_cpc:keys_own.json",
+        "your own training with CPC_audio",
+        "yours",
+        may_lack=("*.num_batches_tracked", "*.running_mean", "*.running_var"),
         may_hold=("gAR.baseNet.*_l[1-9]", "*.num_batches_tracked", "*.running_*"),
         note="the weights are under 'gEncoder'; checkpoint_args.json may lie beside it",
     ),
-)  # fmt: skip
+)
 
 
 @hookimpl
 def s2vkit_register(register: Register) -> None:
     """Register the encoder and its pre-training."""
     register(
-        "audio_encoder", "cpc", "s2vkit_cpc.encoder:Cpc", CpcOptions,
+        "audio_encoder",
+        "cpc",
+        "s2vkit_cpc.encoder:Cpc",
+        CpcOptions,
         gives=("features", "summary"),
         summary="contrastive predictive coding: 100 learnt features a second",
         reference="van den Oord et al. 2018; Riviere et al. 2020; checkpoints of Libri-Light",
         checkpoints=CHECKPOINTS,
-    )  # fmt: skip
+    )
     register(
-        "stage", "contrastive", "s2vkit_cpc.contrastive:Contrastive", ContrastiveOptions,
+        "stage",
+        "contrastive",
+        "s2vkit_cpc.contrastive:Contrastive",
+        ContrastiveOptions,
         summary="pre-train the audio encoder to tell the next steps from others (InfoNCE)",
         reference="van den Oord et al. 2018, Eq. 4",
-    )  # fmt: skip
+    )

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import Clips, Graph, Slot, Stage
+from s2vkit import Batch, Graph, Slot, Stage
 from s2vkit_cpc import ContrastiveOptions
 from s2vkit_cpc.predictor import Predictors
 
@@ -59,7 +59,7 @@ class Contrastive(Stage):
         self.predictor = Predictors(options.predictor, dim, self.anchors, options.predictions)
         return {"predictor": self.predictor}
 
-    def prepare(self, clips: Clips) -> Foretold:
+    def prepare(self, clips: Batch) -> Foretold:
         """Encode a window of every clip and score what comes next."""
         speech = draw_windows(clips.need("speech"), clips.need("lengths"), self.samples)
         z = self.graph.encoder.encode(speech)[:, : self.steps]
@@ -84,11 +84,11 @@ class Contrastive(Stage):
         """Say by what a score's sum over dimensions is divided."""
         return float(dim) if self.options.score == "mean" else dim**0.5
 
-    def losses(self, turn: str, clips: Clips, shared: Foretold) -> dict[str, Tensor]:
+    def losses(self, turn: str, clips: Batch, shared: Foretold) -> dict[str, Tensor]:
         """Give the sum of the losses of every step ahead."""
         return {"contrastive": shared.losses.sum()}
 
-    def watch(self, clips: Clips, shared: Foretold) -> dict[str, Tensor]:
+    def watch(self, clips: Batch, shared: Foretold) -> dict[str, Tensor]:
         """Give the accuracy of every step ahead, and their mean."""
         steps = {f"accuracy_{k}": a for k, a in enumerate(shared.accuracies, start=1)}
         return {"accuracy": shared.accuracies.mean(), **steps}

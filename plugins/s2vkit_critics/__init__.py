@@ -11,9 +11,7 @@ class CriticOptions(Options):
     channels: int = Field(
         default=32, ge=4, le=512, description="channels of the first layer; doubled at each halving"
     )
-    most: int = Field(
-        default=4, ge=1, le=16, description="most channels, in multiples of the first"
-    )
+    most: int = Field(default=4, ge=1, le=16, description="most channels, in multiples of the first")
     spectral_norm: bool = Field(default=False, description="spectral norm on every layer")
 
 
@@ -21,9 +19,7 @@ class MultiScalePatchOptions(CriticOptions):
     """What may be set of the patches of several scales."""
 
     layers: int = Field(default=3, ge=1, le=6, description="layers that halve the image")
-    scales: int = Field(
-        default=3, ge=1, le=5, description="the frame, its half, and so on: one critic each"
-    )
+    scales: int = Field(default=3, ge=1, le=5, description="the frame, its half, and so on: one critic each")
 
 
 class TemporalPatchOptions(CriticOptions):
@@ -38,9 +34,7 @@ class SdfaFrameOptions(CriticOptions):
     channels: int = Field(
         default=64, ge=4, le=512, description="channels of the first layer; doubled at each halving"
     )
-    most: int = Field(
-        default=16, ge=1, le=16, description="most channels, in multiples of the first"
-    )
+    most: int = Field(default=16, ge=1, le=16, description="most channels, in multiples of the first")
     batch_norm: bool = Field(default=True, description="batch norm after each layer but the first")
 
 
@@ -61,29 +55,47 @@ def s2vkit_register(register: Register) -> None:
     """Register the discriminators."""
     sdfa = "Vougioukas et al. 2019, Realistic Speech-Driven Facial Animation with GANs"
     register(
-        "discriminator", "multi_scale_patch", "s2vkit_critics.patches:MultiScalePatch",
-        MultiScalePatchOptions, wants=("frames",),
+        "discriminator",
+        "multi_scale_patch",
+        "s2vkit_critics.patches:MultiScalePatch",
+        MultiScalePatchOptions,
+        wants=("frames",),
         summary="scores patches of single frames at several scales",
         reference="Wang et al. 2018 (pix2pixHD)",
-    )  # fmt: skip
+    )
     register(
-        "discriminator", "temporal_patch", "s2vkit_critics.patches:TemporalPatch",
-        TemporalPatchOptions, wants=("windows",),
+        "discriminator",
+        "temporal_patch",
+        "s2vkit_critics.patches:TemporalPatch",
+        TemporalPatchOptions,
+        wants=("windows",),
         summary="scores patches in space and time of runs of frames",
         reference="Chang et al. 2019 (free-form video inpainting, T-PatchGAN)",
-    )  # fmt: skip
+    )
     register(
-        "discriminator", "sdfa_frame", "s2vkit_critics.sdfa:SdfaFrame", SdfaFrameOptions,
-        wants=("frames", "stills"), reference=sdfa,
+        "discriminator",
+        "sdfa_frame",
+        "s2vkit_critics.sdfa:SdfaFrame",
+        SdfaFrameOptions,
+        wants=("frames", "stills"),
+        reference=sdfa,
         summary="scores a frame beside a still of its speaker",
-    )  # fmt: skip
+    )
     register(
-        "discriminator", "sdfa_sequence", "s2vkit_critics.sdfa:SdfaSequence", SdfaSequenceOptions,
-        wants=("windows",), reference=sdfa,
+        "discriminator",
+        "sdfa_sequence",
+        "s2vkit_critics.sdfa:SdfaSequence",
+        SdfaSequenceOptions,
+        wants=("windows",),
+        reference=sdfa,
         summary="scores runs of frames by convolutions in space and time and a GRU",
-    )  # fmt: skip
+    )
     register(
-        "discriminator", "sdfa_sync", "s2vkit_critics.sdfa:SdfaSync", SdfaSyncOptions,
-        wants=("windows", "features"), reference=sdfa,
+        "discriminator",
+        "sdfa_sync",
+        "s2vkit_critics.sdfa:SdfaSync",
+        SdfaSyncOptions,
+        wants=("windows", "features"),
+        reference=sdfa,
         summary="scores the distance of the embeddings of a run of mouths and of its speech",
-    )  # fmt: skip
+    )

@@ -83,9 +83,11 @@ class SdfaSync(nn.Module):
         self.see, out = _space_time(layer, options.channels, options.most, halvings(size // 2, 4))
         self.mouth = layer(nn.Linear(2 * out, joint))
         self.hear = nn.Sequential(
-            layer(nn.Conv1d(features, joint, 3, padding=1)), leaky(),
-            layer(nn.Conv1d(joint, joint, 3, padding=1)), leaky(),
-        )  # fmt: skip
+            layer(nn.Conv1d(features, joint, 3, padding=1)),
+            leaky(),
+            layer(nn.Conv1d(joint, joint, 3, padding=1)),
+            leaky(),
+        )
         self.speech = layer(nn.Linear(joint, joint))
         self.score = layer(nn.Linear(1, 1))
         nn.init.ones_(self.score.weight)

@@ -10,9 +10,7 @@ class FaceNetOptions(Options):
         default=None,
         description="file with the weights (20180402-114759-vggface2.pt); none: train in the run",
     )
-    input_size: int = Field(
-        default=160, ge=80, description="height and width that faces are resized to"
-    )
+    input_size: int = Field(default=160, ge=80, description="height and width that faces are resized to")
     dropout: float = Field(
         default=0.6, ge=0.0, lt=1.0, description="share of the pooled features dropped in training"
     )
@@ -21,23 +19,29 @@ class FaceNetOptions(Options):
 _RELEASE = "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/"
 CHECKPOINTS = tuple(
     Checkpoint(
-        name, f"s2vkit_facenet:{keys}", _RELEASE + name, "MIT (facenet-pytorch)",
+        name,
+        f"s2vkit_facenet:{keys}",
+        _RELEASE + name,
+        "MIT (facenet-pytorch)",
         note=f"trained on {data}; the component needs the extra s2vkit[faces]",
     )
     for name, keys, data in (
         ("20180402-114759-vggface2.pt", "keys_vggface2.json", "VGGFace2"),
         ("20180408-102900-casia-webface.pt", "keys_casia.json", "CASIA-WebFace"),
     )
-)  # fmt: skip
+)
 
 
 @hookimpl
 def s2vkit_register(register: Register) -> None:
     """Register the teacher."""
     register(
-        "teacher", "facenet", "s2vkit_facenet.teacher:FaceNet", FaceNetOptions,
+        "teacher",
+        "facenet",
+        "s2vkit_facenet.teacher:FaceNet",
+        FaceNetOptions,
         gives=("embedding",),
         summary="Inception-ResNet for faces: a 512-d identity embedding of length 1",
         reference="Schroff et al. 2015; network and checkpoints of facenet-pytorch",
         checkpoints=CHECKPOINTS,
-    )  # fmt: skip
+    )

@@ -29,9 +29,8 @@ class FaceNet(nn.Module):
         self.classes = tuple(f"class_{i}" for i in range(known)) if path else tuple(labels)
         outputs = len(self.classes) if path else max(1, len(self.classes))
         self.net = _network()(
-            pretrained=None, classify=outputs > 0, num_classes=outputs or None,
-            dropout_prob=options.dropout,
-        )  # fmt: skip
+            pretrained=None, classify=outputs > 0, num_classes=outputs or None, dropout_prob=options.dropout
+        )
         if path:
             fit_weights(self.net, found, source=path)
 
@@ -44,8 +43,8 @@ class FaceNet(nn.Module):
         """Give logits (N, len(classes)), or (N, 1) where there are no classes."""
         if not hasattr(self.net, "logits"):
             raise InputError(
-                "this file of facenet holds no classifier, so it can judge nothing",
-                hint="use it as a teacher; as a judge leave `checkpoint` out, or take another",
+                "this file of facenet holds no classifier, so it can evaluator nothing",
+                hint="use it as a teacher; as an evaluator leave `checkpoint` out, or take another",
             )
         self.net.classify = True
         return self.net(self._prepare(images))
@@ -66,7 +65,6 @@ def _network() -> Any:
         from facenet_pytorch import InceptionResnetV1
     except ImportError as error:
         raise ResourceError(
-            f"teacher 'facenet' needs facenet-pytorch: {error}",
-            hint="pip install 's2vkit[faces]'",
+            f"teacher 'facenet' needs facenet-pytorch: {error}", hint="pip install 's2vkit[faces]'"
         ) from error
     return InceptionResnetV1

@@ -22,12 +22,17 @@ class MtcnnOptions(Options):
 def s2vkit_register(register: Register) -> None:
     """Register the face detectors."""
     register(
-        "face_detector", "none", "s2vkit_faces.whole:WholePicture",
+        "face_detector",
+        "none",
+        "s2vkit_faces.whole:WholePicture",
         summary="take the whole picture as the face: for corpora that are cropped already",
-    )  # fmt: skip
+    )
     register(
-        "face_detector", "mtcnn", "s2vkit_faces.mtcnn:Mtcnn", MtcnnOptions,
+        "face_detector",
+        "mtcnn",
+        "s2vkit_faces.mtcnn:Mtcnn",
+        MtcnnOptions,
         gives=("landmarks",),
         summary="three cascaded nets, with five landmarks; needs s2vkit[faces]",
         reference="Zhang et al. 2016, Joint Face Detection and Alignment (facenet-pytorch)",
-    )  # fmt: skip
+    )

@@ -7,36 +7,41 @@ class Ge2eOptions(Options):
     """Options of the GE2E encoder."""
 
     checkpoint: str | None = Field(
-        default=None,
-        description="file with the weights (Resemblyzer's pretrained.pt); none: random",
+        default=None, description="file with the weights (Resemblyzer's pretrained.pt); none: random"
     )
     hidden: int = Field(default=256, ge=8, description="size of the recurrent state; a step's size")
     layers: int = Field(default=3, ge=1, description="recurrent layers")
     embedding: int = Field(default=256, ge=8, description="size of the summary")
     n_mels: int = Field(default=40, ge=8, description="mel bands")
     loudness: float | None = Field(
-        default=-30.0, le=0.0,
+        default=-30.0,
+        le=0.0,
         description="dBFS that quieter speech is raised to, over the whole clip; none: as it comes",
-    )  # fmt: skip
+    )
 
 
 CHECKPOINTS = (
     Checkpoint(
-        "pretrained.pt", "s2vkit_ge2e:keys.json",
+        "pretrained.pt",
+        "s2vkit_ge2e:keys.json",
         "https://github.com/resemble-ai/Resemblyzer/blob/master/resemblyzer/pretrained.pt",
-        "Apache-2.0 (Resemblyzer)", may_hold=("similarity_*",),
+        "Apache-2.0 (Resemblyzer)",
+        may_hold=("similarity_*",),
         note="long silences are not cut out here, as Resemblyzer's preprocess_wav does",
     ),
-)  # fmt: skip
+)
 
 
 @hookimpl
 def s2vkit_register(register: Register) -> None:
     """Register the encoder."""
     register(
-        "audio_encoder", "ge2e", "s2vkit_ge2e.encoder:Ge2e", Ge2eOptions,
+        "audio_encoder",
+        "ge2e",
+        "s2vkit_ge2e.encoder:Ge2e",
+        Ge2eOptions,
         gives=("features", "summary"),
         summary="GE2E voice embedding as the summary; its recurrent states, 100 a second",
         reference="Wan et al. 2018; network and checkpoint of Resemblyzer",
         checkpoints=CHECKPOINTS,
-    )  # fmt: skip
+    )

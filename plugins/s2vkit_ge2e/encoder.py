@@ -42,9 +42,15 @@ class Ge2e(nn.Module):
             trained = rename(read_weights(path), lambda k: None if k.startswith("simil") else k)
             fit_weights(self, trained, source=path)
         mel = MelSpectrogram(
-            self.sample_rate, WINDOW, WINDOW, HOP, n_mels=options.n_mels, center=False,
-            norm="slaney", mel_scale="slaney",
-        )  # fmt: skip
+            self.sample_rate,
+            WINDOW,
+            WINDOW,
+            HOP,
+            n_mels=options.n_mels,
+            center=False,
+            norm="slaney",
+            mel_scale="slaney",
+        )
         self._mel = [mel]  # no submodule: its buffers are in no checkpoint
 
     def forward(self, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

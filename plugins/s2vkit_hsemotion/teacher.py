@@ -12,9 +12,7 @@ from torch import Tensor, nn
 from s2vkit import InputError, Weights, fit_weights, open_weights, rename
 from s2vkit_hsemotion import HsEmotionOptions
 
-EIGHT = (
-    "anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise",
-)  # fmt: skip
+EIGHT = ("anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
 SEVEN = tuple(name for name in EIGHT if name != "contempt")
 MODELS = {"b0": ("tf_efficientnet_b0", 224), "b2": ("tf_efficientnet_b2", 260)}
 STAGES = ((4, 16), (2, 8), (1, 4))  # blocks whose outputs are 1/16, 1/8, 1/4 of the image
@@ -102,9 +100,7 @@ def _headless(path: str) -> InputError:
     )
 
 
-def _classes(
-    options: HsEmotionOptions, outputs: int | None, labels: tuple[str, ...]
-) -> tuple[str, ...]:
+def _classes(options: HsEmotionOptions, outputs: int | None, labels: tuple[str, ...]) -> tuple[str, ...]:
     """Name the classes: as the recipe says, HSEmotion's own, or the corpus'."""
     if outputs is None:
         return EIGHT if labels and set(labels) <= set(EIGHT) else labels

@@ -17,7 +17,10 @@ class LogMelOptions(Options):
 def s2vkit_register(register: Register) -> None:
     """Register the encoder."""
     register(
-        "audio_encoder", "logmel", "s2vkit_logmel.encoder:LogMel", LogMelOptions,
+        "audio_encoder",
+        "logmel",
+        "s2vkit_logmel.encoder:LogMel",
+        LogMelOptions,
         gives=("features", "summary"),
         summary="log-mel spectra, 100 a second; the baseline without training",
-    )  # fmt: skip
+    )

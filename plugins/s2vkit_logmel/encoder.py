@@ -26,9 +26,7 @@ class LogMel(nn.Module):
         self.dim = options.n_mels * (2 * self.around + 1)
         self.summary_dim = 2 * self.dim
         self.causal = self.around == 0
-        self.mel = MelSpectrogram(
-            self.sample_rate, FFT, WINDOW, HOP, n_mels=options.n_mels, center=False
-        )
+        self.mel = MelSpectrogram(self.sample_rate, FFT, WINDOW, HOP, n_mels=options.n_mels, center=False)
 
     def forward(self, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Hear (B, S) of (B,) lengths: features (B, A, dim), summary (B, 2 * dim).

@@ -22,18 +22,17 @@ class DecorrelateOptions(LossOptions):
     """What may be set of the linear independence loss."""
 
     ridge: float = Field(
-        default=0.03, gt=0.0,
+        default=0.03,
+        gt=0.0,
         description="what the regressions are held back by, as a part of the mean square; less: "
         "weaker traces count too, and chance more",
-    )  # fmt: skip
+    )
 
 
 class HsicOptions(LossOptions):
     """What may be set of the kernel independence loss."""
 
-    width: float = Field(
-        default=1.0, gt=0.0, description="of the Gaussian kernels, in median distances"
-    )
+    width: float = Field(default=1.0, gt=0.0, description="of the Gaussian kernels, in median distances")
 
 
 class PixelOptions(LossOptions):
@@ -68,37 +67,64 @@ class SmoothGradientOptions(LossOptions):
 def s2vkit_register(register: Register) -> None:
     """Register the losses of pairs."""
     register(
-        "loss", "normalized_l2", "s2vkit_losses.codes:NormalizedL2", LossOptions,
-        gives=("pair", "codes"), summary="squared distance of codes brought to unit length",
+        "loss",
+        "normalized_l2",
+        "s2vkit_losses.codes:NormalizedL2",
+        LossOptions,
+        gives=("pair", "codes"),
+        summary="squared distance of codes brought to unit length",
         reference="Si et al. 2021, Eq. 2",
-    )  # fmt: skip
+    )
     register(
-        "loss", "soft_targets", "s2vkit_losses.codes:SoftTargets", SoftTargetsOptions,
-        gives=("pair", "codes"), summary="softmax cross-entropy of the student under its teacher",
+        "loss",
+        "soft_targets",
+        "s2vkit_losses.codes:SoftTargets",
+        SoftTargetsOptions,
+        gives=("pair", "codes"),
+        summary="softmax cross-entropy of the student under its teacher",
         reference="Si et al. 2021, Eq. 3; Hinton et al. 2015",
-    )  # fmt: skip
+    )
     register(
-        "loss", "decorrelate", "s2vkit_losses.independence:Decorrelate", DecorrelateOptions,
+        "loss",
+        "decorrelate",
+        "s2vkit_losses.independence:Decorrelate",
+        DecorrelateOptions,
         gives=("independence",),
         summary="what ridge regressions find of the other side in a code, solved each step",
         reference="Fukumizu et al. 2007 (normalised cross-covariance), linear",
-    )  # fmt: skip
+    )
     register(
-        "loss", "hsic", "s2vkit_losses.independence:Hsic", HsicOptions, gives=("independence",),
+        "loss",
+        "hsic",
+        "s2vkit_losses.independence:Hsic",
+        HsicOptions,
+        gives=("independence",),
         summary="any dependence of a code on the other side, by Gaussian kernels",
         reference="Gretton et al. 2005; Song et al. 2012, Eq. 5 (unbiased)",
-    )  # fmt: skip
+    )
     register(
-        "loss", "l1", "s2vkit_losses.frames:L1", PixelOptions, gives=("pair", "frames"),
+        "loss",
+        "l1",
+        "s2vkit_losses.frames:L1",
+        PixelOptions,
+        gives=("pair", "frames"),
         summary="absolute difference of pixels, of the upper half by default",
         reference="Si et al. 2021, Eq. 8",
-    )  # fmt: skip
+    )
     register(
-        "loss", "l2", "s2vkit_losses.frames:L2", PixelOptions, gives=("pair", "frames"),
+        "loss",
+        "l2",
+        "s2vkit_losses.frames:L2",
+        PixelOptions,
+        gives=("pair", "frames"),
         summary="squared difference of pixels, of the upper half by default",
-    )  # fmt: skip
+    )
     register(
-        "loss", "smooth_gradient", "s2vkit_losses.frames:SmoothGradient", SmoothGradientOptions,
-        gives=("pair", "frames"), summary="absolute difference of the gradients of smoothed frames",
+        "loss",
+        "smooth_gradient",
+        "s2vkit_losses.frames:SmoothGradient",
+        SmoothGradientOptions,
+        gives=("pair", "frames"),
+        summary="absolute difference of the gradients of smoothed frames",
         reference="Si et al. 2021, Eq. 9; He et al. 2013 (guided filter)",
-    )  # fmt: skip
+    )

@@ -71,10 +71,7 @@ class SmoothGradient(nn.Module):
         """Compare frames (N, 3, H, W): a scalar."""
         with torch.autocast(made.device.type, enabled=False):  # differences are small: keep float32
             made, true = made.float(), true.float()
-            if self.guided:
-                x = self._keep_edges(made) - self._keep_edges(true)
-            else:
-                x = self._mean(made - true)
+            x = self._keep_edges(made) - self._keep_edges(true) if self.guided else self._mean(made - true)
             across, down = _sobel(x) if self.sobel else _forward_differences(x)
             return across.abs().mean() + down.abs().mean()
 

@@ -16,9 +16,10 @@ class GameOptions(LossOptions):
     )
     penalty_weight: float = Field(default=10.0, ge=0.0, description="factor of the penalty")
     penalty_every: int = Field(
-        default=1, ge=1,
+        default=1,
+        ge=1,
         description="compute it in one step of so many, drawn at random, and weigh it up by that",
-    )  # fmt: skip
+    )
 
 
 class GradientPenaltyOptions(GameOptions):
@@ -34,14 +35,11 @@ class LsganOptions(GameOptions):
 
     labels: Literal["paper", "usual"] = Field(
         default="paper",
-        description="paper: real 0, fake 1, the generator aims at 0; usual: real 1, fake 0, it "
-        "aims at 1",
+        description="paper: real 0, fake 1, the generator aims at 0; usual: real 1, fake 0, it aims at 1",
     )
     real: float | None = Field(default=None, description="label of what is real, over `labels`")
     fake: float | None = Field(default=None, description="label of what is made, over `labels`")
-    target: float | None = Field(
-        default=None, description="score the generator aims at, over `labels`"
-    )
+    target: float | None = Field(default=None, description="score the generator aims at, over `labels`")
     variant: Literal["consistent", "as_printed"] = Field(
         default="consistent",
         description="as_printed: the generator minimises Eqs. 4 to 6 as they stand, which makes "
@@ -56,27 +54,47 @@ class LsganOptions(GameOptions):
 def s2vkit_register(register: Register) -> None:
     """Register the adversarial losses."""
     register(
-        "loss", "lsgan", "s2vkit_lsgan.losses:Lsgan", LsganOptions, gives=("adversarial",),
+        "loss",
+        "lsgan",
+        "s2vkit_lsgan.losses:Lsgan",
+        LsganOptions,
+        gives=("adversarial",),
         summary="least squares to the labels of the paper (real 0, fake 1)",
         reference="Si et al. 2021, Eqs. 4 to 7; Mao et al. 2017",
-    )  # fmt: skip
+    )
     register(
-        "loss", "hinge", "s2vkit_lsgan.losses:Hinge", GameOptions, gives=("adversarial",),
+        "loss",
+        "hinge",
+        "s2vkit_lsgan.losses:Hinge",
+        GameOptions,
+        gives=("adversarial",),
         summary="hinge on scores that are high where real",
         reference="Lim and Ye 2017; Miyato et al. 2018",
-    )  # fmt: skip
+    )
     register(
-        "loss", "non_saturating", "s2vkit_lsgan.losses:NonSaturating", GameOptions,
-        gives=("adversarial",), summary="cross-entropy of real and fake; the generator's does "
-        "not saturate", reference="Goodfellow et al. 2014",
-    )  # fmt: skip
+        "loss",
+        "non_saturating",
+        "s2vkit_lsgan.losses:NonSaturating",
+        GameOptions,
+        gives=("adversarial",),
+        summary="cross-entropy of real and fake; the generator's does not saturate",
+        reference="Goodfellow et al. 2014",
+    )
     register(
-        "loss", "wasserstein", "s2vkit_lsgan.losses:Wasserstein", GameOptions,
-        gives=("adversarial",), summary="difference of mean scores; only for discriminators "
-        "with spectral_norm: true", reference="Arjovsky et al. 2017",
-    )  # fmt: skip
+        "loss",
+        "wasserstein",
+        "s2vkit_lsgan.losses:Wasserstein",
+        GameOptions,
+        gives=("adversarial",),
+        summary="difference of mean scores; only for discriminators with spectral_norm: true",
+        reference="Arjovsky et al. 2017",
+    )
     register(
-        "loss", "wasserstein_gp", "s2vkit_lsgan.losses:Wasserstein", GradientPenaltyOptions,
-        gives=("adversarial",), summary="difference of mean scores, kept smooth by a penalty on "
-        "the critic's gradient", reference="Gulrajani et al. 2017",
-    )  # fmt: skip
+        "loss",
+        "wasserstein_gp",
+        "s2vkit_lsgan.losses:Wasserstein",
+        GradientPenaltyOptions,
+        gives=("adversarial",),
+        summary="difference of mean scores, kept smooth by a penalty on the critic's gradient",
+        reference="Gulrajani et al. 2017",
+    )

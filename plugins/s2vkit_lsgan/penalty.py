@@ -35,9 +35,7 @@ class Penalised(nn.Module):
             if self.kind == "r1":
                 return factor * 0.5 * squared_gradient(player, real).mean()
             between = _between(real, fake)
-            return (
-                factor * (squared_gradient(player, between).add(1e-12).sqrt() - 1).square().mean()
-            )
+            return factor * (squared_gradient(player, between).add(1e-12).sqrt() - 1).square().mean()
 
 
 def squared_gradient(player: Player, seen: Seen) -> Tensor:

@@ -1,4 +1,4 @@
-"""Metrics of made clips: likeness to the truth, and what judges trained on real faces see."""
+"""Metrics of made clips: likeness to the truth, and what evaluators trained on real faces see."""
 
 from typing import Annotated, Literal
 
@@ -39,11 +39,11 @@ class SsimOptions(Options):
 
 
 class AccuracyOptions(Options):
-    """What may be set of the share of clips that a judge names rightly."""
+    """What may be set of the share of clips that an evaluator names rightly."""
 
-    judge: Annotated[str | None, Later()] = Field(
+    evaluator: Annotated[str | None, Later()] = Field(
         default=None,
-        description="who is asked: the judge of this name, for example emotion_2; none: the first",
+        description="who is asked: the evaluator of this name, for example emotion_2; none: the first",
     )
 
 
@@ -55,16 +55,10 @@ class CpbdOptions(Options):
         default=0.002, ge=0.0, lt=1.0, description="least share of edge pixels of an edge block"
     )
     contrast: int = Field(default=50, ge=0, le=255, description="where contrast begins to be high")
-    width_low: float = Field(
-        default=5.0, gt=0.0, description="just noticeable width at low contrast, px"
-    )
-    width_high: float = Field(
-        default=3.0, gt=0.0, description="just noticeable width at high contrast, px"
-    )
+    width_low: float = Field(default=5.0, gt=0.0, description="just noticeable width at low contrast, px")
+    width_high: float = Field(default=3.0, gt=0.0, description="just noticeable width at high contrast, px")
     beta: float = Field(default=3.6, gt=0.0, description="exponent of the width")
-    seen: float = Field(
-        default=0.63, gt=0.0, lt=1.0, description="probability above which blur is seen"
-    )
+    seen: float = Field(default=0.63, gt=0.0, lt=1.0, description="probability above which blur is seen")
 
 
 class EmbeddingOptions(Options):
@@ -93,75 +87,104 @@ class BlinksOptions(Options):
 
 @hookimpl
 def s2vkit_register(register: Register) -> None:
-    """Register the metrics: those that need no judge, and those that ask one."""
+    """Register the metrics: those that need no evaluator, and those that ask one."""
     register(
-        "metric", "ssim", "s2vkit_metrics.likeness:Ssim", SsimOptions,
+        "metric",
+        "ssim",
+        "s2vkit_metrics.likeness:Ssim",
+        SsimOptions,
         summary="structural similarity of frames and their truth, 1 where equal",
         reference="Wang et al. 2004; Si et al. 2021, Table 1",
         better="up",
-    )  # fmt: skip
+    )
     register(
-        "metric", "psnr", "s2vkit_metrics.likeness:Psnr",
+        "metric",
+        "psnr",
+        "s2vkit_metrics.likeness:Psnr",
         summary="peak signal to noise of frames against their truth, in dB",
         reference="Si et al. 2021, Table 1",
         better="up",
-    )  # fmt: skip
+    )
     register(
-        "metric", "cpbd", "s2vkit_metrics.sharpness:Cpbd", CpbdOptions,
+        "metric",
+        "cpbd",
+        "s2vkit_metrics.sharpness:Cpbd",
+        CpbdOptions,
         summary="share of edges that look sharp, no truth needed",
         reference="Narvekar and Karam 2011; python-cpbd",
         better="up",
-    )  # fmt: skip
-    _register_judged(register)
+    )
+    _register_evaluated(register)
 
 
-def _register_judged(register: Register) -> None:
+def _register_evaluated(register: Register) -> None:
     register(
-        "metric", "identity_accuracy", "s2vkit_metrics.judged:IdentityAccuracy", AccuracyOptions,
-        wants=("judge.identity", "identity"),
-        summary="share of clips whose speaker a judge of real faces names rightly",
+        "metric",
+        "identity_accuracy",
+        "s2vkit_metrics.evaluated:IdentityAccuracy",
+        AccuracyOptions,
+        wants=("evaluator.identity", "identity"),
+        summary="share of clips whose speaker an evaluator of real faces names rightly",
         better="up",
-    )  # fmt: skip
+    )
     register(
-        "metric", "emotion_accuracy", "s2vkit_metrics.judged:EmotionAccuracy", AccuracyOptions,
-        wants=("judge.emotion", "emotion"),
-        summary="share of clips whose emotion a judge of real faces names rightly",
+        "metric",
+        "emotion_accuracy",
+        "s2vkit_metrics.evaluated:EmotionAccuracy",
+        AccuracyOptions,
+        wants=("evaluator.emotion", "emotion"),
+        summary="share of clips whose emotion an evaluator of real faces names rightly",
         better="up",
-    )  # fmt: skip
+    )
     register(
-        "metric", "identity_agreement", "s2vkit_metrics.panel:IdentityAgreement",
-        wants=("judges.identity", "identity"),
-        summary="how often independent judges name the same speaker, and each one's confusions",
+        "metric",
+        "identity_agreement",
+        "s2vkit_metrics.panel:IdentityAgreement",
+        wants=("evaluators.identity", "identity"),
+        summary="how often independent evaluators name the same speaker, and each one's confusions",
         better="up",
-    )  # fmt: skip
+    )
     register(
-        "metric", "emotion_agreement", "s2vkit_metrics.panel:EmotionAgreement",
-        wants=("judges.emotion", "emotion"),
-        summary="how often independent judges name the same emotion, and each one's confusions",
+        "metric",
+        "emotion_agreement",
+        "s2vkit_metrics.panel:EmotionAgreement",
+        wants=("evaluators.emotion", "emotion"),
+        summary="how often independent evaluators name the same emotion, and each one's confusions",
         better="up",
-    )  # fmt: skip
+    )
     register(
-        "metric", "openness_correlation", "s2vkit_metrics.mouth:OpennessCorrelation",
-        wants=("judge.openness", "openness"),
-        summary="correlation of the mouth's opening, as a judge sees it, with the truth",
+        "metric",
+        "mouth_aperture_correlation",
+        "s2vkit_metrics.mouth:MouthApertureCorrelation",
+        wants=("evaluator.mouth_aperture", "mouth_aperture"),
+        summary="correlation of the mouth's opening, as an evaluator sees it, with the truth",
         better="up",
-    )  # fmt: skip
+    )
     register(
-        "metric", "csim", "s2vkit_metrics.embedding:Csim", EmbeddingOptions,
-        wants=("judge.identity",),
+        "metric",
+        "csim",
+        "s2vkit_metrics.embedding:Csim",
+        EmbeddingOptions,
+        wants=("evaluator.identity",),
         summary="cosine of the embeddings of made frames and a true one, 1 where the same",
         better="up",
-    )  # fmt: skip
+    )
     register(
-        "metric", "acd", "s2vkit_metrics.embedding:Acd", AcdOptions,
-        wants=("judge.identity",),
+        "metric",
+        "acd",
+        "s2vkit_metrics.embedding:Acd",
+        AcdOptions,
+        wants=("evaluator.identity",),
         summary="average content distance of the embeddings of made frames and a true one",
         reference="Tulyakov et al. 2018; Vougioukas et al. 2019",
         better="down",
-    )  # fmt: skip
+    )
     register(
-        "metric", "blinks", "s2vkit_metrics.eyes:Blinks", BlinksOptions,
-        wants=("judge.shut", "shut"),
-        summary="blinks a second, and how long they last, as a judge sees the lids",
+        "metric",
+        "blinks",
+        "s2vkit_metrics.eyes:Blinks",
+        BlinksOptions,
+        wants=("evaluator.eyelid_closure", "eyelid_closure"),
+        summary="blinks a second, and how long they last, as an evaluator sees the lids",
         reference="Stypulkowski et al. 2024 (blinks/s and their duration)",
-    )  # fmt: skip
+    )

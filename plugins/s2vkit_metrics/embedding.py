@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from s2vkit import Outcome, Score
 from s2vkit_metrics import AcdOptions, EmbeddingOptions
 from s2vkit_metrics.averages import OverClips
-from s2vkit_metrics.judging import judge_of
+from s2vkit_metrics.evaluating import evaluator_of
 
 _CHUNK = 64
 
@@ -26,15 +26,17 @@ class _Embedded(OverClips):
         self.options = options
         self.first: Tensor | None = None
         self.last: Tensor | None = None
-        self.judge = ""
+        self.evaluator = ""
 
     def update(self, outcome: Outcome) -> None:
         """Take in one clip."""
-        judge = judge_of(outcome, "identity")
-        self.judge = f"{type(judge).__name__}, from a file" if judge.pretrained else (
-            f"{type(judge).__name__}, trained in this run on real frames of the training split"
-        )  # fmt: skip
-        made, true = embed(judge, outcome.made), embed(judge, outcome.true)
+        evaluator = evaluator_of(outcome, "identity")
+        self.evaluator = (
+            f"{type(evaluator).__name__}, from a file"
+            if evaluator.pretrained
+            else (f"{type(evaluator).__name__}, trained in this run on real frames of the training split")
+        )
+        made, true = embed(evaluator, outcome.made), embed(evaluator, outcome.true)
         frames = min(len(made), len(true))
         against = true[:1] if self.options.reference == "first" else true[:frames]
         self.names.append(outcome.name)
@@ -51,12 +53,10 @@ class _Embedded(OverClips):
         kept = list(self.others)
         if self.first is not None and self.last is not None and len(self.made) > 1:
             self.others.append(self._mean(self.first, self.last))
-        at = (
-            "the clip's first true frame" if self.options.reference == "first" else "the true frame"
-        )
+        at = "the clip's first true frame" if self.options.reference == "first" else "the true frame"
         found = self.score(
-            f"{self.what()} between the embeddings of each made frame and of {at} by the judge "
-            f"'identity' ({self.judge}); mean over frames, then over clips; on real: "
+            f"{self.what()} between the embeddings of each made frame and of {at} by the evaluator "
+            f"'identity' ({self.evaluator}); mean over frames, then over clips; on real: "
             "of the true frames; chance: against another clip's first true frame"
         )
         self.others = kept
@@ -103,7 +103,7 @@ class Acd(_Embedded):
 
 
 @torch.no_grad()
-def embed(judge: nn.Module, frames: Tensor) -> Tensor:
-    """Let a judge embed frames (V, 3, H, W) in [-1, 1]: (V, dim), on the CPU."""
-    place = next(judge.parameters(), frames).device
-    return torch.cat([judge(part.to(place).float()) for part in frames.split(_CHUNK)]).float().cpu()
+def embed(evaluator: nn.Module, frames: Tensor) -> Tensor:
+    """Let an evaluator embed frames (V, 3, H, W) in [-1, 1]: (V, dim), on the CPU."""
+    place = next(evaluator.parameters(), frames).device
+    return torch.cat([evaluator(part.to(place).float()) for part in frames.split(_CHUNK)]).float().cpu()

@@ -1,4 +1,4 @@
-"""Blinks: how often and how long the eyes are shut, as a judge of real faces sees them."""
+"""Blinks: how often and how long the eyes are shut, as an evaluator of real faces sees them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 
 from s2vkit import Outcome, Score
 from s2vkit_metrics import BlinksOptions
-from s2vkit_metrics.judging import ask, judge_of
+from s2vkit_metrics.evaluating import ask, evaluator_of
 
 
 class Blinks:
-    """Blinks a second; no landmarks, but a judge that regresses how far the lids are shut."""
+    """Blinks a second; no landmarks, but an evaluator that regresses how far the lids are shut."""
 
     def __init__(self, options: BlinksOptions) -> None:
         self.options = options
@@ -22,10 +22,10 @@ class Blinks:
 
     def update(self, outcome: Outcome) -> None:
         """Take in one clip."""
-        judge = judge_of(outcome, "shut")
+        evaluator = evaluator_of(outcome, "eyelid_closure")
         frames = min(len(outcome.made), len(outcome.true))
         for held, seen in ((self.made, outcome.made), (self.real, outcome.true)):
-            shut = ask(judge, seen[:frames])[:, 0].double().numpy()
+            shut = ask(evaluator, seen[:frames])[:, 0].double().numpy()
             held.append([n / outcome.fps for n in blinks(shut, self.options)])
         self.seconds.append(frames / outcome.fps)
 
@@ -37,8 +37,8 @@ class Blinks:
             on_real=self._rate(self.real) if self.seconds else None,
             chance=None,
             n=len(self.seconds),
-            definition=f"blinks a second, over the seconds of all clips: the lids, as the judge "
-            f"'shut', trained on real faces, sees them, shut to more than {o.shut:g} and "
+            definition=f"blinks a second, over the seconds of all clips: the lids, as the evaluator "
+            f"'eyelid_closure', trained on real faces, sees them, shut to more than {o.shut:g} and "
             f"then open again below {o.open:g}; one at a clip's end counts; on real: of the true "
             "frames; a blink lasts from the first frame above to the last before below",
             details={

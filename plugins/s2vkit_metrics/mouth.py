@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from s2vkit import InputError, Options, Outcome, Score
-from s2vkit_metrics.judging import ask, judge_of
+from s2vkit_metrics.evaluating import ask, evaluator_of
 
 _LEAST_FRAMES = 3
 _SHIFTS = 8
@@ -17,13 +17,13 @@ _FLAT = 1e-6
 
 class _Track(NamedTuple):
     name: str
-    made: np.ndarray  # (V,) the judge's figure of made frames
+    made: np.ndarray  # (V,) the evaluator's figure of made frames
     real: np.ndarray  # (V,) of true frames
     truth: np.ndarray  # (V,)
 
 
-class OpennessCorrelation:
-    """Pearson's r between the opening a judge sees in each made frame and the true opening.
+class MouthApertureCorrelation:
+    """Pearson's r between the opening an evaluator sees in each made frame and the true opening.
 
     A mean over clips. Clips whose true opening is constant, or shorter than 3 frames, are left
     out and counted; a made clip whose mouth never moves counts as r = 0. Chance is measured:
@@ -37,20 +37,20 @@ class OpennessCorrelation:
 
     def update(self, outcome: Outcome) -> None:
         """Take in one clip."""
-        if "openness" not in outcome.truth:
+        if "mouth_aperture" not in outcome.truth:
             raise InputError(
-                f"clip '{outcome.name}': the dataset brings no true 'openness'",
-                hint="leave 'openness_correlation' out of the metrics of this recipe",
+                f"clip '{outcome.name}': the dataset brings no true 'mouth_aperture'",
+                hint="leave 'mouth_aperture_correlation' out of the metrics of this recipe",
             )
-        truth = np.asarray(outcome.truth["openness"], dtype=np.float64)
+        truth = np.asarray(outcome.truth["mouth_aperture"], dtype=np.float64)
         frames = min(len(truth), len(outcome.made), len(outcome.true))
         truth = truth[:frames]
         if frames < _LEAST_FRAMES or np.std(truth) < _FLAT:
             self.constant += 1
             return
-        judge = judge_of(outcome, "openness")
-        made = ask(judge, outcome.made[:frames])[:, 0].double().numpy()
-        real = ask(judge, outcome.true[:frames])[:, 0].double().numpy()
+        evaluator = evaluator_of(outcome, "mouth_aperture")
+        made = ask(evaluator, outcome.made[:frames])[:, 0].double().numpy()
+        real = ask(evaluator, outcome.true[:frames])[:, 0].double().numpy()
         self.tracks.append(_Track(outcome.name, made, real, truth))
 
     def compute(self) -> Score:
@@ -64,7 +64,7 @@ class OpennessCorrelation:
             on_real=fmean(real) if real else None,
             chance=fmean(others) if others else None,
             n=len(self.tracks),
-            definition="Pearson's r over a clip's frames between the mouth opening that the judge, "
+            definition="Pearson's r over a clip's frames between the mouth opening that the evaluator, "
             "trained on real faces, sees in made frames and the true opening; mean over clips; "
             "clips of constant truth left out; on real: the same on the true frames; chance: "
             "against the truth of the next clips, up to 8",

@@ -1,4 +1,4 @@
-"""Several judges of one label: what each says, and how often they say the same."""
+"""Several evaluators of one label: what each says, and how often they say the same."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from itertools import combinations
 from typing import Any
 
 from s2vkit import InputError, Options, Outcome, Score
-from s2vkit_metrics.judged import confusion, verdict
-from s2vkit_metrics.judging import ask
+from s2vkit_metrics.evaluated import confusion, verdict
+from s2vkit_metrics.evaluating import ask
 
 
 class _Agreement:
-    """Base: the share of clips on which two judges name the same, a mean over pairs of judges.
+    """Base: the share of clips on which two evaluators name the same, a mean over pairs of evaluators.
 
-    Judges may know other classes, as those from a file do: clips whose label not every
-    judge knows are left out and counted.
+    Evaluators may know other classes, as those from a file do: clips whose label not every
+    evaluator knows are left out and counted.
     """
 
     side = ""
@@ -33,40 +33,40 @@ class _Agreement:
 
     def update(self, outcome: Outcome) -> None:
         """Take in one clip."""
-        judges = outcome.judges_of(self.side)
-        if len(judges) < 2:
+        evaluators = outcome.evaluators_of(self.side)
+        if len(evaluators) < 2:
             raise InputError(
-                f"clip '{outcome.name}': {len(judges)} judges of {self.side}, two at least agree",
-                hint=f"add `{self.side}_2: NAME` to the recipe's `judges`",
+                f"clip '{outcome.name}': {len(evaluators)} evaluators of {self.side}, two at least agree",
+                hint=f"add `{self.side}_2: NAME` to the recipe's `evaluators`",
             )
-        self.kinds = {name: _told(judge) for name, judge in judges.items()}
-        self.classes = tuple(dict.fromkeys(c for j in judges.values() for c in j.classes))
+        self.kinds = {name: _told(evaluator) for name, evaluator in evaluators.items()}
+        self.classes = tuple(dict.fromkeys(c for j in evaluators.values() for c in j.classes))
         label = outcome.labels.get(self.side)
-        if label is None or not all(label in judge.classes for judge in judges.values()):
+        if label is None or not all(label in evaluator.classes for evaluator in evaluators.values()):
             self.unknown += 1
             return
         self.names.append(outcome.name)
         self.labels.append(label)
-        for name, judge in judges.items():
+        for name, evaluator in evaluators.items():
             for found, frames in ((self.made, outcome.made), (self.real, outcome.true)):
-                found.setdefault(name, []).append(judge.classes[verdict(ask(judge, frames))])
+                found.setdefault(name, []).append(evaluator.classes[verdict(ask(evaluator, frames))])
 
     def compute(self) -> Score:
-        """Give the agreement; details hold each judge's accuracy and confusions."""
+        """Give the agreement; details hold each evaluator's accuracy and confusions."""
         return Score(
             value=_agreement(self.made) if self.labels else float("nan"),
             on_real=_agreement(self.real) if self.labels else None,
             chance=_by_chance(self.made) if self.labels else None,
             n=len(self.labels),
-            definition=f"share of made clips of which two judges name the same {self.side}, "
-            f"right or wrong, a mean over pairs of the {len(self.kinds)} judges; each judge's own "
+            definition=f"share of made clips of which two evaluators name the same {self.side}, "
+            f"right or wrong, a mean over pairs of the {len(self.kinds)} evaluators; each evaluator's own "
             "accuracy and confusions are in the details; on real: the true frames of the same "
-            "clips; chance: two judges who name each class as often, without looking",
+            "clips; chance: two evaluators who name each class as often, without looking",
             details={
                 "classes": list(self.classes),
                 "rows": "true label",
-                "columns": "judged label",
-                "judges": {name: self._one(name) for name in self.kinds},
+                "columns": "evaluated label",
+                "evaluators": {name: self._one(name) for name in self.kinds},
                 "majority": {
                     "accuracy": self._right(_majority(self.made)),
                     "accuracy_on_real": self._right(_majority(self.real)),
@@ -78,7 +78,7 @@ class _Agreement:
         )
 
     def _of_each(self) -> list[float]:
-        """Give the share of pairs of judges that agree, clip by clip."""
+        """Give the share of pairs of evaluators that agree, clip by clip."""
         return [
             sum(a == b for a, b in combinations(said, 2)) / math.comb(len(said), 2)
             for said in zip(*self.made.values(), strict=True)
@@ -87,7 +87,7 @@ class _Agreement:
     def _one(self, name: str) -> dict[str, Any]:
         made, real = self.made.get(name, []), self.real.get(name, [])
         return {
-            "judge": self.kinds[name],
+            "evaluator": self.kinds[name],
             "accuracy": self._right(made),
             "accuracy_on_real": self._right(real),
             "confusion": confusion(self.labels, made, self.classes),
@@ -97,22 +97,24 @@ class _Agreement:
     def _pair(self, a: str, b: str) -> dict[str, Any]:
         made, real = ((side.get(a, []), side.get(b, [])) for side in (self.made, self.real))
         return {
-            "judges": [a, b], "agree": _same(*made), "agree_on_real": _same(*real),
+            "evaluators": [a, b],
+            "agree": _same(*made),
+            "agree_on_real": _same(*real),
             "rows_by_columns": confusion(*made, self.classes),
-        }  # fmt: skip
+        }
 
     def _right(self, verdicts: Sequence[str]) -> float | None:
         return _same(verdicts, self.labels)
 
 
 class IdentityAgreement(_Agreement):
-    """Whether the judges name the same speaker."""
+    """Whether the evaluators name the same speaker."""
 
     side = "identity"
 
 
 class EmotionAgreement(_Agreement):
-    """Whether the judges name the same emotion."""
+    """Whether the evaluators name the same emotion."""
 
     side = "emotion"
 
@@ -135,11 +137,11 @@ def _by_chance(verdicts: dict[str, list[str]]) -> float:
 
 
 def _majority(verdicts: dict[str, list[str]]) -> list[str]:
-    """Give what most judges say of each clip; of a tie, what the first of them says."""
+    """Give what most evaluators say of each clip; of a tie, what the first of them says."""
     return [Counter(said).most_common(1)[0][0] for said in zip(*verdicts.values(), strict=True)]
 
 
-def _told(judge: Any) -> str:
-    how = "from a file" if judge.pretrained else "trained in this run on real frames"
-    own, inner = type(judge).__name__, type(getattr(judge, "net", judge)).__name__
+def _told(evaluator: Any) -> str:
+    how = "from a file" if evaluator.pretrained else "trained in this run on real frames"
+    own, inner = type(evaluator).__name__, type(getattr(evaluator, "net", evaluator)).__name__
     return f"{own}, {how}" if own == inner else f"{own} ({inner}), {how}"

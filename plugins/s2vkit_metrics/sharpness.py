@@ -57,11 +57,7 @@ def cpbd(picture: np.ndarray, options: CpbdOptions) -> float:
             if np.count_nonzero(edges[block]) > options.edges * side * side:
                 seen.append(_probabilities(picture[block], widths[block], options))
     chances = np.concatenate(seen) if seen else np.zeros(0)
-    return (
-        float((np.round(100 * chances) <= round(100 * options.seen)).mean())
-        if len(chances)
-        else 0.0
-    )
+    return float((np.round(100 * chances) <= round(100 * options.seen)).mean()) if len(chances) else 0.0
 
 
 def _probabilities(block: np.ndarray, widths: np.ndarray, options: CpbdOptions) -> np.ndarray:

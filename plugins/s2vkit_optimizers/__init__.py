@@ -33,14 +33,26 @@ class AdamwOptions(AdamOptions):
 def s2vkit_register(register: Register) -> None:
     """Register the optimizers."""
     register(
-        "optimizer", "rmsprop", "s2vkit_optimizers.optimizers:make_rmsprop", RmspropOptions,
-        summary="RMSprop, the paper's", reference="Si et al. 2021, section 3.1",
-    )  # fmt: skip
+        "optimizer",
+        "rmsprop",
+        "s2vkit_optimizers.optimizers:make_rmsprop",
+        RmspropOptions,
+        summary="RMSprop, the paper's",
+        reference="Si et al. 2021, section 3.1",
+    )
     register(
-        "optimizer", "adam", "s2vkit_optimizers.optimizers:make_adam", AdamOptions,
-        summary="Adam", reference="Kingma and Ba 2015",
-    )  # fmt: skip
+        "optimizer",
+        "adam",
+        "s2vkit_optimizers.optimizers:make_adam",
+        AdamOptions,
+        summary="Adam",
+        reference="Kingma and Ba 2015",
+    )
     register(
-        "optimizer", "adamw", "s2vkit_optimizers.optimizers:make_adamw", AdamwOptions,
-        summary="Adam with decoupled weight decay", reference="Loshchilov and Hutter 2019",
-    )  # fmt: skip
+        "optimizer",
+        "adamw",
+        "s2vkit_optimizers.optimizers:make_adamw",
+        AdamwOptions,
+        summary="Adam with decoupled weight decay",
+        reference="Loshchilov and Hutter 2019",
+    )

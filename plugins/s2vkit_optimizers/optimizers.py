@@ -14,22 +14,32 @@ Parameters = Iterable[nn.Parameter]
 def make_rmsprop(options: RmspropOptions, parameters: Parameters) -> optim.Optimizer:
     """Make RMSprop of one part's parameters."""
     return optim.RMSprop(
-        parameters, lr=options.lr, alpha=options.alpha, eps=options.eps,
-        momentum=options.momentum, weight_decay=options.weight_decay,
-    )  # fmt: skip
+        parameters,
+        lr=options.lr,
+        alpha=options.alpha,
+        eps=options.eps,
+        momentum=options.momentum,
+        weight_decay=options.weight_decay,
+    )
 
 
 def make_adam(options: AdamOptions, parameters: Parameters) -> optim.Optimizer:
     """Make Adam of one part's parameters."""
     return optim.Adam(
-        parameters, lr=options.lr, betas=(options.beta1, options.beta2), eps=options.eps,
+        parameters,
+        lr=options.lr,
+        betas=(options.beta1, options.beta2),
+        eps=options.eps,
         weight_decay=options.weight_decay,
-    )  # fmt: skip
+    )
 
 
 def make_adamw(options: AdamwOptions, parameters: Parameters) -> optim.Optimizer:
     """Make AdamW of one part's parameters."""
     return optim.AdamW(
-        parameters, lr=options.lr, betas=(options.beta1, options.beta2), eps=options.eps,
+        parameters,
+        lr=options.lr,
+        betas=(options.beta1, options.beta2),
+        eps=options.eps,
         weight_decay=options.weight_decay,
-    )  # fmt: skip
+    )

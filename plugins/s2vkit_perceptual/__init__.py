@@ -14,9 +14,7 @@ class LpipsOptions(Options):
     backbone: FileName = Field(
         description="file of torchvision's weights (alexnet-owt-7be5be79.pth, vgg16-397923af.pth)"
     )
-    heads: FileName = Field(
-        description="file of the linear layers (lpips/weights/v0.1/alex.pth or vgg.pth)"
-    )
+    heads: FileName = Field(description="file of the linear layers (lpips/weights/v0.1/alex.pth or vgg.pth)")
 
 
 class FidOptions(Options):
@@ -40,20 +38,29 @@ class FvdOptions(Options):
 def s2vkit_register(register: Register) -> None:
     """Register the metrics."""
     register(
-        "metric", "lpips", "s2vkit_perceptual.lpips:Lpips", LpipsOptions,
+        "metric",
+        "lpips",
+        "s2vkit_perceptual.lpips:Lpips",
+        LpipsOptions,
         summary="learned perceptual distance of frames and their truth, 0 where equal",
         reference="Zhang et al. 2018, version 0.1",
         better="down",
-    )  # fmt: skip
+    )
     register(
-        "metric", "fid", "s2vkit_perceptual.fid:Fid", FidOptions,
+        "metric",
+        "fid",
+        "s2vkit_perceptual.fid:Fid",
+        FidOptions,
         summary="Frechet distance of the Inception features of made and of true frames",
         reference="Heusel et al. 2017; weights and patches of pytorch-fid",
         better="down",
-    )  # fmt: skip
+    )
     register(
-        "metric", "fvd", "s2vkit_perceptual.fvd:Fvd", FvdOptions,
+        "metric",
+        "fvd",
+        "s2vkit_perceptual.fvd:Fvd",
+        FvdOptions,
         summary="Frechet distance of the features of made and of true videos",
         reference="Unterthiner et al. 2018; Carreira and Zisserman 2017",
         better="down",
-    )  # fmt: skip
+    )

@@ -65,9 +65,8 @@ class Fid:
 def build() -> nn.Module:
     """Build the Inception of FID: torchvision's, pooling as TensorFlow's does."""
     net = inception_v3(
-        weights=None, num_classes=CLASSES, aux_logits=False, init_weights=False,
-        transform_input=False,
-    )  # fmt: skip
+        weights=None, num_classes=CLASSES, aux_logits=False, init_weights=False, transform_input=False
+    )
     for name, block in net.named_children():
         if isinstance(block, InceptionA | InceptionC | InceptionE):
             block.__class__ = _POOLING[type(block), name == "Mixed_7c"]
@@ -103,6 +102,8 @@ class _LastE(InceptionE):
 
 
 _POOLING: dict[tuple[type[nn.Module], bool], type[nn.Module]] = {
-    (InceptionA, False): _A, (InceptionC, False): _C, (InceptionE, False): _E,
+    (InceptionA, False): _A,
+    (InceptionC, False): _C,
+    (InceptionE, False): _E,
     (InceptionE, True): _LastE,
-}  # fmt: skip
+}

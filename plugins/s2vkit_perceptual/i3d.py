@@ -9,12 +9,16 @@ from torch import Tensor, nn
 CLASSES = 400
 _EPS = 1e-3
 _MIXED: dict[str, tuple[int, ...]] = {  # channels of the branches: 1x1; 1x1, 3x3; 1x1, 3x3; pool
-    "3b": (64, 96, 128, 16, 32, 32), "3c": (128, 128, 192, 32, 96, 64),
-    "4b": (192, 96, 208, 16, 48, 64), "4c": (160, 112, 224, 24, 64, 64),
-    "4d": (128, 128, 256, 24, 64, 64), "4e": (112, 144, 288, 32, 64, 64),
-    "4f": (256, 160, 320, 32, 128, 128), "5b": (256, 160, 320, 32, 128, 128),
+    "3b": (64, 96, 128, 16, 32, 32),
+    "3c": (128, 128, 192, 32, 96, 64),
+    "4b": (192, 96, 208, 16, 48, 64),
+    "4c": (160, 112, 224, 24, 64, 64),
+    "4d": (128, 128, 256, 24, 64, 64),
+    "4e": (112, 144, 288, 32, 64, 64),
+    "4f": (256, 160, 320, 32, 128, 128),
+    "5b": (256, 160, 320, 32, 128, 128),
     "5c": (384, 192, 384, 48, 128, 128),
-}  # fmt: skip
+}
 _POOLS = {"3b": ((1, 3, 3), (1, 2, 2)), "4b": ((3, 3, 3), (2, 2, 2)), "5b": ((2, 2, 2), (2, 2, 2))}
 """The pooling before a mixed layer: kernel and step."""
 
@@ -47,9 +51,7 @@ class I3d(nn.Module):
 class Unit(nn.Module):
     """A convolution that pads as TensorFlow does, BatchNorm and ReLU; `plain`: only a bias."""
 
-    def __init__(
-        self, inputs: int, outputs: int, kernel: int, step: int = 1, *, plain: bool = False
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int, step: int = 1, *, plain: bool = False) -> None:
         super().__init__()
         self.conv3d = nn.Conv3d(inputs, outputs, kernel, step, bias=plain)
         self.bn = None if plain else nn.BatchNorm3d(outputs, eps=_EPS)

@@ -32,9 +32,7 @@ class Lpips:
         """Take in one clip."""
         self.net.to(outcome.made.device)
         frames = min(len(outcome.made), len(outcome.true))
-        pairs = zip(
-            outcome.made[:frames].split(_CHUNK), outcome.true[:frames].split(_CHUNK), strict=True
-        )
+        pairs = zip(outcome.made[:frames].split(_CHUNK), outcome.true[:frames].split(_CHUNK), strict=True)
         found = torch.cat([self.net(m.float(), t.float()) for m, t in pairs])
         self.names.append(outcome.name)
         self.values.append(float(found.mean()))

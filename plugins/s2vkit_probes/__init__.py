@@ -44,18 +44,28 @@ class CodeMapOptions(Options):
 def s2vkit_register(register: Register) -> None:
     """Register the probes."""
     register(
-        "metric", "linear_probe", "s2vkit_probes.linear:LinearProbe", LinearProbeOptions,
+        "metric",
+        "linear_probe",
+        "s2vkit_probes.linear:LinearProbe",
+        LinearProbeOptions,
         wants=("summary", "codes"),
         summary="what a linear classifier reads from a summary or a code, on held-out clips",
         reference="Alain and Bengio 2016",
-    )  # fmt: skip
+    )
     register(
-        "metric", "face_retrieval", "s2vkit_probes.retrieval:FaceRetrieval", FaceRetrievalOptions,
+        "metric",
+        "face_retrieval",
+        "s2vkit_probes.retrieval:FaceRetrieval",
+        FaceRetrievalOptions,
         wants=("codes", "identity"),
         summary="how often the code of a voice is nearest to its speaker's face",
         better="up",
-    )  # fmt: skip
+    )
     register(
-        "metric", "code_map", "s2vkit_probes.maps:CodeMap", CodeMapOptions, wants=("codes",),
+        "metric",
+        "code_map",
+        "s2vkit_probes.maps:CodeMap",
+        CodeMapOptions,
+        wants=("codes",),
         summary="the two first principal axes of a code, as a map on the page",
-    )  # fmt: skip
+    )

@@ -41,10 +41,13 @@ class LinearProbe:
         counts = Counter(n for n in labels[1] if n and (n in known or not seen))
         n = sum(counts.values())
         return Score(
-            value, real, max(counts.values()) / n if n else None, n, self._definition(seen),
-            {"probe": {"of": self.options.of, "on": self.options.on}, "classes": len(counts),
-             **more},
-        )  # fmt: skip
+            value,
+            real,
+            max(counts.values()) / n if n else None,
+            n,
+            self._definition(seen),
+            {"probe": {"of": self.options.of, "on": self.options.on}, "classes": len(counts), **more},
+        )
 
     def _labels(self, train: Heard, test: Heard) -> tuple[list[str], list[str]]:
         name = self.options.of
@@ -52,9 +55,7 @@ class LinearProbe:
             return voices(train, test, self.options.pitch_hz)
         if name not in test.labels:
             there = ", ".join([*test.labels, "pitch"])
-            raise InputError(
-                f"there is no label '{name}' to probe for", hint=f"the corpus has: {there}"
-            )
+            raise InputError(f"there is no label '{name}' to probe for", hint=f"the corpus has: {there}")
         return train.labels[name], test.labels[name]
 
     def _vectors(self, heard: Heard) -> Tensor:

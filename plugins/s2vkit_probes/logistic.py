@@ -36,9 +36,7 @@ class Logistic:
 def _fit(x: Tensor, y: Tensor, classes: int, penalty: float) -> Tensor:
     """Find the weights (1 + D, classes), the first row the bias, by L-BFGS."""
     weight = x.new_zeros(1 + x.shape[1], classes).requires_grad_()
-    optimizer = torch.optim.LBFGS(
-        [weight], max_iter=100, tolerance_grad=1e-6, line_search_fn="strong_wolfe"
-    )
+    optimizer = torch.optim.LBFGS([weight], max_iter=100, tolerance_grad=1e-6, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
@@ -67,8 +65,7 @@ def cross_validated(x: Tensor, y: Tensor, classes: int, groups: list[str]) -> tu
     scores = []
     for penalty in PENALTIES:
         right = sum(
-            int((Logistic(x[~part], y[~part], classes, penalty)(x[part]) == y[part]).sum())
-            for part in parts
+            int((Logistic(x[~part], y[~part], classes, penalty)(x[part]) == y[part]).sum()) for part in parts
         )
         scores.append(right / len(y))
     best = max(range(len(scores)), key=lambda i: (scores[i], PENALTIES[i]))

@@ -44,12 +44,14 @@ class FaceRetrieval:
             "identity code of the voice; one mean vector a speaker; chance: "
             f"{top} over the {len(names)} faces",
             details={
-                "faces": len(names), "top_1": within(1), "top_5": within(5),
+                "faces": len(names),
+                "top_1": within(1),
+                "top_5": within(5),
                 "chance_top_1": min(1.0, 1 / max(1, len(names))),
                 "chance_top_5": min(1.0, 5 / max(1, len(names))),
                 "mean_rank": float(found.double().mean()) + 1 if len(found) else None,
             },
-        )  # fmt: skip
+        )
 
     def _asked(self, train: Heard, test: Heard) -> tuple[list[int], list[str]]:
         """Choose the clips that are asked about: their places, and who speaks."""

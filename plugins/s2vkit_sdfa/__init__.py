@@ -13,9 +13,11 @@ class SdfaSizes(Options):
     """The sizes of SDFA's networks; as published if absent."""
 
     channels: int = Field(
-        default=64, ge=4, le=128, description="of the first layer that sees the still; doubled at "
-        "each halving"
-    )  # fmt: skip
+        default=64,
+        ge=4,
+        le=128,
+        description="of the first layer that sees the still; doubled at each halving",
+    )
     content: int = Field(
         default=256, ge=16, le=1024, multiple_of=16, description="size of what is heard at a frame"
     )
@@ -23,10 +25,11 @@ class SdfaSizes(Options):
     noise: int = Field(default=10, ge=1, le=128, description="size of the noise at a frame")
     noise_scale: float = Field(default=0.33, ge=0.0, description="its standard deviation")
     lead: int = Field(
-        default=5, ge=0, le=100,
-        description="frames heard before the first that is drawn, to warm the memory up; "
-        "0 as published",
-    )  # fmt: skip
+        default=5,
+        ge=0,
+        le=100,
+        description="frames heard before the first that is drawn, to warm the memory up; 0 as published",
+    )
 
 
 class SdfaOptions(SdfaSizes):
@@ -56,33 +59,42 @@ class SdfaFromVoiceOptions(SdfaSizes):
         default="drawn",
         description="what takes the still's place. drawn: a face decoder draws one from the "
         "voice's identity code; code: that code alone, projected, and no skips",
-    )  # fmt: skip
+    )
 
 
 CHECKPOINTS = (
     Checkpoint(
-        "crema.dat", "s2vkit_sdfa:keys.json",
+        "crema.dat",
+        "s2vkit_sdfa:keys.json",
         "https://github.com/DinoMan/speech-driven-animation (sda/data, Git LFS)",
         "MIT, as the repository says of itself",
         options={"shape": "portrait", "lead": 0},
         note="needs speech of 16 kHz; grid.dat and timit.dat hear other rates and do not fit",
     ),
-)  # fmt: skip
+)
 
 
 @hookimpl
 def s2vkit_register(register: Register) -> None:
     """Register the generators."""
     register(
-        "generator", "sdfa", "s2vkit_sdfa.sdfa:Sdfa", SdfaOptions,
-        gives=("frames",), wants=("stills", "sounds"),
+        "generator",
+        "sdfa",
+        "s2vkit_sdfa.sdfa:Sdfa",
+        SdfaOptions,
+        gives=("frames",),
+        wants=("stills", "sounds"),
         summary="animates a still image of the speaker by raw speech, with a memory over frames",
         reference="Vougioukas et al. 2019, Realistic Speech-Driven Facial Animation with GANs",
         checkpoints=CHECKPOINTS,
-    )  # fmt: skip
+    )
     register(
-        "generator", "sdfa_from_voice", "s2vkit_sdfa.sdfa:SdfaFromVoice", SdfaFromVoiceOptions,
-        gives=("frames",), wants=("identity", "sounds"),
+        "generator",
+        "sdfa_from_voice",
+        "s2vkit_sdfa.sdfa:SdfaFromVoice",
+        SdfaFromVoiceOptions,
+        gives=("frames",),
+        wants=("identity", "sounds"),
         summary="SDFA with a face heard in the voice in the place of the still (S2F+SDFA)",
         reference="Si et al. 2021, section 3.2; Vougioukas et al. 2019; Oh et al. 2019",
-    )  # fmt: skip
+    )

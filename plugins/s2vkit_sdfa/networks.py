@@ -110,16 +110,15 @@ class Rise(nn.Module):
 class FrameDecoder(nn.Module):
     """A frame from what is heard, noise and the identity code, with the still's maps as skips."""
 
-    def __init__(
-        self, size: tuple[int, int], channels: int, codes: int, noise: int, *, skips: bool
-    ) -> None:
+    def __init__(self, size: tuple[int, int], channels: int, codes: int, noise: int, *, skips: bool) -> None:
         super().__init__()
         widths = widths_of(size[0], channels)[::-1]
         self.rnn_noise = nn.GRU(noise, noise, batch_first=True)
         first = nn.Sequential(
             nn.ConvTranspose2d(codes + noise, widths[0], start_of(size), bias=False),
-            nn.BatchNorm2d(widths[0]), nn.ReLU(),
-        )  # fmt: skip
+            nn.BatchNorm2d(widths[0]),
+            nn.ReLU(),
+        )
         rises = [Rise(a, a if skips else 0, b) for a, b in pairwise(widths)]
         last = nn.ConvTranspose2d(widths[-1], 3, 4, 2, 1, bias=False)
         self.dcl = nn.ModuleList([first, *rises, last])

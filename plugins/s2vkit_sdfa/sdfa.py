@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import Codes, Made, RecipeError, fit_weights, read_weights
+from s2vkit import Conditioning, GeneratorOutput, RecipeError, fit_weights, read_weights
 from s2vkit_sdfa import SdfaFromVoiceOptions, SdfaOptions, SdfaSizes
 from s2vkit_sdfa.networks import (
     HEARD,
@@ -31,7 +31,7 @@ class _Animator(nn.Module):
 
     At each frame: content from a GRU over 0.2 s windows of raw speech, noise from a GRU, and
     the identity code; the decoder draws from them with the still's maps as skips. Both GRUs
-    go on from `Codes.state`, so that chunks of a clip are drawn as if at once. In eval mode the
+    go on from `Conditioning.state`, so that chunks of a clip are drawn as if at once. In eval mode the
     noise is the same for every clip, whatever it is batched or cut with.
     """
 
@@ -51,7 +51,7 @@ class _Animator(nn.Module):
             canvas, options.channels, options.content + options.identity, options.noise, skips=skips
         )
 
-    def animate(self, codes: Codes, identity: Tensor, maps: list[Tensor]) -> tuple[Tensor, Any]:
+    def animate(self, codes: Conditioning, identity: Tensor, maps: list[Tensor]) -> tuple[Tensor, Any]:
         """Draw the frames (B, V, 3, size, size) of codes for a face, and give the state."""
         sounds = _given(codes.sounds, "sounds")
         clips, runs = sounds.shape[:2]
@@ -89,9 +89,15 @@ class Sdfa(_Animator):
     wants = ("stills", "sounds")
 
     def __init__(
-        self, options: SdfaOptions, *, size: int, features: int, identity: int, emotion: int,
+        self,
+        options: SdfaOptions,
+        *,
+        size: int,
+        features: int,
+        identity: int,
+        emotion: int,
         map_shapes: list[Shape],
-    ) -> None:  # fmt: skip
+    ) -> None:
         canvas = PUBLISHED if options.shape == "portrait" else (size, size)
         path = options.checkpoint
         found = read_weights(path) if path else {}
@@ -109,11 +115,11 @@ class Sdfa(_Animator):
         self.pretrained = bool(path)
         self.published = options.shape == "portrait"
 
-    def forward(self, codes: Codes) -> Made:
+    def forward(self, codes: Conditioning) -> GeneratorOutput:
         """Draw frames (B, V, 3, size, size) in [-1, 1] of stills and sounds."""
         stills = _resize(_given(codes.stills, "stills"), self.canvas)
         frames, state = self.animate(codes, *self.encoder_id(stills))
-        return Made(frames, state=state)
+        return GeneratorOutput(frames, state=state)
 
     def _to_world(self, images: Tensor) -> Tensor:
         # The published network's 1 stands for 250 of 255: 125 tanh + 125.
@@ -132,9 +138,15 @@ class SdfaFromVoice(_Animator):
     wants = ("sounds",)
 
     def __init__(
-        self, options: SdfaFromVoiceOptions, *, size: int, features: int, identity: int,
-        emotion: int, map_shapes: list[Shape],
-    ) -> None:  # fmt: skip
+        self,
+        options: SdfaFromVoiceOptions,
+        *,
+        size: int,
+        features: int,
+        identity: int,
+        emotion: int,
+        map_shapes: list[Shape],
+    ) -> None:
         canvas, draws = (size, size), options.face == "drawn"
         super().__init__(options, size=size, canvas=canvas, skips=draws, name="sdfa_from_voice")
         if not identity:
@@ -150,12 +162,12 @@ class SdfaFromVoice(_Animator):
         self.draws = draws
         _start_weights(self)
 
-    def forward(self, codes: Codes) -> Made:
+    def forward(self, codes: Conditioning) -> GeneratorOutput:
         """Draw frames (B, V, 3, size, size) in [-1, 1] of identity codes and sounds."""
         face = self.face(_given(codes.identity, "identity"))
         code, maps = self.encoder_id(face) if self.draws else (face, [])
         frames, state = self.animate(codes, code, maps)
-        return Made(frames, still=face if self.draws else None, state=state)
+        return GeneratorOutput(frames, still=face if self.draws else None, state=state)
 
 
 def _check_size(size: int, canvas: tuple[int, int], name: str) -> None:

@@ -13,9 +13,7 @@ from s2vkit import fit_weights
 from s2vkit_senet import SenetOptions
 from s2vkit_senet.checkpoint import read_senet
 
-FERPLUS = (
-    "neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt",
-)  # fmt: skip
+FERPLUS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 RGB_MEAN = (131.0912, 103.8827, 91.4953)  # of [0, 255], no division
 GREY = (0.2989, 0.5870, 0.1140)
 
@@ -26,9 +24,14 @@ class Network(SENet):
     def __init__(self, width: float, layers: tuple[int, int, int, int], outputs: int) -> None:
         self.width = width
         super().__init__(
-            SEResNetBottleneck, layers, groups=1, reduction=16, drop_rate=0.0,
-            inplanes=_scaled(64, width), num_classes=1,
-        )  # fmt: skip
+            SEResNetBottleneck,
+            layers,
+            groups=1,
+            reduction=16,
+            drop_rate=0.0,
+            inplanes=_scaled(64, width),
+            num_classes=1,
+        )
         self.num_features = self.inplanes
         self.reset_classifier(outputs)
 
@@ -91,9 +94,7 @@ class Senet(nn.Module):
         target = (self.input_size, self.input_size)
         if images.shape[2:] != target:
             images = F.interpolate(images, target, mode="bilinear", antialias=True)
-        return self.net.forward_head(
-            self.net.forward_features(self._prepare(images)), pre_logits=True
-        )
+        return self.net.forward_head(self.net.forward_features(self._prepare(images)), pre_logits=True)
 
     def _prepare(self, images: Tensor) -> Tensor:
         x = (images + 1.0) * 127.5

@@ -10,13 +10,18 @@ class VoiceOptions(Options):
 
     width: float = Field(default=1.0, gt=0.0, le=1.0, description="factor of channel counts")
     seconds: float = Field(
-        default=6.0, ge=2.7, le=20.0,
+        default=6.0,
+        ge=2.7,
+        le=20.0,
         description="of speech that it hears: a shorter clip is repeated, a longer one is cut",
-    )  # fmt: skip
+    )
     fft: int = Field(
-        default=512, ge=128, le=1024, multiple_of=2,
+        default=512,
+        ge=128,
+        le=1024,
+        multiple_of=2,
         description="points of the spectrum; it sees half of them and one",
-    )  # fmt: skip
+    )
     window: int = Field(default=400, ge=64, le=1024, description="samples of a Hann window")
 
 
@@ -32,10 +37,12 @@ class VoiceStageOptions(StageOptions):
     match: CodeLossSlot = Field(description="compares the voice's code with the face's")
     extra: dict[str, CodeLossSlot] = Field(default={}, description="further terms, by name")
     average: float = Field(
-        default=0.0, ge=0.0, lt=1.0,
+        default=0.0,
+        ge=0.0,
+        lt=1.0,
         description="decay of the running mean of the weights that is kept in the end; 0: the "
         "weights of the last step",
-    )  # fmt: skip
+    )
 
 
 @hookimpl
@@ -43,17 +50,28 @@ def s2vkit_register(register: Register) -> None:
     """Register encoder, student and stage."""
     paper = "Oh et al. 2019, Speech2Face"
     register(
-        "audio_encoder", "speech2face", "s2vkit_speech2face.voice:VoiceEncoder", VoiceOptions,
-        gives=("features", "summary"), reference=paper,
+        "audio_encoder",
+        "speech2face",
+        "s2vkit_speech2face.voice:VoiceEncoder",
+        VoiceOptions,
+        gives=("features", "summary"),
+        reference=paper,
         summary="convolutions over a complex spectrogram, down to one vector of the voice",
-    )  # fmt: skip
+    )
     register(
-        "student", "speech2face", "s2vkit_speech2face.voice:VoiceHead", VoiceHeadOptions,
-        gives=("code",), reference=paper,
+        "student",
+        "speech2face",
+        "s2vkit_speech2face.voice:VoiceHead",
+        VoiceHeadOptions,
+        gives=("code",),
+        reference=paper,
         summary="the voice encoder's last linear layer, to the face's embedding",
-    )  # fmt: skip
+    )
     register(
-        "stage", "speech2face", "s2vkit_speech2face.stage:Voice", VoiceStageOptions,
+        "stage",
+        "speech2face",
+        "s2vkit_speech2face.stage:Voice",
+        VoiceStageOptions,
         reference=paper,
         summary="the voice encoder learns from faces: its code against the identity teacher's",
-    )  # fmt: skip
+    )

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from s2vkit import Clips, Graph, RecipeError, Slot, Stage
+from s2vkit import Batch, Graph, RecipeError, Slot, Stage
 from s2vkit_speech2face import VoiceStageOptions
 
 PARTS = ("encoder", "student.identity")
@@ -41,7 +41,7 @@ class Voice(Stage):
         """Average both, if asked to."""
         return dict.fromkeys(PARTS, self.options.average) if self.options.average else {}
 
-    def losses(self, turn: str, clips: Clips, shared: Any) -> dict[str, Tensor]:
+    def losses(self, turn: str, clips: Batch, shared: Any) -> dict[str, Tensor]:
         """Give the terms."""
         _, summary = self.graph.encoder(clips.need("speech"), clips.need("lengths"))
         code = self.graph.students["identity"](summary).float()

@@ -13,9 +13,16 @@ POWER = 0.3  # of the spectrum's compression
 HIDDEN = 4096
 # Channels, stride, and whether time is halved after the layer.
 LAYERS = (
-    (64, 1, False), (64, 1, False), (128, 1, True), (128, 1, True), (128, 1, True), (256, 1, True),
-    (512, 1, False), (512, 2, False), (512, 2, False),
-)  # fmt: skip
+    (64, 1, False),
+    (64, 1, False),
+    (128, 1, True),
+    (128, 1, True),
+    (128, 1, True),
+    (256, 1, True),
+    (512, 1, False),
+    (512, 2, False),
+    (512, 2, False),
+)
 
 
 class VoiceEncoder(nn.Module):
@@ -73,9 +80,8 @@ class VoiceEncoder(nn.Module):
 
     def _transform(self, speech: Tensor) -> Tensor:
         return torch.stft(
-            speech.float(), self.fft, HOP, self.window, self.hann, center=False,
-            return_complex=True,
-        )  # fmt: skip
+            speech.float(), self.fft, HOP, self.window, self.hann, center=False, return_complex=True
+        )
 
     @torch.no_grad()
     def _features(self, speech: Tensor, lengths: Tensor) -> Tensor:

@@ -9,8 +9,7 @@ class SslOptions(Options):
     """Options of a self-supervised encoder."""
 
     checkpoint: str | None = Field(
-        default=None,
-        description="file with the weights, torchaudio's or Hugging Face's; none: random",
+        default=None, description="file with the weights, torchaudio's or Hugging Face's; none: random"
     )
     size: Literal["tiny", "base", "large", "xlarge"] = Field(
         default="base", description="size of a random network; a file has its own"
@@ -59,14 +58,15 @@ def s2vkit_register(register: Register) -> None:
     for name, files in _FILES.items():
         title, network, paper = _TOLD[name]
         register(
-            "audio_encoder", name, f"s2vkit_ssl.encoder:{network}", SslOptions,
+            "audio_encoder",
+            name,
+            f"s2vkit_ssl.encoder:{network}",
+            SslOptions,
             gives=("features", "summary"),
             summary=f"{title}: 50 features a second of a transformer over all of the speech",
             reference=f"{paper}; network and checkpoints of torchaudio",
             checkpoints=tuple(
-                Checkpoint(
-                    file, f"s2vkit_ssl:{keys}", _BASE + file, "MIT", reader=_READER, note=_NOTE
-                )
+                Checkpoint(file, f"s2vkit_ssl:{keys}", _BASE + file, "MIT", reader=_READER, note=_NOTE)
                 for file, keys in files
             ),
-        )  # fmt: skip
+        )

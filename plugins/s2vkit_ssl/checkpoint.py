@@ -37,8 +37,10 @@ def _name(name: str) -> str | None:
         ("encoder.feature_projection.", "encoder.transformer.")
     ):
         name = f"encoder.transformer.{name.removeprefix('encoder.')}"
-    for new, old in ((".parametrizations.weight.original0", ".weight_g"),
-                     (".parametrizations.weight.original1", ".weight_v")):  # fmt: skip
+    for new, old in (
+        (".parametrizations.weight.original0", ".weight_g"),
+        (".parametrizations.weight.original1", ".weight_v"),
+    ):
         name = name.replace(new, old)
     return name
 
@@ -53,9 +55,7 @@ def _fuse(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
             attention, which, kind = found.groups()
             apart.setdefault(f"{attention}.attention.in_proj_{kind}", {})[which] = tensor
         else:
-            inner = re.sub(
-                r"(\.layers\.\d+\.attention)\.out_proj\.", r"\1.attention.out_proj.", name
-            )
+            inner = re.sub(r"(\.layers\.\d+\.attention)\.out_proj\.", r"\1.attention.out_proj.", name)
             made[inner] = tensor
     for name, parts in apart.items():
         if set(parts) == set("qkv"):

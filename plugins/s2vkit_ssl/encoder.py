@@ -115,14 +115,15 @@ def _layout(size: str, norm: str, *, bias: bool) -> dict[str, Any]:
     """Give the arguments of torchaudio's factory."""
     channels, width, layers, inner, (kernel, groups) = SIZES[size]
     dropouts = (
-        "encoder_projection_dropout", "encoder_attention_dropout", "encoder_ff_interm_dropout",
-        "encoder_dropout", "encoder_layer_drop",
-    )  # fmt: skip
+        "encoder_projection_dropout",
+        "encoder_attention_dropout",
+        "encoder_ff_interm_dropout",
+        "encoder_dropout",
+        "encoder_layer_drop",
+    )
     return {
         "extractor_mode": f"{norm}_norm",
-        "extractor_conv_layer_config": [
-            (channels, k, s) for k, s in zip(KERNELS, STRIDES, strict=True)
-        ],
+        "extractor_conv_layer_config": [(channels, k, s) for k, s in zip(KERNELS, STRIDES, strict=True)],
         "extractor_conv_bias": bias,
         "encoder_embed_dim": width,
         "encoder_pos_conv_kernel": kernel,

@@ -21,31 +21,33 @@ from s2vkit import (
 class ClassifyOptions(StageOptions):
     """Train face networks on labelled faces, as VGGFace and FER+ trained theirs."""
 
-    of: Literal["teacher", "judge"] = Field(default="teacher", description="which group to train")
+    of: Literal["teacher", "evaluator"] = Field(default="teacher", description="which group to train")
     batch: int = Field(default=64, ge=1, description="clips in a step, one frame of each")
     optimizer: OptimizerSlot = Field(description="moves every network of the group")
     shift: int = Field(default=2, ge=0, description="largest random shift, in pixels")
-    blur: float = Field(
-        default=0.0, ge=0.0, le=1.0, description="share of images that are blurred at random"
-    )
+    blur: float = Field(default=0.0, ge=0.0, le=1.0, description="share of images that are blurred at random")
     colour: float = Field(
-        default=0.0, ge=0.0, le=1.0,
+        default=0.0,
+        ge=0.0,
+        le=1.0,
         description="largest random change of brightness, contrast and saturation; half of it is "
         "that of the light's colour",
-    )  # fmt: skip
+    )
     noise: float = Field(
         default=0.0, ge=0.0, le=1.0, description="largest deviation of the grain that is added"
     )
     only: Annotated[list[str] | None, Later()] = Field(
         default=None,
-        description="names of the networks to train; none: all but further judges of a label "
+        description="names of the networks to train; none: all but further evaluators of a label "
         "(`emotion_2` beside `emotion`), which learn apart, in a stage that names them",
     )
     average: float = Field(
-        default=0.0, ge=0.0, lt=1.0,
+        default=0.0,
+        ge=0.0,
+        lt=1.0,
         description="what each network keeps is the running mean of its weights, with this decay; "
         "0: its last weights",
-    )  # fmt: skip
+    )
 
 
 class DistillLosses(Options):
@@ -67,24 +69,30 @@ class DistillOptions(StageOptions):
     optimizer: OptimizerSlot = Field(description="moves every student")
     losses: DistillLosses = Field(description="the terms of Eq. 2")
     stretches: int = Field(
-        default=0, ge=0, le=64,
+        default=0,
+        ge=0,
+        le=64,
         description="random stretches of each clip whose summary the students hear besides the "
         "whole clip's; 0 as the paper",
-    )  # fmt: skip
+    )
     emotion_frames: int = Field(default=5, ge=1, description="K of Eq. 1, drawn anew each step")
     emotion_pool: int = Field(default=16, ge=1, description="frames a clip the teacher looks at")
     identity_frames: int = Field(default=1, ge=1, description="1: the first frame, as the paper")
     average: float = Field(
-        default=0.0, ge=0.0, lt=1.0,
+        default=0.0,
+        ge=0.0,
+        lt=1.0,
         description="decay of the running mean of the students' weights that is kept in the end; "
         "0: the weights of the last step",
-    )  # fmt: skip
+    )
     erase: float = Field(
-        default=0.0, ge=0.0, le=1.0,
+        default=0.0,
+        ge=0.0,
+        le=1.0,
         description="the principal directions that hold this share of the variance of what the "
         "other side's teacher saw are erased from each code in the end, by a projection folded "
         "into the student's last layer; 0: none, as the paper",
-    )  # fmt: skip
+    )
     erase_shrinkage: float = Field(
         default=0.01,
         gt=0.0,
@@ -136,9 +144,11 @@ class CollapseOptions(Options):
     )
     steps: int = Field(default=500, ge=1, description="over how many steps the share is averaged")
     won: float = Field(
-        default=0.995, gt=0.5, le=1.0,
+        default=0.995,
+        gt=0.5,
+        le=1.0,
         description="above this it has won: the generator learns little from it",
-    )  # fmt: skip
+    )
     lost: float = Field(
         default=0.51, ge=0.0, lt=1.0, description="below this it is lost: it guesses; 0.5 is chance"
     )
@@ -151,19 +161,21 @@ class AdversarialOptions(StageOptions):
     batch: int = Field(default=16, ge=1, description="clips in a step")
     frames: int = Field(default=4, ge=1, description="frames of each clip in a step")
     gap: int = Field(default=5, ge=1, description="least frames between a time and a mismatch")
-    optimizers: dict[str, OptimizerSlot] = Field(
-        description="one for the generator and each player"
-    )
+    optimizers: dict[str, OptimizerSlot] = Field(description="one for the generator and each player")
     losses: ComposeLosses = Field(description="the terms of Eq. 10")
     average: float = Field(
-        default=0.0, ge=0.0, lt=1.0,
+        default=0.0,
+        ge=0.0,
+        lt=1.0,
         description="decay of the running mean of the generator's weights that is kept in the "
         "end; 0: the weights of the last step, as the paper",
-    )  # fmt: skip
+    )
     window: int = Field(
-        default=1, ge=1, le=64,
+        default=1,
+        ge=1,
+        le=64,
         description="frames are drawn in runs of so many consecutive ones; `frames` is a multiple",
-    )  # fmt: skip
+    )
     samples: int = Field(
         default=6, ge=0, le=1000, description="how often on the way sample pictures are drawn"
     )
@@ -191,22 +203,34 @@ def s2vkit_register(register: Register) -> None:
     """Register the stages."""
     paper = "Si et al., Interspeech 2021"
     register(
-        "stage", "classify", "s2vkit_stages.classify:Classify", ClassifyOptions,
-        summary="trains teachers or judges on labelled real faces",
+        "stage",
+        "classify",
+        "s2vkit_stages.classify:Classify",
+        ClassifyOptions,
+        summary="trains teachers or evaluators on labelled real faces",
         reference="Parkhi et al. 2015 (VGGFace); Barsoum et al. 2016 (FER+)",
-    )  # fmt: skip
+    )
     register(
-        "stage", "distill", "s2vkit_stages.distill:Distill", DistillOptions,
+        "stage",
+        "distill",
+        "s2vkit_stages.distill:Distill",
+        DistillOptions,
         summary="students learn from speech what teachers see in faces",
         reference=f"{paper}, section 2.1, Eqs. 1-3",
-    )  # fmt: skip
+    )
     register(
-        "stage", "adversarial", "s2vkit_stages.adversarial:Adversarial", AdversarialOptions,
+        "stage",
+        "adversarial",
+        "s2vkit_stages.adversarial:Adversarial",
+        AdversarialOptions,
         summary="the generator plays against the discriminators",
         reference=f"{paper}, section 2.2, Eqs. 4-10",
-    )  # fmt: skip
+    )
     register(
-        "stage", "evaluate", "s2vkit_stages.evaluate:Evaluate", EvaluateOptions,
+        "stage",
+        "evaluate",
+        "s2vkit_stages.evaluate:Evaluate",
+        EvaluateOptions,
         summary="makes held-out clips from speech alone and measures them",
         reference=f"{paper}, section 3.3",
-    )  # fmt: skip
+    )

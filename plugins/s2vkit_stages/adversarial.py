@@ -1,4 +1,4 @@
-"""Adversarial composition: the generator draws, the discriminators judge."""
+"""Adversarial composition: the generator draws, the discriminators evaluator."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from s2vkit import Clips, Discriminator, Graph, Limit, Made, RecipeError, Slot, Stage, Turn
+from s2vkit import Batch, Discriminator, GeneratorOutput, Graph, Limit, RecipeError, Slot, Stage, Turn
 from s2vkit_stages import AdversarialOptions
 
 Seen = tuple[Tensor | list[Tensor], ...]
@@ -17,7 +17,7 @@ Seen = tuple[Tensor | list[Tensor], ...]
 class Shared:
     """What both turns of a step need: the made frames, and the scores for the log."""
 
-    made: Made
+    made: GeneratorOutput
     scores: dict[str, Tensor] = field(default_factory=dict)
 
 
@@ -48,9 +48,7 @@ class Adversarial(Stage):
         self.game_weight = options.losses.adversarial.options.weight
         slots = {"similarity": options.losses.similarity, "gradient": options.losses.gradient}
         slots.update(options.losses.extra)
-        self.terms = {
-            name: (slot.options.weight, graph.make(slot)) for name, slot in slots.items() if slot
-        }
+        self.terms = {name: (slot.options.weight, graph.make(slot)) for name, slot in slots.items() if slot}
         still = options.losses.still
         self.still = (still.options.weight, graph.make(still)) if still else None
         self.balanced = hasattr(self.game, "looks_real")
@@ -59,9 +57,10 @@ class Adversarial(Stage):
     def _wanted(self) -> set[str]:
         needs = {"features": "mismatched", "identity_maps": "maps", "stills": "stills"}
         found = {
-            need for want, need in needs.items()
+            need
+            for want, need in needs.items()
             if any(want in player.wants for player in self.players.values())
-        }  # fmt: skip
+        }
         if self.perceptual:
             if not getattr(self.graph.teachers.get("identity"), "map_shapes", []):
                 raise RecipeError(
@@ -75,9 +74,9 @@ class Adversarial(Stage):
         """Raise RecipeError where runs of frames are wanted but not drawn."""
         if self.frames % self.window:
             raise RecipeError(
-                f"stage 'adversarial': {self.frames} frames are no whole number of windows of "
-                f"{self.window}", hint="make `frames` a multiple of `window`",
-            )  # fmt: skip
+                f"stage 'adversarial': {self.frames} frames are no whole number of windows of {self.window}",
+                hint="make `frames` a multiple of `window`",
+            )
         for name, player in self.players.items():
             if "windows" in player.wants and self.window == 1:
                 raise RecipeError(
@@ -92,13 +91,16 @@ class Adversarial(Stage):
             return []
         return [
             Limit(
-                f"balance.{name}", rule.lost, rule.won, rule.steps,
+                f"balance.{name}",
+                rule.lost,
+                rule.won,
+                rule.steps,
                 f"discriminator '{name}' has collapsed (share of right answers; above {rule.won} "
                 f"it has won, below {rule.lost} it guesses)",
                 stops=rule.then == "stop",
             )
             for name in self.players
-        ]  # fmt: skip
+        ]
 
     def optimizers(self) -> dict[str, Slot]:
         """Move the generator and every discriminator, each by its own optimizer."""
@@ -118,7 +120,7 @@ class Adversarial(Stage):
         first = [Turn("discriminators", players)] if players else []
         return [*first, Turn("generator", ("generator",))]
 
-    def prepare(self, clips: Clips) -> Shared:
+    def prepare(self, clips: Batch) -> Shared:
         """Draw the batch once; both turns use it."""
         with torch.no_grad():
             codes = self.graph.hear(clips.need("features"), clips.need("summary"), clips.around)
@@ -128,7 +130,7 @@ class Adversarial(Stage):
             codes.stills = clips.need("stills")
         return Shared(self.graph.generator(codes))
 
-    def losses(self, turn: str, clips: Clips, shared: Shared) -> dict[str, Tensor]:
+    def losses(self, turn: str, clips: Batch, shared: Shared) -> dict[str, Tensor]:
         """Give the terms of one side of the game."""
         if turn == "generator":
             return self._draw(clips, shared)
@@ -136,14 +138,14 @@ class Adversarial(Stage):
         for name, player in self.players.items():
             real = self._real(player, clips)
             fake = _detach(self._made(player, clips, shared.made))
-            found[f"D.{name}"] = self._judge(name, player, (real, fake), clips, shared)
+            found[f"D.{name}"] = self._evaluator(name, player, (real, fake), clips, shared)
             charge = getattr(self.game, "penalty", None)
             charged = charge(player.forward, real, fake) if charge else None
             if charged is not None:
                 found[f"P.{name}"] = charged
         return found
 
-    def watch(self, clips: Clips, shared: Shared) -> dict[str, Tensor]:
+    def watch(self, clips: Batch, shared: Shared) -> dict[str, Tensor]:
         """Give the balance of the game, of what is real, made and mismatched.
 
         `score.NAME.KIND` is the mean score, `accuracy.NAME.KIND` the share that is told right,
@@ -151,10 +153,9 @@ class Adversarial(Stage):
         """
         return shared.scores
 
-    def _judge(
-        self, name: str, player: Discriminator, seen: tuple[Seen, Seen], clips: Clips,
-        shared: Shared,
-    ) -> Tensor:  # fmt: skip
+    def _evaluator(
+        self, name: str, player: Discriminator, seen: tuple[Seen, Seen], clips: Batch, shared: Shared
+    ) -> Tensor:
         wrong = self._wrong(player, clips) if "features" in player.wants else None
         scores = [s.float() for s in _score_together(player, *seen, wrong)]
         right = {}
@@ -169,7 +170,7 @@ class Adversarial(Stage):
             shared.scores[f"balance.{name}"] = (right["real"] + fakes) / 2
         return self.game.discriminator(*scores)
 
-    def _draw(self, clips: Clips, shared: Shared) -> dict[str, Tensor]:
+    def _draw(self, clips: Batch, shared: Shared) -> dict[str, Tensor]:
         found = {}
         for name, player in self.players.items():
             weight = self.game_weight * self.options.weights.get(name, 1.0)
@@ -191,7 +192,7 @@ class Adversarial(Stage):
             found["G.feature_matching"] = self.matching * self._match(clips, shared)
         return found
 
-    def _match(self, clips: Clips, shared: Shared) -> Tensor:
+    def _match(self, clips: Batch, shared: Shared) -> Tensor:
         """Compare the layers of every discriminator that shows them (Wang et al. 2018)."""
         terms = [shared.made.frames.new_zeros(())]
         for player in self.players.values():
@@ -202,13 +203,13 @@ class Adversarial(Stage):
                 terms.append(_apart(layers(*self._made(player, clips, shared.made)), real))
         return torch.stack(terms).sum()
 
-    def _real(self, player: Discriminator, clips: Clips) -> Seen:
+    def _real(self, player: Discriminator, clips: Batch) -> Seen:
         return self._seen(player, clips.need("frames"), clips, clips.maps)
 
-    def _made(self, player: Discriminator, clips: Clips, made: Made) -> Seen:
+    def _made(self, player: Discriminator, clips: Batch, made: GeneratorOutput) -> Seen:
         return self._seen(player, made.frames, clips, made.identity_maps)
 
-    def _wrong(self, player: Discriminator, clips: Clips) -> Tensor:
+    def _wrong(self, player: Discriminator, clips: Batch) -> Tensor:
         return self._cut(player, clips.need("mismatched"))
 
     def _cut(self, player: Discriminator, values: Tensor) -> Tensor:
@@ -217,9 +218,7 @@ class Adversarial(Stage):
             return values.unflatten(1, (-1, self.window)).flatten(0, 1)
         return values.flatten(0, 1)
 
-    def _seen(
-        self, player: Discriminator, frames: Tensor, clips: Clips, maps: list[Tensor]
-    ) -> Seen:
+    def _seen(self, player: Discriminator, frames: Tensor, clips: Batch, maps: list[Tensor]) -> Seen:
         def give(want: str) -> Tensor | list[Tensor]:
             if want == "identity_maps":
                 return maps

@@ -6,16 +6,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from s2vkit import Clips, Graph, RecipeError, Slot, Stage, Teacher
+from s2vkit import Batch, Graph, RecipeError, Slot, Stage, Teacher
 from s2vkit_stages import ClassifyOptions
 from s2vkit_stages.vary import vary
 
 
 class Classify(Stage):
-    """Trains the teachers or the judges of a graph, each on the label of its own name.
+    """Trains the teachers or the evaluators of a graph, each on the label of its own name.
 
     A network with classes learns them by cross-entropy; one without regresses its label.
-    Those whose weights came from a file are left alone, and a further judge of a label is
+    Those whose weights came from a file are left alone, and a further evaluator of a label is
     left to the stage that names it in `only`.
     """
 
@@ -24,13 +24,11 @@ class Classify(Stage):
 
     def __init__(self, options: ClassifyOptions, *, graph: Graph) -> None:
         self.options, self.graph = options, graph
-        group = graph.teachers if options.of == "teacher" else graph.judges
-        judged = graph.judged if options.of == "judge" else str
-        self.label = {name: judged(name) for name in group}
+        group = graph.teachers if options.of == "teacher" else graph.evaluators
+        evaluated = graph.evaluated if options.of == "evaluator" else str
+        self.label = {name: evaluated(name) for name in group}
         chosen = self._chosen()
-        self.group: dict[str, Teacher] = {
-            k: v for k, v in group.items() if k in chosen and not v.pretrained
-        }
+        self.group: dict[str, Teacher] = {k: v for k, v in group.items() if k in chosen and not v.pretrained}
 
     def _chosen(self) -> list[str]:
         if self.options.only is None:
@@ -55,15 +53,15 @@ class Classify(Stage):
         """Average every network, if asked to."""
         return dict.fromkeys(self.optimizers(), self.options.average)
 
-    def prepare(self, clips: Clips) -> Tensor:
+    def prepare(self, clips: Batch) -> Tensor:
         """Vary the images (B * V, 3, H, W), so that a face is known by its features."""
         return vary(clips.need("frames").flatten(0, 1), self.options)
 
-    def losses(self, turn: str, clips: Clips, shared: Tensor) -> dict[str, Tensor]:
+    def losses(self, turn: str, clips: Batch, shared: Tensor) -> dict[str, Tensor]:
         """Give each network's error on its label."""
         return {name: self._error(name, clips, shared) for name in self.group}
 
-    def _error(self, name: str, clips: Clips, images: Tensor) -> Tensor:
+    def _error(self, name: str, clips: Batch, images: Tensor) -> Tensor:
         network = self.group[name]
         given = network.classify(images)
         label = clips.labels[self.label[name]]

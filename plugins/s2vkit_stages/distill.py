@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import Clips, Graph, RecipeError, Slot, Stage
+from s2vkit import Batch, Graph, RecipeError, Slot, Stage
 from s2vkit_stages import DistillOptions
 from s2vkit_stages.erase import eraser, fold, principal
 from s2vkit_stages.held_out import agreement, retrieval
@@ -39,9 +39,7 @@ class Distill(Stage):
         self.validate_every = options.validate_every
         self.finish_with = _ERASED_BY if options.erase and len(graph.students) == 2 else 0
         slots = {"match": options.losses.match, "distill": options.losses.distill}
-        self.terms = {
-            name: (slot.options.weight, graph.make(slot)) for name, slot in slots.items() if slot
-        }
+        self.terms = {name: (slot.options.weight, graph.make(slot)) for name, slot in slots.items() if slot}
         apart = options.losses.apart
         self.apart = (apart.options.weight, graph.make(apart)) if apart else None
         self._check_heads()
@@ -77,7 +75,7 @@ class Distill(Stage):
         """Average the students, if asked to."""
         return dict.fromkeys(self.optimizers(), self.options.average)
 
-    def losses(self, turn: str, clips: Clips, shared: Any) -> dict[str, Tensor]:
+    def losses(self, turn: str, clips: Batch, shared: Any) -> dict[str, Tensor]:
         """Give the weighted terms of Eq. 2, side by side."""
         found = {}
         for side, student in self.graph.students.items():
@@ -96,7 +94,7 @@ class Distill(Stage):
         teacher: Any = self.graph.teachers[side]
         return code if teacher.gives == "logits" else teacher.head(code)
 
-    def _hold_apart(self, clips: Clips, weight: float, loss: Any) -> dict[str, Tensor]:
+    def _hold_apart(self, clips: Batch, weight: float, loss: Any) -> dict[str, Tensor]:
         found = {}
         for side, other in _OTHER.items():
             with _as_used(self.graph.students[side]) as student:
@@ -110,7 +108,7 @@ class Distill(Stage):
             return target.float().softmax(-1)
         return F.normalize(target.float(), dim=-1)
 
-    def finish(self, clips: Clips) -> None:
+    def finish(self, clips: Batch) -> None:
         """Erase from each code what a line tells of the other side.
 
         First from the emotion code what the identity teacher saw; then from the identity code
@@ -126,7 +124,7 @@ class Distill(Stage):
             fold(student.last, *eraser(features, torch.cat(said, 1), self.options.erase_shrinkage))
             clean[side] = student(clips.need("summary"))
 
-    def validate(self, clips: Clips) -> dict[str, Tensor]:
+    def validate(self, clips: Batch) -> dict[str, Tensor]:
         """Say how often held-out codes find their face, and name what the teacher or label says."""
         found = {}
         for side, student in self.graph.students.items():

@@ -18,7 +18,7 @@ class Evaluate(Job):
 
     Beside it lies `clips.csv`: a line a clip, its labels, its figure by each metric that has one.
     Metrics of made clips see every clip; probes see what was heard in the training clips and
-    in the split's. Where there are only probes, no clip is made and no judge is asked.
+    in the split's. Where there are only probes, no clip is made and no evaluator is asked.
     """
 
     def __init__(self, options: EvaluateOptions, *, graph: Graph) -> None:
@@ -30,7 +30,7 @@ class Evaluate(Job):
         for name, probe in self.probes.items():
             _check_sides(name, probe, graph)
         self.uses = ("encoder", "student")
-        self.uses += ("generator", "judge", "sync_judge") if self.metrics or not made else ()
+        self.uses += ("generator", "evaluator", "sync_evaluator") if self.metrics or not made else ()
         self.uses += ("teacher",) if self.probes else ()
         self.needs = frozenset({"summary", "codes", "targets"}) if self.probes else frozenset()
         self.splits = (options.split, "train") if self.probes else (options.split,)
@@ -55,9 +55,7 @@ class Evaluate(Job):
         return {name: probe.probe(train, test) for name, probe in self.probes.items()}
 
 
-def clips_csv(
-    split: str, labels: Mapping[str, Mapping[str, str]], scores: Mapping[str, Score]
-) -> str:
+def clips_csv(split: str, labels: Mapping[str, Mapping[str, str]], scores: Mapping[str, Score]) -> str:
     """Write a line a clip: its name, split, labels as `label.NAME`, and its figures by metric.
 
     `labels` are those of every clip shown, by its name. A figure that a clip has not is empty.

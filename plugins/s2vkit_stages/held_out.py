@@ -7,9 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def agreement(
-    code: Tensor, target: Tensor, labels: Tensor | None, places: list[int]
-) -> dict[str, Tensor]:
+def agreement(code: Tensor, target: Tensor, labels: Tensor | None, places: list[int]) -> dict[str, Tensor]:
     """Compare what logits (B, C) name with what the teacher's name, and with the labels (B,).
 
     `places` gives each label's class of the teacher, -1 where it knows none.

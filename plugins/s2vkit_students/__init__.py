@@ -10,14 +10,13 @@ Norm = Literal["batch", "layer", "none"]
 class LinearOptions(Options):
     """What may be set of the linear student."""
 
-    input_norm: Norm = Field(
-        default="layer", description="normalisation of the summary before anything else"
-    )
+    input_norm: Norm = Field(default="layer", description="normalisation of the summary before anything else")
     rank: int | None = Field(
-        default=None, ge=1,
+        default=None,
+        ge=1,
         description="how many numbers the code is made of: it passes through so many, linearly, "
         "and has no room for more; none: as many as it has",
-    )  # fmt: skip
+    )
 
 
 class MlpOptions(LinearOptions):
@@ -34,11 +33,19 @@ class MlpOptions(LinearOptions):
 def s2vkit_register(register: Register) -> None:
     """Register the students."""
     register(
-        "student", "mlp", "s2vkit_students.students:Mlp", MlpOptions, gives=("code",),
+        "student",
+        "mlp",
+        "s2vkit_students.students:Mlp",
+        MlpOptions,
+        gives=("code",),
         summary="hidden layers with norm and ReLU, then a linear one",
         reference="Si et al. 2021, S_id and S_emo of section 2.1 (sizes are ours)",
-    )  # fmt: skip
+    )
     register(
-        "student", "linear", "s2vkit_students.students:Linear", LinearOptions, gives=("code",),
+        "student",
+        "linear",
+        "s2vkit_students.students:Linear",
+        LinearOptions,
+        gives=("code",),
         summary="one linear layer",
-    )  # fmt: skip
+    )

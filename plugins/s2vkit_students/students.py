@@ -81,6 +81,4 @@ class Linear(_Layers):
     def __init__(self, options: LinearOptions, *, inputs: int, dim: int) -> None:
         super().__init__()
         self.dim = dim
-        self.layers = nn.Sequential(
-            _norm(options.input_norm, inputs), *_last(inputs, dim, options.rank)
-        )
+        self.layers = nn.Sequential(_norm(options.input_norm, inputs), *_last(inputs, dim, options.rank))

@@ -2,16 +2,7 @@
 
 from typing import Literal
 
-from s2vkit import (
-    Better,
-    Checkpoint,
-    Field,
-    OptimizerSlot,
-    Options,
-    Register,
-    StageOptions,
-    hookimpl,
-)
+from s2vkit import Better, Checkpoint, Field, OptimizerSlot, Options, Register, StageOptions, hookimpl
 
 
 class SyncNetOptions(Options):
@@ -24,9 +15,8 @@ class SyncNetOptions(Options):
         default=1.0, gt=0.0, le=1.0, description="factor of channel counts; a checkpoint needs 1"
     )
     input_size: int = Field(
-        default=224, ge=56, description="height and width that faces are resized to; a "
-        "checkpoint needs 224",
-    )  # fmt: skip
+        default=224, ge=56, description="height and width that faces are resized to; a checkpoint needs 224"
+    )
     region: Literal["face", "mouth"] = Field(
         default="face",
         description="what it sees: the whole frame (as published, a face with margin), or the "
@@ -39,11 +29,11 @@ class SyncNetOptions(Options):
     )
 
 
-class SyncJudgeStageOptions(StageOptions):
-    """Train the sync judge on real clips: each window of lips against its clip's speech."""
+class SyncEvaluatorStageOptions(StageOptions):
+    """Train the sync evaluator on real clips: each window of lips against its clip's speech."""
 
     batch: int = Field(default=12, ge=1, description="clips in a step")
-    optimizer: OptimizerSlot = Field(description="moves the sync judge")
+    optimizer: OptimizerSlot = Field(description="moves the sync evaluator")
     windows: int = Field(
         default=20, ge=4, description="windows of each clip in a step, one beginning every frame"
     )
@@ -64,49 +54,52 @@ class SyncJudgeStageOptions(StageOptions):
         description="decay of the running mean of the weights that is kept in the end; 0: the "
         "weights of the last step",
     )
-    gain: float = Field(
-        default=6.0, ge=0.0, description="largest random change of the speech's level, in dB"
-    )
+    gain: float = Field(default=6.0, ge=0.0, description="largest random change of the speech's level, in dB")
 
 
 class SyncOptions(Options):
     """Options of the metrics that look for the shift at which lips and speech are nearest."""
 
-    search: int = Field(
-        default=15, ge=1, le=100, description="frames by which speech is shifted either way"
-    )
+    search: int = Field(default=15, ge=1, le=100, description="frames by which speech is shifted either way")
     ends: Literal["auto", "zeros", "overlap"] = Field(
         default="auto",
         description="windows shifted over a clip's end: compared with zeros, as published, or "
-        "left out of the mean; auto: zeros where the judge's weights came from a file",
+        "left out of the mean; auto: zeros where the evaluator's weights came from a file",
     )
 
 
 CHECKPOINTS = (
     Checkpoint(
-        "syncnet_v2.model", "s2vkit_syncnet:keys.json",
+        "syncnet_v2.model",
+        "s2vkit_syncnet:keys.json",
         "http://www.robots.ox.ac.uk/~vgg/software/lipsync/data/syncnet_v2.model",
         "not stated with the file",
         note="faces of 224 pixels with syncnet_python's margin, 25 frames a second",
     ),
-)  # fmt: skip
+)
 
 
 @hookimpl
 def s2vkit_register(register: Register) -> None:
-    """Register the judge, its training and its metrics."""
+    """Register the evaluator, its training and its metrics."""
     paper = "Chung and Zisserman 2016; joonson/syncnet_python"
     register(
-        "sync_judge", "syncnet", "s2vkit_syncnet.judge:SyncNet", SyncNetOptions,
+        "sync_evaluator",
+        "syncnet",
+        "s2vkit_syncnet.evaluator:SyncNet",
+        SyncNetOptions,
         summary="SyncNet: five frames of lips and a fifth of a second of speech, in one space",
         reference="Chung and Zisserman 2016; checkpoint syncnet_v2.model",
         checkpoints=CHECKPOINTS,
-    )  # fmt: skip
+    )
     register(
-        "stage", "sync_judge", "s2vkit_syncnet.training:TrainSyncJudge", SyncJudgeStageOptions,
-        summary="trains the sync judge to find each window of lips in its clip's speech",
+        "stage",
+        "sync_evaluator",
+        "s2vkit_syncnet.training:TrainSyncEvaluator",
+        SyncEvaluatorStageOptions,
+        summary="trains the sync evaluator to find each window of lips in its clip's speech",
         reference="Chung, Chung and Kang 2019 (multi-way matching)",
-    )  # fmt: skip
+    )
     metrics: tuple[tuple[str, Better, str], ...] = (
         ("av_confidence", "up", "SyncNet's confidence: median less least distance over shifts"),
         ("av_offset", "zero", "frames by which speech leads the lips, where they are nearest"),
@@ -116,8 +109,12 @@ def s2vkit_register(register: Register) -> None:
     for name, better, summary in metrics:
         target = "".join(part.capitalize() for part in name.split("_"))
         register(
-            "metric", name, f"s2vkit_syncnet.metrics:{target}", SyncOptions,
-            wants=("sync_judge",), summary=summary,
+            "metric",
+            name,
+            f"s2vkit_syncnet.metrics:{target}",
+            SyncOptions,
+            wants=("sync_evaluator",),
+            summary=summary,
             reference=f"{paper}; Prajwal et al. 2020" if name.startswith("lse") else paper,
             better=better,
-        )  # fmt: skip
+        )

@@ -48,30 +48,32 @@ def read(found: Tensor) -> Reading:
     usable = found[found.isfinite()]
     least, place = found.min(0)
     return Reading(
-        search - int(place), float(usable.median() - least), float(least),
+        search - int(place),
+        float(usable.median() - least),
+        float(least),
         float(usable.median() - found[search]),
-    )  # fmt: skip
+    )
 
 
 @torch.no_grad()
 def look_and_listen(outcome: Outcome, which: str) -> tuple[Tensor, Tensor]:
-    """Let the sync judge see the made or the true frames of a clip and hear its speech.
+    """Let the sync evaluator see the made or the true frames of a clip and hear its speech.
 
     Gives (N, E) each, on the CPU; kept with the clip, so that several metrics ask once.
     """
     key = f"sync.{which}"
     if key not in outcome.shared:
-        judge = outcome.sync_judge
-        if judge is None or outcome.speech is None:
+        evaluator = outcome.sync_evaluator
+        if evaluator is None or outcome.speech is None:
             raise InputError(
-                f"clip '{outcome.name}': there is no sync judge, or no speech for it to hear",
-                hint="name one as the recipe's `sync_judge`, or leave out what needs it",
+                f"clip '{outcome.name}': there is no sync evaluator, or no speech for it to hear",
+                hint="name one as the recipe's `sync_evaluator`, or leave out what needs it",
             )
         frames = getattr(outcome, which)
-        place = next(judge.parameters(), frames).device
-        speech = resample(outcome.speech.float(), outcome.sample_rate, judge.sample_rate)
-        retimed = fit_rate(frames, outcome.fps, judge.fps).to(place)
-        lips, sounds = judge(retimed.unsqueeze(0), speech.to(place).unsqueeze(0))
+        place = next(evaluator.parameters(), frames).device
+        speech = resample(outcome.speech.float(), outcome.sample_rate, evaluator.sample_rate)
+        retimed = fit_rate(frames, outcome.fps, evaluator.fps).to(place)
+        lips, sounds = evaluator(retimed.unsqueeze(0), speech.to(place).unsqueeze(0))
         outcome.shared[key] = lips[0].float().cpu(), sounds[0].float().cpu()
     found: tuple[Tensor, Tensor] = outcome.shared[key]
     return found

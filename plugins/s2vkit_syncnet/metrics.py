@@ -35,7 +35,7 @@ class _Sync:
         self.first: Tensor | None = None
         self.last: Tensor | None = None
         self.short = 0
-        self.judge, self.ends = "", "zeros"
+        self.evaluator, self.ends = "", "zeros"
 
     def update(self, outcome: Outcome) -> None:
         """Take in one clip."""
@@ -43,7 +43,7 @@ class _Sync:
         if len(lips) < _LEAST:
             self.short += 1
             return
-        self.judge, self.ends = _told(outcome.sync_judge), self._ends(outcome.sync_judge)
+        self.evaluator, self.ends = (_told(outcome.sync_evaluator), self._ends(outcome.sync_evaluator))
         self.names.append(outcome.name)
         self.made.append(self._read(lips, sounds))
         self.real.append(self._read(*look_and_listen(outcome, "true")))
@@ -64,7 +64,7 @@ class _Sync:
             chance=self.over_clips(others) if others else None,
             n=len(self.made),
             definition=f"{self.what}; {self._how()}; on real: of the true frames; chance: lips "
-            f"beside the speech of another clip; {self.judge or 'no clip was long enough'}",
+            f"beside the speech of another clip; {self.evaluator or 'no clip was long enough'}",
             details={
                 "clips": [
                     {"name": name, "made": asdict(made), "real": asdict(real)}
@@ -95,9 +95,9 @@ class _Sync:
         count = min(len(lips), len(sounds))
         return read(distances(lips[:count], sounds[:count], self.options.search, self.ends))
 
-    def _ends(self, judge: Any) -> str:
-        by_judge = "zeros" if judge.pretrained else "overlap"
-        return by_judge if self.options.ends == "auto" else self.options.ends
+    def _ends(self, evaluator: Any) -> str:
+        by_evaluator = "zeros" if evaluator.pretrained else "overlap"
+        return by_evaluator if self.options.ends == "auto" else self.options.ends
 
     def _how(self) -> str:
         ends = "with zeros" if self.ends == "zeros" else "over what overlaps"
@@ -149,11 +149,11 @@ class AvOffset(_Sync):
         }
 
 
-def _told(judge: Any) -> str:
+def _told(evaluator: Any) -> str:
     """Say whose word it is."""
-    if judge.pretrained:
-        return f"the judge, {type(judge).__name__}, has its weights from a file"
+    if evaluator.pretrained:
+        return f"the evaluator, {type(evaluator).__name__}, has its weights from a file"
     return (
-        f"the judge, {type(judge).__name__}, was trained in this run on real clips of its training "
+        f"the evaluator, {type(evaluator).__name__}, was trained in this run on real clips of its training "
         "split: figures do not compare with those of the published network"
     )

@@ -1,4 +1,4 @@
-"""Bringing frames and speech to the rates that a sync judge takes."""
+"""Bringing frames and speech to the rates that a sync evaluator takes."""
 
 from __future__ import annotations
 

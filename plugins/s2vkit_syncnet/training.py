@@ -1,4 +1,4 @@
-"""Training a sync judge in the run: each window of lips is to be found in its clip's speech."""
+"""Training a sync evaluator in the run: each window of lips is to be found in its clip's speech."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import Clips, Graph, Slot, Stage, SyncJudge
-from s2vkit_syncnet import SyncJudgeStageOptions
+from s2vkit import Batch, Graph, Slot, Stage, SyncEvaluator
+from s2vkit_syncnet import SyncEvaluatorStageOptions
 from s2vkit_syncnet.retime import fit_rate, resample
 
 
@@ -21,7 +21,7 @@ class Compared:
     scale: Tensor  # what turns distances into logits
 
 
-class TrainSyncJudge(Stage):
+class TrainSyncEvaluator(Stage):
     """Multi-way matching on real clips: in-sync windows against all others of the same clip.
 
     Cross-entropy of the distances, by lips and by speech. Nothing but real frames and their
@@ -29,45 +29,45 @@ class TrainSyncJudge(Stage):
     """
 
     needs = frozenset({"frames", "speech"})
-    options: SyncJudgeStageOptions
+    options: SyncEvaluatorStageOptions
 
-    def __init__(self, options: SyncJudgeStageOptions, *, graph: Graph) -> None:
+    def __init__(self, options: SyncEvaluatorStageOptions, *, graph: Graph) -> None:
         self.options, self.graph = options, graph
-        judge = graph.sync_judge
-        rate = judge.fps if judge is not None else graph.world.fps
+        evaluator = graph.sync_evaluator
+        rate = evaluator.fps if evaluator is not None else graph.world.fps
         self.frames = self.window = round((options.windows + 5) * graph.world.fps / rate)
 
     def idle(self) -> str:
-        """Say that there is no judge to train, or that its weights came from a file."""
-        judge = self.graph.sync_judge
-        if judge is None:
-            return "the recipe has no sync judge"
-        return "the sync judge's weights came from a file" if judge.pretrained else ""
+        """Say that there is no evaluator to train, or that its weights came from a file."""
+        evaluator = self.graph.sync_evaluator
+        if evaluator is None:
+            return "the recipe has no sync evaluator"
+        return "the sync evaluator's weights came from a file" if evaluator.pretrained else ""
 
     def optimizers(self) -> dict[str, Slot]:
-        """Move the judge, and the scale of its distances."""
-        return {"sync_judge": self.options.optimizer, "scale": self.options.optimizer}
+        """Move the evaluator, and the scale of its distances."""
+        return {"sync_evaluator": self.options.optimizer, "scale": self.options.optimizer}
 
     def averages(self) -> dict[str, float]:
-        """Average the judge, if asked to."""
-        return {"sync_judge": self.options.average}
+        """Average the evaluator, if asked to."""
+        return {"sync_evaluator": self.options.average}
 
     def extras(self) -> dict[str, nn.Module]:
         """Build the scale, which only training needs."""
         self.scale = _Scale()
         return {"scale": self.scale}
 
-    def prepare(self, clips: Clips) -> Compared:
+    def prepare(self, clips: Batch) -> Compared:
         """Compare windows of lips and speech of every clip."""
-        judge = self.graph.sync_judge
-        assert judge is not None
+        evaluator = self.graph.sync_evaluator
+        assert evaluator is not None
         frames = vary_frames(clips.need("frames"), self.options)
-        speech = vary_speech(self._speech(clips, judge), self.options)
-        lips, sounds = judge(fit_rate(frames, self.graph.world.fps, judge.fps), speech)
+        speech = vary_speech(self._speech(clips, evaluator), self.options)
+        lips, sounds = evaluator(fit_rate(frames, self.graph.world.fps, evaluator.fps), speech)
         distances = (lips.float().unsqueeze(2) - sounds.float().unsqueeze(1)).norm(dim=-1)
         return Compared(distances, self.scale())
 
-    def losses(self, turn: str, clips: Clips, shared: Compared) -> dict[str, Tensor]:
+    def losses(self, turn: str, clips: Batch, shared: Compared) -> dict[str, Tensor]:
         """Give the cross-entropy of finding the speech of lips, and the lips of speech."""
         logits = -shared.distances * shared.scale
         right = torch.arange(logits.shape[1], device=logits.device).repeat(len(logits))
@@ -75,21 +75,21 @@ class TrainSyncJudge(Stage):
         by_speech = F.cross_entropy(logits.mT.flatten(0, 1), right)
         return {"match": (by_lips + by_speech) / 2}
 
-    def watch(self, clips: Clips, shared: Compared) -> dict[str, Tensor]:
+    def watch(self, clips: Batch, shared: Compared) -> dict[str, Tensor]:
         """Give how often the nearest speech is the right one, and how often to within a frame."""
         nearest = shared.distances.argmin(2)
         apart = (nearest - torch.arange(nearest.shape[1], device=nearest.device)).abs()
         return {"exact": (apart == 0).float().mean(), "within_one": (apart <= 1).float().mean()}
 
-    def _speech(self, clips: Clips, judge: SyncJudge) -> Tensor:
-        """Cut out the speech of the drawn frames: (B, S) at the judge's rate."""
+    def _speech(self, clips: Batch, evaluator: SyncEvaluator) -> Tensor:
+        """Cut out the speech of the drawn frames: (B, S) at the evaluator's rate."""
         rate, fps = self.graph.encoder.sample_rate, self.graph.world.fps
         speech = clips.need("speech")
         first = (clips.need("times")[:, 0] * rate / fps).round().long()
         length = round(self.frames * rate / fps)
         at = first.unsqueeze(1) + torch.arange(length, device=speech.device)
         padded = F.pad(speech, (0, max(0, int(at.max()) + 1 - speech.shape[1])))
-        return resample(padded.gather(1, at), rate, judge.sample_rate)
+        return resample(padded.gather(1, at), rate, evaluator.sample_rate)
 
 
 class _Scale(nn.Module):
@@ -101,7 +101,7 @@ class _Scale(nn.Module):
         return self.log.exp()
 
 
-def vary_frames(frames: Tensor, options: SyncJudgeStageOptions) -> Tensor:
+def vary_frames(frames: Tensor, options: SyncEvaluatorStageOptions) -> Tensor:
     """Mirror, shift, tint and roughen clips (B, V, 3, H, W), all frames of a clip alike."""
     varied = []
     for clip in frames:
@@ -114,7 +114,7 @@ def vary_frames(frames: Tensor, options: SyncJudgeStageOptions) -> Tensor:
     return torch.stack(varied).clamp(-1, 1)
 
 
-def vary_speech(speech: Tensor, options: SyncJudgeStageOptions) -> Tensor:
+def vary_speech(speech: Tensor, options: SyncEvaluatorStageOptions) -> Tensor:
     """Change the level of speech (B, S)."""
     level = (2 * torch.rand(len(speech), 1) - 1) * options.gain
     return (speech * 10 ** (level.to(speech.device) / 20)).clamp(-1, 1)

@@ -25,9 +25,7 @@ class SyntheticOptions(Options):
     sentences: int = Field(
         default=12, ge=1, le=12, description="how many of the CREMA-D sentences, the first ones"
     )
-    takes: int = Field(
-        default=1, ge=1, le=4, description="recordings of each, by intensity: XX, HI, MD, LO"
-    )
+    takes: int = Field(default=1, ge=1, le=4, description="recordings of each, by intensity: XX, HI, MD, LO")
     split: Literal["by_sentence", "by_clip", "by_actor"] = Field(
         default="by_sentence",
         description="what val and test hold that train does not: sentences, clips or speakers",
@@ -55,7 +53,7 @@ def s2vkit_register(register: Register) -> None:
         "synthetic",
         "s2vkit_synthetic.corpus:SyntheticCorpus",
         SyntheticOptions,
-        gives=("speech", "frames", "identity", "emotion", "openness", "shut"),
+        gives=("speech", "frames", "identity", "emotion", "mouth_aperture", "eyelid_closure"),
         summary="drawn talking faces with eSpeak NG voices, made on the spot; nothing to download",
         reference="sentences, emotions and names of CREMA-D (Cao et al., 2014)",
     )

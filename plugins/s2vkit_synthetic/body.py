@@ -69,8 +69,9 @@ def _crew(canvas: Canvas, person: Person, wide: float) -> None:
     grid = canvas.grid
     hole = ellipse(grid, 0.0, 0.74, wide + 0.04, 0.155)
     _garment(canvas, person, wide, hole)
-    canvas.paint(grid.cover((hole - 0.022).abs() - 0.02) * grid.cover(0.76 - grid.y),
-                 scale(person.cloth, 0.84))  # fmt: skip
+    canvas.paint(
+        grid.cover((hole - 0.022).abs() - 0.02) * grid.cover(0.76 - grid.y), scale(person.cloth, 0.84)
+    )
 
 
 def _vneck(canvas: Canvas, person: Person, wide: float) -> None:
@@ -104,8 +105,7 @@ def _collar(canvas: Canvas, person: Person, wide: float) -> None:
         canvas.paint(mask, mix(person.cloth, (1, 1, 1), 0.35))
         edge = grid.cover(flap.abs() - 0.006)
         canvas.shade(edge, scale(person.cloth, 0.62), 0.6)
-    canvas.shade(grid.cover(grid.x.abs() - 0.004) * grid.cover(0.93 - grid.y),
-                 scale(person.cloth, 0.6), 0.7)  # fmt: skip
+    canvas.shade(grid.cover(grid.x.abs() - 0.004) * grid.cover(0.93 - grid.y), scale(person.cloth, 0.6), 0.7)
 
 
 def _suit(canvas: Canvas, person: Person, wide: float) -> None:

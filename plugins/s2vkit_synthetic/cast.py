@@ -17,13 +17,31 @@ from s2vkit_synthetic.shapes import Color, mix
 FIRST_ID = 1001
 
 _WALLS = (
-    "d9c9a8", "7fa6b8", "b9c4ae", "e6b89c", "8c5f6b", "c8b7cf", "a9d0d6", "c9c3b2", "6f86a8",
-    "9fb6a2", "d8a867",
-)  # fmt: skip
+    "d9c9a8",
+    "7fa6b8",
+    "b9c4ae",
+    "e6b89c",
+    "8c5f6b",
+    "c8b7cf",
+    "a9d0d6",
+    "c9c3b2",
+    "6f86a8",
+    "9fb6a2",
+    "d8a867",
+)
 _CLOTHS = (
-    "2f6f73", "e8e4da", "7d4a7e", "3f5b8c", "e0a030", "6b7f5a", "d9646a", "39415a", "b5473c",
-    "51575e", "a83f5b",
-)  # fmt: skip
+    "2f6f73",
+    "e8e4da",
+    "7d4a7e",
+    "3f5b8c",
+    "e0a030",
+    "6b7f5a",
+    "d9646a",
+    "39415a",
+    "b5473c",
+    "51575e",
+    "a83f5b",
+)
 
 
 def cast(count: int) -> list[Person]:
@@ -52,24 +70,34 @@ def _newcomer(index: int) -> Person:
     return replace(
         base,
         age=int(base.age + rng.integers(-4, 5)),
-        skin=skin, lip=lip, hair=hair, eye=eyes[rng.integers(len(eyes))],
+        skin=skin,
+        lip=lip,
+        hair=hair,
+        eye=eyes[rng.integers(len(eyes))],
         style=near.style if rng.random() < 0.5 else base.style,
         clothes=other.clothes,
         cloth=color(str(rng.choice(_CLOTHS))),
         wall=color(str(rng.choice(_WALLS))),
         voice=_new_voice(rng, base.voice, near.voice),
-        width=_near(rng, base.width, 0.02), jaw=_near(rng, base.jaw, 0.02),
-        chin=_near(rng, base.chin, 0.03), length=_near(rng, base.length, 0.02),
-        eye_size=_near(rng, other.eye_size, 0.006), eye_high=_near(rng, other.eye_high, 0.006),
-        eye_gap=_near(rng, base.eye_gap, 0.008), eye_tilt=third.eye_tilt,
-        brow_thick=_near(rng, base.brow_thick, 0.004), nose_wide=other.nose_wide,
-        nose_low=base.nose_low, mouth=_near(rng, third.mouth, 0.008), lips=third.lips,
+        width=_near(rng, base.width, 0.02),
+        jaw=_near(rng, base.jaw, 0.02),
+        chin=_near(rng, base.chin, 0.03),
+        length=_near(rng, base.length, 0.02),
+        eye_size=_near(rng, other.eye_size, 0.006),
+        eye_high=_near(rng, other.eye_high, 0.006),
+        eye_gap=_near(rng, base.eye_gap, 0.008),
+        eye_tilt=third.eye_tilt,
+        brow_thick=_near(rng, base.brow_thick, 0.004),
+        nose_wide=other.nose_wide,
+        nose_low=base.nose_low,
+        mouth=_near(rng, third.mouth, 0.008),
+        lips=third.lips,
         glasses=str(rng.choice(["", "", base.glasses, "round", "square"])),
         beard=str(rng.choice(["", base.beard, "stubble", "full", "goatee"])) if sex == "m" else "",
         moustache=sex == "m" and bool(rng.random() < 0.2),
         freckles=not deep and bool(rng.random() < 0.25),
         earrings=sex == "f" and bool(rng.random() < 0.5),
-    )  # fmt: skip
+    )
 
 
 def _lip_for(skin: Color) -> Color:

@@ -22,20 +22,16 @@ if TYPE_CHECKING:
 @click.option("--size", default=128, type=click.IntRange(32, 256), help="height and width")
 @click.option("--fps", default=25.0, type=click.FloatRange(5, 60), help="frames a second")
 @click.option("--seed", default=0, type=click.IntRange(min=0), help="another seed, other takes")
-def synthesize(
-    output: Path, speakers: int, sentences: int, size: int, fps: float, seed: int
-) -> None:
+def synthesize(output: Path, speakers: int, sentences: int, size: int, fps: float, seed: int) -> None:
     """Write the synthetic corpus as a CREMA-D-like folder.
 
     OUTPUT gets AudioWAV/NAME.wav (16 kHz, mono), Video/NAME.mp4 (with sound),
-    Truth/NAME.npz (openness and phoneme of each frame) and VideoDemographics.csv. Clips
+    Truth/NAME.npz (mouth_aperture and phoneme of each frame) and VideoDemographics.csv. Clips
     that are there already are kept, so an interrupted run can be repeated.
     """
     from s2vkit_synthetic.corpus import SyntheticCorpus
 
-    options = SyntheticOptions(
-        speakers=speakers, sentences=sentences, size=size, fps=fps, split="by_clip"
-    )
+    options = SyntheticOptions(speakers=speakers, sentences=sentences, size=size, fps=fps, split="by_clip")
     corpus = SyntheticCorpus(options, seed=seed)
     try:
         for folder in ("AudioWAV", "Video", "Truth"):
@@ -61,7 +57,7 @@ def _write_people(path: Path, speakers: int) -> None:
         writer.writerow(["ActorID", "Age", "Sex", "Race", "Ethnicity"])
         for k, person in enumerate(cast(speakers)):
             sex = "Female" if person.sex == "f" else "Male"
-            writer.writerow([FIRST_ID + k, person.age, sex, "Drawn", "Drawn"])
+            writer.writerow([FIRST_ID + k, person.age, sex, "SampleIndices", "SampleIndices"])
 
 
 def _write_clip(output: Path, name: str, clip: RawClip, fps: float) -> None:

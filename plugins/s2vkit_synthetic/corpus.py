@@ -40,8 +40,8 @@ class _Entry:
 class SyntheticCorpus:
     """Drawn talking faces; clips are named as in CREMA-D (ACTOR_SENTENCE_EMOTION_LEVEL).
 
-    The truth of a clip: "openness" (V,) float32, the drawn gap between the lips as a part of
-    the widest one (11 % of the picture's height), "shut" (V,) float32, how far the lids are
+    The truth of a clip: "mouth_aperture" (V,) float32, the drawn gap between the lips as a part of
+    the widest one (11 % of the picture's height), "eyelid_closure" (V,) float32, how far the lids are
     down in a blink (0 to 1), and "phoneme" (V,) int16, indices into
     `s2vkit_synthetic.viseme.PHONEMES`.
     """
@@ -112,8 +112,8 @@ class SyntheticCorpus:
             noise=torch.Generator().manual_seed(int(rng.integers(2**31))),
         )
         truth = {
-            "openness": mouth["open"],
-            "shut": motion.shut.numpy().astype(np.float32),
+            "mouth_aperture": mouth["open"],
+            "eyelid_closure": motion.shut.numpy().astype(np.float32),
             "phoneme": codes(phonemes, frames, self.fps),
         }
         return RawClip(picture, speech.clip(-1.0, 1.0).astype(np.float32), truth)

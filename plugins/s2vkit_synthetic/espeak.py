@@ -63,9 +63,7 @@ _Callback = ctypes.CFUNCTYPE(
 )
 
 
-def speak(
-    text: str, voice: str, *, rate: int, pitch: int, spread: int
-) -> tuple[np.ndarray, list[Phoneme]]:
+def speak(text: str, voice: str, *, rate: int, pitch: int, spread: int) -> tuple[np.ndarray, list[Phoneme]]:
     """Say `text`: samples (S,) float32 in [-1, 1] at 22,050 Hz, and its phonemes in order.
 
     `voice` is an eSpeak name such as "gmw/en-US+f3"; `rate` is in words a minute (80 to 450),
@@ -128,8 +126,7 @@ def _speak(
     library.espeak_SetSynthCallback(callback)
     if library.espeak_SetVoiceByName(voice.encode()) != 0:
         raise ResourceError(
-            f"this eSpeak NG has no voice '{voice}'",
-            hint='pip install --upgrade "s2vkit[synthetic]"',
+            f"this eSpeak NG has no voice '{voice}'", hint='pip install --upgrade "s2vkit[synthetic]"'
         )
     for parameter, value in parameters.items():
         library.espeak_SetParameter(parameter, value, 0)

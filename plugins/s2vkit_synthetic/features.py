@@ -15,7 +15,7 @@ _INK = (0.11, 0.07, 0.07)
 
 
 def paint_eye(canvas: Canvas, person: Person, mood: Expression, side: int, shut: Tensor) -> None:
-    """Paint one eye in each frame; `shut` (V, 1, 1) runs from 0 (as the mood has it) to 1."""
+    """Paint one eye in each frame; `eyelid_closure` (V, 1, 1) runs from 0 (as the mood has it) to 1."""
     grid = canvas.grid
     half = person.eye_size * (1.0 + 0.05 * (mood.eye_open - 1.0))
     x = (grid.x - side * person.eye_gap) * side  # outwards
@@ -47,18 +47,13 @@ def paint_eye(canvas: Canvas, person: Person, mood: Expression, side: int, shut:
     canvas.shade(grid.cover(crease, 0.025), scale(dark, 0.75), 0.55)
     bulge = 0.035 * max(0.0, mood.lid_low)
     if bulge > 0.004:
-        canvas.shade(grid.glow((y - lower - 0.030).abs() - 0.003, 0.02) * (x.abs() < half * 0.8),
-                     dark, 14 * bulge)  # fmt: skip
+        canvas.shade(
+            grid.glow((y - lower - 0.030).abs() - 0.003, 0.02) * (x.abs() < half * 0.8), dark, 14 * bulge
+        )
 
 
 def _iris(
-    canvas: Canvas,
-    person: Person,
-    mood: Expression,
-    x: Tensor,
-    y: Tensor,
-    side: int,
-    inside: Tensor,
+    canvas: Canvas, person: Person, mood: Expression, x: Tensor, y: Tensor, side: int, inside: Tensor
 ) -> None:
     grid = canvas.grid
     here = Grid(x, y, grid.pixel)

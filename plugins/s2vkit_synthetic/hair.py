@@ -7,17 +7,7 @@ from collections.abc import Callable
 import torch
 
 from s2vkit_synthetic.identity import Person
-from s2vkit_synthetic.shapes import (
-    Canvas,
-    Color,
-    Grid,
-    blob,
-    ellipse,
-    mix,
-    scale,
-    speckle,
-    stroke,
-)
+from s2vkit_synthetic.shapes import Canvas, Color, Grid, blob, ellipse, mix, scale, speckle, stroke
 from s2vkit_synthetic.strands import TOP, cap, comb, curls, fuzz, outer
 
 
@@ -29,8 +19,15 @@ def paint_back_hair(canvas: Canvas, person: Person) -> None:
         comb(canvas, grid.cover(blob(grid, (0, 0.1), outline)), scale(person.hair, 0.78), 46.0)
     elif person.style in ("bob", "fringe"):
         end = 0.56 if person.style == "bob" else 0.47
-        outline = [(0, -0.84), (w + 0.04, -0.50), (w + 0.12, -0.10), (w + 0.14, end - 0.16),
-                   (w + 0.03, end), (0.2, end + 0.03), (0.0, end + 0.03)]  # fmt: skip
+        outline = [
+            (0, -0.84),
+            (w + 0.04, -0.50),
+            (w + 0.12, -0.10),
+            (w + 0.14, end - 0.16),
+            (w + 0.03, end),
+            (0.2, end + 0.03),
+            (0.0, end + 0.03),
+        ]
         shape = blob(grid, (0.0, -0.05), outline)
         comb(canvas, grid.cover(shape), scale(person.hair, 0.72), 46.0)
     elif person.style == "ponytail":
@@ -59,9 +56,7 @@ def paint_front_locks(canvas: Canvas, person: Person) -> None:
         mask = grid.cover(wrap)
         canvas.paint(mask, scale(cloth, 0.92))
         for k, y in enumerate((0.74, 0.83, 0.92)):
-            fold = stroke(
-                grid, [(-0.5, y - 0.1), (0.05, y + 0.05), (0.55, y - 0.14 + 0.03 * k)], [0.01]
-            )
+            fold = stroke(grid, [(-0.5, y - 0.1), (0.05, y + 0.05), (0.55, y - 0.14 + 0.03 * k)], [0.01])
             canvas.shade(grid.glow(fold, 0.07) * mask, scale(cloth, 0.62), 0.7)
 
 
@@ -76,18 +71,39 @@ def _scarf_color(person: Person) -> Color:
 
 def _long(canvas: Canvas, person: Person) -> None:
     grid, w = canvas.grid, person.width
-    opening = [(-0.10, -0.60), (0.14, -0.47), (0.33, -0.26), (w - 0.07, 0.02), (w - 0.055, 0.30),
-               (w - 0.02, 0.65), (0.0, 0.9), (-w + 0.02, 0.65), (-w + 0.055, 0.30),
-               (-w + 0.06, 0.0), (-0.37, -0.28), (-0.24, -0.50)]  # fmt: skip
+    opening = [
+        (-0.10, -0.60),
+        (0.14, -0.47),
+        (0.33, -0.26),
+        (w - 0.07, 0.02),
+        (w - 0.055, 0.30),
+        (w - 0.02, 0.65),
+        (0.0, 0.9),
+        (-w + 0.02, 0.65),
+        (-w + 0.055, 0.30),
+        (-w + 0.06, 0.0),
+        (-0.37, -0.28),
+        (-0.24, -0.50),
+    ]
     shape = cap(grid, [*outer(w, 0.13, 0.12, 0.45)], opening, mirror=False)
     comb(canvas, grid.cover(shape), person.hair, 42.0, (-0.12, -0.92))
 
 
 def _bob(canvas: Canvas, person: Person) -> None:
     grid, w = canvas.grid, person.width
-    opening = [(0.16, -0.58), (0.33, -0.32), (w - 0.06, -0.02), (w - 0.045, 0.35), (0.36, 0.8),
-               (0.0, 0.9), (-0.36, 0.8), (-w + 0.045, 0.35), (-w + 0.05, -0.05), (-0.36, -0.26),
-               (-0.12, -0.44)]  # fmt: skip
+    opening = [
+        (0.16, -0.58),
+        (0.33, -0.32),
+        (w - 0.06, -0.02),
+        (w - 0.045, 0.35),
+        (0.36, 0.8),
+        (0.0, 0.9),
+        (-0.36, 0.8),
+        (-w + 0.045, 0.35),
+        (-w + 0.05, -0.05),
+        (-0.36, -0.26),
+        (-0.12, -0.44),
+    ]
     shape = cap(grid, outer(w, 0.12, 0.135, 0.42), opening, mirror=False)
     comb(canvas, grid.cover(shape), person.hair, 42.0, (0.16, -0.93))
 
@@ -96,36 +112,63 @@ def _fringe(canvas: Canvas, person: Person) -> None:
     grid, w = canvas.grid, person.width
     saw = 0.022 * torch.sin(grid.x * 34) + 0.012 * torch.sin(grid.x * 61)
     bent = Grid(grid.x, grid.y - saw * (grid.y < -0.1), grid.pixel)
-    opening = [(0.0, -0.375), (0.25, -0.36), (w - 0.075, -0.26), (w - 0.055, 0.05),
-               (w - 0.03, 0.35), (0.34, 0.8), (0.0, 0.9)]  # fmt: skip
-    shape = torch.maximum(
-        blob(grid, TOP, outer(w, 0.13, 0.13, 0.42)), -blob(bent, (0.0, 0.05), opening)
-    )
+    opening = [
+        (0.0, -0.375),
+        (0.25, -0.36),
+        (w - 0.075, -0.26),
+        (w - 0.055, 0.05),
+        (w - 0.03, 0.35),
+        (0.34, 0.8),
+        (0.0, 0.9),
+    ]
+    shape = torch.maximum(blob(grid, TOP, outer(w, 0.13, 0.13, 0.42)), -blob(bent, (0.0, 0.05), opening))
     comb(canvas, grid.cover(shape), person.hair, 46.0, (0.0, -0.98))
 
 
 def _bun(canvas: Canvas, person: Person) -> None:
     grid, w = canvas.grid, person.width
-    comb(canvas, grid.cover(ellipse(grid, 0.0, -0.86, 0.23, 0.17)), scale(person.hair, 0.93), 30.0,
-          (0.0, -0.6))  # fmt: skip
-    opening = [(0.0, -0.545), (0.22, -0.50), (0.37, -0.32), (w - 0.025, -0.08), (w + 0.05, 0.2),
-               (0.4, 0.8), (0.0, 0.9)]  # fmt: skip
+    comb(
+        canvas, grid.cover(ellipse(grid, 0.0, -0.86, 0.23, 0.17)), scale(person.hair, 0.93), 30.0, (0.0, -0.6)
+    )
+    opening = [
+        (0.0, -0.545),
+        (0.22, -0.50),
+        (0.37, -0.32),
+        (w - 0.025, -0.08),
+        (w + 0.05, 0.2),
+        (0.4, 0.8),
+        (0.0, 0.9),
+    ]
     shape = cap(grid, outer(w, 0.06, 0.045, 0.05), opening)
     comb(canvas, grid.cover(shape), person.hair, 44.0, (0.0, -1.05))
 
 
 def _ponytail(canvas: Canvas, person: Person) -> None:
     grid, w = canvas.grid, person.width
-    opening = [(0.0, -0.555), (0.22, -0.50), (0.36, -0.33), (w - 0.02, -0.08), (w + 0.05, 0.2),
-               (0.4, 0.8), (0.0, 0.9)]  # fmt: skip
+    opening = [
+        (0.0, -0.555),
+        (0.22, -0.50),
+        (0.36, -0.33),
+        (w - 0.02, -0.08),
+        (w + 0.05, 0.2),
+        (0.4, 0.8),
+        (0.0, 0.9),
+    ]
     shape = cap(grid, outer(w, 0.05, 0.035, 0.02), opening)
     comb(canvas, grid.cover(shape), person.hair, 48.0, (0.25, -1.0))
 
 
 def _afro(canvas: Canvas, person: Person) -> None:
     grid, w = canvas.grid, person.width
-    opening = [(0.0, -0.53), (0.24, -0.49), (0.38, -0.32), (w - 0.02, -0.02), (w + 0.1, 0.3),
-               (0.5, 0.9), (0.0, 1.0)]  # fmt: skip
+    opening = [
+        (0.0, -0.53),
+        (0.24, -0.49),
+        (0.38, -0.32),
+        (w - 0.02, -0.02),
+        (w + 0.1, 0.3),
+        (0.5, 0.9),
+        (0.0, 1.0),
+    ]
     hair = ellipse(grid, 0.0, -0.24, w + 0.34, 0.70)
     free = fuzz(grid, blob(grid, (0.0, -0.02), opening), 30)
     low = grid.y - 0.25
@@ -135,8 +178,15 @@ def _afro(canvas: Canvas, person: Person) -> None:
 def _curly(canvas: Canvas, person: Person) -> None:
     grid, w = canvas.grid, person.width
     down = -0.02 if person.sex == "m" else 0.20
-    opening = [(0.0, -0.47), (0.24, -0.44), (0.39, -0.28), (w - 0.02, -0.06), (w + 0.08, 0.3),
-               (0.5, 0.9), (0.0, 1.0)]  # fmt: skip
+    opening = [
+        (0.0, -0.47),
+        (0.24, -0.44),
+        (0.39, -0.28),
+        (w - 0.02, -0.06),
+        (w + 0.08, 0.3),
+        (0.5, 0.9),
+        (0.0, 1.0),
+    ]
     edge = blob(grid, TOP, outer(w, 0.16, 0.10, down))
     free = fuzz(grid, blob(grid, (0.0, -0.02), opening), 25)
     curls(canvas, torch.maximum(fuzz(grid, edge, 19), -free), person.hair)
@@ -144,35 +194,76 @@ def _curly(canvas: Canvas, person: Person) -> None:
 
 def _fade(canvas: Canvas, person: Person) -> None:
     grid, w = canvas.grid, person.width
-    opening = [(0.0, -0.515), (0.26, -0.50), (0.385, -0.44), (0.40, -0.28), (w - 0.04, -0.10),
-               (w + 0.05, 0.1), (0.5, 0.9), (0.0, 1.0)]  # fmt: skip
+    opening = [
+        (0.0, -0.515),
+        (0.26, -0.50),
+        (0.385, -0.44),
+        (0.40, -0.28),
+        (w - 0.04, -0.10),
+        (w + 0.05, 0.1),
+        (0.5, 0.9),
+        (0.0, 1.0),
+    ]
     shape = cap(grid, outer(w, 0.075, 0.012, -0.02), opening)
     sides = grid.glow(grid.y + 0.24, 0.34)
     canvas.shade(grid.cover(shape), person.hair, 0.55)
     canvas.paint(grid.cover(shape) * sides, person.hair)
     grain = speckle(grid, 0.035).clamp(-1, 1)
-    canvas.shade(grid.cover(shape) * sides * (grain * 0.5 + 0.5),
-                 mix(person.hair, (1, 1, 1), 0.22), 0.35)  # fmt: skip
+    canvas.shade(grid.cover(shape) * sides * (grain * 0.5 + 0.5), mix(person.hair, (1, 1, 1), 0.22), 0.35)
 
 
 def _parted(canvas: Canvas, person: Person) -> None:
     grid, w = canvas.grid, person.width
-    opening = [(0.22, -0.60), (0.33, -0.46), (0.39, -0.26), (w - 0.035, -0.07), (w + 0.05, 0.1),
-               (0.5, 0.9), (0.0, 1.0), (-0.5, 0.9), (-w - 0.05, 0.1), (-w + 0.035, -0.07),
-               (-0.41, -0.26), (-0.36, -0.40), (-0.12, -0.475)]  # fmt: skip
+    opening = [
+        (0.22, -0.60),
+        (0.33, -0.46),
+        (0.39, -0.26),
+        (w - 0.035, -0.07),
+        (w + 0.05, 0.1),
+        (0.5, 0.9),
+        (0.0, 1.0),
+        (-0.5, 0.9),
+        (-w - 0.05, 0.1),
+        (-w + 0.035, -0.07),
+        (-0.41, -0.26),
+        (-0.36, -0.40),
+        (-0.12, -0.475),
+    ]
     shape = cap(grid, outer(w, 0.115, 0.025, -0.02), opening, mirror=False)
     comb(canvas, grid.cover(shape), person.hair, 38.0, (0.30, -1.0))
 
 
 def _quiff(canvas: Canvas, person: Person) -> None:
     grid, w = canvas.grid, person.width
-    opening = [(0.0, -0.50), (0.25, -0.48), (0.385, -0.38), (0.41, -0.25), (w - 0.03, -0.08),
-               (w + 0.05, 0.1), (0.5, 0.9), (0.0, 1.0)]  # fmt: skip
+    opening = [
+        (0.0, -0.50),
+        (0.25, -0.48),
+        (0.385, -0.38),
+        (0.41, -0.25),
+        (w - 0.03, -0.08),
+        (w + 0.05, 0.1),
+        (0.5, 0.9),
+        (0.0, 1.0),
+    ]
     shape = cap(grid, outer(w, 0.08, 0.015, -0.02), opening)
     comb(canvas, grid.cover(shape), scale(person.hair, 0.9), 38.0, (0.1, -0.2))
-    top = blob(grid, (0.0, -0.68), [(0.0, -0.90), (0.20, -0.95), (0.42, -0.86), (0.44, -0.62),
-                                    (0.30, -0.50), (0.0, -0.47), (-0.28, -0.48), (-0.42, -0.56),
-                                    (-0.38, -0.74), (-0.2, -0.86)], mirror=False)  # fmt: skip
+    top = blob(
+        grid,
+        (0.0, -0.68),
+        [
+            (0.0, -0.90),
+            (0.20, -0.95),
+            (0.42, -0.86),
+            (0.44, -0.62),
+            (0.30, -0.50),
+            (0.0, -0.47),
+            (-0.28, -0.48),
+            (-0.42, -0.56),
+            (-0.38, -0.74),
+            (-0.2, -0.86),
+        ],
+        mirror=False,
+    )
     comb(canvas, grid.cover(top), person.hair, 30.0, (-0.55, -0.25))
 
 
@@ -180,8 +271,15 @@ def _mop(canvas: Canvas, person: Person) -> None:
     grid, w = canvas.grid, person.width
     saw = 0.035 * torch.sin(grid.x * 17 + 1.0) + 0.018 * torch.sin(grid.x * 41)
     bent = Grid(grid.x, grid.y - saw * (grid.y < 0.0), grid.pixel)
-    opening = [(0.0, -0.38), (0.22, -0.37), (0.36, -0.30), (w - 0.04, -0.05), (w - 0.01, 0.14),
-               (0.5, 0.9), (0.0, 1.0)]  # fmt: skip
+    opening = [
+        (0.0, -0.38),
+        (0.22, -0.37),
+        (0.36, -0.30),
+        (w - 0.04, -0.05),
+        (w - 0.01, 0.14),
+        (0.5, 0.9),
+        (0.0, 1.0),
+    ]
     edge = fuzz(grid, blob(grid, TOP, outer(w, 0.15, 0.085, 0.08)), 13)
     shape = torch.maximum(edge, -blob(bent, (0.0, 0.0), opening))
     comb(canvas, grid.cover(shape), person.hair, 30.0, (0.12, -0.95))
@@ -205,10 +303,24 @@ def _bald(canvas: Canvas, person: Person) -> None:
 def _scarf(canvas: Canvas, person: Person) -> None:
     grid, w = canvas.grid, person.width
     cloth = _scarf_color(person)
-    opening = [(0.0, -0.50), (0.24, -0.46), (w - 0.07, -0.24), (w - 0.05, 0.05),
-               (person.jaw - 0.01, 0.40), (0.22, 0.63), (0.0, 0.70)]  # fmt: skip
-    around = [(0.0, -0.86), (w * 0.65, -0.76), (w + 0.09, -0.36), (w + 0.12, 0.0), (w + 0.08, 0.40),
-             (0.36, 0.72), (0.0, 0.84)]  # fmt: skip
+    opening = [
+        (0.0, -0.50),
+        (0.24, -0.46),
+        (w - 0.07, -0.24),
+        (w - 0.05, 0.05),
+        (person.jaw - 0.01, 0.40),
+        (0.22, 0.63),
+        (0.0, 0.70),
+    ]
+    around = [
+        (0.0, -0.86),
+        (w * 0.65, -0.76),
+        (w + 0.09, -0.36),
+        (w + 0.12, 0.0),
+        (w + 0.08, 0.40),
+        (0.36, 0.72),
+        (0.0, 0.84),
+    ]
     free = blob(grid, (0.0, 0.02), opening)
     mask = grid.cover(torch.maximum(blob(grid, TOP, around), -free))
     canvas.paint(mask, cloth)
@@ -219,7 +331,18 @@ def _scarf(canvas: Canvas, person: Person) -> None:
 
 
 STYLES: dict[str, Callable[[Canvas, Person], None]] = {
-    "long": _long, "bob": _bob, "fringe": _fringe, "bun": _bun, "ponytail": _ponytail,
-    "afro": _afro, "curly": _curly, "fade": _fade, "parted": _parted, "quiff": _quiff,
-    "mop": _mop, "horseshoe": _horseshoe, "bald": _bald, "scarf": _scarf,
-}  # fmt: skip
+    "long": _long,
+    "bob": _bob,
+    "fringe": _fringe,
+    "bun": _bun,
+    "ponytail": _ponytail,
+    "afro": _afro,
+    "curly": _curly,
+    "fade": _fade,
+    "parted": _parted,
+    "quiff": _quiff,
+    "mop": _mop,
+    "horseshoe": _horseshoe,
+    "bald": _bald,
+    "scarf": _scarf,
+}

@@ -9,18 +9,7 @@ from torch import Tensor
 from s2vkit_synthetic.body import shadow_of
 from s2vkit_synthetic.expression import Expression
 from s2vkit_synthetic.identity import Person
-from s2vkit_synthetic.shapes import (
-    Canvas,
-    Grid,
-    blob,
-    box,
-    circle,
-    ellipse,
-    mix,
-    scale,
-    speckle,
-    stroke,
-)
+from s2vkit_synthetic.shapes import Canvas, Grid, blob, box, circle, ellipse, mix, scale, speckle, stroke
 
 EYES_AT = -0.06  # height of the eyes
 MOUTH_AT = 0.39  # height of the mouth, on a chin that ends at 0.68
@@ -35,10 +24,17 @@ def face(grid: Grid, person: Person) -> Tensor:
     """Measure the distance to the outline of the face."""
     w, end = person.width, person.length
     outline = [
-        (0.0, -0.72), (w * 0.62, -0.635), (w * 0.96, -0.36), (w, -0.06), (w * 0.965, 0.15),
-        (person.jaw, 0.40), (person.chin + 0.09, end - 0.125), (person.chin, end - 0.045),
-        (person.chin * 0.5, end - 0.008), (0.0, end),
-    ]  # fmt: skip
+        (0.0, -0.72),
+        (w * 0.62, -0.635),
+        (w * 0.96, -0.36),
+        (w, -0.06),
+        (w * 0.965, 0.15),
+        (person.jaw, 0.40),
+        (person.chin + 0.09, end - 0.125),
+        (person.chin, end - 0.045),
+        (person.chin * 0.5, end - 0.008),
+        (0.0, end),
+    ]
     return blob(grid, (0.0, 0.02), outline)
 
 
@@ -75,9 +71,7 @@ def complexion(person: Person, mood: Expression) -> tuple[float, float, float]:
     return mix(skin, (0.60, 0.74, 0.40), 0.13 * mood.green)
 
 
-def _ears(
-    canvas: Canvas, person: Person, skin: tuple[float, float, float], dark: tuple[float, ...]
-) -> None:
+def _ears(canvas: Canvas, person: Person, skin: tuple[float, float, float], dark: tuple[float, ...]) -> None:
     grid = canvas.grid
     for side in (-1, 1):
         at = side * (person.width + 0.005)
@@ -89,8 +83,9 @@ def _ears(
         if person.earrings:
             ring = circle(grid, at, 0.02 + person.ears * 1.45, 0.028)
             canvas.paint(grid.cover(ring), (0.93, 0.76, 0.30))
-            canvas.paint(grid.cover(circle(grid, at - 0.008, person.ears * 1.45 + 0.01, 0.008)),
-                         (1.0, 0.96, 0.8))  # fmt: skip
+            canvas.paint(
+                grid.cover(circle(grid, at - 0.008, person.ears * 1.45 + 0.01, 0.008)), (1.0, 0.96, 0.8)
+            )
 
 
 def _cheeks(canvas: Canvas, person: Person, mood: Expression, dark: tuple[float, ...]) -> None:
@@ -102,15 +97,21 @@ def _cheeks(canvas: Canvas, person: Person, mood: Expression, dark: tuple[float,
         spot = ellipse(grid, side * 0.30, 0.165 - lift, 0.10, 0.06)
         canvas.shade(grid.glow(spot, 0.17), rosy, max(0.0, min(0.9, amount)))
         if mood.cheek > 0.1:
-            under = stroke(grid, [(side * 0.22, 0.085 - lift), (side * 0.30, 0.10 - lift),
-                                  (side * 0.36, 0.07 - lift)], [0.004, 0.012, 0.004])  # fmt: skip
+            under = stroke(
+                grid,
+                [(side * 0.22, 0.085 - lift), (side * 0.30, 0.10 - lift), (side * 0.36, 0.07 - lift)],
+                [0.004, 0.012, 0.004],
+            )
             canvas.shade(grid.glow(under, 0.035), dark, 0.55 * mood.cheek)
     fold = 0.75 * max(mood.cheek, 0.8 * mood.wrinkle, 0.75 * person.lines)
     if fold > 0.05:
         low, wide = mouth_at(person), person.mouth * mood.wide
         for side in (-1, 1):
-            path = [(side * (person.nose_wide + 0.03), 0.14), (side * (wide + 0.02), 0.24),
-                    (side * (wide + 0.06), low - 0.02)]  # fmt: skip
+            path = [
+                (side * (person.nose_wide + 0.03), 0.14),
+                (side * (wide + 0.02), 0.24),
+                (side * (wide + 0.06), low - 0.02),
+            ]
             canvas.shade(grid.glow(stroke(grid, path, [0.004, 0.01, 0.004]), 0.035), dark, fold)
 
 
@@ -121,9 +122,7 @@ def _sockets(canvas: Canvas, person: Person, dark: tuple[float, ...]) -> None:
         hollow = ellipse(grid, x, EYES_AT - 0.05, person.eye_size * 1.15, 0.09)
         canvas.shade(grid.glow(hollow, 0.14), dark, 0.26)
         if person.lines > 0.2:
-            bag = stroke(
-                grid, [(x - 0.09, 0.03), (x, 0.065), (x + 0.09, 0.03)], [0.003, 0.01, 0.003]
-            )
+            bag = stroke(grid, [(x - 0.09, 0.03), (x, 0.065), (x + 0.09, 0.03)], [0.003, 0.01, 0.003])
             canvas.shade(grid.glow(bag, 0.03), dark, 0.6 * person.lines)
 
 
@@ -131,9 +130,7 @@ def _nose(canvas: Canvas, person: Person, mood: Expression, dark: tuple[float, .
     grid, wide = canvas.grid, person.nose_wide
     low = person.nose_low - 0.02 * mood.wrinkle
     deep = scale(dark, 0.72)
-    side = stroke(
-        grid, [(0.045, -0.12), (0.035, 0.03), (wide * 0.75, low - 0.04)], [0.008, 0.012, 0.02]
-    )
+    side = stroke(grid, [(0.045, -0.12), (0.035, 0.03), (wide * 0.75, low - 0.04)], [0.008, 0.012, 0.02])
     canvas.shade(grid.glow(side, 0.075), dark, 0.55)
     ridge = stroke(grid, [(-0.012, -0.10), (-0.018, low - 0.05)], [0.012, 0.03])
     light = mix(person.skin, (1.0, 0.97, 0.90), 0.7)
@@ -141,8 +138,11 @@ def _nose(canvas: Canvas, person: Person, mood: Expression, dark: tuple[float, .
     under = ellipse(grid, 0.015, low + 0.028, wide * 0.95, 0.022)
     canvas.shade(grid.glow(under, 0.06), dark, 0.60)
     for s in (-1, 1):
-        wing = stroke(grid, [(s * wide, low - 0.055), (s * wide * 1.13, low - 0.015),
-                             (s * wide * 0.72, low + 0.012)], [0.006, 0.009, 0.006])  # fmt: skip
+        wing = stroke(
+            grid,
+            [(s * wide, low - 0.055), (s * wide * 1.13, low - 0.015), (s * wide * 0.72, low + 0.012)],
+            [0.006, 0.009, 0.006],
+        )
         canvas.shade(grid.cover(wing, 0.02), dark, 0.75)
         hole = ellipse(grid, s * wide * 0.45, low + 0.006, wide * 0.27, 0.014, s * -0.25)
         canvas.shade(grid.cover(hole, 0.02), deep, 0.85)
@@ -160,18 +160,18 @@ def _wrinkles(canvas: Canvas, person: Person, mood: Expression, dark: tuple[floa
 
     brow = max(mood.forehead, 0.7 * person.lines)
     for k, y in enumerate((-0.43, -0.51)):
-        line(
-            [(-0.22 + 0.03 * k, y + 0.01), (0.0, y - 0.015), (0.22 - 0.03 * k, y + 0.01)],
-            0.6 * brow,
-        )
+        line([(-0.22 + 0.03 * k, y + 0.01), (0.0, y - 0.015), (0.22 - 0.03 * k, y + 0.01)], 0.6 * brow)
     for s in (-1, 1):
         line([(s * 0.035, -0.31), (s * 0.045, -0.25), (s * 0.035, -0.18)], 0.85 * mood.frown)
         line([(s * 0.02, -0.12), (s * 0.06, -0.09), (s * 0.085, -0.04)], 0.8 * mood.wrinkle)
         line([(s * 0.02, -0.07), (s * 0.055, -0.035), (s * 0.08, 0.01)], 0.8 * mood.wrinkle)
         out = s * (person.eye_gap + person.eye_size + 0.025)
         for rise in (-0.045, 0.0, 0.045):
-            ends = [(out, EYES_AT + 0.3 * rise), (out + s * 0.035, EYES_AT + 0.8 * rise),
-                    (out + s * 0.07, EYES_AT + 1.3 * rise)]  # fmt: skip
+            ends = [
+                (out, EYES_AT + 0.3 * rise),
+                (out + s * 0.035, EYES_AT + 0.8 * rise),
+                (out + s * 0.07, EYES_AT + 1.3 * rise),
+            ]
             line(ends, max(0.7 * person.lines, 0.35 * mood.cheek * (person.age > 28)))
 
 
@@ -193,22 +193,25 @@ def _beard(canvas: Canvas, person: Person, outline: Tensor) -> None:
     lit = mix(person.hair, (1, 1, 1), 0.16)
     mask = torch.zeros_like(grid.x)
     if person.beard in ("full", "stubble"):
-        cheek = blob(grid, (0.0, 0.02), [(0, -0.2), (0.33, -0.02), (0.39, 0.12), (0.25, 0.27),
-                                         (0.10, 0.275), (0.0, 0.265)])  # fmt: skip
+        cheek = blob(
+            grid,
+            (0.0, 0.02),
+            [(0, -0.2), (0.33, -0.02), (0.39, 0.12), (0.25, 0.27), (0.10, 0.275), (0.0, 0.265)],
+        )
         edge = torch.maximum(outline - 0.015, -cheek)
         edge = torch.maximum(edge, 0.04 - grid.y)
         soft = 0.12 if person.beard == "stubble" else 0.05
         mask = grid.glow(edge, soft) * (0.40 if person.beard == "stubble" else 0.93)
     if person.beard == "goatee":
         ring = ellipse(grid, 0.0, low + 0.09, person.mouth * 0.92, 0.235)
-        mask = (
-            grid.glow(torch.maximum(torch.maximum(ring, outline - 0.01), 0.235 - grid.y), 0.04)
-            * 0.92
-        )
+        mask = grid.glow(torch.maximum(torch.maximum(ring, outline - 0.01), 0.235 - grid.y), 0.04) * 0.92
     if person.moustache:
         for s in (-1, 1):
-            half = stroke(grid, [(s * 0.02, low - 0.105), (s * 0.13, low - 0.10),
-                                 (s * 0.225, low - 0.03)], [0.038, 0.036, 0.008])  # fmt: skip
+            half = stroke(
+                grid,
+                [(s * 0.02, low - 0.105), (s * 0.13, low - 0.10), (s * 0.225, low - 0.03)],
+                [0.038, 0.036, 0.008],
+            )
             mask = torch.maximum(mask, grid.cover(half, 0.03))
     canvas.shade(mask, ink)
     canvas.shade(mask * hairs, lit, 0.45)
@@ -231,8 +234,11 @@ def paint_glasses(canvas: Canvas, person: Person) -> None:
         shine = grid.glow((grid.x - x) * 0.8 + (grid.y - EYES_AT + 0.05) * 0.6 + 0.05, 0.05)
         canvas.paint(shine * grid.cover(glass), (1.0, 1.0, 1.0), 0.13)
         canvas.paint(grid.cover(glass.abs() - 0.013), rim)
-        arm = stroke(grid, [(s * (person.eye_gap + 0.18), EYES_AT - 0.03),
-                            (s * (person.width + 0.02), EYES_AT - 0.02)], [0.012])  # fmt: skip
+        arm = stroke(
+            grid,
+            [(s * (person.eye_gap + 0.18), EYES_AT - 0.03), (s * (person.width + 0.02), EYES_AT - 0.02)],
+            [0.012],
+        )
         canvas.paint(grid.cover(arm), rim)
     bridge = stroke(grid, [(-0.045, EYES_AT), (0.0, EYES_AT - 0.035), (0.045, EYES_AT)], [0.011])
     canvas.paint(grid.cover(bridge), rim)

@@ -8,9 +8,7 @@ import torch
 from s2vkit_synthetic.portrait import Light, Motion
 
 
-def move(
-    frames: int, fps: float, level: np.ndarray, calm: float, rng: np.random.Generator
-) -> Motion:
+def move(frames: int, fps: float, level: np.ndarray, calm: float, rng: np.random.Generator) -> Motion:
     """Make the movements of a clip of V frames; `level` (V,) in [0, 1] is the loudness.
 
     `calm` divides the sway; 1 moves the head by about 1.5 % of the picture.
@@ -22,7 +20,7 @@ def move(
         "y": 0.014 * _wander(at, rng) / calm + 0.012 * (nod - nod.mean()),
         "turn": 0.028 * _wander(at, rng) / calm,
         "size": 1.0 + 0.008 * _wander(at, rng) / calm,
-        "shut": _blinks(at, rng),
+        "eyelid_closure": _blinks(at, rng),
         "brows": 0.016 * nod,
     }
     return Motion(**{k: torch.tensor(v, dtype=torch.float32) for k, v in values.items()})

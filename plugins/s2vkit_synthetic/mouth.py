@@ -14,7 +14,7 @@ from s2vkit_synthetic.identity import Person
 from s2vkit_synthetic.shapes import Canvas, ellipse, mix, scale
 
 GAPE = 0.225
-"""Height of the gap between the lips at openness 1: 11 % of the picture's height."""
+"""Height of the gap between the lips at mouth_aperture 1: 11 % of the picture's height."""
 _SHARE_UP = 0.34  # of the gap lies above the middle
 
 
@@ -81,11 +81,7 @@ def _lines(canvas: Canvas, person: Person, mood: Expression, say: Speaking) -> _
     low = middle + (1 - _SHARE_UP) * gap * (0.6 * flat + 0.4 * arch)
     thin = 1.0 - 0.35 * say.press - 0.18 * say.open
     full = person.lips * mood.thick * thin * (1.0 + 0.45 * say.round)
-    bow = (
-        1.0
-        - 0.22 * torch.exp(-((u / 0.18) ** 2))
-        + 0.18 * torch.exp(-(((u.abs() - 0.36) / 0.25) ** 2))
-    )
+    bow = 1.0 - 0.22 * torch.exp(-((u / 0.18) ** 2)) + 0.18 * torch.exp(-(((u.abs() - 0.36) / 0.25) ** 2))
     top = up - 0.92 * full * bow * arch**0.8 - 0.010 * mood.wrinkle * arch
     bottom = low + 1.20 * full * (1.0 - 0.55 * say.tuck) * arch**0.6
     return _Lines(grid.x, top, up, low, bottom, middle, half, gap)
@@ -111,9 +107,7 @@ def _inside(canvas: Canvas, mood: Expression, say: Speaking, lines: _Lines, side
     inside = grid.cover(hole) * ajar
     canvas.paint(inside, (0.20, 0.035, 0.05))
     tongue_top = lines.low - (0.30 + 0.45 * say.tongue) * lines.gap
-    tongue = torch.maximum(
-        tongue_top + 2.2 * lines.gap * (lines.x / lines.half) ** 2 - y, sides + 0.02
-    )
+    tongue = torch.maximum(tongue_top + 2.2 * lines.gap * (lines.x / lines.half) ** 2 - y, sides + 0.02)
     canvas.shade(inside * grid.cover(tongue, 0.03), (0.80, 0.33, 0.34), 0.85)
     show = (say.teeth * mood.teeth).clamp(0.0, 1.0)
     depth = torch.minimum(0.26 * lines.gap + 0.010, lines.gap * 0 + 0.055) * (0.45 + 0.75 * show)

@@ -45,9 +45,16 @@ class Light:
 
 
 def draw(
-    person: Person, mood: Expression, say: Speaking, motion: Motion, light: Light,
-    *, size: int, noise: torch.Generator, chunk: int = 16,
-) -> np.ndarray:  # fmt: skip
+    person: Person,
+    mood: Expression,
+    say: Speaking,
+    motion: Motion,
+    light: Light,
+    *,
+    size: int,
+    noise: torch.Generator,
+    chunk: int = 16,
+) -> np.ndarray:
     """Draw V frames (V, size, size, 3) uint8 of someone who speaks in a mood."""
     pixel = 2.0 / size
     back = _backdrop(person, size, pixel)
@@ -72,9 +79,7 @@ def _backdrop(person: Person, size: int, pixel: float) -> Tensor:
     return canvas.rgb
 
 
-def _still_head(
-    person: Person, mood: Expression, size: int, pixel: float
-) -> tuple[Tensor, Tensor | None]:
+def _still_head(person: Person, mood: Expression, size: int, pixel: float) -> tuple[Tensor, Tensor | None]:
     """Paint the head without what moves in it, and glasses: (1, 4, h, h), premultiplied."""
     grid = square(round(size * _FINE * _REACH), _REACH, pixel)
     canvas = Canvas(grid)
@@ -94,9 +99,16 @@ def _premultiplied(canvas: Canvas) -> Tensor:
 
 
 def _frames(
-    person: Person, mood: Expression, say: Speaking, motion: Motion, back: Tensor, head: Tensor,
-    glasses: Tensor | None, size: int, pixel: float,
-) -> Tensor:  # fmt: skip
+    person: Person,
+    mood: Expression,
+    say: Speaking,
+    motion: Motion,
+    back: Tensor,
+    head: Tensor,
+    glasses: Tensor | None,
+    size: int,
+    pixel: float,
+) -> Tensor:
     """Draw some frames: (3, V, H, W)."""
     grid = _head_grid(square(size, 1.0, pixel), mood, motion)
     rgb = _over(back, _sample(head, grid, _jaw(grid, person, say)))
@@ -145,15 +157,12 @@ def _over(below: Tensor, layer: Tensor) -> Tensor:
 class _Patch:
     """A canvas over a part of the frames; what is painted goes back when it is left."""
 
-    def __init__(
-        self, rgb: Tensor, grid: Grid, x: tuple[float, float], y: tuple[float, float]
-    ) -> None:
+    def __init__(self, rgb: Tensor, grid: Grid, x: tuple[float, float], y: tuple[float, float]) -> None:
         size = rgb.shape[-1]
         margin = 0.07  # the head's motion
         self.rows, self.columns = (
             slice(
-                max(0, int((low - margin + 1) / 2 * size)),
-                min(size, int((high + margin + 1) / 2 * size) + 2),
+                max(0, int((low - margin + 1) / 2 * size)), min(size, int((high + margin + 1) / 2 * size) + 2)
             )
             for low, high in (y, x)
         )

@@ -93,11 +93,7 @@ def tint(color: Color) -> Tensor:
 
 def mix(a: Color, b: Color, part: float) -> Color:
     """Mix two colours."""
-    return (
-        a[0] + (b[0] - a[0]) * part,
-        a[1] + (b[1] - a[1]) * part,
-        a[2] + (b[2] - a[2]) * part,
-    )
+    return (a[0] + (b[0] - a[0]) * part, a[1] + (b[1] - a[1]) * part, a[2] + (b[2] - a[2]) * part)
 
 
 def scale(a: Color, factor: float) -> Color:

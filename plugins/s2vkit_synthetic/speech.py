@@ -41,17 +41,34 @@ class Prosody:
 
 PROSODY: dict[str, Prosody] = {
     "neutral": Prosody(spread=30),
-    "happiness": Prosody(pitch=1.09, spread=90, rate=1.04, loud=1.25, tilt=2.2, tract=1.03,
-                         shake=0.025, shake_hz=3.2),
-    "sadness": Prosody(pitch=0.93, spread=10, rate=0.78, loud=0.50, tilt=-3.0, breath=0.8,
-                       shake=0.012, shake_hz=4.0, tract=0.99),
-    "anger": Prosody(pitch=1.05, spread=65, rate=1.20, loud=1.75, tilt=3.0, drive=3.0, rough=0.12,
-                     tract=1.0),
-    "disgust": Prosody(pitch=0.95, spread=55, rate=0.84, loud=0.85, tilt=-1.5, rough=0.65,
-                       tract=0.98),
-    "fear": Prosody(pitch=1.10, spread=30, rate=1.24, loud=0.85, tilt=1.0, breath=0.5,
-                    shake=0.045, shake_hz=7.5, tract=1.01),
-}  # fmt: skip
+    "happiness": Prosody(
+        pitch=1.09, spread=90, rate=1.04, loud=1.25, tilt=2.2, tract=1.03, shake=0.025, shake_hz=3.2
+    ),
+    "sadness": Prosody(
+        pitch=0.93,
+        spread=10,
+        rate=0.78,
+        loud=0.50,
+        tilt=-3.0,
+        breath=0.8,
+        shake=0.012,
+        shake_hz=4.0,
+        tract=0.99,
+    ),
+    "anger": Prosody(pitch=1.05, spread=65, rate=1.20, loud=1.75, tilt=3.0, drive=3.0, rough=0.12, tract=1.0),
+    "disgust": Prosody(pitch=0.95, spread=55, rate=0.84, loud=0.85, tilt=-1.5, rough=0.65, tract=0.98),
+    "fear": Prosody(
+        pitch=1.10,
+        spread=30,
+        rate=1.24,
+        loud=0.85,
+        tilt=1.0,
+        breath=0.5,
+        shake=0.045,
+        shake_hz=7.5,
+        tract=1.01,
+    ),
+}
 
 
 @dataclass
@@ -81,9 +98,7 @@ def say(text: str, voice: Voice, emotion: str, strength: float, rng: np.random.G
     phonemes = _give_closures(raw, phonemes)
     speech, times = _play(raw, tract, voice.shake, prosody, rng)
     end = len(speech) / SAMPLE_RATE
-    moved = [
-        replace(p, start=float(times(p.start)), end=min(end, float(times(p.end)))) for p in phonemes
-    ]
+    moved = [replace(p, start=float(times(p.start)), end=min(end, float(times(p.end)))) for p in phonemes]
     speech = _color(speech, voice, prosody, rng)
     return Spoken(_level(speech, prosody), moved)
 
@@ -177,9 +192,7 @@ def _play(
     return speech.astype(np.float32), times
 
 
-def _color(
-    speech: np.ndarray, voice: Voice, prosody: Prosody, rng: np.random.Generator
-) -> np.ndarray:
+def _color(speech: np.ndarray, voice: Voice, prosody: Prosody, rng: np.random.Generator) -> np.ndarray:
     """Tilt the spectrum and add breath, roughness and drive."""
     speech = _ring(_tilt(speech, voice.tilt + prosody.tilt), voice.ring)
     speech = speech / max(float(np.sqrt((speech**2).mean())), 1e-6)

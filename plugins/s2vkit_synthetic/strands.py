@@ -7,25 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from s2vkit_synthetic.shapes import (
-    Canvas,
-    Color,
-    Grid,
-    Point,
-    blob,
-    ellipse,
-    mix,
-    scale,
-    speckle,
-)
+from s2vkit_synthetic.shapes import Canvas, Color, Grid, Point, blob, ellipse, mix, scale, speckle
 
 TOP: Point = (0.0, -0.20)
 """Around what the outline of the hair is drawn."""
 
 
-def comb(
-    canvas: Canvas, mask: Tensor, color: Color, fine: float, root: Point = (0.05, -0.95)
-) -> None:
+def comb(canvas: Canvas, mask: Tensor, color: Color, fine: float, root: Point = (0.05, -0.95)) -> None:
     """Paint straight hair that falls from `root`: strands, a shine, a darker lower end."""
     grid = canvas.grid
     fall = torch.atan2(grid.x - root[0], grid.y - root[1])
@@ -61,9 +49,7 @@ def fuzz(grid: Grid, shape: Tensor, bumps: int) -> Tensor:
     return shape - 0.022 * torch.sin(turn * bumps) - 0.012 * torch.sin(turn * (bumps * 2 - 7))
 
 
-def cap(
-    grid: Grid, around: Sequence[Point], opening: Sequence[Point], *, mirror: bool = True
-) -> Tensor:
+def cap(grid: Grid, around: Sequence[Point], opening: Sequence[Point], *, mirror: bool = True) -> Tensor:
     """Measure the distance to hair between the outline of the hair and the free face."""
     free = blob(grid, (0.0, -0.02), opening, mirror=mirror)
     return torch.maximum(blob(grid, TOP, around), -free)
@@ -72,6 +58,11 @@ def cap(
 def outer(w: float, top: float, side: float, low: float) -> list[Point]:
     """Outline hair that stands off a head of half width w by `top` and `side`, down to `low`."""
     return [
-        (0.0, -0.74 - top), (w * 0.62, -0.65 - top * 0.85), (w + side * 0.8, -0.36),
-        (w + side, -0.06), (w + side * 0.7, low), (w * 0.5, low + 0.12), (0.0, low + 0.16),
-    ]  # fmt: skip
+        (0.0, -0.74 - top),
+        (w * 0.62, -0.65 - top * 0.85),
+        (w + side * 0.8, -0.36),
+        (w + side, -0.06),
+        (w + side * 0.7, low),
+        (w * 0.5, low + 0.12),
+        (0.0, low + 0.16),
+    ]

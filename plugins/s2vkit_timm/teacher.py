@@ -1,4 +1,4 @@
-"""A timm network as a teacher or judge."""
+"""A timm network as a teacher or evaluator."""
 
 from __future__ import annotations
 

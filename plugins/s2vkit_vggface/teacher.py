@@ -31,9 +31,7 @@ class VggFace(nn.Module):
         self.dropout = options.dropout
         self.input_size = options.input_size or (224 if path else size)
         self.pretrained = path is not None
-        self.classes = (
-            _classes(found["fc8.bias"].shape[0]) if "fc8.bias" in found else tuple(labels)
-        )
+        self.classes = _classes(found["fc8.bias"].shape[0]) if "fc8.bias" in found else tuple(labels)
         self.dim = _scaled(HIDDEN, options.width)
         channels = [_scaled(c, options.width) for c, _ in BLOCKS]
         self.map_shapes = [(channels[i], size >> i, size >> i) for i in (4, 3, 2)]

@@ -15,7 +15,7 @@ import click
 from s2vkit.cli.parameters import json_option
 
 if TYPE_CHECKING:
-    from s2vkit.data.shelf import Kept
+    from s2vkit.data.cache_entries import Kept
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -49,7 +49,7 @@ def cache(ctx: click.Context, folder: Path, as_json: bool) -> None:
     if ctx.invoked_subcommand is not None:
         ctx.obj = folder
         return
-    from s2vkit.data.shelf import look_over
+    from s2vkit.data.cache_entries import look_over
 
     entries = look_over(folder)
     if as_json:
@@ -64,13 +64,17 @@ def cache(ctx: click.Context, folder: Path, as_json: bool) -> None:
 
 @cache.command("prune")
 @click.option(
-    "--max-size", metavar="SIZE", callback=lambda _, __, text: parse_size(text),
+    "--max-size",
+    metavar="SIZE",
+    callback=lambda _, __, text: parse_size(text),
     help="Remove the longest unused until the rest takes at most SIZE: 500M, 20G.",
-)  # fmt: skip
+)
 @click.option(
-    "--older-than", metavar="SPAN", callback=lambda _, __, text: parse_span(text),
+    "--older-than",
+    metavar="SPAN",
+    callback=lambda _, __, text: parse_span(text),
     help="Remove what no run has used for SPAN: 12h, 30d, 8w.",
-)  # fmt: skip
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be removed; remove nothing.")
 @json_option()
 @click.pass_context
@@ -78,7 +82,7 @@ def prune_command(
     ctx: click.Context, max_size: int | None, older_than: float | None, dry_run: bool, as_json: bool
 ) -> None:
     """Remove what is large or old. What a running run reads or makes is never removed."""
-    from s2vkit.data.shelf import prune
+    from s2vkit.data.cache_entries import prune
 
     if max_size is None and older_than is None:
         raise click.UsageError("say what to remove: --max-size SIZE, --older-than SPAN, or both")
@@ -114,10 +118,17 @@ def _print(entries: Sequence[Kept]) -> None:
 
     now = time.time()
     rows = [
-        [e.path.name, e.what, size_text(e.size), span_text(now - e.made), span_text(now - e.used),
-         "running" if e.held else "", ", ".join(map(_run_text, e.runs))]
+        [
+            e.path.name,
+            e.what,
+            size_text(e.size),
+            span_text(now - e.made),
+            span_text(now - e.used),
+            "running" if e.held else "",
+            ", ".join(map(_run_text, e.runs)),
+        ]
         for e in entries
-    ]  # fmt: skip
+    ]
     print_table(["name", "of", "size", "made", "last used", "now", "used by"], rows)
 
 

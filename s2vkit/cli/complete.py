@@ -67,8 +67,6 @@ def recipes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
     folders = [p for p in here if p.is_dir()]
     found = [prefix + p.name for p in here if p.suffix in _SUFFIXES]
     for inner in folders:
-        found += sorted(
-            f"{prefix}{inner.name}/{p.name}" for s in _SUFFIXES for p in inner.glob(f"*{s}")
-        )
+        found += sorted(f"{prefix}{inner.name}/{p.name}" for s in _SUFFIXES for p in inner.glob(f"*{s}"))
     items = [CompletionItem(path) for path in found]
     return items + [CompletionItem(incomplete, type="dir")] * bool(folders)

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     type=click.Choice(["train", "val", "test"]),
     help="Which clips; those that each run's recipe measures if absent.",
 )
-@click.option(
-    "--clips", type=click.IntRange(min=1), metavar="N", help="At most so many clips of the split."
-)
+@click.option("--clips", type=click.IntRange(min=1), metavar="N", help="At most so many clips of the split.")
 @click.option(
     "--metric",
     "metrics",
@@ -49,9 +47,7 @@ if TYPE_CHECKING:
     type=click.Choice(["table", "markdown", "csv", "latex", "json"]),
     help="What is printed.",
 )
-@click.option(
-    "--figures/--no-figures", default=True, help="Whether -o draws the figures (the default)."
-)
+@click.option("--figures/--no-figures", default=True, help="Whether -o draws the figures (the default).")
 @click.option(
     "--unheard",
     multiple=True,
@@ -61,10 +57,18 @@ if TYPE_CHECKING:
 )
 @device_option()
 def evaluate(
-    runs: tuple[Path, ...], split: str | None, clips: int | None, metrics: tuple[str, ...],
-    sets: tuple[str, ...], again: bool, output: Path | None, form: str, figures: bool,
-    unheard: tuple[str, ...], device: str,
-) -> None:  # fmt: skip
+    runs: tuple[Path, ...],
+    split: str | None,
+    clips: int | None,
+    metrics: tuple[str, ...],
+    sets: tuple[str, ...],
+    again: bool,
+    output: Path | None,
+    form: str,
+    figures: bool,
+    unheard: tuple[str, ...],
+    device: str,
+) -> None:
     """Set the figures of finished RUNs side by side, with intervals over clips and seeds.
 
     Runs that differ in nothing but their seed are one system. Where a run has no figures of
@@ -102,10 +106,10 @@ def _make(
     """Measure what is to be measured, table it and draw the figures."""
     from rich.console import Console
 
-    from s2vkit.engine.comparing.compare import Drawn, tabulate
+    from s2vkit.benchmark.systems import Drawn, tabulate
     from s2vkit.plugins import registry
 
-    drawn, console = Drawn(figures, tuple(f"data.{o}" for o in unheard)), Console(stderr=True)
+    drawn, console = (Drawn(figures, tuple(f"data.{o}" for o in unheard)), Console(stderr=True))
     return tabulate(list(runs), asked, output, drawn, console=console, registry=registry())
 
 

@@ -28,15 +28,13 @@ from s2vkit.cli.parameters import device_option
 )
 @device_option()
 @click.option("--force", is_flag=True, help="Write over a video that is there.")
-def generate(
-    run: Path, speech: Path, output: Path, image: Path | None, device: str, force: bool
-) -> None:
+def generate(run: Path, speech: Path, output: Path, image: Path | None, device: str, force: bool) -> None:
     """Make a talking-face video from SPEECH with what the run folder RUN has trained.
 
     SPEECH is a sound file, or a video whose sound is taken. Its length does not matter:
     the video is written as it is drawn.
     """
-    from s2vkit.engine.drawing.infer import generate as make
+    from s2vkit.inference.generate import generate as make
 
     made = make(run, speech, output, device=device, force=force, image=image)
     for note in made.notes:

@@ -16,17 +16,27 @@ _SHOWN = 24  # values of a label that are listed
 @click.command()
 @click.argument("corpus", type=click.Path(file_okay=False, path_type=Path))
 @click.option(
-    "--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
     help="Where inspect.html and faces.png go; the corpus itself if absent.",
-)  # fmt: skip
+)
 @click.option(
-    "--faces", type=click.IntRange(1, 400), default=48, show_default=True, metavar="N",
+    "--faces",
+    type=click.IntRange(1, 400),
+    default=48,
+    show_default=True,
+    metavar="N",
     help="Clips in the contact sheet.",
-)  # fmt: skip
+)
 @click.option(
-    "--clips", type=click.IntRange(0, 50), default=6, show_default=True, metavar="N",
+    "--clips",
+    type=click.IntRange(0, 50),
+    default=6,
+    show_default=True,
+    metavar="N",
     help="Clips that the page plays.",
-)  # fmt: skip
+)
 @json_option()
 def inspect(corpus: Path, output: Path | None, faces: int, clips: int, as_json: bool) -> None:
     """Show what is in the prepared CORPUS, and make a page to look at.
@@ -78,8 +88,10 @@ def counted_rows(counts: dict[str, dict[str, Any]]) -> list[tuple[str, str, str,
     """Lay counts out as rows: value, clips, minutes, clips of each split."""
     return [
         (
-            value, f"{c['clips']:,}", f"{c['seconds'] / 60:.1f}",
+            value,
+            f"{c['clips']:,}",
+            f"{c['seconds'] / 60:.1f}",
             " / ".join(str(c["by_split"].get(s, 0)) for s in ("train", "val", "test")),
         )
         for value, c in counts.items()
-    ]  # fmt: skip
+    ]

@@ -52,10 +52,7 @@ def _print_components(kind: str | None) -> None:
     from s2vkit.plugins import registry
 
     entries = registry().of_kind(kind)
-    rows = [
-        [e.kind, e.name, e.summary, ", ".join(e.gives), ", ".join(e.wants), e.owner]
-        for e in entries
-    ]
+    rows = [[e.kind, e.name, e.summary, ", ".join(e.gives), ", ".join(e.wants), e.owner] for e in entries]
     if not rows:
         click.echo(f"no {kind or 'component'} is installed")
         return

@@ -18,10 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "inspect": ("s2vkit.cli.inspect:inspect", "Show what is in a prepared corpus."),
     "report": ("s2vkit.cli.report:report", "Write the page of a run, or one of several runs."),
     "generate": ("s2vkit.cli.generate:generate", "Make a talking-face video from speech."),
-    "evaluate": (
-        "s2vkit.cli.evaluate:evaluate",
-        "Set the figures of finished runs side by side.",
-    ),
+    "evaluate": ("s2vkit.cli.evaluate:evaluate", "Set the figures of finished runs side by side."),
     "study": ("s2vkit.cli.study:study", "Let people compare runs, and read their votes."),
     "validate": ("s2vkit.cli.validate:validate", "Check recipes whole; run nothing."),
     "show": ("s2vkit.cli.show:show", "Print a resolved recipe, and where each value came from."),
@@ -126,9 +123,13 @@ def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 )
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version,
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
     help="Print the version and end.",
-)  # fmt: skip
+)
 @click.pass_context
 def cli(ctx: click.Context, debug: bool) -> None:
     """Make talking-face video from speech, and train the models that do it.

@@ -37,18 +37,15 @@ SHAPES: dict[str, Shape] = {
     "generator": Shape("generator: $name", ("frames", "identity_maps"), ("features",)),
     "discriminator": Shape("discriminators:\n  frame: $name", (), ("frames",)),
     "loss": Shape(
-        "stages:\n  compose:\n    losses: {similarity: $name}",
-        ("pair", "frames"),
-        (),
-        "LossOptions",
+        "stages:\n  compose:\n    losses: {similarity: $name}", ("pair", "frames"), (), "LossOptions"
     ),
     "optimizer": Shape(
         "stages:\n  distill:\n    optimizer: {use: $name, lr: 1.0e-3}", base="OptimizerOptions"
     ),
-    "dataset": Shape("data: $name", ("speech", "frames", "identity", "emotion", "openness")),
+    "dataset": Shape("data: $name", ("speech", "frames", "identity", "emotion", "mouth_aperture")),
     "metric": Shape("stages:\n  evaluate:\n    metrics: {mine: $name}"),
     "face_detector": Shape("data: {use: ..., detector: $name}"),
-    "sync_judge": Shape("sync_judge: $name"),
+    "sync_evaluator": Shape("sync_evaluator: $name"),
     "stage": Shape(
         "stages:\n  mine: {use: $name, optimizer: {use: rmsprop, lr: 1.0e-3}}",
         base="StageOptions",
@@ -159,6 +156,5 @@ def _refuse_what_is_there(folder: Path) -> None:
 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(
-            f"{folder}: is there already; nothing was written",
-            hint="name another folder with --output",
+            f"{folder}: is there already; nothing was written", hint="name another folder with --output"
         )

@@ -34,9 +34,7 @@ def recipe_argument(many: bool = False) -> Callable[[_Command], _Command]:
 
 def runs_argument() -> Callable[[_Command], _Command]:
     """Take one run folder or several (`runs: tuple[Path, ...]`)."""
-    return click.argument(
-        "runs", type=click.Path(path_type=Path), metavar="RUN...", nargs=-1, required=True
-    )
+    return click.argument("runs", type=click.Path(path_type=Path), metavar="RUN...", nargs=-1, required=True)
 
 
 def command_line() -> str:

@@ -18,40 +18,59 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 @click.command()
 @click.option(
-    "--recipe", type=click.Path(path_type=Path), metavar="RECIPE",
+    "--recipe",
+    type=click.Path(path_type=Path),
+    metavar="RECIPE",
     help="Take dataset, root and output from the `data:` of a recipe.",
     shell_complete=complete.recipes,
-)  # fmt: skip
+)
 @click.option(
-    "--dataset", metavar="NAME", help="What the root holds: folder, cremad, voxceleb2 ...",
+    "--dataset",
+    metavar="NAME",
+    help="What the root holds: folder, cremad, voxceleb2 ...",
     shell_complete=complete.datasets,
-)  # fmt: skip
+)
 @click.option("--root", type=_FOLDER, metavar="DIR", help="The folder of the corpus as it came.")
 @click.option("--output", type=_FOLDER, metavar="DIR", help="The folder of the prepared corpus.")
 @click.option(
-    "--detector", metavar="NAME",
+    "--detector",
+    metavar="NAME",
     help="The face detector; the installed one that gives landmarks if absent.",
     shell_complete=complete.detectors,
-)  # fmt: skip
+)
 @sets_option()
 @click.option(
-    "--workers", type=click.IntRange(min=0), metavar="N",
+    "--workers",
+    type=click.IntRange(min=0),
+    metavar="N",
     help="Processes that cut; as many as there are cores if absent.",
-)  # fmt: skip
+)
 @click.option(
-    "--rank", metavar="K/N",
+    "--rank",
+    metavar="K/N",
     help="Do the K-th of N shares, K from 0; torchrun's or Slurm's variables if absent.",
-)  # fmt: skip
+)
 @click.option(
-    "--most-aside", type=click.FloatRange(0, 1), default=0.5, show_default=True, metavar="SHARE",
-    help="Stop when more than this share of the files is set aside.",
-)  # fmt: skip
+    "--max-rejected",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    metavar="SHARE",
+    help="Stop when more than this share of the files is rejected.",
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Of the splits; the recipe's, else 1234.")
 def prepare(
-    recipe: Path | None, dataset: str | None, root: Path | None, output: Path | None,
-    detector: str | None, sets: tuple[str, ...], workers: int | None, rank: str | None,
-    most_aside: float, seed: int | None,
-) -> None:  # fmt: skip
+    recipe: Path | None,
+    dataset: str | None,
+    root: Path | None,
+    output: Path | None,
+    detector: str | None,
+    sets: tuple[str, ...],
+    workers: int | None,
+    rank: str | None,
+    max_rejected: float,
+    seed: int | None,
+) -> None:
     """Cut videos of talking faces into clips, and say what became of every file.
 
     The same command goes on where a stopped or killed one was, and several of it may run at
@@ -68,15 +87,17 @@ def prepare(
     from s2vkit.engine.preparing import prepare_corpus
 
     prepare_corpus(
-        corpus, console=Console(), workers=cores if workers is None else workers,
-        rank=find_rank(rank), most_aside=most_aside,
-    )  # fmt: skip
+        corpus,
+        console=Console(),
+        workers=cores if workers is None else workers,
+        rank=find_rank(rank),
+        max_rejected=max_rejected,
+    )
 
 
 def _corpus(
-    recipe: Path | None, dataset: str | None, given: dict[str, str], sets: tuple[str, ...],
-    seed: int | None,
-) -> tuple[Any, int]:  # fmt: skip
+    recipe: Path | None, dataset: str | None, given: dict[str, str], sets: tuple[str, ...], seed: int | None
+) -> tuple[Any, int]:
     """Build the corpus that is meant, and say how many cores there are for it."""
     from s2vkit.plugins import registry
     from s2vkit.recipe.load import load_recipe, load_slot

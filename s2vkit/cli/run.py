@@ -84,8 +84,6 @@ def _compare(
 
     from rich.console import Console
 
-    from s2vkit.engine.comparing.compare import run_comparison
+    from s2vkit.benchmark.systems import run_comparison
 
-    run_comparison(
-        loaded, console=Console(), registry=registry(), fresh=fresh, dry=dry, command=command
-    )
+    run_comparison(loaded, console=Console(), registry=registry(), fresh=fresh, dry=dry, command=command)

@@ -74,10 +74,7 @@ def annotate(text: str, origins: Mapping[str, Any]) -> list[str]:
     told = {line: _comment(origins.get(path)) for line, path in _values(root, "")}
     lines = text.splitlines()
     width = min(_WIDEST, max((len(lines[at]) for at, said in told.items() if said), default=0))
-    return [
-        f"{line.ljust(width)}  # {told[at]}" if told.get(at) else line
-        for at, line in enumerate(lines)
-    ]
+    return [f"{line.ljust(width)}  # {told[at]}" if told.get(at) else line for at, line in enumerate(lines)]
 
 
 def _values(node: Any, path: str) -> Iterator[tuple[int, str]]:

@@ -24,30 +24,52 @@ def study() -> None:
 @study.command("make")
 @click.argument("runs", type=_FOLDER, nargs=-1, required=True, metavar="RUN...")
 @click.option(
-    "-o", "--output", type=_FOLDER, required=True, metavar="DIR",
+    "-o",
+    "--output",
+    type=_FOLDER,
+    required=True,
+    metavar="DIR",
     help="The folder of the study; raters get DIR/page, never DIR/key.json.",
-)  # fmt: skip
+)
 @click.option(
-    "--clips", type=click.IntRange(1, 500), default=8, show_default=True, metavar="N",
+    "--clips",
+    type=click.IntRange(1, 500),
+    default=8,
+    show_default=True,
+    metavar="N",
     help="Held-out clips, each shown by every two systems.",
-)  # fmt: skip
+)
 @click.option(
-    "--question", "questions", multiple=True, metavar="TEXT",
+    "--question",
+    "questions",
+    multiple=True,
+    metavar="TEXT",
     help="What is asked of each pair: natural, lips, emotion, or a question of your own; may be "
     "given several times. Without it, those three.",
-)  # fmt: skip
+)
 @click.option(
-    "--checks", type=click.IntRange(0, 50), default=2, show_default=True, metavar="N",
+    "--checks",
+    type=click.IntRange(0, 50),
+    default=2,
+    show_default=True,
+    metavar="N",
     help="Pairs of a real and a spoiled clip, to tell raters who do not look.",
-)  # fmt: skip
+)
 @click.option("--truth", is_flag=True, help="Let the real clips take part as one more system.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Draws clips and sides.")
 @device_option()
 @click.option("--force", is_flag=True, help="Replace a study that is there.")
 def make(
-    runs: tuple[Path, ...], output: Path, clips: int, questions: tuple[str, ...], checks: int,
-    truth: bool, seed: int, device: str, force: bool,
-) -> None:  # fmt: skip
+    runs: tuple[Path, ...],
+    output: Path,
+    clips: int,
+    questions: tuple[str, ...],
+    checks: int,
+    truth: bool,
+    seed: int,
+    device: str,
+    force: bool,
+) -> None:
     """Write a page that shows people blinded pairs of what two or more RUNs draw.
 
     Each run's own model draws the same held-out clips from their speech. Votes are kept in the
@@ -55,15 +77,23 @@ def make(
     """
     from rich.console import Console
 
-    from s2vkit.engine.comparing.study import make_study, room_of
+    from s2vkit.benchmark.study import make_study, room_of
     from s2vkit.engine.view import View
     from s2vkit.report.study.plan import questions_of
 
     with View(Console()) as view:
         made = make_study(
-            runs, output, clips=clips, questions=questions_of(questions), seed=seed,
-            checks=checks, truth=truth, view=view, device=device, force=force,
-        )  # fmt: skip
+            runs,
+            output,
+            clips=clips,
+            questions=questions_of(questions),
+            seed=seed,
+            checks=checks,
+            truth=truth,
+            view=view,
+            device=device,
+            force=force,
+        )
     shown = len({clip.clip for clip in made.shown.values()})
     click.echo(
         f"{len(made.pairs)} pairs of {len(made.systems)} systems on {shown} clips, "
@@ -78,14 +108,17 @@ def make(
 @click.argument("folder", type=_FOLDER, metavar="DIR")
 @click.argument("votes", type=_FILE, nargs=-1, required=True, metavar="VOTES.csv...")
 @click.option(
-    "-o", "--output", type=_FOLDER, metavar="OUT",
+    "-o",
+    "--output",
+    type=_FOLDER,
+    metavar="OUT",
     help="Where analysis.json, .md and .csv go; DIR itself if absent.",
-)  # fmt: skip
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Draws the bootstrap.")
 def analyse(folder: Path, votes: tuple[Path, ...], output: Path | None, seed: int) -> None:
     """Say what the votes of the study in DIR tell, with intervals over raters.
 
-    Rows that cannot be used are set aside and counted. Of a rater's votes on one pair and
+    Rows that cannot be used are rejected and counted. Of a rater's votes on one pair and
     question the last counts, in the order of files and rows.
     """
     from rich.console import Console
@@ -101,7 +134,7 @@ def analyse(folder: Path, votes: tuple[Path, ...], output: Path | None, seed: in
     found = find(held, box, seed=seed)
     print_analysis(found, Console())
     for example in found["set_aside_examples"]:
-        click.echo(f"set aside: {example}", err=True)
+        click.echo(f"rejected: {example}", err=True)
     out = output or folder
     write_json(out / "analysis.json", found)
     write_text(out / "analysis.md", as_markdown(found))

@@ -87,14 +87,20 @@ def listing() -> list[dict[str, Any]]:
 
     return [
         {
-            "component": entry.name, "kind": entry.kind, "file": one.file,
-            "tensors": len(one.shapes()), "bytes": one.size(), "source": one.source,
-            "licence": one.licence, "options": dict(one.options), "note": one.note,
+            "component": entry.name,
+            "kind": entry.kind,
+            "file": one.file,
+            "tensors": len(one.shapes()),
+            "bytes": one.size(),
+            "source": one.source,
+            "licence": one.licence,
+            "options": dict(one.options),
+            "note": one.note,
             "owner": entry.owner,
         }
         for entry in registry().of_kind()
         for one in entry.checkpoints
-    ]  # fmt: skip
+    ]
 
 
 def _print(rows: list[dict[str, Any]]) -> None:

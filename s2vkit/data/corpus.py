@@ -19,9 +19,9 @@ from s2vkit.data.shards.shard_store import ShardStore
 from s2vkit.data.store import ClipStore, Index, load_index
 from s2vkit.errors import InputError
 from s2vkit.files import atomic_folder, locked, recover_folder, write_json
+from s2vkit.interfaces.dataset import ClipFiles, Footage, RawClip
+from s2vkit.interfaces.face_detector import FaceDetector
 from s2vkit.options import FootageOptions, Slot
-from s2vkit.parts.dataset import ClipFiles, Footage, RawClip
-from s2vkit.parts.face_detector import FaceDetector
 
 Progress = Callable[[int, int], None]
 
@@ -54,9 +54,13 @@ class FootageCorpus:
     def listing(self) -> Listing:
         """The sources, and how they are cut."""
         return Listing(
-            self.name, self.options, self.seed, self.footage.sources(), self.make_detector,
+            self.name,
+            self.options,
+            self.seed,
+            self.footage.sources(),
+            self.make_detector,
             self.detector.dump(),
-        )  # fmt: skip
+        )
 
     @cached_property
     def index(self) -> Index:
@@ -102,7 +106,7 @@ class FootageCorpus:
         return RawClip(store.frames(index), store.speech(index))
 
     def prepare(
-        self, *, workers: int, progress: Progress, rank: Rank = ALONE, most_aside: float = 0.5
+        self, *, workers: int, progress: Progress, rank: Rank = ALONE, max_rejected: float = 0.5
     ) -> bool:
         """Cut this rank's share; see `prepare_footage`. Gives whether the corpus is whole.
 
@@ -119,9 +123,13 @@ class FootageCorpus:
                 hint="set `data.root` to the folder of the corpus",
             )
         whole = prepare_footage(
-            self.listing, self.folder, workers=workers, progress=progress, rank=rank,
-            most_aside=most_aside,
-        )  # fmt: skip
+            self.listing,
+            self.folder,
+            workers=workers,
+            progress=progress,
+            rank=rank,
+            max_rejected=max_rejected,
+        )
         self.__dict__.pop("ready", None)
         return whole
 
@@ -134,9 +142,7 @@ class FootageCorpus:
     def _check(self) -> None:
         """See that the prepared corpus is what the options say; take over other labels."""
         told = about(self.folder) or {}
-        listing = Listing(
-            self.name, self.options, self.seed, [], self.make_detector, self.detector.dump()
-        )
+        listing = Listing(self.name, self.options, self.seed, [], self.make_detector, self.detector.dump())
         wanted = {"dataset": self.name, "settings": listing.settings}
         for what, mine in wanted.items():
             if told.get(what) != mine:

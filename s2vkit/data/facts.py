@@ -60,14 +60,17 @@ def overview(store: ClipStore) -> dict[str, Any]:
     index = store.index
     everything = _count(store.clips, index.fps)
     return {
-        "folder": str(store.folder), "size": index.size, "fps": index.fps,
-        "sample_rate": index.sample_rate, "clips": everything.clips,
+        "folder": str(store.folder),
+        "size": index.size,
+        "fps": index.fps,
+        "sample_rate": index.sample_rate,
+        "clips": everything.clips,
         "hours": round(everything.seconds / 3600, 4),
         "labels": {label: len(values) for label, values in index.labels.items()},
         "splits": {k: vars(v) for k, v in count(store, "split").items()},
         **{label: {k: vars(v) for k, v in count(store, label).items()} for label in index.labels},
         "outcomes": outcomes(store),
-    }  # fmt: skip
+    }
 
 
 def outcomes(store: ClipStore) -> list[dict[str, Any]]:
@@ -75,7 +78,7 @@ def outcomes(store: ClipStore) -> list[dict[str, Any]]:
     if (store.folder / "report.csv").is_file():
         rows = summary(read_report(store.folder))
         return [dict(zip(("outcome", "files", "clips", "hours"), r, strict=True)) for r in rows]
-    counts = Counter(reason.split(":")[0] for reason in store.index.set_aside.values())
+    counts = Counter(reason.split(":")[0] for reason in store.index.rejected.values())
     return [{"outcome": reason, "files": n} for reason, n in counts.most_common()]
 
 

@@ -16,19 +16,27 @@ import torch
 
 from s2vkit.data.arrays import Halves, flush, new_array
 from s2vkit.data.store import ClipStore
-from s2vkit.parts.audio_encoder import AudioEncoder
-from s2vkit.parts.clip import align, speech_steps
-from s2vkit.parts.teacher import Teacher
+from s2vkit.interfaces.audio_encoder import AudioEncoder
+from s2vkit.interfaces.batch import align, speech_steps
+from s2vkit.interfaces.teacher import Teacher
 
 Progress = Callable[[int, int], None]
 
 
 @torch.inference_mode()
 def hear_all(
-    store: ClipStore, encoder: AudioEncoder, out: Path, *, device: torch.device,
-    mode: str, shift: float, stretches: int, generator: torch.Generator, progress: Progress,
+    store: ClipStore,
+    encoder: AudioEncoder,
+    out: Path,
+    *,
+    device: torch.device,
+    mode: str,
+    shift: float,
+    stretches: int,
+    generator: torch.Generator,
+    progress: Progress,
     batch: int = 16,
-) -> None:  # fmt: skip
+) -> None:
     """Hear every clip: `features` (all frames, D) at frame times and `summary` (clips, E).
 
     Besides, `stretches` (clips, stretches, E): summaries of random stretches of each clip of
@@ -47,9 +55,13 @@ def hear_all(
         for row, i in enumerate(clips):
             record = store.clips[i]
             aligned = align(
-                heard[row : row + 1, : int(steps[row])], encoder.rate, store.index.fps,
-                record.frames, mode=mode, shift=shift,
-            )  # fmt: skip
+                heard[row : row + 1, : int(steps[row])],
+                encoder.rate,
+                store.index.fps,
+                record.frames,
+                mode=mode,
+                shift=shift,
+            )
             features[record.frame : record.frame + record.frames] = aligned[0].float().cpu().numpy()
             summaries[i] = summary[row].float().cpu()
         done += len(clips)
@@ -61,9 +73,14 @@ def hear_all(
 
 
 def _hear_stretches(
-    store: ClipStore, encoder: AudioEncoder, out: Path, device: torch.device, stretches: int,
-    generator: torch.Generator, progress: Progress,
-) -> None:  # fmt: skip
+    store: ClipStore,
+    encoder: AudioEncoder,
+    out: Path,
+    device: torch.device,
+    stretches: int,
+    generator: torch.Generator,
+    progress: Progress,
+) -> None:
     held = Halves(out / "stretches.npy", (len(store.clips), stretches, encoder.summary_dim))
     clips = store.split("train")
     for done, i in enumerate(clips, 1):
@@ -85,9 +102,17 @@ def _stretch(speech: np.ndarray, generator: torch.Generator) -> np.ndarray:
 
 @torch.inference_mode()
 def look_all(
-    store: ClipStore, teacher: Teacher, out: Path, *, device: torch.device, views: int,
-    maps: bool, generator: torch.Generator, progress: Progress, batch: int = 64,
-) -> None:  # fmt: skip
+    store: ClipStore,
+    teacher: Teacher,
+    out: Path,
+    *,
+    device: torch.device,
+    views: int,
+    maps: bool,
+    generator: torch.Generator,
+    progress: Progress,
+    batch: int = 64,
+) -> None:
     """Look at every clip: `targets` (clips, views, dim) and, if asked, `maps0`.. of frame 0.
 
     One view is the first frame (the paper's choice for identity); more are frames drawn at

@@ -43,7 +43,7 @@ class Index:
     sample_rate: int
     labels: dict[str, tuple[str, ...]]
     clips: list[Record]
-    set_aside: dict[str, str]  # name -> reason
+    rejected: dict[str, str]  # name -> reason
     content: str = ""  # hash of all frames and samples; empty where a corpus has none
 
     def dump(self) -> dict[str, Any]:
@@ -58,9 +58,7 @@ def load_index(folder: Path) -> Index:
     if not isinstance(data, dict):
         raise damaged(path, "not a prepared corpus: no readable index")
     if data.pop("format", None) != FORMAT:
-        raise InputError(
-            f"{folder}: a corpus of another format", hint="delete the folder; it is made again"
-        )
+        raise InputError(f"{folder}: a corpus of another format", hint="delete the folder; it is made again")
     try:
         data["clips"] = [Record(**clip) for clip in data["clips"]]
         data["labels"] = {k: tuple(v) for k, v in data["labels"].items()}

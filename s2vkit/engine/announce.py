@@ -8,13 +8,13 @@ from rich.table import Table
 
 from s2vkit.build import Builder
 from s2vkit.data.corpus import FootageCorpus
-from s2vkit.engine.device import Policy
-from s2vkit.engine.kept.cache import Cache
-from s2vkit.engine.kept.plan import Plan, Step
-from s2vkit.engine.training.preflight import time_load, time_stages
+from s2vkit.device import Policy
+from s2vkit.engine.preflight import time_load, time_stages
 from s2vkit.engine.view import clock
-from s2vkit.parts.stage import Stage
+from s2vkit.interfaces.stage import Stage
 from s2vkit.recipe.load import Loaded
+from s2vkit.runs.cache import Cache
+from s2vkit.runs.plan import Plan, Step
 
 Row = tuple[str, str, float | None]  # the step, what it does, the seconds it will take
 

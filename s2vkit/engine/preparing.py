@@ -10,30 +10,30 @@ from rich.markup import escape
 from rich.table import Table
 
 from s2vkit.data.corpus import FootageCorpus
-from s2vkit.data.cutting.kinds import REASONS
+from s2vkit.data.extraction.kinds import REASONS
 from s2vkit.data.preparation.outcome import REPORT, read_report, summary
 from s2vkit.data.preparation.ranks import Rank
 from s2vkit.engine.stop import Stopped, stop_flag
 from s2vkit.engine.view import View
 from s2vkit.errors import InputError
 from s2vkit.files import naming_full_disk
-from s2vkit.parts.dataset import Survey
+from s2vkit.interfaces.dataset import Survey
 
 _SHOWN = 3  # names of a kind that are told
 
 
 def prepare_corpus(
-    corpus: FootageCorpus, *, console: Console, workers: int, rank: Rank, most_aside: float
+    corpus: FootageCorpus, *, console: Console, workers: int, rank: Rank, max_rejected: float
 ) -> None:
     """Prepare a corpus and print what became of every file, by reason.
 
-    Raises InputError where too many files are set aside, Stopped when asked to stop.
+    Raises InputError where too many files are rejected, Stopped when asked to stop.
     """
     with naming_full_disk(corpus.folder), stop_flag() as stopped:
         if not corpus.ready:
             show_survey(corpus.footage.survey(), corpus, console)
         try:
-            whole = _prepare(corpus, console, workers, rank, most_aside, stopped)
+            whole = _prepare(corpus, console, workers, rank, max_rejected, stopped)
         except InputError:
             show_outcome(corpus.folder, console)
             raise
@@ -43,20 +43,26 @@ def prepare_corpus(
         if more > 0:
             console.print(
                 f"note: the root holds {more} more videos than this corpus was made of; "
-                "for those too, prepare into another folder", highlight=False,
-            )  # fmt: skip
+                "for those too, prepare into another folder",
+                highlight=False,
+            )
         console.print(f"the corpus is in {escape(str(corpus.folder))}", highlight=False)
     else:
         console.print(
             f"rank {rank.number} of {rank.of} has done its share; whoever is last makes the "
-            f"corpus in {escape(str(corpus.folder))} whole", highlight=False,
-        )  # fmt: skip
+            f"corpus in {escape(str(corpus.folder))} whole",
+            highlight=False,
+        )
 
 
 def _prepare(
-    corpus: FootageCorpus, console: Console, workers: int, rank: Rank, most_aside: float,
+    corpus: FootageCorpus,
+    console: Console,
+    workers: int,
+    rank: Rank,
+    max_rejected: float,
     stopped: threading.Event,
-) -> bool:  # fmt: skip
+) -> bool:
     view = View(console)
 
     def progress(done: int, total: int) -> None:
@@ -66,7 +72,7 @@ def _prepare(
 
     with view:
         view.begin("cutting clips")
-        whole = corpus.prepare(workers=workers, progress=progress, rank=rank, most_aside=most_aside)
+        whole = corpus.prepare(workers=workers, progress=progress, rank=rank, max_rejected=max_rejected)
         view.end()
     return whole
 
@@ -86,12 +92,17 @@ def show_survey(survey: Survey, corpus: FootageCorpus, console: Console) -> None
 
 
 def show_outcome(folder: Path, console: Console) -> None:
-    """Print how many files were prepared, and how many set aside for each reason."""
+    """Print how many files were prepared, and how many rejected for each reason."""
     if not (folder / REPORT).is_file():
         return
     table = Table(title=f"what became of every file ({REPORT})", title_justify="left")
-    for heading, justify in (("outcome", "left"), ("files", "right"), ("clips", "right"),
-                             ("hours", "right"), ("meaning", "left")):  # fmt: skip
+    for heading, justify in (
+        ("outcome", "left"),
+        ("files", "right"),
+        ("clips", "right"),
+        ("hours", "right"),
+        ("meaning", "left"),
+    ):
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]
     total = [0, 0, 0.0]
     for what, files, clips, hours in summary(read_report(folder)):

@@ -12,49 +12,56 @@ from rich.console import Console
 from rich.markup import escape
 
 from s2vkit import __version__
-from s2vkit.build import Builder, world_of
+from s2vkit.build import Builder, data_spec_of
 from s2vkit.data.corpus import FootageCorpus
+from s2vkit.device import choose
 from s2vkit.engine.announce import announce
-from s2vkit.engine.device import choose
-from s2vkit.engine.drawing.gallery import show_run
-from s2vkit.engine.drawing.listener import Listener
-from s2vkit.engine.drawing.model import save_model
-from s2vkit.engine.drawing.sketches import Sketches
-from s2vkit.engine.drawing.work import RunWork
-from s2vkit.engine.kept.borrow import borrow, conditions_of
-from s2vkit.engine.kept.cache import Cache
-from s2vkit.engine.kept.folder import check_place, record, taken
-from s2vkit.engine.kept.notes import Notes
-from s2vkit.engine.kept.plan import Plan, Step
-from s2vkit.engine.kept.wiring import keep_facts
+from s2vkit.engine.batches import Batches, Sources
+from s2vkit.engine.checkpoint import load_modules
+from s2vkit.engine.log import spent
 from s2vkit.engine.memory import Peak
+from s2vkit.engine.preflight import check_evaluators, check_labels, check_splits
 from s2vkit.engine.stop import Stopped, stop_flag
-from s2vkit.engine.training.batches import Batches, Sources
-from s2vkit.engine.training.checkpoint import load_modules
-from s2vkit.engine.training.log import spent
-from s2vkit.engine.training.preflight import check_judges, check_labels, check_splits
-from s2vkit.engine.training.train import Hooks, Trainer
+from s2vkit.engine.trainer import Hooks, Trainer
 from s2vkit.engine.view import View
+from s2vkit.engine.workspace import RunWork
 from s2vkit.errors import RecipeError, RunFolderError
 from s2vkit.files import naming_full_disk, read_json, remove, write_text
-from s2vkit.parts.stage import Job, Stage
+from s2vkit.inference.bundle import save_model
+from s2vkit.inference.pipeline import InferencePipeline
+from s2vkit.interfaces.stage import Job, Stage
 from s2vkit.plugins import registry as installed
 from s2vkit.recipe.load import Loaded, dump_recipe
 from s2vkit.registry import Registry, nearest
+from s2vkit.rendering.held_out import show_run
+from s2vkit.rendering.training_samples import Sketches
 from s2vkit.report.page import write_page
 from s2vkit.report.table import metrics_table
+from s2vkit.runs.cache import Cache
+from s2vkit.runs.folder import check_place, record, taken
+from s2vkit.runs.graph_facts import keep_facts
+from s2vkit.runs.plan import Plan, Step
+from s2vkit.runs.reuse import conditions_of, reuse
+from s2vkit.runs.warning_log import Notes
 
 
 def run_recipe(
-    loaded: Loaded, *, console: Console, fresh: bool = False, stages: Sequence[str] = (),
-    dry: bool = False, registry: Registry | None = None, lenders: Sequence[Path] = (),
-    quiet: bool = False, command: str = "",
-) -> Path:  # fmt: skip
+    loaded: Loaded,
+    *,
+    console: Console,
+    fresh: bool = False,
+    stages: Sequence[str] = (),
+    dry: bool = False,
+    registry: Registry | None = None,
+    donors: Sequence[Path] = (),
+    quiet: bool = False,
+    command: str = "",
+) -> Path:
     """Run a recipe to its end, from wherever it was; give the run folder.
 
     `stages` runs only the stages named and what they depend on; `dry` only says what would be
     done, and writes nothing. Raises S2vkitError; Stopped (a KeyboardInterrupt) when asked to
-    stop. Without a registry, the installed plugins' is taken. From `lenders`, folders of other
+    stop. Without a registry, the installed plugins' is taken. From `donors`, folders of other
     runs, finished stages are taken over that would come out the same here. `quiet` leaves out
     the announcement; `command` is what was called: the run folder keeps it.
     """
@@ -68,7 +75,7 @@ def run_recipe(
     with full, taken(folder, fresh=fresh, command=command), stop_flag() as stopped:
         write_text(folder / "recipe.yaml", dump_recipe(loaded))
         run = Run(loaded, folder, console, stopped, registry)
-        borrow(run.plan, conditions_of(run), lenders, run.view)
+        reuse(run.plan, conditions_of(run), donors, run.view)
         if not quiet:
             run.announce()
         if run.cut_footage():
@@ -85,20 +92,19 @@ class Run:
     """One run of one recipe in its folder."""
 
     def __init__(
-        self, loaded: Loaded, folder: Path, console: Console, stopped: threading.Event,
-        registry: Registry,
-    ) -> None:  # fmt: skip
+        self, loaded: Loaded, folder: Path, console: Console, stopped: threading.Event, registry: Registry
+    ) -> None:
         self.loaded, self.recipe, self.folder = loaded, loaded.recipe, folder
         self.console, self.stopped, self.view = console, stopped, View(console)
         self.notes, self.command = Notes(folder), ""
         self.policy = choose(self.recipe.compute)
         self.builder = Builder(self.recipe, registry)
         dataset = self.builder.dataset()
-        self.graph = self.builder.graph(world_of(dataset))
+        self.graph = self.builder.graph(data_spec_of(dataset))
         stages = self.builder.stages(self.graph, self.policy.device)
         check_splits(dataset.clips(), stages)
         check_labels(self.graph)
-        check_judges(self.graph, stages)
+        check_evaluators(self.graph, stages)
         self.dataset, identity = dataset, ""
         if isinstance(dataset, FootageCorpus):
             identity = dataset.identity
@@ -220,9 +226,14 @@ class Run:
         seed = self.recipe.seed
         batches = Batches(sources, stage, step.name, seed=seed, device=self.policy.device)
         trainer = Trainer(
-            stage, step.name, self.graph, batches, policy=self.policy, seed=seed,
+            stage,
+            step.name,
+            self.graph,
+            batches,
+            policy=self.policy,
+            seed=seed,
             make_optimizer=self.builder.make,
-        )  # fmt: skip
+        )
         sketches = Sketches(self.folder, step.name, self.store, self.recipe.alignment)
         every = max(1, stage.options.steps // stage.pictures) if stage.pictures else 0
 
@@ -231,16 +242,20 @@ class Run:
                 sketches.draw(trainer, done)
 
         hooks = Hooks(
-            self.view.advance, self.stopped.is_set, held_out=batches.held_out,
-            heard=batches.heard, warn=self.warn, look=look,
-        )  # fmt: skip
+            self.view.advance,
+            self.stopped.is_set,
+            held_out=batches.held_out,
+            heard=batches.heard,
+            warn=self.warn,
+            look=look,
+        )
         trainer.run(folder, hooks, self.recipe.checkpoint_seconds)
         self.view.end(f"{stage.options.steps} steps")
 
     def work(self, step: Step | None = None, folder: Path | None = None) -> RunWork:
         """Give what a job is offered; its results go into `folder`, or the run's own."""
         exact = choose(self.recipe.compute.model_copy(update={"precision": "fp32"}))
-        listener = Listener(self.graph, self.recipe.alignment, exact)
+        listener = InferencePipeline(self.graph, self.recipe.alignment, exact)
 
         def sources() -> Sources:
             assert step is not None

@@ -26,16 +26,18 @@ class View:
     def __enter__(self) -> View:
         if self.console.is_terminal:
             self._live = Progress(
-                TextColumn("[bold]{task.description}"), BarColumn(bar_width=24),
-                TextColumn("{task.fields[what]}"), console=self.console, transient=True,
-            )  # fmt: skip
+                TextColumn("[bold]{task.description}"),
+                BarColumn(bar_width=24),
+                TextColumn("{task.fields[what]}"),
+                console=self.console,
+                transient=True,
+            )
             self._live.start()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:  # fmt: skip
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._live is not None:
             self._live.stop()
 

@@ -15,7 +15,7 @@ from s2vkit import __version__
 from s2vkit.checkpoints import Checkpoint, Comparison, compare
 from s2vkit.errors import InputError
 from s2vkit.files import naming_full_disk, replacing, write_json
-from s2vkit.parts.weights import Weights, open_weights, refuse_damage
+from s2vkit.interfaces.weights import Weights, open_weights, refuse_damage
 from s2vkit.registry import Entry
 
 
@@ -40,9 +40,8 @@ def check_weights(entry: Entry, path: Path) -> Checked:
         weights = _read(checkpoint, path)
         held = {k: tuple(v.shape) for k, v in weights.tensors.items()}
         comparison = compare(
-            checkpoint.shapes(), held,
-            may_lack=checkpoint.may_lack, may_hold=checkpoint.may_hold,
-        )  # fmt: skip
+            checkpoint.shapes(), held, may_lack=checkpoint.may_lack, may_hold=checkpoint.may_hold
+        )
         found.append(Checked(entry, checkpoint, comparison, weights, path))
         if comparison.fits:
             break

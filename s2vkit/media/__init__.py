@@ -7,6 +7,13 @@ from s2vkit.media.sound import Sound, read_speech
 from s2vkit.media.video import VideoWriter
 
 __all__ = [
-    "Sound", "VideoWriter", "has_codecs", "iter_frames", "probe", "read_frames",
-    "read_speech", "replacing", "resample",
-]  # fmt: skip
+    "Sound",
+    "VideoWriter",
+    "has_codecs",
+    "iter_frames",
+    "probe",
+    "read_frames",
+    "read_speech",
+    "replacing",
+    "resample",
+]

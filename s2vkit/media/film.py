@@ -31,11 +31,11 @@ class Film:
     Iterating decodes the file from its start, one frame held at a time, and gives
     (seconds on the container's clock, decoded frame). Damaged pieces are passed over, frames
     out of order are dropped; `damaged` counts both. Raises InputError where the file is
-    missing, no media, without pictures, or declares more than `most_pixels`.
+    missing, no media, without pictures, or declares more than `max_pixels`.
     """
 
-    def __init__(self, path: str | Path, most_pixels: int = 4096 * 4096) -> None:
-        self.path, self.most_pixels = Path(path), most_pixels
+    def __init__(self, path: str | Path, max_pixels: int = 4096 * 4096) -> None:
+        self.path, self.max_pixels = Path(path), max_pixels
         self.damaged = 0
         self.notes: list[str] = []
         with ExitStack() as opened:
@@ -95,14 +95,14 @@ class Film:
             raise InputError(f"{self.path}: its pictures are of an unknown codec")
         if not context.width * context.height:
             raise InputError(f"{self.path}: not one picture is whole enough to tell its size")
-        if context.width * context.height > self.most_pixels:
+        if context.width * context.height > self.max_pixels:
             raise InputError(
                 f"{self.path}: declares pictures of {context.width} x {context.height}, "
-                f"more than {self.most_pixels} pixels"
+                f"more than {self.max_pixels} pixels"
             )
         # One thread: films are decoded side by side, and damaged ones the same way each time.
         stream.thread_type, stream.thread_count = "NONE", 1
-        context.options = {"max_pixels": str(self.most_pixels)}
+        context.options = {"max_pixels": str(self.max_pixels)}
         return stream
 
     def _miss(self) -> None:
@@ -154,9 +154,7 @@ class Scaler:
         """
         if self.scale >= 1 or not frame.format.name.startswith(_SUBSAMPLED):
             return frame
-        return self._shrinker.reformat(
-            frame, self.width, self.height, _SMALL, interpolation=self._filter
-        )
+        return self._shrinker.reformat(frame, self.width, self.height, _SMALL, interpolation=self._filter)
 
 
 def turns(frame: av.VideoFrame) -> int:

@@ -20,10 +20,21 @@ from s2vkit.errors import InputError
 from s2vkit.media.files import decoded, open_media
 
 _WANTED = [
-    ("libx264", "w"), ("aac", "w"), ("h264", "r"), ("hevc", "r"), ("mpeg1video", "r"),
-    ("flv", "r"), ("vp9", "r"), ("aac", "r"), ("mp3", "r"), ("mp2", "r"), ("flac", "r"),
-    ("vorbis", "r"), ("opus", "r"), ("pcm_s16le", "r"),
-]  # fmt: skip
+    ("libx264", "w"),
+    ("aac", "w"),
+    ("h264", "r"),
+    ("hevc", "r"),
+    ("mpeg1video", "r"),
+    ("flv", "r"),
+    ("vp9", "r"),
+    ("aac", "r"),
+    ("mp3", "r"),
+    ("mp2", "r"),
+    ("flac", "r"),
+    ("vorbis", "r"),
+    ("opus", "r"),
+    ("pcm_s16le", "r"),
+]
 
 
 def read_frames(path: str | Path, most: int | None = None) -> tuple[np.ndarray, Fraction]:

@@ -44,9 +44,7 @@ def read_speech(path: str | Path, sample_rate: int = 16000, shortest: float = 0.
     """
     with open_media(path) as container:
         if not container.streams.audio:
-            raise InputError(
-                f"{path}: has no sound track", hint="give a sound file, or a video with sound"
-            )
+            raise InputError(f"{path}: has no sound track", hint="give a sound file, or a video with sound")
         stream = container.streams.audio[0]
         track = _Track(str(path), sample_rate, *_origin(container))
         for frame in decoded(container, stream, av.AudioFrame, track.miss):
@@ -141,9 +139,7 @@ class _Track:
             why = "cannot be decoded" if self.damaged else "holds no samples"
             raise InputError(f"{self.name}: the sound track {why}")
         if self.seconds < shortest:
-            raise InputError(
-                f"{self.name}: only {self.seconds:.3f} s of sound; {shortest:g} s is the least"
-            )
+            raise InputError(f"{self.name}: only {self.seconds:.3f} s of sound; {shortest:g} s is the least")
         if (float(samples.max()) - float(samples.min())) / 2 < SILENCE:
             raise InputError(
                 f"{self.name}: is silent (below -60 dBFS all along), so there is no speech in it",

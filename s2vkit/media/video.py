@@ -53,10 +53,7 @@ class VideoWriter:
         return self._scope.__enter__()
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         return self._scope.__exit__(kind, error, trace)
 
@@ -65,9 +62,7 @@ class VideoWriter:
         with replacing(self.path) as part, _output(part) as self._out:
             self._video = self._add_video()
             if self._voice is not None:
-                sound = self._out.add_stream(
-                    "aac", rate=SOUND_RATE, layout="mono", bit_rate=128_000
-                )
+                sound = self._out.add_stream("aac", rate=SOUND_RATE, layout="mono", bit_rate=128_000)
                 self._voice.stream = sound
             yield self
             if not self.count:
@@ -95,9 +90,7 @@ class VideoWriter:
         """Append uint8 (N, H, W, 3) RGB frames, and the sound that is heard meanwhile."""
         width, height = self.size
         if frames.dtype != np.uint8 or frames.shape[1:] != (height, width, 3):
-            raise ValueError(
-                f"frames are {frames.dtype} {frames.shape}, not uint8 (N, {height}, {width}, 3)"
-            )
+            raise ValueError(f"frames are {frames.dtype} {frames.shape}, not uint8 (N, {height}, {width}, 3)")
         for frame in frames:
             self._out.mux(self._video.encode(self._picture(frame)))
             self.count += 1

@@ -28,17 +28,7 @@ from s2vkit.recipe.fields import (
     written,
 )
 from s2vkit.recipe.messages import describe, explain
-from s2vkit.recipe.nodes import (
-    Item,
-    Map,
-    Path,
-    Place,
-    Scalar,
-    is_null,
-    plain,
-    use_of,
-    word_of,
-)
+from s2vkit.recipe.nodes import Item, Map, Path, Place, Scalar, is_null, plain, use_of, word_of
 from s2vkit.recipe.report import Problems
 from s2vkit.registry import Registry, nearest, plural
 
@@ -78,9 +68,7 @@ class Checker:
         except Exception:  # foreign code again, and its problem is noted
             return cast(Model, Options())
 
-    def slot(
-        self, of: SlotOf, item: Item, path: Path, implied: str = "", near: str | None = None
-    ) -> Slot:
+    def slot(self, of: SlotOf, item: Item, path: Path, implied: str = "", near: str | None = None) -> Slot:
         """Resolve one slot: find its component, then check the keys by that one's model.
 
         `implied` names the component if the slot does not; `near` is a slot beside it with a
@@ -151,9 +139,7 @@ class Checker:
                 values.update(stand_ins(name, slots.get(name)))
         return values
 
-    def _value(
-        self, field: FieldInfo, slots: SlotField | None, item: Item, path: Path, players: bool
-    ) -> Any:
+    def _value(self, field: FieldInfo, slots: SlotField | None, item: Item, path: Path, players: bool) -> Any:
         if slots and slots.many:
             return self.slots(slots.of, item, path, players and slots.of.kind == "optimizer")
         if slots:
@@ -169,9 +155,7 @@ class Checker:
             return [plain(item.value)]
         return plain(item.value)
 
-    def _unknown(
-        self, model: type[Options], entries: Mapping[str, Item], path: Path, of: str
-    ) -> None:
+    def _unknown(self, model: type[Options], entries: Mapping[str, Item], path: Path, of: str) -> None:
         known = [*model.model_fields, *([] if path else ["extends"])]
         for name, item in entries.items():
             if name not in known:
@@ -209,9 +193,7 @@ class Checker:
                     self.problems.add(item.place, (*path, name, *loc), message)
         return bad
 
-    def _unnamed(
-        self, of: SlotOf, named: Scalar | None, item: Item, path: Path, near: str | None
-    ) -> None:
+    def _unnamed(self, of: SlotOf, named: Scalar | None, item: Item, path: Path, near: str | None) -> None:
         known = ", ".join(self.registry.names(of.kind)) or "none is installed"
         hint = f"did you mean '{near}'? " if near else ""
         hint += f"add `use: NAME`; known {plural(of.kind)}: {known}"

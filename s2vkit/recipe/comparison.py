@@ -46,8 +46,7 @@ class ComparisonOptions(Options):
     systems: dict[str, Any] = Field(description="what is compared: name to recipe")
     set: dict[str, Any] = Field(default={}, description="values laid over every recipe")
     unheard: dict[str, Any] = Field(
-        default={},
-        description="values of `data` that bring speakers whom training has not, for Figure 4",
+        default={}, description="values of `data` that bring speakers whom training has not, for Figure 4"
     )
 
 
@@ -159,9 +158,11 @@ def _systems(root: Map, registry: Registry, problems: Problems) -> Iterator[_Sys
         if named is not None and isinstance(getattr(options, "recipe", None), str):
             over = told.items.get("set")
             yield _System(
-                name, options, _file(named, options.recipe),
+                name,
+                options,
+                _file(named, options.recipe),
                 over.value if over is not None and isinstance(over.value, Map) else None,
-            )  # fmt: skip
+            )
 
 
 def _file(named: Item, word: str) -> FilePath:
@@ -171,9 +172,8 @@ def _file(named: Item, word: str) -> FilePath:
 
 
 def _load_all(
-    options: ComparisonOptions, systems: Sequence[_System], root: Map, sets: Sequence[str],
-    registry: Registry,
-) -> Iterator[ComparedRun]:  # fmt: skip
+    options: ComparisonOptions, systems: Sequence[_System], root: Map, sets: Sequence[str], registry: Registry
+) -> Iterator[ComparedRun]:
     """Load every system's recipe at every seed; the problems of all are raised together."""
     wrong: dict[str, None] = {}
     loaded: dict[tuple[str, int], Loaded] = {}
@@ -196,9 +196,8 @@ def _load_all(
 
 
 def _load(
-    system: _System, overs: Sequence[Any], sets: Sequence[str], fixed: dict[str, Any],
-    registry: Registry,
-) -> Loaded:  # fmt: skip
+    system: _System, overs: Sequence[Any], sets: Sequence[str], fixed: dict[str, Any], registry: Registry
+) -> Loaded:
     problems = Problems()
     root = read_recipe(system.file, problems)
     problems.raise_any(str(system.file))
@@ -219,6 +218,11 @@ def dump_unheard(options: ComparisonOptions) -> list[str]:
 
 
 __all__ = [
-    "ComparedRun", "ComparisonOptions", "LoadedComparison", "SystemOptions", "dump_unheard",
-    "is_comparison", "load_comparison",
-]  # fmt: skip
+    "ComparedRun",
+    "ComparisonOptions",
+    "LoadedComparison",
+    "SystemOptions",
+    "dump_unheard",
+    "is_comparison",
+    "load_comparison",
+]

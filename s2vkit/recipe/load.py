@@ -24,10 +24,7 @@ from s2vkit.recipe.stages import ordered_stages
 from s2vkit.recipe.wiring import wire
 from s2vkit.registry import Registry
 
-__all__ = [
-    "Loaded", "Origin", "Recipe", "dump_recipe", "load_recipe", "ordered_stages",
-    "recipe_from_data",
-]  # fmt: skip
+__all__ = ["Loaded", "Origin", "Recipe", "dump_recipe", "load_recipe", "ordered_stages", "recipe_from_data"]
 
 
 @dataclass(frozen=True)
@@ -78,9 +75,7 @@ def load_recipe(
 def recipe_from_data(data: Mapping[str, Any], registry: Registry | None = None) -> Recipe:
     """Build a recipe again from `Loaded.data`, as a run folder keeps it; raises RecipeError."""
     name = "the stored recipe"
-    return check_nodes(
-        FilePath(name), _mapping(data, name), registry or installed(), Problems()
-    ).recipe
+    return check_nodes(FilePath(name), _mapping(data, name), registry or installed(), Problems()).recipe
 
 
 def load_slot(kind: str, use: str, sets: Sequence[str], registry: Registry) -> Slot:

@@ -7,17 +7,7 @@ from dataclasses import replace
 from pathlib import Path as FilePath
 
 from s2vkit.recipe.files import read_text
-from s2vkit.recipe.nodes import (
-    Item,
-    Map,
-    Node,
-    Place,
-    Scalar,
-    Source,
-    is_null,
-    use_of,
-    word_of,
-)
+from s2vkit.recipe.nodes import Item, Map, Node, Place, Scalar, Source, is_null, use_of, word_of
 from s2vkit.recipe.report import Problems
 from s2vkit.recipe.source import parse, split_lines
 

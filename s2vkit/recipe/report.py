@@ -60,9 +60,7 @@ class Problems:
 
 def render(problems: Iterable[Problem], name: str) -> str:
     """Write the report, sorted by place, with the count at its end."""
-    ordered = sorted(
-        problems, key=lambda p: (p.place.source.rank, p.place.line, p.place.column, p.message)
-    )
+    ordered = sorted(problems, key=lambda p: (p.place.source.rank, p.place.line, p.place.column, p.message))
     count = f"{len(ordered)} problem{'s' if len(ordered) != 1 else ''}"
     return "\n".join([*map(str, ordered), f"{count} in {name}; nothing was run."])
 
@@ -96,6 +94,5 @@ def _shown(text: str) -> str:
 
 def _cells(text: str) -> int:
     return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
-        for c in text
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
     )

@@ -17,7 +17,7 @@ from s2vkit.options import (
     Slot,
     StageSlot,
     StudentSlot,
-    SyncJudgeSlot,
+    SyncEvaluatorSlot,
     TeacherSlot,
 )
 
@@ -44,8 +44,7 @@ class Alignment(Options):
     """How speech features are laid on video frames."""
 
     mode: Literal["linear", "mean"] = Field(
-        default="linear",
-        description="linear: interpolate at each frame's time; mean: average over its span",
+        default="linear", description="linear: interpolate at each frame's time; mean: average over its span"
     )
     shift: float = Field(
         default=0.0,
@@ -112,9 +111,7 @@ class Recipe(Options):
     name: Text | None = Field(default=None, description="what reports call this recipe")
     seed: int = Field(default=1234, ge=0, lt=2**32, description="the one seed of everything")
     output: Text = Field(description="the run folder: checkpoints, logs and the report go there")
-    cache: Text = Field(
-        default="runs/.cache", description="folder of what is computed once for several runs"
-    )
+    cache: Text = Field(default="runs/.cache", description="folder of what is computed once for several runs")
     data: DatasetSlot = Field(description="the corpus of clips")
     audio_encoder: AudioEncoderSlot = Field(description="what hears: speech to features")
     alignment: Alignment = Field(
@@ -130,10 +127,10 @@ class Recipe(Options):
     discriminators: dict[str, DiscriminatorSlot] = Field(
         default={}, description="critics of what is drawn, by a name of your choice"
     )
-    judges: dict[str, TeacherSlot] = Field(
+    evaluators: dict[str, TeacherSlot] = Field(
         default={}, description="networks that only metrics ask, by the label they know"
     )
-    sync_judge: SyncJudgeSlot | None = Field(
+    sync_evaluator: SyncEvaluatorSlot | None = Field(
         default=None, description="network that says whether lips and speech go together"
     )
     stages: dict[str, StageSlot] = Field(

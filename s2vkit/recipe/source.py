@@ -52,11 +52,7 @@ _PLAINER = (
     ),
     ("expected ',' or '}'", "a '{' is not closed, or a ',' is missing", "close it with '}'"),
     ("expected ',' or ']'", "a '[' is not closed, or a ',' is missing", "close it with ']'"),
-    (
-        "that cannot start any token",
-        "this character cannot start a text",
-        "put the text in quotes",
-    ),
+    ("that cannot start any token", "this character cannot start a text", "put the text in quotes"),
 )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from s2vkit.options import Options, Slot, label_of_judge, slot_fields
+from s2vkit.options import Options, Slot, label_of_evaluator, slot_fields
 from s2vkit.recipe.nodes import Map, Path, children, find, is_null, place_of
 from s2vkit.recipe.report import Problems
 from s2vkit.recipe.schema import Recipe
@@ -96,10 +96,7 @@ class Wired:
     def _check_discriminator(self, name: str, entry: Entry) -> None:
         path: Path = ("discriminators", name)
         teacher = self.entry(getattr(self.recipe.teachers, "identity", None))
-        generator, encoder = (
-            self.entry(self.recipe.generator),
-            self.entry(self.recipe.audio_encoder),
-        )
+        generator, encoder = (self.entry(self.recipe.generator), self.entry(self.recipe.audio_encoder))
         what = f"discriminator '{entry.name}'"
         if "identity_maps" in entry.wants:
             if teacher and "maps" not in teacher.gives:
@@ -144,15 +141,15 @@ class Wired:
                 self.add(path, message + "which this recipe leaves out", hint)
 
     def check_labels(self) -> None:
-        """See that the corpus has the labels that teachers and judges are trained on."""
+        """See that the corpus has the labels that teachers and evaluators are trained on."""
         entry = self.entry(self.recipe.data)
         if entry is None:
             return
-        groups = {"teachers": self.recipe.teachers.present(), "judges": self.recipe.judges}
+        groups = {"teachers": self.recipe.teachers.present(), "evaluators": self.recipe.evaluators}
         for group, slots in groups.items():
             for name, slot in slots.items():
                 ready = group == "teachers" and getattr(slot.options, "checkpoint", None)
-                label = label_of_judge(name, slots) if group == "judges" else name
+                label = label_of_evaluator(name, slots) if group == "evaluators" else name
                 if label in entry.gives or ready:
                     continue
                 message = f"dataset '{entry.name}' has no '{label}' to train this {group[:-1]} on"
@@ -212,42 +209,42 @@ class Wired:
 
     def _check_metric(self, path: Path, entry: Entry, options: Options) -> None:
         data = self.entry(self.recipe.data)
-        asked = getattr(options, "judge", None)
+        asked = getattr(options, "evaluator", None)
         for word in entry.wants:
             kind, _, name = word.partition(".")
             if word in HEARD:
                 if not self.recipe.students.present():
                     message = f"metric '{entry.name}' looks at {word}, but there is no student"
                     self.add(path, message, "add a teacher and its student")
-            elif word == "sync_judge":
-                self._check_sync_judge(path, entry)
-            elif kind in ("judge", "judges"):
-                self._check_judges(path, entry, kind, name, asked or name)
+            elif word == "sync_evaluator":
+                self._check_sync_evaluator(path, entry)
+            elif kind in ("evaluator", "evaluators"):
+                self._check_evaluators(path, entry, kind, name, asked or name)
             elif data and word not in data.gives:
                 message = f"metric '{entry.name}' compares with '{word}', "
                 self.add(path, message + f"which dataset '{data.name}' does not bring")
 
-    def _check_judges(self, path: Path, entry: Entry, kind: str, label: str, name: str) -> None:
-        """See that the judge asked is there and knows the label, or that there are several."""
-        judges, what = self.recipe.judges, f"metric '{entry.name}'"
+    def _check_evaluators(self, path: Path, entry: Entry, kind: str, label: str, name: str) -> None:
+        """See that the evaluator asked is there and knows the label, or that there are several."""
+        evaluators, what = self.recipe.evaluators, f"metric '{entry.name}'"
         known = ", ".join(self.registry.names("teacher"))
-        fits = [n for n in judges if label_of_judge(n, judges) == label]
-        if name not in judges:
-            message = f"{what} asks the judge '{name}', which is not there"
-            self.add(path, message, f"add `judges: {{{name}: NAME}}`; known teachers: {known}")
-        elif label_of_judge(name, judges) != label:
-            message = f"{what} asks the judge '{name}', who knows {label_of_judge(name, judges)}"
-            self.add(path, message, f"judges of {label}: {', '.join(fits) or 'none'}")
-        elif kind == "judges" and len(fits) < 2:
-            message = f"{what} compares judges of '{label}', and there is only one"
-            hint = f"add `judges: {{{label}_2: NAME}}` and a stage that trains it; "
+        fits = [n for n in evaluators if label_of_evaluator(n, evaluators) == label]
+        if name not in evaluators:
+            message = f"{what} asks the evaluator '{name}', which is not there"
+            self.add(path, message, f"add `evaluators: {{{name}: NAME}}`; known teachers: {known}")
+        elif label_of_evaluator(name, evaluators) != label:
+            message = f"{what} asks the evaluator '{name}', who knows {label_of_evaluator(name, evaluators)}"
+            self.add(path, message, f"evaluators of {label}: {', '.join(fits) or 'none'}")
+        elif kind == "evaluators" and len(fits) < 2:
+            message = f"{what} compares evaluators of '{label}', and there is only one"
+            hint = f"add `evaluators: {{{label}_2: NAME}}` and a stage that trains it; "
             self.add(path, message, f"{hint}known teachers: {known}")
 
-    def _check_sync_judge(self, path: Path, entry: Entry) -> None:
-        if self.recipe.sync_judge is None and self.sound("sync_judge"):
-            known = ", ".join(self.registry.names("sync_judge"))
-            message = f"{entry.kind} '{entry.name}' asks the sync judge, which is not there"
-            self.add(path, message, f"add `sync_judge: NAME`; known sync judges: {known}")
+    def _check_sync_evaluator(self, path: Path, entry: Entry) -> None:
+        if self.recipe.sync_evaluator is None and self.sound("sync_evaluator"):
+            known = ", ".join(self.registry.names("sync_evaluator"))
+            message = f"{entry.kind} '{entry.name}' asks the sync evaluator, which is not there"
+            self.add(path, message, f"add `sync_evaluator: NAME`; known sync evaluators: {known}")
 
 
 def slots_in(options: Options, path: Path) -> Iterator[tuple[Path, Slot]]:

@@ -28,9 +28,7 @@ _SECONDS = 6.0  # of a clip that is played
 _WIDTH, _HEIGHT = 640, 80  # of a waveform
 
 
-def write_corpus_page(
-    store: ClipStore, facts: dict[str, Any], out: Path, *, faces: int, clips: int
-) -> Path:
+def write_corpus_page(store: ClipStore, facts: dict[str, Any], out: Path, *, faces: int, clips: int) -> Path:
     """Write inspect.html, all in one file, and faces.png into a folder; give the page's path.
 
     `facts` are those of `s2vkit.data.facts.overview`, with "problems".
@@ -39,7 +37,7 @@ def write_corpus_page(
     sections = [
         ("Problems", _problems(facts["problems"])),
         ("Faces", _picture(sheet, "five moments of each clip")),
-        ("Clips", "\n".join(_clip(store, i) for i in spread(store, clips)) if clips else ""),
+        ("Batch", "\n".join(_clip(store, i) for i in spread(store, clips)) if clips else ""),
         *[(name, _counts(facts[key])) for key, name in _labels(facts)],
         ("What became of every file", _outcomes(facts["outcomes"])),
     ]
@@ -86,10 +84,14 @@ def _labels(facts: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _counts(counts: dict[str, dict[str, Any]]) -> str:
     rows = [
-        (value, f"{c['clips']:,}", f"{c['seconds'] / 60:.1f}",
-         *(str(c["by_split"].get(s, 0)) for s in ("train", "val", "test")))
+        (
+            value,
+            f"{c['clips']:,}",
+            f"{c['seconds'] / 60:.1f}",
+            *(str(c["by_split"].get(s, 0)) for s in ("train", "val", "test")),
+        )
         for value, c in counts.items()
-    ]  # fmt: skip
+    ]
     made = table(("", "clips", "minutes", "train", "val", "test"), rows, {1, 2, 3, 4, 5})
     if len(rows) <= 12:
         return made

@@ -106,9 +106,15 @@ def _draw(axes: Axes, name: str, steps: np.ndarray, values: np.ndarray, colour: 
         axes.set_yscale("log")
     if lost := len(values) - len(finite):
         axes.text(
-            0.98, 0.95, f"{lost} not finite", transform=axes.transAxes, ha="right", va="top",
-            fontsize=8, color="#b00020",
-        )  # fmt: skip
+            0.98,
+            0.95,
+            f"{lost} not finite",
+            transform=axes.transAxes,
+            ha="right",
+            va="top",
+            fontsize=8,
+            color="#b00020",
+        )
     axes.set_title(name, fontsize=9, loc="left")
     axes.set_xlabel("step", fontsize=8)
     axes.tick_params(labelsize=8)

@@ -54,8 +54,7 @@ def draw(parts: Sequence[Part], flows: Sequence[Part], title: str) -> str:
     for flow, pair in zip(flows, pairs, strict=True):
         what.setdefault(pair, []).append(str(flow.get("what")))
     kinds = {str(part["part"]): "trained" if part.get("trained_in") else "fixed" for part in parts}
-    drawn = [_flow(layout.flows[pair], pair, said) for pair, said in what.items()
-             if pair in layout.flows]  # fmt: skip
+    drawn = [_flow(layout.flows[pair], pair, said) for pair, said in what.items() if pair in layout.flows]
     drawn += [_box(name, said, kinds.get(name, "end"), layout) for name, said in lines.items()]
     return (
         f'<svg class="graph" viewBox="-2 -2 {layout.width + 4:.0f} {layout.height + 4:.0f}" '
@@ -120,10 +119,7 @@ def _flow(points: Sequence[Point], pair: tuple[str, str], what: Sequence[str]) -
         x, y = to, at
     said = escape(f"{pair[0]} → {pair[1]}: {', '.join(what)}")
     kind = " target" if "target" in what else ""
-    return (
-        f'<path class="flow{kind}" marker-end="url(#tip)" d="{"".join(path)}">'
-        f"<title>{said}</title></path>"
-    )
+    return f'<path class="flow{kind}" marker-end="url(#tip)" d="{"".join(path)}"><title>{said}</title></path>'
 
 
 def _rows(data: Mapping[str, Any], key: str) -> list[Part]:
@@ -149,7 +145,9 @@ def _world(world: Any) -> str:
         return ""
     labels = world.get("labels")
     known = labels.items() if isinstance(labels, Mapping) else ()
-    said = [f"{world.get('size')} x {world.get('size')} pixels at {world.get('fps')} frames/s",
-            f"speech of {world.get('sample_rate')} Hz"]  # fmt: skip
+    said = [
+        f"{world.get('size')} x {world.get('size')} pixels at {world.get('fps')} frames/s",
+        f"speech of {world.get('sample_rate')} Hz",
+    ]
     said += [f"{count} values of {name}" for name, count in known]
     return f'<p class="soft">{escape(", ".join(said))}</p>'

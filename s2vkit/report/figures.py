@@ -72,18 +72,14 @@ def lay_out(title: str, blocks: Sequence[Block]) -> Layout:
     wide = label + columns * (side * scale + GAP)
     wide = max(wide, *(round(_wide(b.title, 14)) for b in blocks), round(_wide(title, 16)))
     high = sum(_height(block, side * scale) for block in blocks)
-    return Layout(
-        scale, side * scale, label, columns, wide + 2 * MARGIN, high + 2 * MARGIN + LINE + GAP
-    )
+    return Layout(scale, side * scale, label, columns, wide + 2 * MARGIN, high + 2 * MARGIN + LINE + GAP)
 
 
 def _height(block: Block, side: int) -> int:
     return LINE * (2 if block.captions else 1) + len(block.rows) * (side + GAP) + MARGIN
 
 
-def _draw_block(
-    image: Image.Image, draw: ImageDraw.ImageDraw, layout: Layout, block: Block, top: int
-) -> int:
+def _draw_block(image: Image.Image, draw: ImageDraw.ImageDraw, layout: Layout, block: Block, top: int) -> int:
     draw.text((MARGIN, top), block.title, fill=INK, font=_font(14))
     top += LINE
     for column, caption in enumerate(block.captions):

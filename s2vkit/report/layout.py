@@ -47,10 +47,11 @@ def arrange(
         for flow, chain in chains.items()
     }
     return Layout(
-        {name: (left[name], middle[name] - top) for name in heights}, points,
+        {name: (left[name], middle[name] - top) for name in heights},
+        points,
         max(left.values(), default=0.0) + width,
         max((middle[n] - top + tall[n] / 2 for n in tall), default=0.0),
-    )  # fmt: skip
+    )
 
 
 def _layers(names: list[str], flows: Sequence[Flow]) -> dict[str, int]:
@@ -90,9 +91,7 @@ def _order(columns: list[list[str]], steps: Sequence[Flow]) -> None:
         for column in columns if forth else columns[::-1]:
             place = {name: i / max(1, len(c) - 1) for c in columns for i, name in enumerate(c)}
             means = {
-                name: sum(place[n] for n in side[name]) / len(side[name])
-                if name in side
-                else place[name]
+                name: sum(place[n] for n in side[name]) / len(side[name]) if name in side else place[name]
                 for name in column
             }
             column.sort(key=means.__getitem__)

@@ -20,10 +20,16 @@ def stages_section(facts: RunFacts) -> str:
         return ""
     longest = max([begun[n].seconds or 0.0 for n in begun], default=0.0)
     rows = [
-        (f"{place}. {name}", _does(planned.get(name, {})), _state(begun.get(name), planned, name),
-         _time(begun.get(name)), _bar(begun.get(name), longest), *_memory(begun.get(name)))
+        (
+            f"{place}. {name}",
+            _does(planned.get(name, {})),
+            _state(begun.get(name), planned, name),
+            _time(begun.get(name)),
+            _bar(begun.get(name), longest),
+            *_memory(begun.get(name)),
+        )
         for place, name in enumerate(names, 1)
-    ]  # fmt: skip
+    ]
     total = sum(stage.seconds or 0.0 for stage in facts.stages)
     rows.append(("all", "", "", span(total), Raw(""), "", ""))
     headings = ("stage", "what it trains", "state", "time", "", "memory", "GPU memory")
@@ -50,8 +56,8 @@ def _state(stage: StageFacts | None, planned: Mapping[str, Any], name: str) -> s
         return "not begun"
     if not stage.done:
         return "begun, not finished"
-    lender = stage.done.get("taken_from")
-    return f"taken over from {lender}" if lender else "finished"
+    donor = stage.done.get("taken_from")
+    return f"taken over from {donor}" if donor else "finished"
 
 
 def _time(stage: StageFacts | None) -> str:
@@ -97,8 +103,7 @@ def warnings_section(facts: RunFacts) -> str:
         none = "None was kept: this run is older than that." if kept else "None."
         return f"{listed}<p>{none}</p>"
     rows = [
-        [str(note.get(key) or "–") for key in ("time", "stage", "source", "text")]
-        for note in facts.warnings
+        [str(note.get(key) or "–") for key in ("time", "stage", "source", "text")] for note in facts.warnings
     ]
     return listed + table(("time", "stage", "from", "warning"), rows, set())
 

@@ -22,9 +22,7 @@ def text(value: object) -> str:
     return value if isinstance(value, Raw) else escape(str(value))
 
 
-def table(
-    headings: Iterable[str], rows: Iterable[Iterable[str]], numbers: set[int], mark: str = ""
-) -> str:
+def table(headings: Iterable[str], rows: Iterable[Iterable[str]], numbers: set[int], mark: str = "") -> str:
     """Write a table as HTML; the columns `numbers` are right-aligned figures.
 
     `mark` is a class of the table. Wide ones scroll by themselves, the page never does.

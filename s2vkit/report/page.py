@@ -9,13 +9,7 @@ from s2vkit.files import replacing
 from s2vkit.report.curves import read_log
 from s2vkit.report.diagram import diagram_section
 from s2vkit.report.facts import RunFacts
-from s2vkit.report.machine import (
-    commands_of,
-    peak,
-    stages_section,
-    versions_section,
-    warnings_section,
-)
+from s2vkit.report.machine import commands_of, peak, stages_section, versions_section, warnings_section
 from s2vkit.report.markup import Raw, folded, picture, size, span, text
 from s2vkit.report.players import ROOM, Room, clips_section
 from s2vkit.report.plots import grid, panels, plot
@@ -55,26 +49,20 @@ def run_page(facts: RunFacts, room: Room) -> str:
     link, folder = facts.link, facts.folder
     metrics = link(folder / "metrics.json")
     sections = [
-        _section("Clips", facts, lambda: clips_section(facts, room), _of_clips(facts)),
+        _section("Batch", facts, lambda: clips_section(facts, room), _of_clips(facts)),
         _section("Metrics", facts, lambda: metrics_section(facts), metrics),
         _section(
-            "Every clip", facts, lambda: clips_table(facts),
-            link(folder / "clips.csv") + _of_corpus(facts),
+            "Every clip", facts, lambda: clips_table(facts), link(folder / "clips.csv") + _of_corpus(facts)
         ),
         _section("Confusions", facts, lambda: confusion_section(facts), metrics),
-        _section(
-            "Who and how: what the codes tell", facts, lambda: probe_section(facts.metrics), metrics
-        ),
+        _section("Who and how: what the codes tell", facts, lambda: probe_section(facts.metrics), metrics),
         _section("Samples", facts, lambda: _sheets(facts)),
         _section("Graph", facts, lambda: diagram_section(facts), link(folder / "graph.json")),
         _section("Curves", facts, lambda: _curves(facts)),
         _section("Time and memory", facts, lambda: stages_section(facts), _of_stages(facts)),
         _section("Recipe", facts, lambda: _recipe(facts), link(folder / "recipe.yaml")),
-        _section(
-            "Versions and machine", facts, lambda: versions_section(facts),
-            link(folder / "run.json"),
-        ),
-    ]  # fmt: skip
+        _section("Versions and machine", facts, lambda: versions_section(facts), link(folder / "run.json")),
+    ]
     begun = bool(facts.stages) or any(section.inside for section in sections)
     if begun:  # at last, so that it knows of every damaged file
         said, kept = warnings_section(facts), folder / "warnings.jsonl"

@@ -31,10 +31,7 @@ def save_png(path: str | Path, picture: np.ndarray) -> Path:
 
 
 def contact_sheet(
-    rows: Sequence[Sequence[np.ndarray]],
-    labels: Sequence[str],
-    path: str | Path,
-    scale: int = 1,
+    rows: Sequence[Sequence[np.ndarray]], labels: Sequence[str], path: str | Path, scale: int = 1
 ) -> Path:
     """Lay out rows of uint8 (H, W, 3) pictures of one size, a label left of each row, as PNG.
 

@@ -80,8 +80,7 @@ def clips_section(facts: RunFacts, room: Room) -> str:
         return ""
     figures = {row.get("clip", ""): row for row in facts.clips}
     shown = [
-        player(facts, path, room, caption(facts, path, figures.get(path.stem, {})))
-        for path in facts.videos
+        player(facts, path, room, caption(facts, path, figures.get(path.stem, {}))) for path in facts.videos
     ]
     return (
         '<p class="soft">Held-out clips, left the true one, right the one made '
@@ -99,9 +98,7 @@ def caption(facts: RunFacts, path: Path, row: Mapping[str, str]) -> str:
         known["split"] = told["split"]
     figures = {k: v for k, v in row.items() if k in facts.metrics and v}
     known |= {
-        k.removeprefix("label."): v
-        for k, v in row.items()
-        if k not in facts.metrics and k != "clip" and v
+        k.removeprefix("label."): v for k, v in row.items() if k not in facts.metrics and k != "clip" and v
     }
     parts = [f"<b>{facts.link(path, path.stem)}</b>", _pairs(known)]
     if figures:

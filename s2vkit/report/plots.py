@@ -35,8 +35,7 @@ def panels(series: Series) -> dict[str, list[tuple[str, list[Line]]]]:
     for panel, lines in held.items():
         title = lines[0][0] if len(lines) == 1 else panel
         short = [
-            (name.removeprefix(panel).lstrip("._/") or name, steps, values)
-            for name, steps, values in lines
+            (name.removeprefix(panel).lstrip("._/") or name, steps, values) for name, steps, values in lines
         ]
         head, dot, _ = title.replace("/", ".").partition(".")
         groups.setdefault(head if dot else "", []).append((title, short))
@@ -111,9 +110,7 @@ def _thinned(steps: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Cut a line into stretches: (4, N) the middle step, and mean, least and most of each."""
     parts = max(1, min(_POINTS, len(steps)))
     found = []
-    for place, held in zip(
-        np.array_split(steps, parts), np.array_split(values, parts), strict=True
-    ):
+    for place, held in zip(np.array_split(steps, parts), np.array_split(values, parts), strict=True):
         known = held[np.isfinite(held)]
         if len(known):
             found.append((place.mean(), known.mean(), known.min(), known.max()))

@@ -80,15 +80,11 @@ def _maps(metrics: Mapping[str, Any]) -> str:
             note = f"two principal axes, {_percent(score.get('value'))} of the variance"
             clips = drawn.get("clips") or names
             picture = scatter(drawn.get("points") or [], names, title, clips)
-            panels.append(
-                f"<figure>{picture}<figcaption>{escape(title)}; {note}</figcaption></figure>"
-            )
+            panels.append(f"<figure>{picture}<figcaption>{escape(title)}; {note}</figcaption></figure>")
     return f'<div class="grid">{"".join(panels)}</div>' if panels else ""
 
 
-def scatter(
-    points: Sequence[Sequence[float]], names: Sequence[str], title: str, clips: Sequence[str]
-) -> str:
+def scatter(points: Sequence[Sequence[float]], names: Sequence[str], title: str, clips: Sequence[str]) -> str:
     """Draw points (N, 2) as SVG, coloured by name, with a legend; a pointer is told the clip."""
     order = sorted(set(names))
     colours = {name: f"c{i % _COLOURS}" for i, name in enumerate(order)}
@@ -97,9 +93,7 @@ def scatter(
     dots = [
         f'<circle cx="{x:.1f}" cy="{_HIGH - y:.1f}" r="3.2" class="{colours[name]}" '
         f'fill-opacity="0.75"><title>{escape(_told(clip, name))}</title></circle>'
-        for x, y, name, clip in zip(
-            _scaled(xs, _WIDE), _scaled(ys, _HIGH), names, clips, strict=True
-        )
+        for x, y, name, clip in zip(_scaled(xs, _WIDE), _scaled(ys, _HIGH), names, clips, strict=True)
     ]
     legend = [
         f'<circle cx="{_WIDE + 8}" cy="{12 + 14 * i}" r="4" class="{colours[name]}"/>'

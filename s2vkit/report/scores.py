@@ -21,11 +21,15 @@ _KEYS = ("on_real", "chance", "n")
 def metrics_section(facts: RunFacts) -> str:
     """Write each metric with its definition, and where it lies between chance and real."""
     rows = [
-        (_defined(facts, name, score), _made(facts, name, score),
-         *(show(score.get(key)) for key in _KEYS), _line(score))
+        (
+            _defined(facts, name, score),
+            _made(facts, name, score),
+            *(show(score.get(key)) for key in _KEYS),
+            _line(score),
+        )
         for name, score in facts.metrics.items()
         if isinstance(score, Mapping)
-    ]  # fmt: skip
+    ]
     if not rows:
         return ""
     headings = ("metric", "made", "real", "chance", "clips", "chance to real")
@@ -98,13 +102,19 @@ def confusion_section(facts: RunFacts) -> str:
         found.append(f"<h3>{escape(name)}</h3>" + f'<div class="grid">{"".join(drawn)}</div>')
     if not found:
         return ""
-    which = any("confusion" in (facts.metrics[c].get("details") or {}) for c in facts.clips[0]
-                if c in facts.metrics) if facts.clips else False  # fmt: skip
+    which = (
+        any(
+            "confusion" in (facts.metrics[c].get("details") or {})
+            for c in facts.clips[0]
+            if c in facts.metrics
+        )
+        if facts.clips
+        else False
+    )
     sort = ' Which clips those are: sort <a href="#every-clip">every clip</a> by the metric.'
     return (
-        '<p class="soft">Rows: the true label. Columns: what the judge says. The darker, the '
-        f"larger the share of its row; the numbers are clips.{sort if which else ''}</p>"
-        + "".join(found)
+        '<p class="soft">Rows: the true label. Columns: what the evaluator says. The darker, the '
+        f"larger the share of its row; the numbers are clips.{sort if which else ''}</p>" + "".join(found)
     )
 
 
@@ -140,8 +150,7 @@ def clips_table(facts: RunFacts) -> str:
         for row in facts.clips
     ]
     headings = [
-        Raw(f'<button type="button">{text(column.removeprefix("label."))}</button>')
-        for column in columns
+        Raw(f'<button type="button">{text(column.removeprefix("label."))}</button>') for column in columns
     ]
     inside = table(headings, rows, numbers, "sorts")
     return folded(f"{len(rows)} clips, sorted by pressing a heading", inside)

@@ -49,25 +49,31 @@ class Section:
 
     def __str__(self) -> str:
         traced = f'<p class="trace">{self.traced}</p>' if self.traced else ""
-        return (
-            f'<section id="{self.anchor}"><h2>{escape(self.name)}</h2>\n'
-            f"{self.inside}{traced}</section>"
-        )
+        return f'<section id="{self.anchor}"><h2>{escape(self.name)}</h2>\n{self.inside}{traced}</section>'
 
 
 def render(
-    title: str, subtitle: str, sections: Sequence[Section], *, lead: str = "",
+    title: str,
+    subtitle: str,
+    sections: Sequence[Section],
+    *,
+    lead: str = "",
     empty: str = "Nothing is there yet.",
-) -> str:  # fmt: skip
+) -> str:
     """Write a whole page of the sections that hold something; `lead` and insides are HTML."""
     filled = [section for section in sections if section.inside]
     links = "".join(f'<li><a href="#{s.anchor}">{escape(s.name)}</a></li>' for s in filled)
     contents = f'<nav aria-label="Contents"><ul>{links}</ul></nav>\n' if len(filled) > 2 else ""
     return _PAGE.substitute(
-        policy=_policy(), title=escape(title), subtitle=escape(subtitle), lead=lead,
-        contents=contents, style=_static("page.css"), script=_static("page.js"),
+        policy=_policy(),
+        title=escape(title),
+        subtitle=escape(subtitle),
+        lead=lead,
+        contents=contents,
+        style=_static("page.css"),
+        script=_static("page.js"),
         body="\n".join(map(str, filled)) or f"<p>{escape(empty)}</p>",
-    )  # fmt: skip
+    )
 
 
 def check_place(page: Path) -> None:
@@ -78,9 +84,7 @@ def check_place(page: Path) -> None:
         return
     with page.open("rb") as file:
         if MARK.encode() not in file.read(4096):
-            raise InputError(
-                f"{page}: is there, and no page of s2vkit's", hint="choose another -o PAGE"
-            )
+            raise InputError(f"{page}: is there, and no page of s2vkit's", hint="choose another -o PAGE")
 
 
 @cache

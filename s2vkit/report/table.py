@@ -30,17 +30,13 @@ def show(value: Any) -> str:
     return str(value)
 
 
-def metrics_table(
-    metrics: Mapping[str, Any], title: str = "metrics", *, definitions: bool = True
-) -> Table:
+def metrics_table(metrics: Mapping[str, Any], title: str = "metrics", *, definitions: bool = True) -> Table:
     """Make the table that a terminal shows, with how each figure is defined or without."""
     table = Table(title=title)
     headings = HEADINGS if definitions else HEADINGS[:-1]
     for heading in headings:
         numbers = heading in ("made", "real", "chance", "n")
-        table.add_column(
-            heading, justify="right" if numbers else "left", no_wrap=heading != "definition"
-        )
+        table.add_column(heading, justify="right" if numbers else "left", no_wrap=heading != "definition")
     for row in metric_rows(metrics):
         table.add_row(*map(Text, row[: len(headings)]))
     return table

@@ -41,9 +41,7 @@ def write_comparing_page(
     clips = Room(room)
     sections = [
         Section("Runs", _runs(facts)),
-        Section(
-            "Metrics", _metrics(runs, facts, registry), _traced(facts, "metrics.json", "clips.csv")
-        ),
+        Section("Metrics", _metrics(runs, facts, registry), _traced(facts, "metrics.json", "clips.csv")),
         Section("The same clips", _clips(facts, clips), _traced(facts, "videos")),
         Section("Curves", _curves(facts), _traced(facts, "stages")),
         Section("What differs in the recipes", _recipes(facts), _traced(facts, "recipe.yaml")),
@@ -71,9 +69,7 @@ def _labels(runs: Sequence[Path]) -> list[str]:
 def _traced(facts: Sequence[RunFacts], *names: str) -> str:
     """Link to the files of each run that a section was drawn from, as far as they are there."""
     found = [(run, run.folder / name) for name in names for run in facts]
-    links = [
-        run.link(path, f"{run.label}/{path.name}") for run, path in found if path.exists()
-    ]  # fmt: skip
+    links = [run.link(path, f"{run.label}/{path.name}") for run, path in found if path.exists()]
     return f"From {', '.join(links)}." if links else ""
 
 
@@ -82,11 +78,17 @@ def _runs(facts: Sequence[RunFacts]) -> str:
     for run in facts:
         finished = sum(bool(stage.done) for stage in run.stages)
         known = Raw(f"<code>{text(run.commands[-1])}</code>") if run.commands else "not kept"
-        rows.append([
-            run.link(run.folder / "report.html", run.label), run.name,
-            show(run.recipe.get("seed")), f"{finished} of {len(run.planned)}",
-            str(len(run.warnings)), run.version or _NOWHERE, known,
-        ])  # fmt: skip
+        rows.append(
+            [
+                run.link(run.folder / "report.html", run.label),
+                run.name,
+                show(run.recipe.get("seed")),
+                f"{finished} of {len(run.planned)}",
+                str(len(run.warnings)),
+                run.version or _NOWHERE,
+                known,
+            ]
+        )
     named = ("run", "recipe", "seed", "stages finished", "warnings", "s2vkit", "made by")
     return table(named, rows, {2, 3, 4})
 
@@ -136,10 +138,7 @@ def _plain(facts: Sequence[RunFacts]) -> str:
         said = {str(score.get("definition")) for score in known}
         other = ", defined differently" if len(said) > 1 else ""
         told = "".join(f"<p>{text(one)}.</p>" for one in sorted(said))
-        cells = [
-            show(score.get("value")) if isinstance(score, Mapping) else _NOWHERE
-            for score in scores
-        ]  # fmt: skip
+        cells = [show(score.get("value")) if isinstance(score, Mapping) else _NOWHERE for score in scores]
         rows.append([Raw(folded(f"{name}{other}", told)), *cells])
     names_of = ("metric", *(run.label for run in facts))
     return table(names_of, rows, set(range(1, len(facts) + 1)), "metrics") if rows else ""
@@ -188,9 +187,7 @@ def _curves(facts: Sequence[RunFacts]) -> str:
                 plots.append(plot(name, lines))
         if plots:
             drawn.append((f"{stage}: {len(plots)} figures", grid({"": plots})))
-    return "\n".join(
-        folded(*stage, opened=place == len(drawn) - 1) for place, stage in enumerate(drawn)
-    )
+    return "\n".join(folded(*stage, opened=place == len(drawn) - 1) for place, stage in enumerate(drawn))
 
 
 def _grouped(names: Iterable[str]) -> list[str]:

@@ -27,7 +27,7 @@ _CHECKS = {
     "generator": faces.check_generator,
     "discriminator": faces.check_discriminator,
     "face_detector": faces.check_face_detector,
-    "sync_judge": sync.check_sync_judge,
+    "sync_evaluator": sync.check_sync_evaluator,
     "loss": learning.check_loss,
     "optimizer": learning.check_optimizer,
     "stage": learning.check_stage,

@@ -61,9 +61,7 @@ class Subject:
         """Require a finite float tensor of a shape."""
         shape = tuple(shape)
         self.require(isinstance(value, Tensor), f"{what}: a {type(value).__name__}, no tensor")
-        self.require(
-            tuple(value.shape) == shape, f"{what}: shape {tuple(value.shape)}, not {shape}"
-        )
+        self.require(tuple(value.shape) == shape, f"{what}: shape {tuple(value.shape)}, not {shape}")
         self.require(value.dtype == torch.float32, f"{what}: {value.dtype}, not torch.float32")
         self.require(torch.isfinite(value).all(), f"{what}: not all of it is finite")
 

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from s2vkit.errors import InputError
+from s2vkit.interfaces.dataset import Footage, RawClip
+from s2vkit.interfaces.metric import Heard, Outcome, Probe, Score
 from s2vkit.options import FootageOptions
-from s2vkit.parts.dataset import Footage, RawClip
-from s2vkit.parts.metric import Heard, Outcome, Probe, Score
 from s2vkit.testing.checking import SIZE, Subject, noise
 from s2vkit.testing.stand_ins import EMOTION, IDENTITY, LABELS, RATE, SUMMARY, stand_in_graph
 
@@ -133,7 +133,7 @@ def _measure(subject: Subject, metric: Any) -> Any:
         subject.require(fine, f"its sides are {metric.sides}: identity and emotion are known")
         return metric.probe(heard(24, 1), heard(12, 2))
     graph = stand_in_graph(subject.make)
-    for outcome in outcomes(graph.judges, graph.sync_judge):
+    for outcome in outcomes(graph.evaluators, graph.sync_evaluator):
         metric.update(outcome)
     return metric.compute()
 
@@ -144,26 +144,30 @@ def heard(clips: int, seed: int) -> Heard:
     labels = {k: [v[i % len(v)] for i in range(clips)] for k, v in LABELS.items()}
     labels["sentence"] = [f"sentence{seed}{i // 6}" for i in range(clips)]
     return Heard(
-        [f"clip{i}" for i in range(clips)], labels, noise(clips, SUMMARY, seed=seed + 2), codes,
+        [f"clip{i}" for i in range(clips)],
+        labels,
+        noise(clips, SUMMARY, seed=seed + 2),
+        codes,
         {side: code + noise(*code.shape, seed=seed + 3) for side, code in codes.items()},
-        lambda i: noise(RATE // 2, seed=i).numpy(), RATE,
-    )  # fmt: skip
+        lambda i: noise(RATE // 2, seed=i).numpy(),
+        RATE,
+    )
 
 
 def outcomes(
-    judges: Mapping[str, Any], sync_judge: Any = None, clips: int = 3, frames: int = 12
+    evaluators: Mapping[str, Any], sync_evaluator: Any = None, clips: int = 3, frames: int = 12
 ) -> list[Outcome]:
-    """Make up clips, made and true, with labels, truth, speech and judges."""
+    """Make up clips, made and true, with labels, truth, speech and evaluators."""
     return [
         Outcome(
             f"clip{i}",
             noise(frames, 3, SIZE, SIZE, seed=i),
             noise(frames, 3, SIZE, SIZE, seed=i + 100),
             {name: names[i % len(names)] for name, names in LABELS.items()},
-            {name: noise(frames, seed=i).abs().numpy() for name in ("openness", "shut")},
-            dict(judges),
+            {name: noise(frames, seed=i).abs().numpy() for name in ("mouth_aperture", "eyelid_closure")},
+            dict(evaluators),
             noise(frames * RATE // 25, scale=0.1, seed=i),
-            sync_judge=sync_judge,
+            sync_evaluator=sync_evaluator,
         )
         for i in range(clips)
     ]

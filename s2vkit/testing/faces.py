@@ -9,15 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from s2vkit.parts.clip import Codes, Made
-from s2vkit.parts.face_detector import Faces
+from s2vkit.interfaces.batch import Conditioning, GeneratorOutput
+from s2vkit.interfaces.face_detector import Faces
 from s2vkit.testing.checking import SIZE, Subject, noise
 from s2vkit.testing.stand_ins import EMOTION, FEATURES, IDENTITY, LABELS, MAPS
 
 _WANTS = {
-    ("identity_maps",), ("frames",), ("frames", "features"), ("frames", "stills"), ("windows",),
+    ("identity_maps",),
+    ("frames",),
+    ("frames", "features"),
+    ("frames", "stills"),
+    ("windows",),
     ("windows", "features"),
-}  # fmt: skip
+}
 WINDOW = 5  # frames of a run
 
 
@@ -82,7 +86,7 @@ def check_generator(subject: Subject) -> None:
         )
         subject.require_module(generator)
         subject.require(generator.size == SIZE, f"its size is {generator.size}, not {SIZE}")
-        codes = Codes(
+        codes = Conditioning(
             noise(2, 3, FEATURES),
             noise(2, identity) if identity else None,
             noise(2, emotion) if emotion else None,
@@ -104,7 +108,7 @@ def check_generator(subject: Subject) -> None:
 
 
 def _check_made(subject: Subject, made: Any, maps: list[tuple[int, int, int]]) -> None:
-    subject.require(isinstance(made, Made), f"gives a {type(made).__name__}, not Made")
+    subject.require(isinstance(made, GeneratorOutput), f"gives a {type(made).__name__}, not Made")
     subject.require_tensor("frames", made.frames, (2, 3, 3, SIZE, SIZE))
     subject.require(made.frames.detach().abs().max() <= 1.0, "draws frames outside [-1, 1]")
     count = len(made.identity_maps)

@@ -11,18 +11,27 @@ from typing import Any
 import torch
 from torch import Tensor, nn, optim
 
+from s2vkit.interfaces.graph import Graph
+from s2vkit.interfaces.metric import Heard, Outcome
+from s2vkit.interfaces.stage import Job, Stage, Turn
 from s2vkit.options import Slot
-from s2vkit.parts.graph import Graph
-from s2vkit.parts.metric import Heard, Outcome
-from s2vkit.parts.stage import Job, Stage, Turn
 from s2vkit.testing.checking import SIZE, Subject, noise, seeded
 from s2vkit.testing.data import heard, outcomes
 from s2vkit.testing.stand_ins import stand_in_clips, stand_in_graph
 
 _NEEDS = {
-    "speech", "frames", "features", "around", "mismatched", "summary", "stills", "maps",
-    "targets", "codes", "sounds",
-}  # fmt: skip
+    "speech",
+    "frames",
+    "features",
+    "around",
+    "mismatched",
+    "summary",
+    "stills",
+    "maps",
+    "targets",
+    "codes",
+    "sounds",
+}
 
 
 def check_loss(subject: Subject) -> None:
@@ -132,9 +141,13 @@ def _check_step(
 
 
 def _check_turn(
-    subject: Subject, stage: Stage, turn: Turn, trained: dict[str, nn.Module], losses: Any,
+    subject: Subject,
+    stage: Stage,
+    turn: Turn,
+    trained: dict[str, nn.Module],
+    losses: Any,
     given: tuple[Any, Any],
-) -> None:  # fmt: skip
+) -> None:
     for key, module in trained.items():
         module.zero_grad(set_to_none=True)
         module.requires_grad_(key in turn.trains)
@@ -158,7 +171,7 @@ class _Desk:
         self.saved: dict[str, str] = {}
 
     def outcomes(self, split: str, most: int | None) -> Iterator[Outcome]:
-        yield from outcomes(self.graph.judges, self.graph.sync_judge)
+        yield from outcomes(self.graph.evaluators, self.graph.sync_evaluator)
 
     def heard(self, split: str) -> Heard:
         return heard(24, 1) if split == "train" else heard(12, 2)

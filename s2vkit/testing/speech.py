@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from s2vkit.parts.clip import speech_steps
+from s2vkit.interfaces.batch import speech_steps
 from s2vkit.testing.checking import Subject, noise
 
 _SECONDS = (1.0, 0.613, 0.25)
@@ -18,9 +18,8 @@ def check_audio_encoder(subject: Subject) -> None:
     encoder = subject.build()
     subject.require_module(encoder)
     subject.require_attributes(
-        encoder, sample_rate=int, dim=int, summary_dim=int, rate=(int, float), causal=bool,
-        pretrained=bool,
-    )  # fmt: skip
+        encoder, sample_rate=int, dim=int, summary_dim=int, rate=(int, float), causal=bool, pretrained=bool
+    )
     rate = encoder.sample_rate
     speech = noise(len(_SECONDS), rate, scale=0.1)  # noise, not silence, past the ends too
     lengths = torch.tensor([round(s * rate) for s in _SECONDS])

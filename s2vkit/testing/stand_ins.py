@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit.parts.clip import Clips, Codes, Made
-from s2vkit.parts.discriminator import Discriminator
-from s2vkit.parts.graph import Graph, World
-from s2vkit.parts.stage import Stage
-from s2vkit.parts.teacher import Teacher
+from s2vkit.interfaces.batch import Batch, Conditioning, GeneratorOutput
+from s2vkit.interfaces.discriminator import Discriminator
+from s2vkit.interfaces.graph import DataSpec, Graph
+from s2vkit.interfaces.stage import Stage
+from s2vkit.interfaces.teacher import Teacher
 from s2vkit.testing.checking import SIZE, noise, seeded
 
 FEATURES, SUMMARY, IDENTITY, EMOTION = 16, 24, 10, 6
@@ -50,7 +50,7 @@ class Ear(nn.Module):
 
 
 class Eye(nn.Module):
-    """A teacher or judge, with maps for the identity's."""
+    """A teacher or evaluator, with maps for the identity's."""
 
     pretrained = False
 
@@ -94,7 +94,7 @@ class Hand(nn.Module):
         self.draw = nn.Linear(FEATURES + IDENTITY + EMOTION, 3 * 16)
         self.inflate = nn.ModuleList(nn.Linear(IDENTITY, c) for c, _, _ in MAPS)
 
-    def forward(self, codes: Codes) -> Made:
+    def forward(self, codes: Conditioning) -> GeneratorOutput:
         """Draw the codes as coarse frames."""
         assert codes.identity is not None
         assert codes.emotion is not None
@@ -106,11 +106,11 @@ class Hand(nn.Module):
             layer(codes.identity)[:, :, None, None].expand(-1, -1, h, w)
             for layer, (_, h, w) in zip(self.inflate, MAPS, strict=True)
         ]
-        return Made(frames, maps)
+        return GeneratorOutput(frames, maps)
 
 
 class Witness(nn.Module):
-    """A sync judge."""
+    """A sync evaluator."""
 
     fps, sample_rate, dim, pretrained = 25.0, RATE, 4, False
 
@@ -137,9 +137,10 @@ class Critic(nn.Module):
         self.wants = wants
         self.score = nn.LazyLinear(1)
         seen: dict[str, Any] = {
-            "frames": torch.zeros(1, 3, SIZE, SIZE), "features": torch.zeros(1, FEATURES),
+            "frames": torch.zeros(1, 3, SIZE, SIZE),
+            "features": torch.zeros(1, FEATURES),
             "identity_maps": [torch.zeros(1, *shape) for shape in MAPS],
-        }  # fmt: skip
+        }
         self(*(seen[want] for want in wants))
 
     def forward(self, *seen: Tensor | list[Tensor]) -> Tensor:
@@ -152,53 +153,60 @@ class Critic(nn.Module):
 def stand_in_graph(make: Callable[..., Any]) -> Graph:
     """Make a graph of stand-ins.
 
-    Its discriminators are identity, frame and sync, its judges identity, emotion, openness,
+    Its discriminators are identity, frame and sync, its evaluators identity, emotion, mouth_aperture,
     shut, and second ones of the first two, identity_2 and emotion_2.
     """
     with seeded():
         eyes: dict[str, Teacher] = {
             "identity": Eye(IDENTITY, LABELS["identity"], "embedding"),
             "emotion": Eye(EMOTION, LABELS["emotion"], "logits"),
-            "openness": Eye(4, (), "logits"),
-            "shut": Eye(4, (), "logits"),
+            "mouth_aperture": Eye(4, (), "logits"),
+            "eyelid_closure": Eye(4, (), "logits"),
         }
         critics: dict[str, Discriminator] = {
             "identity": Critic(("identity_maps",)),
             "frame": Critic(("frames",)),
             "sync": Critic(("frames", "features")),
         }
-        judges: dict[str, Teacher] = {
-            name: Eye(4, eye.classes, "logits") for name, eye in eyes.items()
-        }
+        evaluators: dict[str, Teacher] = {name: Eye(4, eye.classes, "logits") for name, eye in eyes.items()}
         for name in ("identity", "emotion"):
-            judges[f"{name}_2"] = Eye(4, eyes[name].classes, "logits")
-        del eyes["openness"], eyes["shut"]
+            evaluators[f"{name}_2"] = Eye(4, eyes[name].classes, "logits")
+        del eyes["mouth_aperture"], eyes["eyelid_closure"]
         return Graph(
-            World(SIZE, 25.0, RATE, LABELS), make, Ear(), eyes,
-            {"identity": Mind(IDENTITY), "emotion": Mind(EMOTION)}, Hand(), critics, judges,
+            DataSpec(SIZE, 25.0, RATE, LABELS),
+            make,
+            Ear(),
+            eyes,
+            {"identity": Mind(IDENTITY), "emotion": Mind(EMOTION)},
+            Hand(),
+            critics,
+            evaluators,
             Witness(),
-        )  # fmt: skip
+        )
 
 
-def stand_in_clips(stage: Stage) -> Clips:
+def stand_in_clips(stage: Stage) -> Batch:
     """Make up a batch that holds what a stage needs."""
     count, views = 2, stage.frames or 4
     shapes: dict[str, tuple[int, ...]] = {
-        "speech": (count, RATE), "frames": (count, views, 3, SIZE, SIZE),
+        "speech": (count, RATE),
+        "frames": (count, views, 3, SIZE, SIZE),
         "sounds": (count, views // stage.window, stage.lead + stage.window, stage.sound),
-        "stills": (count, 3, SIZE, SIZE), "features": (count, views, FEATURES),
+        "stills": (count, 3, SIZE, SIZE),
+        "features": (count, views, FEATURES),
         "around": (count, views, 2 * stage.reach + 1, FEATURES),
-        "mismatched": (count, views, FEATURES), "summary": (count, SUMMARY),
-    }  # fmt: skip
+        "mismatched": (count, views, FEATURES),
+        "summary": (count, SUMMARY),
+    }
     needs = stage.needs | ({"summary"} if "codes" in stage.needs else set())
     given = {name: noise(*shapes[name], seed=i) for i, name in enumerate(shapes) if name in needs}
-    clips = Clips(names=["one", "two"], **given)  # type: ignore[arg-type]
+    clips = Batch(names=["one", "two"], **given)  # type: ignore[arg-type]
     if "frames" in needs:
         clips.times = torch.arange(views).expand(count, views)
     if "speech" in needs:
         clips.lengths = torch.tensor([RATE, RATE // 2])
     clips.labels = {name: torch.tensor([0, 1]) for name in LABELS}
-    clips.labels["openness"] = clips.labels["shut"] = noise(count, views).abs()
+    clips.labels["mouth_aperture"] = clips.labels["eyelid_closure"] = noise(count, views).abs()
     if "targets" in needs:
         clips.targets = {"identity": noise(count, IDENTITY), "emotion": noise(count, EMOTION)}
     if "maps" in needs:

@@ -7,23 +7,23 @@ from s2vkit.testing.checking import SIZE, Subject, noise
 _FRAMES = 12
 
 
-def check_sync_judge(subject: Subject) -> None:
+def check_sync_evaluator(subject: Subject) -> None:
     """Check sizes, clips shorter than a window, and gradients where it trains."""
-    judge = subject.build(size=SIZE)
-    subject.require_module(judge)
-    subject.require_attributes(judge, fps=(int, float), sample_rate=int, dim=int, pretrained=bool)
+    evaluator = subject.build(size=SIZE)
+    subject.require_module(evaluator)
+    subject.require_attributes(evaluator, fps=(int, float), sample_rate=int, dim=int, pretrained=bool)
     frames = noise(2, _FRAMES, 3, SIZE, SIZE)
-    speech = noise(2, round(_FRAMES * judge.sample_rate / judge.fps), scale=0.1)
-    lips, sounds = judge.eval()(frames, speech)
+    speech = noise(2, round(_FRAMES * evaluator.sample_rate / evaluator.fps), scale=0.1)
+    lips, sounds = evaluator.eval()(frames, speech)
     subject.require(lips.dim() == 3 and lips.shape[1] > 0, f"lips of shape {tuple(lips.shape)}")
-    shape = (2, lips.shape[1], judge.dim)
+    shape = (2, lips.shape[1], evaluator.dim)
     subject.require_tensor("lips", lips, shape)
     subject.require_tensor("speech", sounds, shape)
-    alone = judge(frames[:1], speech[:1])
+    alone = evaluator(frames[:1], speech[:1])
     said = "in eval, what it gives depends on the batch"
     subject.require_equal(said, lips[:1], alone[0])
     subject.require_equal(said, sounds[:1], alone[1])
-    short = judge(frames[:, :1], speech[:, : speech.shape[1] // _FRAMES])
-    subject.require_tensor("lips of one frame", short[0], (2, 0, judge.dim))
-    if not judge.pretrained:
-        subject.require_gradients("training", judge, *judge.train()(frames, speech))
+    short = evaluator(frames[:, :1], speech[:, : speech.shape[1] // _FRAMES])
+    subject.require_tensor("lips of one frame", short[0], (2, 0, evaluator.dim))
+    if not evaluator.pretrained:
+        subject.require_gradients("training", evaluator, *evaluator.train()(frames, speech))

@@ -46,10 +46,7 @@ class Toy:
     def clips(self) -> list:
         from s2vkit import ClipFiles
 
-        return [
-            ClipFiles(f"s{s}_{e}_{k}", self._labels(s, e, k), self._split(k))
-            for s, e, k in self.items
-        ]
+        return [ClipFiles(f"s{s}_{e}_{k}", self._labels(s, e, k), self._split(k)) for s, e, k in self.items]
 
     def _labels(self, s: int, e: int, k: int) -> dict[str, str]:
         labels = {"identity": f"s{s}", "sentence": str(k)}
@@ -58,9 +55,7 @@ class Toy:
     def _split(self, k: int) -> str:
         if self.options.split == "no_test":
             return "train"
-        return {self.options.sentences - 1: "test", self.options.sentences - 2: "val"}.get(
-            k, "train"
-        )
+        return {self.options.sentences - 1: "test", self.options.sentences - 2: "val"}.get(k, "train")
 
     def load(self, index: int):
         from s2vkit import RawClip
@@ -82,14 +77,17 @@ class Toy:
         for v, half in enumerate((opening * size / 8).astype(int)):
             row = size * 3 // 4
             picture[v, row - half : row + half + 1, size // 3 : -size // 3] = 30
-        return RawClip(picture, speech, {"openness": opening.astype(np.float32)})
+        return RawClip(picture, speech, {"mouth_aperture": opening.astype(np.float32)})
 
 
 @hookimpl
 def s2vkit_register(register: Register) -> None:
     """Register the toy."""
     register(
-        "dataset", "toy", "s2vkit_toy:Toy", ToyOptions,
-        gives=("speech", "frames", "identity", "emotion", "openness"),
+        "dataset",
+        "toy",
+        "s2vkit_toy:Toy",
+        ToyOptions,
+        gives=("speech", "frames", "identity", "emotion", "mouth_aperture"),
         summary="a toy for tests",
-    )  # fmt: skip
+    )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from s2vkit.errors import InputError, PluginError
-from s2vkit.parts.dataset import ClipFiles, Dataset, RawClip
+from s2vkit.interfaces.dataset import ClipFiles, Dataset, RawClip
 
 SPLITS = ("train", "val", "test")
 
@@ -47,9 +47,7 @@ def check_clip(clip: RawClip, dataset: Dataset) -> None:
     """See that a loaded clip has the shapes and ranges promised; raises InputError."""
     frames, speech, size = clip.frames, clip.speech, dataset.size
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] != (size, size, 3):
-        raise InputError(
-            f"frames are {frames.dtype} {frames.shape}, not uint8 (V, {size}, {size}, 3)"
-        )
+        raise InputError(f"frames are {frames.dtype} {frames.shape}, not uint8 (V, {size}, {size}, 3)")
     if not len(frames):
         raise InputError("it has no frame")
     if speech.ndim != 1 or not len(speech) or not np.isfinite(speech).all():

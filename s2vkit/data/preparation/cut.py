@@ -10,22 +10,20 @@ from pathlib import Path
 import av
 import numpy as np
 
-from s2vkit.data.cutting.align import Place, face_height, place_by_boxes, place_by_landmarks
-from s2vkit.data.cutting.crop import Cropper
-from s2vkit.data.cutting.follow import FaceTrack, follow
-from s2vkit.data.cutting.grid import Grid
-from s2vkit.data.cutting.kinds import REASONS, Cut, Cutting, Cuttings, SetAside
-from s2vkit.data.cutting.sound import SILENCE, Track, read_track
-from s2vkit.data.cutting.speaking import who_talks
-from s2vkit.data.cutting.survey import Survey, look_over
+from s2vkit.data.extraction.align import Place, face_height, place_by_boxes, place_by_landmarks
+from s2vkit.data.extraction.crop import Cropper
+from s2vkit.data.extraction.follow import FaceTrack, follow
+from s2vkit.data.extraction.grid import Grid
+from s2vkit.data.extraction.kinds import REASONS, Cut, Cutting, Cuttings, SetAside
+from s2vkit.data.extraction.sound import SILENCE, Track, read_track
+from s2vkit.data.extraction.speaking import who_talks
+from s2vkit.data.extraction.survey import Survey, look_over
 from s2vkit.errors import InputError
+from s2vkit.interfaces.dataset import Source
+from s2vkit.interfaces.face_detector import FaceDetector
 from s2vkit.media.film import Film
-from s2vkit.parts.dataset import Source
-from s2vkit.parts.face_detector import FaceDetector
 
-__all__ = [
-    "REASONS", "Cut", "Cutting", "Cuttings", "SetAside", "cut_source", "fingerprint_of",
-]  # fmt: skip
+__all__ = ["REASONS", "Cut", "Cutting", "Cuttings", "SetAside", "cut_source", "fingerprint_of"]
 
 
 def cut_source(source: Source, cutting: Cutting, detector: FaceDetector) -> Cuttings:
@@ -34,7 +32,7 @@ def cut_source(source: Source, cutting: Cutting, detector: FaceDetector) -> Cutt
     Raises SetAside, with one of REASONS, where it gives none.
     """
     try:
-        film = Film(source.path, cutting.most_pixels)
+        film = Film(source.path, cutting.max_pixels)
         survey = look_over(film, cutting, detector)
         if not survey.places:
             raise SetAside("undecodable", f"not one picture of {source.path.name} can be decoded")
@@ -73,9 +71,7 @@ class _Part:
 class _Cutter:
     """Makes the clips of one film from what the survey found."""
 
-    def __init__(
-        self, film: Film, cutting: Cutting, survey: Survey, track: Track, notes: list[str]
-    ) -> None:
+    def __init__(self, film: Film, cutting: Cutting, survey: Survey, track: Track, notes: list[str]) -> None:
         self.film, self.cutting, self.survey = film, cutting, survey
         self.track, self.notes = track, notes
         self.least = round(cutting.shortest * cutting.fps)
@@ -98,8 +94,8 @@ class _Cutter:
         if self.survey.seconds < self.cutting.shortest:
             seconds, least = self.survey.seconds, self.cutting.shortest
             raise SetAside("too_short", f"{seconds:.2f} s of pictures; {least:g} s is the least")
-        early = (self.track.first - self.cutting.most_silence) * fps
-        late = (self.track.last + self.cutting.most_silence) * fps
+        early = (self.track.first - self.cutting.max_silence) * fps
+        late = (self.track.last + self.cutting.max_silence) * fps
         rows = [i for i, place in enumerate(places) if early <= place < late]
         low, high = (rows[0], rows[-1] + 1) if rows else (0, 0)
         heard = max(0.0, self.track.last - self.track.first)
@@ -109,8 +105,7 @@ class _Cutter:
         long = [(a, b) for a, b in parts if b - a >= self.least]
         if not long:
             raise SetAside(
-                "cut_inside",
-                f"{len(parts) - 1} cuts or holes leave no part of {self.cutting.shortest:g} s",
+                "cut_inside", f"{len(parts) - 1} cuts or holes leave no part of {self.cutting.shortest:g} s"
             )
         most = round(self.cutting.longest * fps)
         return [
@@ -123,17 +118,17 @@ class _Cutter:
     def _stretches(self, first: int, end: int, trouble: dict[str, str]) -> Iterator[_Part]:
         every, cutting = self.cutting.every, self.cutting
         seen = {r: f for r, f in self.survey.detections.items() if first <= r < end}
-        tracks = follow(seen, cutting.least_score, patience=3 * every)
+        tracks = follow(seen, cutting.min_score, patience=3 * every)
         tracks = [t for t in tracks if len(t.at) >= min(2, len(seen))]
         if not tracks:
             trouble["no_face"] = "no face was found in any frame"
             return
         tracks.sort(key=lambda t: t.height * len(t.at), reverse=True)
-        high = [t for t in tracks if self._height(t) >= cutting.least_face]
+        high = [t for t in tracks if self._height(t) >= cutting.min_face]
         if not high:
             height = max(self._height(t) for t in tracks)
             trouble["face_too_small"] = (
-                f"the face is {height:.0f} pixels high; {cutting.least_face} is the least"
+                f"the face is {height:.0f} pixels high; {cutting.min_face} is the least"
             )
             return
         low = max(first, high[0].at[0] - every)
@@ -177,9 +172,12 @@ class _Cutter:
                 continue
             place = places[chosen]
             yield Cut(
-                crops[chosen], speech, self.survey.places[part.first] / self.cutting.fps,
-                place.boxes(), place.transforms(self.cutting.size),
-            )  # fmt: skip
+                crops[chosen],
+                speech,
+                self.survey.places[part.first] / self.cutting.fps,
+                place.boxes(),
+                place.transforms(self.cutting.size),
+            )
 
     def _speech(self, part: _Part) -> np.ndarray:
         rate = self.cutting.sample_rate / self.cutting.fps

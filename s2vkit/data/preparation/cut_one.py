@@ -12,9 +12,9 @@ from s2vkit.data.preparation.cut import Cut, Cutting, SetAside, cut_source, fing
 from s2vkit.data.shards.shards import pack
 from s2vkit.errors import InputError
 from s2vkit.files import replacing, write_json
+from s2vkit.interfaces.dataset import Source
+from s2vkit.interfaces.face_detector import FaceDetector
 from s2vkit.media import probe
-from s2vkit.parts.dataset import Source
-from s2vkit.parts.face_detector import FaceDetector
 
 UNDECODABLE = "undecodable"
 
@@ -46,13 +46,13 @@ class Cutter:
         except InputError as error:
             reason = error.reason if isinstance(error, SetAside) else UNDECODABLE
             detail = (error.detail if isinstance(error, SetAside) else "") or error.message
-            told |= set_aside(reason, detail) | _header(source, reason)
+            told |= rejected(reason, detail) | _header(source, reason)
         except OSError as error:
             if error.errno is None or error.filename is None or error.filename2 is not None:
                 raise
             if not _is_of(error.filename, source):  # the disk that is written to
                 raise
-            told |= set_aside(UNDECODABLE, str(error.strerror))
+            told |= rejected(UNDECODABLE, str(error.strerror))
         told["took"] = round(time.perf_counter() - began, 3)
         write_json(out.with_suffix(".json"), told)
         return told
@@ -72,15 +72,20 @@ class Cutter:
     def _about(self, key: str, source: Source, cut: Cut) -> dict[str, Any]:
         cutting = self.cutting
         return {
-            "key": key, "source": source.name, "labels": dict(source.labels),
-            "start": round(float(cut.start), 4), "frames": len(cut.frames), "fps": cutting.fps,
-            "sample_rate": cutting.sample_rate, "size": cutting.size,
-        }  # fmt: skip
+            "key": key,
+            "source": source.name,
+            "labels": dict(source.labels),
+            "start": round(float(cut.start), 4),
+            "frames": len(cut.frames),
+            "fps": cutting.fps,
+            "sample_rate": cutting.sample_rate,
+            "size": cutting.size,
+        }
 
 
-def set_aside(reason: str, detail: str) -> dict[str, Any]:
-    """Say that a source is set aside, and why."""
-    return {"status": "set_aside", "reason": reason, "detail": detail, "clips": []}
+def rejected(reason: str, detail: str) -> dict[str, Any]:
+    """Say that a source is rejected, and why."""
+    return {"status": "rejected", "reason": reason, "detail": detail, "clips": []}
 
 
 def _header(source: Source, reason: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from s2vkit.data.arrays import flush, new_array
-from s2vkit.data.preparation.cut_one import set_aside
+from s2vkit.data.preparation.cut_one import rejected
 from s2vkit.data.preparation.listing import FORMAT, Listing, labels_of
 from s2vkit.data.preparation.outcome import stop_if_hopeless, write_report
 from s2vkit.data.preparation.part import Part
@@ -45,15 +45,15 @@ def is_finished(out: Path) -> bool:
     return about(out) is not None
 
 
-def finish(listing: Listing, out: Path, most_aside: float) -> None:
+def finish(listing: Listing, out: Path, max_rejected: float) -> None:
     """Write index, report and CORPUS from parts that are all done."""
     parts = [Part(out, number) for number in range(len(listing.parts))]
     _drop_duplicates(listing, parts)
     told = [_light(one) for part in parts for one in part.results()]
     write_report(out, listing, told)
     tally = Counter(str(one["status"]) for one in told)
-    aside = [one for one in told if one["status"] == "set_aside"]
-    stop_if_hopeless(tally, len(told), most_aside, aside[-1] if aside else {})
+    aside = [one for one in told if one["status"] == "rejected"]
+    stop_if_hopeless(tally, len(told), max_rejected, aside[-1] if aside else {})
     clips = sorted(_clips(parts))
     if not clips:
         raise InputError(f"{out}: not one clip could be made", hint="report.csv tells why")
@@ -90,11 +90,19 @@ def conclude(listing: Listing, out: Path, sources: int, clips: int, contents: st
     `contents` is a hash of all clips' bytes.
     """
     digest = hashlib.sha256((out / "index.json").read_bytes() + contents.encode())
-    write_json(out / CORPUS, {
-        "format": FORMAT, "dataset": listing.dataset, "identity": digest.hexdigest(),
-        "contents": contents, "settings": listing.settings, "labelling": listing.labelling,
-        "sources": sources, "clips": clips,
-    })  # fmt: skip
+    write_json(
+        out / CORPUS,
+        {
+            "format": FORMAT,
+            "dataset": listing.dataset,
+            "identity": digest.hexdigest(),
+            "contents": contents,
+            "settings": listing.settings,
+            "labelling": listing.labelling,
+            "sources": sources,
+            "clips": clips,
+        },
+    )
 
 
 def relabel(listing: Listing, out: Path) -> None:
@@ -114,8 +122,9 @@ def relabel(listing: Listing, out: Path) -> None:
         )
     records = [
         replace(clip, labels=dict(source.labels), split=source.split)
-        for clip in index.clips if (source := by_key[clip.name])
-    ]  # fmt: skip
+        for clip in index.clips
+        if (source := by_key[clip.name])
+    ]
     _write_index(replace(index, labels=labels_of(records), clips=records), out)
     conclude(listing, out, told["sources"], told["clips"], told["contents"])
 
@@ -128,8 +137,11 @@ def source_of(key: str, sources: Container[str]) -> str:
 def _drop_duplicates(listing: Listing, parts: list[Part]) -> None:
     """Keep of sources with the same bytes the first; the others' clips leave their shards."""
     first: dict[str, int] = {}
-    held = [(one["source"], one.get("fingerprint"), bool(one["clips"]), number)
-            for number, part in enumerate(parts) for one in part.results()]  # fmt: skip
+    held = [
+        (one["source"], one.get("fingerprint"), bool(one["clips"]), number)
+        for number, part in enumerate(parts)
+        for one in part.results()
+    ]
     drops: dict[int, dict[int, dict[str, Any]]] = {}
     for source, fingerprint, has_clips, number in sorted(held):
         if not (fingerprint and has_clips):
@@ -137,7 +149,7 @@ def _drop_duplicates(listing: Listing, parts: list[Part]) -> None:
         original = first.setdefault(fingerprint, source)
         if original != source:
             why = f"the same file as {listing.sources[original].path}"
-            drops.setdefault(number, {})[source] = set_aside("duplicate", why)
+            drops.setdefault(number, {})[source] = rejected("duplicate", why)
     for number, reasons in drops.items():
         parts[number].drop(reasons)
 
@@ -151,9 +163,8 @@ def _clips(parts: list[Part]) -> Iterator[_Clip]:
         for told in part.results():
             for clip in told["clips"]:
                 yield _Clip(
-                    told["source"], clip["key"], number, len(clip["frames"]), clip["samples"],
-                    clip["content"],
-                )  # fmt: skip
+                    told["source"], clip["key"], number, len(clip["frames"]), clip["samples"], clip["content"]
+                )
 
 
 def _place_all(out: Path, parts: list[Part], clips: list[_Clip]) -> None:

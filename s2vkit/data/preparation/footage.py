@@ -34,13 +34,18 @@ Progress = Callable[[int, int], None]
 
 
 def prepare_footage(
-    listing: Listing, out: Path, *, workers: int, progress: Progress, rank: Rank = ALONE,
-    most_aside: float = 0.5,
-) -> bool:  # fmt: skip
+    listing: Listing,
+    out: Path,
+    *,
+    workers: int,
+    progress: Progress,
+    rank: Rank = ALONE,
+    max_rejected: float = 0.5,
+) -> bool:
     """Cut this rank's share of the sources; whoever is last makes the corpus whole.
 
     Gives whether the corpus is whole. A killed preparation goes on where it was, and no source
-    is cut twice. Raises InputError where more than `most_aside` of the sources are set aside
+    is cut twice. Raises InputError where more than `max_rejected` of the sources are rejected
     (seen after 200 of them, or at the end), or where the folder holds something else.
     """
     if is_finished(out):
@@ -50,13 +55,13 @@ def prepare_footage(
     (out / SHARDS).mkdir(exist_ok=True)
     with locked(out / "parts" / ".plan.lock", wait=True):
         listing.claim(out)
-    _Preparation(listing, out, workers, progress, rank, most_aside).run()
+    _Preparation(listing, out, workers, progress, rank, max_rejected).run()
     parts = [Part(out, number) for number in range(len(listing.parts))]
     if not (is_finished(out) or all(part.done for part in parts)):
         return False
     with locked(out / "parts" / ".finish.lock", wait=True):
         if not is_finished(out):
-            finish(listing, out, most_aside)
+            finish(listing, out, max_rejected)
     shutil.rmtree(out / "parts", ignore_errors=True)
     return True
 
@@ -65,11 +70,10 @@ class _Preparation:
     """One process's work on its parts."""
 
     def __init__(
-        self, listing: Listing, out: Path, workers: int, progress: Progress, rank: Rank,
-        most_aside: float,
-    ) -> None:  # fmt: skip
+        self, listing: Listing, out: Path, workers: int, progress: Progress, rank: Rank, max_rejected: float
+    ) -> None:
         self.listing, self.out, self.progress = listing, out, progress
-        self.most_aside, self.workers = most_aside, workers
+        self.max_rejected, self.workers = max_rejected, workers
         self.mine = [n for n in range(len(listing.parts)) if rank.has(n)]
         self.total = sum(len(listing.parts[n]) for n in self.mine)
         self.tally: Counter[str] = Counter()
@@ -131,11 +135,11 @@ class _Preparation:
     def _count(self, results: Iterable[dict[str, Any]]) -> None:
         for told in results:
             self.tally[told["status"]] += 1
-            if told["status"] == "set_aside":
+            if told["status"] == "rejected":
                 self.example = told
         self.progress(self.tally.total(), self.total)
         try:
-            stop_if_hopeless(self.tally, self.total, self.most_aside, self.example)
+            stop_if_hopeless(self.tally, self.total, self.max_rejected, self.example)
         except InputError:
             write_report(self.out, self.listing, self._so_far())
             raise

@@ -17,14 +17,14 @@ from s2vkit.data.preparation.cut import Cutting
 from s2vkit.data.store import Record
 from s2vkit.errors import InputError, PluginError
 from s2vkit.files import read_json, write_json
+from s2vkit.interfaces.dataset import Source
+from s2vkit.interfaces.face_detector import FaceDetector
 from s2vkit.options import FootageOptions, dump_options
-from s2vkit.parts.dataset import Source
-from s2vkit.parts.face_detector import FaceDetector
 
 FORMAT = 1
 PART = 64  # sources whose clips make one shard
 _NOT_LABELS = {"root", "corpus", "crop_cache_gb"}
-_NOT_CONTENT = {"hold", "most_pixels"}  # change speed and what is refused, never a clip
+_NOT_CONTENT = {"hold", "max_pixels"}  # change speed and what is refused, never a clip
 _KEY = re.compile(r"[\w-]+")  # WebDataset ends a key at its first dot
 
 
@@ -54,9 +54,10 @@ class Listing:
     def settings(self) -> dict[str, Any]:
         """All that the shards' bytes follow from, beside the sources."""
         return {
-            **_plain(_telling(self.cutting)), "quality": self.options.quality,
+            **_plain(_telling(self.cutting)),
+            "quality": self.options.quality,
             "face_detector": {k: v for k, v in self.detector.items() if k != "device"},
-        }  # fmt: skip
+        }
 
     @cached_property
     def labelling(self) -> dict[str, Any]:

@@ -13,21 +13,19 @@ from s2vkit.errors import InputError
 from s2vkit.files import replacing
 
 REPORT = "report.csv"
-COLUMNS = (
-    "file", "status", "reason", "seconds", "fps", "speaker", "clips", "emotion", "split", "detail",
-)  # fmt: skip
+COLUMNS = ("file", "status", "reason", "seconds", "fps", "speaker", "clips", "emotion", "split", "detail")
 _ENOUGH = 200  # sources after which a share says something
 
 
 def stop_if_hopeless(tally: Counter[str], total: int, most: float, example: dict[str, Any]) -> None:
-    """Raise InputError where more than the share `most` is set aside, of enough or of all."""
-    done, aside = tally.total(), tally["set_aside"]
+    """Raise InputError where more than the share `most` is rejected, of enough or of all."""
+    done, aside = tally.total(), tally["rejected"]
     if done < min(total, _ENOUGH) or aside <= most * done:
         return
     why = f"{example.get('file')}: {example.get('reason')} ({example.get('detail')})"
     raise InputError(
-        f"stopped: {aside} of {done} files were set aside, more than {most:.0%}; the last: {why}",
-        hint=f"{REPORT} tells why for each; mend the cause, or allow more with --most-aside",
+        f"stopped: {aside} of {done} files were rejected, more than {most:.0%}; the last: {why}",
+        hint=f"{REPORT} tells why for each; mend the cause, or allow more with --max-rejected",
     )
 
 
@@ -43,11 +41,16 @@ def write_report(out: Path, listing: Listing, results: Iterable[dict[str, Any]])
             if told is None:
                 continue
             row = {k: _shown(told.get(k)) for k in ("status", "reason", "seconds", "fps", "detail")}
-            writer.writerow({
-                **row, "file": _beside(source.path, root), "split": source.split,
-                "speaker": source.labels.get("identity", ""),
-                "emotion": source.labels.get("emotion", ""), "clips": len(told["clips"]),
-            })  # fmt: skip
+            writer.writerow(
+                {
+                    **row,
+                    "file": _beside(source.path, root),
+                    "split": source.split,
+                    "speaker": source.labels.get("identity", ""),
+                    "emotion": source.labels.get("emotion", ""),
+                    "clips": len(told["clips"]),
+                }
+            )
 
 
 def read_report(out: Path) -> list[dict[str, str]]:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from s2vkit.data.preparation.cut_one import UNDECODABLE, Cutter, set_aside
+from s2vkit.data.preparation.cut_one import UNDECODABLE, Cutter, rejected
 from s2vkit.files import write_json
-from s2vkit.parts.dataset import Source
+from s2vkit.interfaces.dataset import Source
 
 _cutter: Cutter  # in a worker process: what it cuts with
 
@@ -89,7 +89,7 @@ class Pool:
                 return alone.submit(_cut_in_worker, task.source, task.out).result()
             except BrokenProcessPool:
                 told = {"name": task.source.name, "file": str(task.source.path)}
-                told |= set_aside(UNDECODABLE, "the process that decoded it died of it")
+                told |= rejected(UNDECODABLE, "the process that decoded it died of it")
                 write_json(task.out.with_suffix(".json"), told)
                 _mark(task.out).unlink(missing_ok=True)
                 return told
@@ -97,9 +97,7 @@ class Pool:
 
 def _executor(cutter: Cutter, workers: int) -> Executor:
     context = multiprocessing.get_context("spawn")  # a fork of a threaded torch can hang
-    return ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(cutter,)
-    )
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(cutter,))
 
 
 def _start_worker(cutter: Cutter) -> None:

@@ -20,20 +20,20 @@ from s2vkit.data.preparation.check import check_clip, check_clips
 from s2vkit.data.store import Index, Record
 from s2vkit.errors import InputError
 from s2vkit.files import atomic_folder, locked, recover_folder, replacing, write_json
-from s2vkit.parts.dataset import ClipFiles, Dataset
+from s2vkit.interfaces.dataset import ClipFiles, Dataset
 
 Progress = Callable[[int, int], None]
 _dataset: Dataset  # in a worker process: the dataset it loads from
 
 
 def prepare(
-    dataset: Dataset, folder: Path, *, workers: int, progress: Progress, most_aside: float = 0.5
+    dataset: Dataset, folder: Path, *, workers: int, progress: Progress, max_rejected: float = 0.5
 ) -> None:
     """Load every clip and write the corpus folder; a killed preparation goes on where it was.
 
-    A clip whose `load` raises InputError, or that breaks the dataset's own word, is set aside
+    A clip whose `load` raises InputError, or that breaks the dataset's own word, is rejected
     with its reason. Where another run is just making the folder, waits for that one. Raises
-    InputError where there is no clip, or where more than `most_aside` of them were set aside.
+    InputError where there is no clip, or where more than `max_rejected` of them were rejected.
     """
     clips = dataset.clips()
     check_clips(clips, dataset)
@@ -43,7 +43,7 @@ def prepare(
         parts = folder.with_name(folder.name + ".parts")
         parts.mkdir(parents=True, exist_ok=True)
         aside = _load_missing(dataset, clips, parts, workers, progress)
-        if len(aside) > most_aside * len(clips):
+        if len(aside) > max_rejected * len(clips):
             name, reason = next(iter(aside.items()))
             raise InputError(
                 f"{len(aside)} of {len(clips)} clips cannot be used, for example {name}: {reason}",
@@ -70,9 +70,7 @@ def _part(parts: Path, index: int) -> Path:
     return parts / f"{index:07d}.npz"
 
 
-def _load_all(
-    dataset: Dataset, parts: Path, todo: list[int], workers: int
-) -> Iterator[tuple[int, str]]:
+def _load_all(dataset: Dataset, parts: Path, todo: list[int], workers: int) -> Iterator[tuple[int, str]]:
     if workers <= 1 or len(todo) < 4:
         yield from (_load_one(dataset, parts, i) for i in todo)
         return
@@ -144,15 +142,12 @@ def _assemble(
                 if key.startswith("truth."):
                     truths.setdefault(key.removeprefix("truth."), []).append(held[key])
     flush(all_frames, all_speech)
-    joined: dict[str, Any] = {
-        k: np.concatenate(v) for k, v in truths.items() if len(v) == len(kept)
-    }
+    joined: dict[str, Any] = {k: np.concatenate(v) for k, v in truths.items() if len(v) == len(kept)}
     np.savez(out / "truth.npz", **joined)
     labels = {k: tuple(v) for k, v in dataset.labels.items()}
     index = Index(
-        size, dataset.fps, dataset.sample_rate, labels, records, dict(aside),
-        content.hexdigest()[:20],
-    )  # fmt: skip
+        size, dataset.fps, dataset.sample_rate, labels, records, dict(aside), content.hexdigest()[:20]
+    )
     write_json(out / "index.json", index.dump())
 
 

@@ -46,7 +46,5 @@ def _rank(said: str, number: str, of: str) -> Rank:
     except ValueError:
         rank = Rank(-1, 0)
     if not 0 <= rank.number < rank.of:
-        raise InputError(
-            f"'{said}' is no rank", hint="write --rank K/N with 0 <= K < N, e.g. --rank 0/4"
-        )
+        raise InputError(f"'{said}' is no rank", hint="write --rank K/N with 0 <= K < N, e.g. --rank 0/4")
     return rank

@@ -40,9 +40,8 @@ class Placed:
         frames = [(at + by, size) for at, size in self.frames]
         at, size = self.speech
         return Placed(
-            self.key, self.start + by, self.end + by, (at + by, size), frames, self.samples,
-            self.content,
-        )  # fmt: skip
+            self.key, self.start + by, self.end + by, (at + by, size), frames, self.samples, self.content
+        )
 
 
 def placed(data: dict[str, Any]) -> Placed:

@@ -14,7 +14,7 @@ from s2vkit.report.comparison.group import System, better, check_conditions, ref
 from s2vkit.report.comparison.intervals import Interval, Paired, clip_interval, paired
 from s2vkit.report.comparison.read import Figure
 
-_SAME_JUDGE = 1e-6
+_SAME_EVALUATOR = 1e-6
 
 
 @dataclass(frozen=True)
@@ -113,19 +113,24 @@ class Comparison:
         Two are told apart where the interval of their difference leaves 0 out. Metrics of which
         neither greater nor smaller is better have no order.
         """
-        return {row.metric: self._order(row) for row in self.rows if row.better in ("up", "down")
-                and sum(cell is not None for cell in row.cells) > 1}  # fmt: skip
+        return {
+            row.metric: self._order(row)
+            for row in self.rows
+            if row.better in ("up", "down") and sum(cell is not None for cell in row.cells) > 1
+        }
 
     def _order(self, row: Row) -> str:
         there = [
             (_merit(cell.value, row.better), system.title)
-            for cell, system in zip(row.cells, self.systems, strict=True) if cell is not None
-        ]  # fmt: skip
+            for cell, system in zip(row.cells, self.systems, strict=True)
+            if cell is not None
+        ]
         titles = [title for _, title in sorted(there, key=lambda held: -held[0])]
         apart = {
-            frozenset((d.first, d.second)) for d in self.differences
+            frozenset((d.first, d.second))
+            for d in self.differences
             if d.metric == row.metric and d.claim != "not told apart"
-        }  # fmt: skip
+        }
         text = titles[0]
         for before, after in pairwise(titles):
             text += f" {'>' if frozenset((before, after)) in apart else '~'} {after}"
@@ -145,15 +150,14 @@ def compare(
     rows = [row_of(name, systems, registry) for name in names]
     differences = [
         Difference(row.metric, one.title, other.title, found, row.better)
-        for row in rows if not row.refused
+        for row in rows
+        if not row.refused
         for one, other in combinations(systems, 2)
         if (found := paired(_clips(one, row.metric), _clips(other, row.metric), _over(one, row)))
-    ]  # fmt: skip
+    ]
     notes = tuple(_notes(systems, rows))
     split = systems[0].runs[0].split
-    return Comparison(
-        title, split, tuple(systems), tuple(rows), tuple(differences), notes, base or Path()
-    )
+    return Comparison(title, split, tuple(systems), tuple(rows), tuple(differences), notes, base or Path())
 
 
 def row_of(name: str, systems: Sequence[System], registry: Registry) -> Row:
@@ -175,10 +179,15 @@ def _cell(name: str, system: System) -> Cell | None:
     interval = clip_interval({s: f.clips for s, f in held.items()}, figures[0].over)
     why = next((f.why for f in figures if not f.clips), "") if interval is None else ""
     return Cell(
-        fmean(values), interval, {seed: figure.value for seed, figure in held.items()},
-        _mean(figures, "on_real"), _mean(figures, "chance"),
-        figures[0].n, sum(len(f.clips) for f in figures), why,
-    )  # fmt: skip
+        fmean(values),
+        interval,
+        {seed: figure.value for seed, figure in held.items()},
+        _mean(figures, "on_real"),
+        _mean(figures, "chance"),
+        figures[0].n,
+        sum(len(f.clips) for f in figures),
+        why,
+    )
 
 
 def _mean(figures: Sequence[Figure], name: str) -> float | None:
@@ -195,39 +204,31 @@ def _clips(system: System, name: str) -> Mapping[int, Mapping[str, float]]:
 
 
 def _over(system: System, row: Row) -> str:
-    return next(
-        (r.figures[row.metric].over for r in system.runs if row.metric in r.figures), "mean"
-    )
+    return next((r.figures[row.metric].over for r in system.runs if row.metric in r.figures), "mean")
 
 
 def _notes(systems: Sequence[System], rows: Sequence[Row]) -> list[str]:
     notes = [f"{row.metric} is not set side by side: {row.refused}" for row in rows if row.refused]
     if len({tuple(system.seeds) for system in systems}) > 1:
         told = "; ".join(f"{s.title}: {', '.join(map(str, s.seeds))}" for s in systems)
-        notes.append(
-            f"the systems have not the same seeds ({told}); differences are of those shared"
-        )
+        notes.append(f"the systems have not the same seeds ({told}); differences are of those shared")
     if all(len(system.runs) == 1 for system in systems):
-        notes.append(
-            "one seed each: intervals are over clips alone and tell nothing of other seeds"
-        )
-    bare = sorted(
-        {run.folder.name for s in systems for run in s.runs if _has_no_clips(run.figures)}
-    )
+        notes.append("one seed each: intervals are over clips alone and tell nothing of other seeds")
+    bare = sorted({run.folder.name for s in systems for run in s.runs if _has_no_clips(run.figures)})
     if bare:
         notes.append(
             f"no figures of single clips, so no intervals: {', '.join(bare)}; "
             "`s2vkit evaluate RUN... --again` measures them anew"
         )
-    return [*notes, *_other_judges(systems, rows)]
+    return [*notes, *_other_evaluators(systems, rows)]
 
 
 def _has_no_clips(figures: Mapping[str, Figure]) -> bool:
     return bool(figures) and not any(figure.clips for figure in figures.values())
 
 
-def _other_judges(systems: Sequence[System], rows: Sequence[Row]) -> list[str]:
-    """Tell where runs of one seed judge the same real clips otherwise: their judges differ."""
+def _other_evaluators(systems: Sequence[System], rows: Sequence[Row]) -> list[str]:
+    """Tell where runs of one seed evaluator the same real clips otherwise: their evaluators differ."""
     notes = []
     for row in (row for row in rows if not row.refused):
         of_seed: dict[int, set[float]] = {}
@@ -235,12 +236,12 @@ def _other_judges(systems: Sequence[System], rows: Sequence[Row]) -> list[str]:
             real = run.figures[row.metric].on_real
             if real is not None:
                 of_seed.setdefault(run.seed, set()).add(real)
-        apart = {s: v for s, v in of_seed.items() if max(v) - min(v) > _SAME_JUDGE}
+        apart = {s: v for s, v in of_seed.items() if max(v) - min(v) > _SAME_EVALUATOR}
         if apart:
             seed, values = next(iter(apart.items()))
             told = " and ".join(f"{value:.4g}" for value in sorted(values))
             notes.append(
-                f"{row.metric}: the systems' judges are not the same network: on the same real "
+                f"{row.metric}: the systems' evaluators are not the same network: on the same real "
                 f"clips (seed {seed}) they give {told}"
             )
     return notes

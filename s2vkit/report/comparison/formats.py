@@ -18,16 +18,28 @@ ORDER = "Order, best first (> told apart on the same clips and seeds, ~ not)"
 UNHEARD = (
     "Share of clips whose made face has the attribute of the speaker. The face's attributes are "
     "those of the real person it is most alike, among all of training and all never heard: nearest "
-    "by cosine, in what the judge `identity` sees, to the mean of up to 6 clips; on real: true "
+    "by cosine, in what the evaluator `identity` sees, to the mean of up to 6 clips; on real: true "
     "faces, their own clip left out of the mean; chance: any of these people"
 )
 """How agreement is measured."""
 _LATEX_ARROWS = {"up": r"$\uparrow$", "down": r"$\downarrow$", "zero": r"$\to 0$", "none": ""}
 _LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "–": "--", "→": r"$\to$",
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "–": "--",
+    "→": r"$\to$",
+}
 
 
 def digits(value: float | None) -> str:
@@ -63,9 +75,10 @@ def beside(row: Row) -> list[str]:
     """Give what stands right of the systems: on real, by chance, n."""
     there = [cell for cell in row.cells if cell is not None]
     return [
-        spread([cell.on_real for cell in there]), spread([cell.chance for cell in there]),
+        spread([cell.on_real for cell in there]),
+        spread([cell.chance for cell in there]),
         spread([cell.n for cell in there]),
-    ]  # fmt: skip
+    ]
 
 
 def terminal(comparison: Comparison) -> Table:
@@ -105,12 +118,12 @@ def markdown(comparison: Comparison) -> str:
     lines += _unheard(comparison)
     lines += _listed("Definitions", (f"`{r.metric}`: {_md(r.definition)}" for r in comparison.rows))
     lines += ["", "## The runs behind every figure", "", f"A system is {SAME}.", ""]
+    lines += ["| system | seed | run | its figures, its clips | made by |", "|---|---:|---|---|---|"]
     lines += [
-        "| system | seed | run | its figures, its clips | made by |",
-        "|---|---:|---|---|---|",
+        _md_run(comparison, system, number)
+        for system in comparison.systems
+        for number in range(len(system.runs))
     ]
-    lines += [_md_run(comparison, system, number) for system in comparison.systems
-              for number in range(len(system.runs))]  # fmt: skip
     return "\n".join(lines) + "\n"
 
 
@@ -118,8 +131,10 @@ def legend(comparison: Comparison) -> str:
     """Say how intervals were made."""
     methods = {
         cell.interval.method
-        for row in comparison.rows for cell in row.cells if cell is not None and cell.interval
-    }  # fmt: skip
+        for row in comparison.rows
+        for cell in row.cells
+        if cell is not None and cell.interval
+    }
     if not methods:
         return "No intervals: there are no figures of single clips."
     return f"In brackets: {'; '.join(sorted(methods))}. Figures are means over seeds."
@@ -194,14 +209,39 @@ def csv_table(comparison: Comparison) -> str:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(
-        ["metric", "better", "system", "value", "low", "high", "interval", "on_real", "chance",
-         "n", "clips", "seeds", "of_seeds", "best", "split", "remark", "definition"]
-    )  # fmt: skip
+        [
+            "metric",
+            "better",
+            "system",
+            "value",
+            "low",
+            "high",
+            "interval",
+            "on_real",
+            "chance",
+            "n",
+            "clips",
+            "seeds",
+            "of_seeds",
+            "best",
+            "split",
+            "remark",
+            "definition",
+        ]
+    )
     for row in comparison.rows:
         for place, (system, cell) in enumerate(zip(comparison.systems, row.cells, strict=True)):
-            rows.writerow([row.metric, row.better, system.title, *_csv(row, place, cell),
-                           comparison.split, row.refused or (cell.why if cell else "not measured"),
-                           row.definition])  # fmt: skip
+            rows.writerow(
+                [
+                    row.metric,
+                    row.better,
+                    system.title,
+                    *_csv(row, place, cell),
+                    comparison.split,
+                    row.refused or (cell.why if cell else "not measured"),
+                    row.definition,
+                ]
+            )
     return text.getvalue()
 
 
@@ -212,20 +252,31 @@ def _csv(row: Row, place: int, cell: Cell | None) -> list[object]:
     edges = [inside.low, inside.high, inside.method] if inside else ["", "", ""]
     seeds = "; ".join(f"{seed}: {value}" for seed, value in cell.of_seeds.items())
     return [
-        cell.value, *edges, cell.on_real, cell.chance, cell.n, cell.clips, len(cell.of_seeds),
-        seeds, "yes" if place in row.best else "no",
-    ]  # fmt: skip
+        cell.value,
+        *edges,
+        cell.on_real,
+        cell.chance,
+        cell.n,
+        cell.clips,
+        len(cell.of_seeds),
+        seeds,
+        "yes" if place in row.best else "no",
+    ]
 
 
 def latex(comparison: Comparison) -> str:
     """Write a table environment for booktabs; every text is escaped."""
     names = [escape(heading) for heading in headings(comparison)]
     lines = [
-        "% needs \\usepackage{booktabs}", r"\begin{table}", r"\centering",
+        "% needs \\usepackage{booktabs}",
+        r"\begin{table}",
+        r"\centering",
         rf"\caption{{{escape(caption(comparison))}. {escape(legend(comparison))}}}",
-        rf"\begin{{tabular}}{{l{'r' * (len(names) - 1)}}}", r"\toprule",
-        rf"{' & '.join(names)} \\", r"\midrule",
-    ]  # fmt: skip
+        rf"\begin{{tabular}}{{l{'r' * (len(names) - 1)}}}",
+        r"\toprule",
+        rf"{' & '.join(names)} \\",
+        r"\midrule",
+    ]
     for row in comparison.rows:
         cells = [f"{escape(row.metric)} {_LATEX_ARROWS[row.better]}".strip()]
         for place, cell in enumerate(row.cells):

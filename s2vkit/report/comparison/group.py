@@ -93,8 +93,7 @@ def check_conditions(systems: Sequence[System]) -> None:
                 raise RunFolderError(
                     f"{first.folder} and {run.folder} cannot stand side by side: their {what} "
                     f"differ: {_differ(one, other)}",
-                    hint="compare runs of one corpus and split; `--split` and `--clips` measure "
-                    "them anew",
+                    hint="compare runs of one corpus and split; `--split` and `--clips` measure them anew",
                 )
         _check_clips(first, run)
 
@@ -131,27 +130,24 @@ def refusal(name: str, systems: Sequence[System], registry: Registry) -> str:
     for what, of in (
         ("its options", lambda run: run.metrics.get(name)),
         ("its definition", lambda run: run.figures[name].definition),
-        ("who judges", lambda run: _judges(run, name, registry)),
+        ("who evaluators", lambda run: _evaluators(run, name, registry)),
     ):
         first = of(held[0])
         for run in held[1:]:
             if of(run) != first:
-                return (
-                    f"{what} differs between {held[0].folder} and {run.folder}: "
-                    f"{_differ(first, of(run))}"
-                )
+                return f"{what} differs between {held[0].folder} and {run.folder}: {_differ(first, of(run))}"
     return ""
 
 
-def _judges(run: Finished, name: str, registry: Registry) -> dict[str, Any]:
+def _evaluators(run: Finished, name: str, registry: Registry) -> dict[str, Any]:
     """Give the slots of the networks that a metric asks."""
     found = {}
     for want in wants(run, name, registry):
         part, _, which = want.partition(".")
-        if part == "judge":
-            found[want] = (run.recipe.get("judges") or {}).get(which)
-        elif part == "sync_judge":
-            found[want] = run.recipe.get("sync_judge")
+        if part == "evaluator":
+            found[want] = (run.recipe.get("evaluators") or {}).get(which)
+        elif part == "sync_evaluator":
+            found[want] = run.recipe.get("sync_evaluator")
     return found
 
 

@@ -84,7 +84,5 @@ def paired(
 
 def method_of(seeds: int) -> str:
     """Name the method, as every output does."""
-    what = (
-        f"over {seeds} seeds, and clips within each" if seeds > 1 else "over clips alone (1 seed)"
-    )
+    what = f"over {seeds} seeds, and clips within each" if seeds > 1 else "over clips alone (1 seed)"
     return f"{LEVEL:.0%} percentile bootstrap {what}, {RESAMPLES} resamples"

@@ -78,9 +78,17 @@ def read_run(folder: Path, place: Path | None = None) -> Finished:
         about = _json(place / "about.json")
         held.update({k: about[k] for k in ("split", "clips", "metrics") if k in about})
     return Finished(
-        folder, recipe, stage, str(held["split"]), held.get("clips"), dict(held["metrics"]),
-        read_figures(place), place, about, fingerprints_of(folder),
-    )  # fmt: skip
+        folder,
+        recipe,
+        stage,
+        str(held["split"]),
+        held.get("clips"),
+        dict(held["metrics"]),
+        read_figures(place),
+        place,
+        about,
+        fingerprints_of(folder),
+    )
 
 
 def read_recipe_of(folder: Path) -> tuple[dict[str, Any], str]:
@@ -93,8 +101,7 @@ def read_recipe_of(folder: Path) -> tuple[dict[str, Any], str]:
 def _about(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise RunFolderError(
-            f"{folder}: no such run folder",
-            hint="`s2vkit run RECIPE` makes one, named by `output:`",
+            f"{folder}: no such run folder", hint="`s2vkit run RECIPE` makes one, named by `output:`"
         )
     if not (folder / "run.json").is_file():
         held = sorted(path.parent.name for path in folder.glob("*/run.json"))
@@ -139,13 +146,12 @@ def _in_full(data: dict[str, Any]) -> dict[str, Any]:
 def measuring_stage(folder: Path, recipe: Mapping[str, Any]) -> str:
     """Name the stage of a recipe that measures a split: the last that has metrics."""
     found = [
-        name for name, stage in recipe["stages"].items()
+        name
+        for name, stage in recipe["stages"].items()
         if isinstance(stage, dict) and stage.get("metrics") and "split" in stage
-    ]  # fmt: skip
+    ]
     if not found:
-        raise RunFolderError(
-            f"{folder}: its recipe measures nothing", hint="give it a stage `use: evaluate`"
-        )
+        raise RunFolderError(f"{folder}: its recipe measures nothing", hint="give it a stage `use: evaluate`")
     return str(found[-1])
 
 
@@ -175,9 +181,7 @@ def fingerprints_of(folder: Path) -> dict[str, str]:
 def read_figures(place: Path) -> dict[str, Figure]:
     """Read metrics.json and the clips.csv beside it; RunFolderError where they are damaged."""
     if not (place / "metrics.json").is_file():
-        raise RunFolderError(
-            f"{place}: has no metrics", hint="measure it: `s2vkit evaluate RUN --again`"
-        )
+        raise RunFolderError(f"{place}: has no metrics", hint="measure it: `s2vkit evaluate RUN --again`")
     held = _json(place / "metrics.json")
     clips = _clips(place / "clips.csv")
     figures = {}
@@ -203,9 +207,15 @@ def _figure(
             )
     why = "" if of_clips else _NO_CLIPS if clips is None else "a figure of the whole set"
     return Figure(
-        value, score.get("on_real"), score.get("chance"), int(score["n"]),
-        str(score["definition"]), over, of_clips, why,
-    )  # fmt: skip
+        value,
+        score.get("on_real"),
+        score.get("chance"),
+        int(score["n"]),
+        str(score["definition"]),
+        over,
+        of_clips,
+        why,
+    )
 
 
 def _clips(path: Path) -> dict[str, dict[str, float]] | None:

@@ -28,27 +28,42 @@ def as_json(comparison: Comparison, command: str = "") -> dict[str, Any]:
         "command": command,
         "split": comparison.split,
         "system": SAME,
-        "interval": {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED,
-                     "resampled": "seeds, then clips within each"},
+        "interval": {
+            "level": LEVEL,
+            "resamples": RESAMPLES,
+            "seed": SEED,
+            "resampled": "seeds, then clips within each",
+        },
         "systems": [_system(system, comparison) for system in comparison.systems],
         "metrics": [_row(row, comparison) for row in comparison.rows],
         "differences": [
-            {"metric": d.metric, "first": d.first, "second": d.second, "better": d.better,
-             "claim": d.claim, **asdict(d.found)}
+            {
+                "metric": d.metric,
+                "first": d.first,
+                "second": d.second,
+                "better": d.better,
+                "claim": d.claim,
+                **asdict(d.found),
+            }
             for d in comparison.differences
         ],
         "orders": comparison.orders(),
-        "clips": sorted({
-            clip for s in comparison.systems for run in s.runs
-            for figure in run.figures.values() for clip in figure.clips
-        }),
+        "clips": sorted(
+            {
+                clip
+                for s in comparison.systems
+                for run in s.runs
+                for figure in run.figures.values()
+                for clip in figure.clips
+            }
+        ),
         "notes": list(comparison.notes),
         "figures": [
             {**asdict(one), "runs": [comparison.place(run) for run in one.runs]}
             for one in comparison.drawings
         ],
         "unheard": {"how": UNHEARD, "found": [asdict(found) for found in comparison.unheard]},
-    }  # fmt: skip
+    }
 
 
 def _system(system: System, comparison: Comparison) -> dict[str, Any]:

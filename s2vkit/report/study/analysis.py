@@ -36,7 +36,7 @@ def analyse(study: Study, box: Box, *, seed: int = 0, draws: int = DRAWS) -> dic
         "raters": len(raters),
         "rows": box.rows,
         "votes": len(box.votes),
-        "set_aside": dict(box.aside),
+        "rejected": dict(box.aside),
         "set_aside_examples": box.examples,
         "replaced": box.replaced,
         "inattentive": box.inattentive,
@@ -50,9 +50,7 @@ def analyse(study: Study, box: Box, *, seed: int = 0, draws: int = DRAWS) -> dic
     }
 
 
-def _question(
-    study: Study, votes: Sequence[Vote], over: str, seed: int, draws: int
-) -> dict[str, Any]:
+def _question(study: Study, votes: Sequence[Vote], over: str, seed: int, draws: int) -> dict[str, Any]:
     names = list(study.systems)
     wins, ties = count(study, votes, over)
     all_wins, all_ties = wins.sum(0), ties.sum(0)
@@ -65,8 +63,11 @@ def _question(
         "systems": [
             {
                 "system": name,
-                "strength": float(found.strengths[i]), "low": float(low[i]), "high": float(high[i]),
-                "wins": int(all_wins[i].sum()), "losses": int(all_wins[:, i].sum()),
+                "strength": float(found.strengths[i]),
+                "low": float(low[i]),
+                "high": float(high[i]),
+                "wins": int(all_wins[i].sum()),
+                "losses": int(all_wins[:, i].sum()),
                 "ties": int(all_ties[i].sum()),
             }
             for i, name in enumerate(names)
@@ -75,22 +76,24 @@ def _question(
             _pair(names, found.chance(i, j), drawn[:, i] - drawn[:, j], i, j)
             for i, j in combinations(range(len(names)), 2)
         ],
-        "wins": {"rows": "preferred", "columns": "to", "systems": names,
-                 "counts": all_wins.astype(int).tolist(), "ties": all_ties.astype(int).tolist()},
+        "wins": {
+            "rows": "preferred",
+            "columns": "to",
+            "systems": names,
+            "counts": all_wins.astype(int).tolist(),
+            "ties": all_ties.astype(int).tolist(),
+        },
         "tie_parameter": float(found.tie) if np.isfinite(found.tie) else None,
         "flags": _flags(names, all_wins, all_ties, found.regularised, found.connected),
         "agreement": agreement(study, votes),
         "left_of_decided": _left(votes),
         "median_seconds": median(v.milliseconds for v in votes) / 1000,
-    }  # fmt: skip
+    }
 
 
 def _pair(names: list[str], chance: float, apart: Array, i: int, j: int) -> dict[str, Any]:
     low, high = 1 / (1 + np.exp(-np.percentile(apart, [2.5, 97.5])))
-    return {
-        "system": names[i], "over": names[j], "preferred": chance,
-        "low": float(low), "high": float(high),
-    }  # fmt: skip
+    return {"system": names[i], "over": names[j], "preferred": chance, "low": float(low), "high": float(high)}
 
 
 def count(study: Study, votes: Sequence[Vote], over: str) -> tuple[Array, Array]:
@@ -123,8 +126,7 @@ def resample(wins: Array, ties: Array, seed: int, draws: int) -> Array:
 def _flags(names: list[str], wins: Array, ties: Array, regularised: bool, whole: bool) -> list[str]:
     found = []
     if not whole:
-        found.append("some systems were never compared, not even over others: their strengths "
-                     "do not compare")  # fmt: skip
+        found.append("some systems were never compared, not even over others: their strengths do not compare")
     for i, name in enumerate(names):
         won, lost, tied = wins[i].sum(), wins[:, i].sum(), ties[i].sum()
         if won and not lost and not tied:
@@ -134,8 +136,10 @@ def _flags(names: list[str], wins: Array, ties: Array, regularised: bool, whole:
         if not (won or lost or tied):
             found.append(f"{name} has no vote")
     if regularised:
-        found.append("the votes alone have no finite answer: half a vote each way was added to "
-                     "every pair that was compared, and strengths are held back by it")  # fmt: skip
+        found.append(
+            "the votes alone have no finite answer: half a vote each way was added to "
+            "every pair that was compared, and strengths are held back by it"
+        )
     return found
 
 

@@ -85,9 +85,7 @@ def _newton(wins: Array, ties: Array, some: NDArray[np.bool_]) -> tuple[Array, A
     return at[:, :count] - at[:, :count].mean(1, keepdims=True), at[:, count]
 
 
-def _derivatives(
-    wins: Array, ties: Array, some: NDArray[np.bool_], at: Array
-) -> tuple[Array, Array]:
+def _derivatives(wins: Array, ties: Array, some: NDArray[np.bool_], at: Array) -> tuple[Array, Array]:
     """Give the slope (R, K + 1) of the log-likelihood, and its curvature, negated.
 
     Each comparison is a choice among three whose weights are exponentials of linear sums, so

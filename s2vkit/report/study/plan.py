@@ -109,9 +109,13 @@ def read_study(folder: Path) -> Study:
 
 
 def plan_study(
-    systems: Sequence[str], clips: Sequence[str], questions: Sequence[Question], *, seed: int,
+    systems: Sequence[str],
+    clips: Sequence[str],
+    questions: Sequence[Question],
+    *,
+    seed: int,
     checks: Sequence[str] = (),
-) -> Study:  # fmt: skip
+) -> Study:
     """Pair every two systems on every clip, and the true beside a spoiled clip for the `checks`.
 
     The blinded names follow from the seed, systems and clips; neither they nor the order of

@@ -21,10 +21,16 @@ def strength_rows(question: dict[str, Any]) -> list[Row]:
     """Give the systems of a question, the most preferred first."""
     ranked = sorted(question["systems"], key=lambda s: -s["strength"])
     return [
-        (s["system"], f"{s['strength']:+.2f}", f"{s['low']:+.2f} to {s['high']:+.2f}",
-         str(s["wins"]), str(s["losses"]), str(s["ties"]))
+        (
+            s["system"],
+            f"{s['strength']:+.2f}",
+            f"{s['low']:+.2f} to {s['high']:+.2f}",
+            str(s["wins"]),
+            str(s["losses"]),
+            str(s["ties"]),
+        )
         for s in ranked
-    ]  # fmt: skip
+    ]
 
 
 def pair_rows(question: dict[str, Any]) -> list[Row]:
@@ -41,8 +47,7 @@ def matrix_rows(question: dict[str, Any]) -> tuple[Row, list[Row]]:
     rows: list[Row] = []
     for i, name in enumerate(held["systems"]):
         cells = [
-            "–" if i == j else f"{won} ({held['ties'][i][j]})"
-            for j, won in enumerate(held["counts"][i])
+            "–" if i == j else f"{won} ({held['ties'][i][j]})" for j, won in enumerate(held["counts"][i])
         ]
         rows.append((name, *cells))
     return ("preferred (tied) to", *held["systems"]), rows
@@ -50,8 +55,10 @@ def matrix_rows(question: dict[str, Any]) -> tuple[Row, list[Row]]:
 
 def notes(question: dict[str, Any]) -> list[str]:
     """Say in words what is not in the tables."""
-    said = [f"{question['votes']} votes of {question['raters']} raters, "
-            f"{question['median_seconds']:.1f} s each in the median"]  # fmt: skip
+    said = [
+        f"{question['votes']} votes of {question['raters']} raters, "
+        f"{question['median_seconds']:.1f} s each in the median"
+    ]
     alike = question["agreement"]
     if alike["compared"]:
         said.append(
@@ -69,11 +76,14 @@ def told(found: dict[str, Any]) -> list[str]:
     """Say what became of the rows, and how the figures were made."""
     lines = [f"{found['rows']} rows, {found['votes']} votes of {found['raters']} raters"]
     if found["replaced"]:
-        lines.append(f"{found['replaced']} earlier votes of the same rater, pair and question "
-                     "were replaced by the last")  # fmt: skip
-    lines += [f"set aside: {count} ({reason})" for reason, count in found["set_aside"].items()]
-    lines += [f"inattentive: {who}, {right} checks answered rightly"
-              for who, right in found["inattentive"].items()]  # fmt: skip
+        lines.append(
+            f"{found['replaced']} earlier votes of the same rater, pair and question "
+            "were replaced by the last"
+        )
+    lines += [f"rejected: {count} ({reason})" for reason, count in found["rejected"].items()]
+    lines += [
+        f"inattentive: {who}, {right} checks answered rightly" for who, right in found["inattentive"].items()
+    ]
     return [*lines, found["method"], f"intervals: {found['intervals']}"]
 
 

@@ -1,4 +1,4 @@
-"""Reading the votes that raters send: every row is taken or set aside with its reason."""
+"""Reading the votes that raters send: every row is taken or rejected with its reason."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from pathlib import Path
 from s2vkit.errors import InputError
 from s2vkit.report.study.plan import TRUTH, Study
 
-COLUMNS = (
-    "rater", "pair", "question", "left", "right", "choice", "milliseconds", "shown",
-)  # fmt: skip
+COLUMNS = ("rater", "pair", "question", "left", "right", "choice", "milliseconds", "shown")
 CHOICES = ("left", "right", "same")
 
 
@@ -47,7 +45,7 @@ class Box:
     replaced: int = 0  # earlier votes of one rater, pair and question
     inattentive: dict[str, str] = field(default_factory=dict)  # rater -> checks answered rightly
 
-    def set_aside(self, place: str, reason: str, detail: str = "") -> None:
+    def rejected(self, place: str, reason: str, detail: str = "") -> None:
         """Count a row that is not used; of each reason the first is kept as an example."""
         if not self.aside[reason]:
             self.examples.append(f"{place}: {reason}{detail}")
@@ -123,7 +121,7 @@ def _vote(row: dict[str, str], study: Study, box: Box, place: str) -> Vote | Non
     elif not (time.isascii() and time.isdigit()):
         wrong = "the time is no whole number of milliseconds"
     if wrong:
-        box.set_aside(place, wrong)
+        box.rejected(place, wrong)
         return None
     del values["shown"], values["milliseconds"]
     return Vote(**values, milliseconds=int(time))
@@ -143,6 +141,6 @@ def _attentive(votes: Iterable[Vote], study: Study, box: Box) -> Iterator[Vote]:
             box.inattentive[rater] = f"{right[rater]} of {count}"
     for vote in votes:
         if vote.rater in box.inattentive:
-            box.set_aside(vote.rater, "of a rater who failed more than half of the checks")
+            box.rejected(vote.rater, "of a rater who failed more than half of the checks")
         elif not study.pairs[vote.pair].check:
             yield vote

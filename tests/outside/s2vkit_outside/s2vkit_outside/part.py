@@ -14,9 +14,7 @@ class TinyOutside(nn.Module):
     gives = "embedding"
     pretrained = False
 
-    def __init__(
-        self, options: TinyOutsideOptions, *, size: int, labels: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, options: TinyOutsideOptions, *, size: int, labels: tuple[str, ...] = ()) -> None:
         super().__init__()
         self.dim = options.dim
         self.classes = labels

@@ -1,0 +1,181 @@
+"""Figures 3 and 4 of a comparison: systems side by side over time, and voices never heard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from s2vkit.benchmark.measure import opened
+from s2vkit.benchmark.unseen_speakers import VOICES, Known, Voice, agreements, make_faces, voices_of
+from s2vkit.data.store import ClipStore
+from s2vkit.engine.run import Run
+from s2vkit.files import remove
+from s2vkit.registry import Registry
+from s2vkit.report.comparison.asked import Asked
+from s2vkit.report.comparison.core import Agreement, Comparison, Drawing
+from s2vkit.report.comparison.read import Finished
+from s2vkit.report.figures import Block, draw_sheet
+from s2vkit.report.pictures import to_uint8
+
+BLOCKS, TIMES = 3, 8  # clips of Figure 3, and moments of each
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What was drawn, how made faces agree with the speakers, and what is to be told."""
+
+    drawings: tuple[Drawing, ...]
+    unheard: tuple[Agreement, ...]
+    notes: list[str]
+
+
+@dataclass
+class Moments:
+    """Of one clip, the truth and what every system made, at the same moments."""
+
+    name: str
+    told: str
+    seconds: list[float]
+    true: list[np.ndarray]
+    made: dict[str, list[np.ndarray]] = field(default_factory=dict)  # system -> pictures
+
+
+@dataclass
+class Faces:
+    """What systems made of voices never heard."""
+
+    voices: dict[str, list[Voice]] = field(default_factory=dict)  # system -> voices
+    agreements: list[Agreement] = field(default_factory=list)
+    seeing: list[str] = field(default_factory=list)  # systems that are shown a picture
+    known: Known = field(default_factory=dict)  # of everybody
+
+
+def draw_figures(
+    made: Comparison, folder: Path, unheard: Sequence[str], console: Console, registry: Registry, asked: Asked
+) -> Shown:
+    """Write figure3.png and, where there are voices never heard, figure4.png."""
+    seed = shared_seed(made)
+    moments: dict[str, Moments] = {}
+    faces = Faces()
+    chosen = {
+        system.title: next((run for run in system.runs if run.seed == seed), system.runs[0])
+        for system in made.systems
+    }
+    for title, held in chosen.items():
+        with opened(held.folder, console, registry, asked.sets, asked.device) as run:
+            run.view.begin(f"drawing the figures: {title}")
+            _follow(run, held, title, moments)
+            if "stills" in run.graph.wants:
+                faces.seeing.append(title)
+            else:
+                _hear(run, title, faces, unheard, registry)
+            run.view.end()
+    for old in ("figure3.png", "figure4.png"):
+        remove(folder / old)
+    drawings = [_figure3(list(moments.values()), made, seed, folder)]
+    notes = [_why_no_faces(faces)] if not any(faces.voices.values()) else []
+    if not notes:
+        drawings.append(_figure4(faces, folder))
+    runs = tuple(held.folder for held in chosen.values())
+    drawings = [replace(one, runs=runs) for one in drawings]
+    return Shown(tuple(drawings), tuple(faces.agreements), notes)
+
+
+def shared_seed(made: Comparison) -> int:
+    """Give the first seed that all systems have; the first of the first, if there is none."""
+    shared = set.intersection(*(set(system.seeds) for system in made.systems))
+    return min(shared) if shared else made.systems[0].seeds[0]
+
+
+def _follow(run: Run, held: Finished, title: str, moments: dict[str, Moments]) -> None:
+    places = {clip.name: i for i, clip in enumerate(run.store.clips)}
+    if not moments:
+        measured = {clip for figure in held.figures.values() for clip in figure.clips}
+        shown = [i for i in run.store.split(held.split) if run.store.clips[i].name in measured]
+        for clip in spread(shown or run.store.split(held.split), BLOCKS):
+            moments[run.store.clips[clip].name] = _look(run.store, clip)
+    work = run.work()
+    for name, moment in moments.items():
+        if name in places:
+            outcome = work.outcome(places[name])
+            pictures = to_uint8(outcome.made)
+            fps = run.store.index.fps
+            at = [min(round(s * fps), len(pictures) - 1) for s in moment.seconds]
+            moment.made[title] = [pictures[i] for i in at]
+
+
+def spread(clips: Sequence[int], most: int) -> list[int]:
+    """Pick at most so many of a list, evenly over its length."""
+    count = min(most, len(clips))
+    return [clips[(2 * k + 1) * len(clips) // (2 * count)] for k in range(count)]
+
+
+def _look(store: ClipStore, clip: int) -> Moments:
+    record, fps = store.clips[clip], store.index.fps
+    at = np.linspace(0, record.frames - 1, TIMES).round().astype(int)
+    told = ", ".join(f"{name} {value}" for name, value in record.labels.items())
+    return Moments(record.name, told, [float(i / fps) for i in at], list(store.frames(clip, at)))
+
+
+def _hear(run: Run, title: str, faces: Faces, unheard: Sequence[str], registry: Registry) -> None:
+    with voices_of(run, unheard, registry) as corpus:
+        found = make_faces(run, corpus)
+    faces.voices[title], faces.known = found, corpus.known
+    faces.agreements += agreements(title, run.recipe.seed, found, corpus.known)
+
+
+def _figure3(moments: Sequence[Moments], made: Comparison, seed: int, folder: Path) -> Drawing:
+    blocks = [
+        Block(
+            f"{moment.name} ({moment.told})",
+            [("truth", moment.true), *moment.made.items()],
+            [f"{second:.2f} s" for second in moment.seconds],
+        )
+        for moment in moments
+    ]
+    title = f"Clips of the split {made.split}, the same moments of each (seed {seed})"
+    draw_sheet(folder / "figure3.png", title, blocks)
+    rows = ", ".join(["truth", *(system.title for system in made.systems)])
+    shows = f"Figure 3: the same clips; rows: {rows}; columns: time; seed {seed}"
+    return Drawing("figure3.png", shows, (), tuple(moment.name for moment in moments))
+
+
+def _figure4(faces: Faces, folder: Path) -> Drawing:
+    systems = list(faces.voices)
+    first = faces.voices[systems[0]]
+    blocks, clips = [], list[str]()
+    for place in spread(range(len(first)), VOICES):
+        voice = first[place]
+        rows = [("truth" + _agreed(faces, voice, voice.like_true), voice.true)]
+        for system in systems:
+            own = faces.voices[system][place]
+            rows.append((system + _agreed(faces, own, own.like_made), own.made))
+        told = ", ".join(f"{name} {value}" for name, value in voice.attributes.items())
+        told = f"voice {voice.name}: {told}" if told else f"voice {voice.name}"
+        blocks.append(Block(told, rows, voice.captions))
+        clips += voice.clips
+    draw_sheet(folder / "figure4.png", "Faces of voices that training never heard", blocks)
+    shown = ", ".join(systems)
+    left = f"; left out, as they see a picture: {', '.join(faces.seeing)}" if faces.seeing else ""
+    names = ", ".join(voice.name for voice in first)
+    shows = f"Figure 4: faces made from voices never heard by {shown}; voices: {names}{left}"
+    return Drawing("figure4.png", shows, (), tuple(clips))
+
+
+def _agreed(faces: Faces, voice: Voice, like: Sequence[str]) -> str:
+    known = faces.known
+    counts = [f"\n{name} {sum(voice.agree(name, like, known))}/{len(like)}" for name in voice.attributes]
+    return "".join(counts) if like else ""
+
+
+def _why_no_faces(faces: Faces) -> str:
+    if not faces.voices:
+        return "no figure4.png: every system is shown a picture of who speaks"
+    return (
+        "no figure4.png: training heard every speaker of the corpus; `--unheard speakers=N` (or "
+        "`unheard:` in a comparison) brings others"
+    )

@@ -1,0 +1,117 @@
+"""Several systems at several seeds: running what is not run yet, then Table 1 and its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from s2vkit.benchmark.figures import draw_figures
+from s2vkit.benchmark.measure import read_or_measure
+from s2vkit.engine.run import run_recipe
+from s2vkit.errors import RunFolderError
+from s2vkit.recipe.comparison import LoadedComparison, dump_unheard
+from s2vkit.registry import Registry
+from s2vkit.report.comparison.asked import Asked
+from s2vkit.report.comparison.core import Comparison, compare
+from s2vkit.report.comparison.group import group
+from s2vkit.report.comparison.show import print_table
+from s2vkit.report.comparison.trace import STEM, write_all
+from s2vkit.runs.folder import is_run
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Which figures are drawn."""
+
+    any: bool = True
+    unheard: tuple[str, ...] = ()  # sets of a recipe that bring speakers training has not
+
+
+def run_comparison(
+    loaded: LoadedComparison,
+    *,
+    console: Console,
+    registry: Registry,
+    fresh: bool = False,
+    dry: bool = False,
+    command: str = "",
+) -> Path:
+    """Run every system at every seed, from wherever they were; then make the table.
+
+    Before anything runs, every system's recipe is checked and makes its made-up steps. A stage
+    that another run of the comparison has finished in the very same way is taken over.
+    """
+    folder = Path(loaded.options.output)
+    if is_run(folder) or (folder.exists() and not folder.is_dir()):
+        raise RunFolderError(
+            f"{folder}: is a run or a file, not the folder of a comparison", hint="change `output:`"
+        )
+    for number, one in enumerate(loaded.runs, 1):
+        place = f"{number}. {one.title}, seed {one.seed}: {one.folder}"
+        console.print(escape(place), highlight=False)
+    for first in loaded.firsts():
+        run_recipe(first.loaded, console=console, dry=True, registry=registry)
+    if dry:
+        return folder
+    for number, one in enumerate(loaded.runs, 1):
+        title = f"[{number}/{len(loaded.runs)}] {one.title}, seed {one.seed}"
+        console.rule(escape(title), align="left")
+        # of runs that are yet to be begun afresh, nothing is taken over
+        donors = [other.folder for other in loaded.runs[: number - 1 if fresh else None]]
+        run_recipe(
+            one.loaded,
+            console=console,
+            fresh=fresh,
+            registry=registry,
+            quiet=True,
+            donors=donors,
+            command=command,
+        )
+    titles = {run.folder: run.title for run in loaded.runs}
+    made = tabulate(
+        list(titles),
+        Asked(command=command),
+        folder,
+        Drawn(unheard=tuple(dump_unheard(loaded.options))),
+        titles=titles,
+        title=loaded.options.name or "Table 1",
+        console=console,
+        registry=registry,
+    )
+    print_table(made, console)
+    console.print(f"everything is in {escape(str(folder))}", highlight=False)
+    return folder
+
+
+def tabulate(
+    folders: Sequence[Path],
+    asked: Asked,
+    output: Path | None,
+    drawn: Drawn,
+    *,
+    console: Console,
+    registry: Registry,
+    titles: Mapping[Path, str] | None = None,
+    title: str = "Table 1",
+) -> Comparison:
+    """Set finished runs side by side; with `output`, write the table and its figures there.
+
+    Raises RunFolderError where a folder is no finished run, or runs do not compare.
+    """
+    if output is not None and output.exists() and not output.is_dir():
+        raise RunFolderError(f"{output}: is a file, not a folder", hint="name another by -o")
+    runs = [read_or_measure(folder, asked, console, registry) for folder in folders]
+    made = compare(group(runs, titles), registry, title, output)
+    if output is None:
+        return made
+    if drawn.any:
+        others = [*asked.sets, *drawn.unheard] if drawn.unheard else []
+        shown = draw_figures(made, output, others, console, registry, asked)
+        notes = (*made.notes, *shown.notes)
+        made = replace(made, drawings=shown.drawings, unheard=shown.unheard, notes=notes)
+    write_all(made, output, STEM, asked.command)
+    return made

@@ -1,0 +1,186 @@
+"""Voices that training never heard: what faces are made for them, and whom those are like."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from s2vkit.data.frozen import to_images
+from s2vkit.data.store import ClipStore
+from s2vkit.engine.run import Run
+from s2vkit.interfaces.dataset import ClipFiles
+from s2vkit.recipe.load import load_recipe
+from s2vkit.registry import Registry
+from s2vkit.report.comparison.core import Agreement
+from s2vkit.report.pictures import to_uint8
+
+VOICES, CLIPS = 6, 6  # shown, and made of each
+_CHUNK = 64
+
+
+@dataclass
+class Voice:
+    """One voice and the faces made for it; pictures are uint8 (H, W, 3)."""
+
+    name: str
+    attributes: dict[str, str]
+    clips: list[str] = field(default_factory=list)
+    captions: list[str] = field(default_factory=list)  # the emotion of each clip, where known
+    true: list[np.ndarray] = field(default_factory=list)
+    made: list[np.ndarray] = field(default_factory=list)
+    like_made: list[str] = field(default_factory=list)  # the real person most alike
+    like_true: list[str] = field(default_factory=list)
+
+    def agree(self, attribute: str, like: Sequence[str], known: Mapping[str, Any]) -> list[bool]:
+        """Tell of each clip whether whom it is like shares the attribute."""
+        own = self.attributes.get(attribute)
+        return [known[who].get(attribute) == own for who in like]
+
+
+Known = dict[str, dict[str, str]]  # speaker -> attribute -> value
+
+
+@dataclass(frozen=True)
+class Unheard:
+    """A corpus with voices that training never heard, and what is known of all people."""
+
+    store: ClipStore
+    voices: list[str]  # never heard
+    known: Known  # of them, and of training's speakers
+
+
+def attributes_of(clips: Sequence[ClipFiles]) -> Known:
+    """Give what is known of every speaker: labels that never change with the clip.
+
+    A label that has one value for all speakers tells nothing, and is left out.
+    """
+    seen: dict[str, dict[str, set[str]]] = {}
+    for clip in clips:
+        own = seen.setdefault(clip.labels.get("identity", ""), {})
+        for name, value in clip.labels.items():
+            own.setdefault(name, set()).add(value)
+    names = {name for own in seen.values() for name in own} - {"identity"}
+    steady = {n for n in names if all(len(own.get(n, ())) <= 1 for own in seen.values())}
+    told = {n for n in steady if len({v for own in seen.values() for v in own.get(n, ())}) > 1}
+    return {
+        who: {name: next(iter(own[name])) for name in sorted(told) if own.get(name)}
+        for who, own in seen.items()
+        if who
+    }
+
+
+@contextmanager
+def voices_of(run: Run, sets: Sequence[str], registry: Registry) -> Iterator[Unheard]:
+    """Lend the corpus of voices that the run's training never heard.
+
+    `sets` changes the recipe's `data` so that it has further speakers; without any, they are
+    those of the run's own corpus that its training split lacks.
+    """
+    trained = {c.labels.get("identity", "") for c in run.store.clips if c.split == "train"}
+    if not sets:
+        yield _unheard(run.store, attributes_of(run.dataset.clips()), trained)
+        return
+    output = f"output={json.dumps(str(run.folder), ensure_ascii=False)}"
+    loaded = load_recipe(run.folder / "recipe.yaml", [*sets, output], registry)
+    other = Run(loaded, run.folder, run.console, run.stopped, registry)
+    with closing(other.cache):
+        known = attributes_of(other.dataset.clips())
+        yield _unheard(other.cache.open(), known, trained)
+
+
+def _unheard(store: ClipStore, known: Known, trained: set[str]) -> Unheard:
+    there = {clip.labels.get("identity", "") for clip in store.clips} - {""}
+    people = {who: known.get(who, {}) for who in sorted(there)}
+    return Unheard(store, [who for who in people if who not in trained], people)
+
+
+def make_faces(run: Run, unheard: Unheard) -> list[Voice]:
+    """Make clips of unheard voices, and find which real person each is most alike."""
+    work, found, store = run.work(), [], unheard.store
+    work.store = store
+    evaluator = run.graph.evaluators.get("identity")
+    gallery = _gallery(evaluator, store, list(unheard.known)) if evaluator and unheard.voices else None
+    for done, name in enumerate(unheard.voices, 1):
+        voice = Voice(name, unheard.known[name])
+        for place, clip in enumerate(clips_of(store, name)):
+            outcome = work.outcome(clip)
+            voice.clips.append(outcome.name)
+            voice.captions.append(outcome.labels.get("emotion", ""))
+            middle = len(outcome.made) // 2
+            voice.made.append(to_uint8(outcome.made[middle]))
+            voice.true.append(to_uint8(outcome.true[middle]))
+            if gallery is not None:
+                code = embedded(evaluator, outcome.made)
+                voice.like_made.append(most_alike(code, gallery))
+                voice.like_true.append(most_alike(gallery[name][place], gallery, (name, place)))
+        found.append(voice)
+        work.progress(done, len(unheard.voices))
+    return found
+
+
+def clips_of(store: ClipStore, speaker: str) -> list[int]:
+    """Pick a few clips of a speaker, evenly over all of them."""
+    own = [i for i, clip in enumerate(store.clips) if clip.labels.get("identity") == speaker]
+    count = min(CLIPS, len(own))
+    return [own[(2 * k + 1) * len(own) // (2 * count)] for k in range(count)]
+
+
+def _gallery(evaluator: Any, store: ClipStore, people: Sequence[str]) -> dict[str, Tensor]:
+    """Give what an evaluator sees in true clips of everyone: (clips, D) each."""
+    place = next(evaluator.parameters()).device
+    return {
+        name: torch.stack(
+            [
+                embedded(evaluator, to_images(torch.from_numpy(store.frames(clip))).to(place))
+                for clip in clips_of(store, name)
+            ]
+        )
+        for name in people
+    }
+
+
+@torch.inference_mode()
+def embedded(evaluator: Any, frames: Tensor) -> Tensor:
+    """Give what an evaluator sees in frames (V, 3, H, W), a mean over them: (D,) on the CPU."""
+    seen = torch.cat([evaluator(part.float()) for part in frames.split(_CHUNK)])
+    return seen.float().mean(0).cpu()
+
+
+def most_alike(code: Tensor, gallery: Mapping[str, Tensor], but: tuple[str, int] | None = None) -> str:
+    """Name whose mean lies nearest to a code (D,) by cosine; `but` one clip of one person."""
+    near: dict[str, float] = {}
+    for name, seen in gallery.items():
+        kept = [row for i, row in enumerate(seen) if (name, i) != but]
+        if kept:
+            near[name] = float(torch.cosine_similarity(code, torch.stack(kept).mean(0), dim=0))
+    return max(near, key=lambda name: near[name])
+
+
+def agreements(system: str, seed: int, voices: Sequence[Voice], known: Known) -> list[Agreement]:
+    """Give the share of clips that agree with the speaker, by attribute."""
+    found = []
+    for attribute in sorted({name for voice in voices for name in voice.attributes}):
+        told = [voice for voice in voices if attribute in voice.attributes]
+        made = [a for v in told for a in v.agree(attribute, v.like_made, known)]
+        real = [a for v in told for a in v.agree(attribute, v.like_true, known)]
+        others = [one.get(attribute) for one in known.values()]
+        by_chance = [
+            fmean(other == voice.attributes[attribute] for other in others)
+            for voice in told
+            for _ in voice.like_made
+        ]
+        if made:
+            found.append(
+                Agreement(
+                    system, attribute, fmean(made), fmean(real), fmean(by_chance), len(made), len(told), seed
+                )
+            )
+    return found

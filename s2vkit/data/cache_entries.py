@@ -1,0 +1,171 @@
+"""What lies in a cache folder: how large, how old, who uses it; and making room. No torch.
+
+An entry is a folder KIND-...; beside it lie `.NAME.lock`, held while it is made, and
+`.NAME.held`, held by every run that reads it (shared) and by whoever removes it (alone).
+`.uses/NAME/` has one file for each run that ever opened it, whose age is that of the last use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from s2vkit.data.arrays import Arrays
+from s2vkit.errors import InputError
+from s2vkit.files import atomic_folder, locked, read_json, recover_folder, remove, write_json
+
+KINDS = ("corpus", "speech", "faces")
+ABOUT = "about.json"
+_USES = ".uses"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One entry of a cache."""
+
+    path: Path
+    kind: str
+    what: str  # of what it was made
+    size: int  # bytes on the disk
+    made: float  # seconds since the epoch
+    used: float  # when a run last opened it
+    runs: tuple[str, ...]  # folders of the runs that opened it
+    held: bool  # whether a running run reads or makes it
+
+
+def lock_of(folder: Path) -> Path:
+    """Name the lock file of a folder that several runs may want to make."""
+    return folder.with_name(f".{folder.name}.lock")
+
+
+def _hold_of(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.held")
+
+
+@contextmanager
+def holding(folder: Path, run: Path) -> Iterator[None]:
+    """Keep an entry from being removed, and note that this run uses it."""
+    with locked(_hold_of(folder), wait=True, shared=True):
+        run = run.absolute()
+        name = hashlib.sha256(str(run).encode()).hexdigest()[:16]
+        note = folder.parent / _USES / folder.name / f"{name}.json"
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(json.dumps({"run": str(run)}))  # a torn one is written again, unread
+        yield
+
+
+def describe_entry(folder: Path, what: str) -> None:
+    """Leave in an entry that is being made what it is made of."""
+    write_json(folder / ABOUT, {"what": what})
+
+
+def look_over(cache: Path) -> list[Kept]:
+    """List the entries of a cache, the last used first. Raises InputError where there is none."""
+    if not cache.is_dir():
+        raise InputError(
+            f"{cache}: no such cache folder", hint="name it by --cache; recipes name it by `cache:`"
+        )
+    found = [
+        _entry(path) for path in cache.iterdir() if path.is_dir() and path.name.partition("-")[0] in KINDS
+    ]
+    return sorted(found, key=lambda kept: (-kept.used, kept.path.name))
+
+
+def _entry(path: Path) -> Kept:
+    kind, _, rest = path.name.partition("-")
+    about = read_json(path / ABOUT)
+    what = about.get("what") if isinstance(about, dict) else None
+    half = path.name.endswith(".parts")
+    uses = sorted((path.parent / _USES / path.name).glob("*.json"))
+    made = path.stat().st_mtime
+    runs = [str(use["run"]) for file in uses if isinstance(use := read_json(file), dict)]
+    return Kept(
+        path,
+        kind,
+        str(what or ("half made" if half else rest.rpartition("-")[0])),
+        _size(path),
+        made,
+        max([made, *(file.stat().st_mtime for file in uses)]),
+        tuple(runs),
+        _is_held(path),
+    )
+
+
+def _size(folder: Path) -> int:
+    """Count the bytes that a folder takes on the disk."""
+    states = [path.stat() for path in folder.rglob("*") if path.is_file()]
+    return sum(512 * s.st_blocks if hasattr(s, "st_blocks") else s.st_size for s in states)
+
+
+def _is_held(path: Path) -> bool:
+    with _alone(path) as free:
+        return not free
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[bool]:
+    """Take an entry for this process, if nobody makes or reads it; gives whether it is taken."""
+    whole = path.with_name(path.name.removesuffix(".parts"))
+    with locked(lock_of(whole), wait=False) as unmade:
+        if not unmade:
+            yield False
+            return
+        with locked(_hold_of(whole), wait=False) as unread:
+            yield unread
+
+
+def choose(
+    entries: Sequence[Kept], *, max_size: int | None, older_than: float | None, now: float
+) -> list[Kept]:
+    """Choose what to remove: all not used for `older_than` seconds, then the longest unused.
+
+    Goes on until the rest takes at most `max_size` bytes. What is held is never chosen.
+    """
+    free = sorted((e for e in entries if not e.held), key=lambda e: e.used)
+    chosen = [e for e in free if older_than is not None and now - e.used > older_than]
+    left = sum(e.size for e in entries) - sum(e.size for e in chosen)
+    for entry in free:
+        if max_size is None or left <= max_size:
+            break
+        if entry not in chosen:
+            chosen.append(entry)
+            left -= entry.size
+    return chosen
+
+
+def prune(
+    cache: Path, *, max_size: int | None = None, older_than: float | None = None, dry: bool = False
+) -> list[Kept]:
+    """Remove what `choose` chooses; give what was removed (or would be, if `dry`)."""
+    chosen = choose(look_over(cache), max_size=max_size, older_than=older_than, now=time.time())
+    return chosen if dry else [entry for entry in chosen if _drop(entry.path)]
+
+
+def _drop(path: Path) -> bool:
+    with _alone(path) as free:
+        if not free:  # a run came between
+            return False
+        gone = path.with_name(f".{path.name.removesuffix('.parts')}.part")
+        remove(gone)
+        path.rename(gone)  # from here on it is not there, however this process ends
+        remove(gone)
+        remove(path.parent / _USES / path.name)
+        return True
+
+
+def cached(folder: Path, make: Callable[[Path], None], what: str = "") -> Arrays:
+    """Open a folder of arrays, making it first where it is not there; `what` says of what.
+
+    Where another run is just making it, waits for that one.
+    """
+    with locked(lock_of(folder), wait=True):
+        if not recover_folder(folder):
+            with atomic_folder(folder) as part:
+                make(part)
+                describe_entry(part, what)
+    return Arrays(folder)

@@ -1,1 +1,0 @@
-"""The one training loop, the batches it is given, what it keeps and what it watches."""

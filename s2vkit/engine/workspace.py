@@ -1,0 +1,113 @@
+"""What a job of a run is offered: clips made from speech alone, beside their truth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from s2vkit.data.frozen import to_images
+from s2vkit.data.store import ClipStore
+from s2vkit.engine.batches import Sources
+from s2vkit.files import write_json, write_text
+from s2vkit.inference.pipeline import InferencePipeline
+from s2vkit.interfaces.graph import Graph
+from s2vkit.interfaces.metric import Heard, Outcome
+
+
+class RunWork:
+    """Makes clips for those who look at them; see `s2vkit.interfaces.stage.Work`."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        folder: Path,
+        store: ClipStore,
+        listener: InferencePipeline,
+        progress: Callable[[int, int], None],
+        sources: Callable[[], Sources],
+    ) -> None:
+        self.graph, self.folder, self.store = graph, folder, store
+        self.listener, self.progress, self.sources = listener, progress, sources
+        evaluators: list[Any] = [*graph.evaluators.values(), graph.sync_evaluator]
+        for module in evaluators:
+            if module is None:
+                continue
+            listener.policy.place(module).eval().requires_grad_(False)
+
+    def outcomes(self, split: str, most: int | None) -> Iterator[Outcome]:
+        """Make the clips of a split, at most `most`, spread over the split."""
+        clips = self.store.split(split)
+        if most is not None and most < len(clips):
+            clips = [clips[i * len(clips) // most] for i in range(most)]
+        for done, clip in enumerate(clips, 1):
+            yield self.outcome(clip)
+            self.progress(done, len(clips))
+
+    def outcome(self, clip: int) -> Outcome:
+        """Make one clip from its speech."""
+        record = self.store.clips[clip]
+        codes = self.listener.condition_clip(self.store, clip)
+        made = torch.cat(list(self.listener.draw(codes)))
+        true = to_images(torch.from_numpy(self.store.frames(clip))).to(made.device)
+        return Outcome(
+            record.name,
+            made,
+            true,
+            dict(record.labels),
+            self.store.truth(clip),
+            self.graph.evaluators,
+            torch.from_numpy(self.store.speech(clip)),
+            self.store.index.sample_rate,
+            self.store.index.fps,
+            self.graph.sync_evaluator,
+        )
+
+    def heard(self, split: str) -> Heard:
+        """Give what was heard in the clips of a split, from the caches, and the students' codes."""
+        sources, clips = self.sources(), self.store.split(split)
+        assert sources.speech is not None
+        summary = torch.from_numpy(np.array(sources.speech["summary"][clips])).float()
+        records = [self.store.clips[i] for i in clips]
+        names = sorted({name for record in records for name in record.labels})
+        return Heard(
+            [record.name for record in records],
+            {name: [record.labels.get(name, "") for record in records] for name in names},
+            summary,
+            self._codes(summary),
+            {
+                side: torch.from_numpy(np.array(held["targets"][clips]).mean(1)).float()
+                for side, held in sources.faces.items()
+            },
+            lambda i: self.store.speech(clips[i]),
+            self.store.index.sample_rate,
+        )
+
+    @torch.inference_mode()
+    def _codes(self, summary: Tensor) -> dict[str, Tensor]:
+        device = self.listener.policy.device
+        return {
+            side: torch.cat([student(part.to(device)).float().cpu() for part in summary.split(512)])
+            for side, student in self.graph.students.items()
+        }
+
+    def save(self, name: str, data: Any) -> None:
+        """Write a result of the run; figures that are no number become null, as JSON wants."""
+        write_json(self.folder / name, _finite(data))
+
+    def save_text(self, name: str, text: str) -> None:
+        """Write a result of the run that is text."""
+        write_text(self.folder / name, text)
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {k: _finite(v) for k, v in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(v) for v in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data

@@ -1,0 +1,151 @@
+"""The contract of a stage that trains: it says what it trains and how it is wrong.
+
+The engine owns the one loop: drawing batches, freezing, precision, optimizers, checkpoints,
+resuming, devices. A stage is only its step, cut into turns where parts play against each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from s2vkit.interfaces.batch import Batch
+from s2vkit.interfaces.graph import Graph
+from s2vkit.interfaces.metric import Heard, Outcome
+from s2vkit.options import Slot, StageOptions
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A part of a step: only the modules named in `trains` move, all others are frozen."""
+
+    name: str
+    trains: tuple[str, ...]  # names of `Graph.modules()` or of `Stage.extras()`
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a figure must not be for long: an early warning."""
+
+    figure: str  # the name of a figure, of `losses` or `watch`
+    low: float  # its mean over `steps` may lie from here
+    high: float  # to here
+    steps: int
+    says: str  # what it means when it does not
+    stops: bool = False  # whether training then ends, or the user is only told
+
+
+class Stage:
+    """Base of training stages. Built as `Stage(options, graph=...)`."""
+
+    options: StageOptions
+
+    needs: frozenset[str] = frozenset()
+    """What each batch must hold: speech, frames, features, around, mismatched, summary, stills,
+    sounds, maps, targets, codes; labels are always there."""
+    frames: int = 1  # how many frames of each clip are drawn
+    same_speaker: bool = False  # whether all clips of a batch are of one speaker
+    gap: int = 5  # least distance, in frames, of a mismatched time from the true one
+    stretches: int = 0  # stretches of each clip heard besides the whole, for other summaries
+    views: Mapping[str, int] = {}  # frames of a clip that a teacher looks at; 1: the first
+    reach: int = 0  # frames to either side of each drawn one whose features `around` holds
+    sound: int = 0  # samples of raw speech at each frame, where `sounds` are needed
+    lead: int = 0  # frames before each run whose sounds are there too
+    window: int = 1  # the drawn frames are runs of so many consecutive ones; `times` says where
+    pictures: int = 0  # how often on the way sample pictures are drawn; needs the generator
+    shown: tuple[str, ...] = ()  # figures that the live view shows before all others
+    chosen: Mapping[str, int] = {}  # how many of those views a step averages (Eq. 1); all if absent
+    held_out: int = 512  # clips of the split val that `validate` is shown at most
+    finish_with: int = 0  # training clips that `finish` is shown at most; 0: it is not called
+    validate_every: int = 0  # steps between calls of `validate` on held-out clips; 0: none
+
+    def idle(self) -> str:
+        """Say why there is nothing to train here (weights from a file, say); empty: there is."""
+        return ""
+
+    def optimizers(self) -> dict[str, Slot]:
+        """Say which optimizer moves each module, by the module's name."""
+        raise NotImplementedError
+
+    def extras(self) -> dict[str, Any]:
+        """Name modules that only training needs (a predictor, a projection)."""
+        return {}
+
+    def averages(self) -> dict[str, float]:
+        """Say whose weights end as a running mean over steps, and with which decay; 0: none."""
+        return {}
+
+    def turns(self) -> Sequence[Turn]:
+        """Cut a step into turns; by default one, of everything that has an optimizer."""
+        return [Turn("all", tuple(self.optimizers()))]
+
+    def prepare(self, clips: Batch) -> Any:
+        """Compute, with gradient, what the turns of one step share; by default nothing."""
+        return None
+
+    def losses(self, turn: str, clips: Batch, shared: Any) -> dict[str, Tensor]:
+        """Give the weighted terms whose sum the turn minimises, by name."""
+        raise NotImplementedError
+
+    def watch(self, clips: Batch, shared: Any) -> dict[str, Tensor]:
+        """Give further figures to log (accuracies); never trained on."""
+        return {}
+
+    def limits(self) -> Sequence[Limit]:
+        """Say which figures must not go astray for long; by default none."""
+        return []
+
+    def validate(self, clips: Batch) -> dict[str, Tensor]:
+        """Give figures of clips of the split val, all modules in eval mode and without gradient.
+
+        They are logged as `val.NAME`. The same clips every time, at most `held_out` of them.
+        """
+        return {}
+
+    def finish(self, clips: Batch) -> None:
+        """Change once more, in place, what was trained: after the last step, in eval mode.
+
+        `clips` are whole training clips, always the same, at most `finish_with` of them. A run
+        that is killed meanwhile does it again from the last step's weights.
+        """
+
+
+class Work(Protocol):
+    """What the engine offers to a job."""
+
+    graph: Graph
+    folder: Path  # the run folder
+
+    def outcomes(self, split: str, most: int | None) -> Iterator[Outcome]:
+        """Make clips of a split from their speech alone, each beside its truth."""
+        ...
+
+    def heard(self, split: str) -> Heard:
+        """Give what was heard in the clips of a split; the job must name it in `needs`."""
+        ...
+
+    def save(self, name: str, data: Any) -> None:
+        """Write `data` as JSON to NAME in the run folder, atomically."""
+        ...
+
+    def save_text(self, name: str, text: str) -> None:
+        """Write `text` to NAME in the run folder, atomically."""
+        ...
+
+
+class Job:
+    """Base of stages that train nothing (evaluation). Built as `Job(options, graph=...)`."""
+
+    leaves: tuple[str, ...] = ()  # files of the run folder that are its result
+    splits: tuple[str, ...] = ()  # splits of the corpus that it needs clips of
+    needs: frozenset[str] = frozenset()  # summary, codes, targets: what `Work.heard` gives
+    uses: tuple[str, ...] = ("encoder", "student", "generator", "evaluator", "sync_evaluator")
+    """Kinds of parts whose weights its result depends on."""
+
+    def run(self, work: Work) -> None:
+        """Do the job once; what it leaves in the run folder is its result."""
+        raise NotImplementedError

@@ -1,0 +1,70 @@
+"""What a finished run shows: pictures over time, made beside true, with sound; and its curves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from s2vkit.data.store import ClipStore
+from s2vkit.engine.workspace import RunWork
+from s2vkit.files import write_json
+from s2vkit.rendering.grids import draw_grids
+from s2vkit.report.curves import draw_curves
+from s2vkit.report.page import write_page
+from s2vkit.report.pictures import contact_sheet, to_uint8, write_comparison
+
+CLIPS = 8  # shown as mp4
+TIMES = 8  # pictures of a clip in the sheet
+
+
+def show_run(work: RunWork, *, clips: bool = True) -> None:
+    """Write curves/ and report.html of a run and, where it learnt to draw, videos/ and samples/."""
+    if clips:
+        show_clips(work)
+    draw_all_curves(work.folder)
+    write_page(work.folder)
+
+
+def show_clips(work: RunWork) -> None:
+    """Write videos/ and samples/: held-out clips made beside true."""
+    rows, labels, told = [], [], dict[str, Any]()
+    made_of = "speech and a still" if "stills" in work.graph.wants else "speech"
+    chosen = pick_clips(work.store)
+    for done, clip in enumerate(chosen, 1):
+        outcome = work.outcome(clip)
+        made, true = to_uint8(outcome.made), to_uint8(outcome.true)
+        speech, rate = work.store.speech(clip), work.store.index.sample_rate
+        told[outcome.name] = {"labels": outcome.labels, "split": work.store.clips[clip].split}
+        path = work.folder / "videos" / f"{outcome.name}.mp4"
+        write_comparison(path, made, true, work.store.index.fps, speech, rate)
+        at = np.linspace(0, len(made) - 1, TIMES).round().astype(int)
+        rows += [[true[i] for i in at], [made[i] for i in at]]
+        labels += [f"{outcome.name} true", f"made from {made_of}"]
+        work.progress(done, len(chosen))
+    if rows:
+        write_json(work.folder / "videos" / "clips.json", told)
+        contact_sheet(rows, labels, work.folder / "samples" / "held_out.png", scale=1)
+    draw_grids(work.listener, work.store, work.folder / "samples")
+
+
+def draw_all_curves(folder: Path) -> None:
+    """Draw the figures of every stage that left a log."""
+    for log in sorted(folder.glob("stages/*/log.jsonl")):
+        draw_curves(log, folder / "curves" / f"{log.parent.name}.png", log.parent.name)
+
+
+def pick_clips(store: ClipStore) -> list[int]:
+    """Pick clips of as many speakers and emotions as there is room for, held out if there are."""
+    by_split = {
+        split: [i for i, clip in enumerate(store.clips) if clip.split == split]
+        for split in ("test", "val", "train")
+    }
+    clips = next((found for found in by_split.values() if found), [])
+    speakers = sorted({store.clips[i].labels.get("identity", "") for i in clips})
+    chosen = []
+    for turn, speaker in enumerate(speakers[:CLIPS]):
+        own = [i for i in clips if store.clips[i].labels.get("identity", "") == speaker]
+        chosen.append(own[turn * len(own) // max(1, min(CLIPS, len(speakers)))])
+    return chosen

@@ -1,0 +1,73 @@
+"""Sample pictures while a generator trains: fixed clips over time, who by mood, identity maps."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from s2vkit.data.store import ClipStore
+from s2vkit.engine.trainer import Trainer
+from s2vkit.inference.pipeline import InferencePipeline
+from s2vkit.recipe.schema import Alignment
+from s2vkit.rendering.grids import draw_grids, drawn, middle
+from s2vkit.rendering.held_out import pick_clips
+from s2vkit.report.pictures import contact_sheet, save_png, to_uint8
+
+ROWS = 4  # clips followed over time
+
+
+class Sketches:
+    """Draws with the weights of the moment, the running mean's where there is one.
+
+    The generator that trains is not touched: a copy of it draws. Each column over time is kept
+    as a picture of its own beside the stage's log, so a resumed stage goes on with the sheet.
+    """
+
+    def __init__(self, run: Path, stage: str, store: ClipStore, alignment: Alignment) -> None:
+        self.run, self.stage, self.store, self.alignment = run, stage, store, alignment
+        self.clips = pick_clips(store)[:ROWS]
+
+    def draw(self, trainer: Trainer, step: int) -> None:
+        """Add a column of the step to the sheet over time, and draw the other two anew."""
+        listener = pipeline_of(trainer, self.alignment)
+        column = [to_uint8(frame_of(listener, self.store, clip)) for clip in self.clips]
+        folder = self.run / "stages" / self.stage / "samples"
+        save_png(folder / f"{step:07d}.png", np.concatenate(column))
+        for later in folder.glob("*.png"):  # of a run that was killed after its checkpoint
+            if int(later.stem) > step:
+                later.unlink()
+        self._over_time(folder)
+        draw_grids(listener, self.store, self.run / "samples")
+        for module in trainer.trained.values():  # a listener puts what it hears with into eval
+            module.train()
+
+    def _over_time(self, folder: Path) -> None:
+        size = self.store.index.size
+        columns = [np.asarray(Image.open(path)) for path in sorted(folder.glob("*.png"))]
+        rows = [
+            [c[i * size : (i + 1) * size] for c in columns]
+            + [self.store.frames(clip, np.array([middle(self.store, clip)]))[0]]
+            for i, clip in enumerate(self.clips)
+        ]
+        names = [f"{self.store.clips[i].name}, true last" for i in self.clips]
+        if rows:
+            contact_sheet(rows, names, self.run / "samples" / "over_time.png")
+
+
+def pipeline_of(trainer: Trainer, alignment: Alignment) -> InferencePipeline:
+    """Make what draws from a copy of the generator that trains."""
+    mean = trainer.averages.get("generator")
+    drawer = copy.deepcopy(mean.module if mean else trainer.graph.generator)
+    graph = replace(trainer.graph, generator=drawer)  # type: ignore[arg-type]
+    return InferencePipeline(graph, alignment, trainer.policy)
+
+
+def frame_of(listener: InferencePipeline, store: ClipStore, clip: int) -> Tensor:
+    """Draw the middle frame of a clip from its speech: (3, H, W)."""
+    time = middle(store, clip)
+    return drawn(listener, listener.cut(listener.condition_clip(store, clip), time, time + 1))[0]

@@ -1,0 +1,153 @@
+"""What is computed once and kept for several runs: the corpus, and what frozen networks give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+
+from s2vkit.data.arrays import Arrays
+from s2vkit.data.corpus import FootageCorpus
+from s2vkit.data.frozen import hear_all, look_all
+from s2vkit.data.preparation.prepare import prepare
+from s2vkit.data.cache_entries import cached, holding
+from s2vkit.data.store import ClipStore
+from s2vkit.device import Policy
+from s2vkit.runs.digest import digest_of_module
+from s2vkit.runs.folder import clear_cache, need_room
+from s2vkit.runs.plan import HEARD, Plan
+from s2vkit.engine.batches import Sources
+from s2vkit.engine.view import View
+from s2vkit.files import recover_folder
+from s2vkit.interfaces.dataset import Dataset
+from s2vkit.interfaces.seed import generator
+from s2vkit.interfaces.stage import Job, Stage
+
+_SHOWN = 5  # clips rejected that are named
+
+
+class Cache:
+    """Opens what stages read, making what is not there yet.
+
+    `progress(done, total)` is called now and then, and may raise to stop.
+    """
+
+    def __init__(
+        self, plan: Plan, dataset: Dataset, policy: Policy, view: View,
+        progress: Callable[[int, int], None],
+    ) -> None:
+        self.plan, self.dataset, self.policy = plan, dataset, policy
+        self.view, self.progress = view, progress
+        self.recipe, self.graph = plan.recipe, plan.graph
+        self.folder = Path(self.recipe.cache)
+        self._holds, self._held = ExitStack(), set[Path]()
+        self.corpus = self.folder / f"corpus-{self.recipe.data.use}-{plan.data}"
+
+    def open(self) -> ClipStore:
+        """Open the corpus, preparing it first where it is not there."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        clear_cache(self.folder)
+        self._hold(self.corpus)
+        if isinstance(self.dataset, FootageCorpus):
+            return self._open_footage(self.dataset)
+        if not recover_folder(self.corpus):
+            self._prepare()
+        store = ClipStore(self.corpus)
+        aside = store.index.rejected
+        for name, reason in list(aside.items())[:_SHOWN]:
+            self.view.console.print(f"rejected: {escape(name)}: {escape(reason)}", highlight=False)
+        if len(aside) > _SHOWN:
+            more = f"and {len(aside) - _SHOWN} more, see {self.corpus / 'index.json'}"
+            self.view.console.print(escape(more), highlight=False)
+        return store
+
+    def _open_footage(self, dataset: FootageCorpus) -> ClipStore:
+        needed = dataset.decoded_bytes
+        kept = needed <= dataset.options.crop_cache_gb * 1e9
+        if kept and not self.corpus.is_dir():
+            need_room(self.folder, int(1.1 * needed), "the decoded frames")
+        self.view.begin("corpus")
+        store = dataset.open(self.corpus, self.progress)
+        said = "decoded in" if kept else "read from the shards of"
+        self.view.end(f"{len(store.clips)} clips, {said} {store.folder}")
+        return store
+
+    def _prepare(self) -> None:
+        clips, workers = len(self.dataset.clips()), self.recipe.compute.workers
+        frame = self.dataset.size**2 * 3
+        need_room(self.folder, int(clips * 2.2 * (60 * frame + 2.5 * 64000)), "the corpus")
+        self.view.begin("corpus")
+        prepare(self.dataset, self.corpus, workers=workers, progress=self.progress)
+        self.view.end(f"{clips} clips in {self.corpus}")
+
+    def sources(self, stage: Stage | Job, store: ClipStore) -> Sources:
+        """Give everything that the batches of a stage are made from."""
+        heard = self._hear(store) if stage.needs & HEARD else None
+        looked = {
+            side: self._look(store, side)
+            for side in self.graph.teachers
+            if "targets" in stage.needs or ("maps" in stage.needs and side == "identity")
+        }
+        return Sources(store, self.graph.encoder.sample_rate, heard, looked)
+
+    def _hear(self, store: ClipStore) -> Arrays:
+        alignment, stretches = self.recipe.alignment, self.plan.stretches
+
+        def make(out: Path) -> None:
+            self.view.begin("hearing every clip once")
+            self._freeze(self.graph.encoder)
+            hear_all(
+                store, self.graph.encoder, out, device=self.policy.device,
+                mode=alignment.mode, shift=alignment.shift, stretches=stretches,
+                generator=generator(self.recipe.seed, "stretches"), progress=self.progress,
+            )
+            self.view.end("speech features kept")
+
+        chance = self.recipe.seed if stretches else None
+        how = (alignment.model_dump(), stretches, chance)
+        return self._kept("speech", "encoder", self.graph.encoder, store, how, make)
+
+    def _look(self, store: ClipStore, side: str) -> Arrays:
+        views, maps = self.plan.views[side], self.plan.maps and side == "identity"
+        teacher = self.graph.teachers[side]
+
+        def make(out: Path) -> None:
+            self.view.begin(f"looking at every clip once ({side})")
+            self._freeze(teacher)
+            look_all(
+                store, teacher, out, device=self.policy.device, views=views, maps=maps,
+                generator=generator(self.recipe.seed, "views", side), progress=self.progress,
+            )
+            self.view.end("teacher's vectors kept")
+
+        how = (views, maps, (self.recipe.seed, side) if views > 1 else None)
+        return self._kept(f"faces-{side}", f"teacher.{side}", teacher, store, how, make)
+
+    def _kept(
+        self, name: str, part: str, module: Any, store: ClipStore, how: tuple[Any, ...],
+        make: Callable[[Path], None],
+    ) -> Arrays:
+        """Open what a frozen part gives; its name holds the clips', weights' and options' hash."""
+        key = self.plan.frozen_key(
+            part, store.index.content or self.plan.data, digest_of_module(module), *how
+        )
+        folder = self.folder / f"{name}-{key}"
+        self._hold(folder)
+        return cached(folder, make, f"{self.plan.slots[part].use} on {self.recipe.data.use}")
+
+    def _hold(self, folder: Path) -> None:
+        """Keep an entry from being pruned until `close`."""
+        if folder not in self._held:
+            self._held.add(folder)
+            self._holds.enter_context(holding(folder, Path(self.recipe.output)))
+
+    def close(self) -> None:
+        """Let go of everything that was opened."""
+        self._holds.close()
+        self._held.clear()
+
+    def _freeze(self, module: Any) -> None:
+        self.policy.place(module).eval().requires_grad_(False)

@@ -1,0 +1,116 @@
+"""The run folder: taken by one run at a time, known by its format."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from s2vkit.inference.bundle import FORMAT, check_run
+from s2vkit.runs.warning_log import now
+from s2vkit.errors import ResourceError, RunFolderError
+from s2vkit.files import clear_parts, locked, read_json, remove, write_json
+
+_LOCK = ".lock"
+
+
+@contextmanager
+def taken(folder: Path, *, fresh: bool, command: str = "") -> Iterator[Path]:
+    """Hold a run folder for this process, making or emptying it first.
+
+    `command` is what the user typed; run.json keeps those that worked on this folder, in turn.
+
+    Raises RunFolderError where it is in use, of another version, or holds other things.
+    """
+    check_place(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / _LOCK, wait=False) as held:
+        if not held:
+            raise RunFolderError(
+                f"{folder}: in use by another s2vkit run", hint="wait for it, or stop it"
+            )
+        if fresh:
+            for path in sorted(folder.iterdir(), key=lambda p: p.name == "run.json"):
+                if path.name != _LOCK:  # run.json goes last: a kill leaves a run still
+                    remove(path)
+        if (folder / "run.json").exists():
+            check_run(folder)
+        clear_parts(folder)
+        commands = _commands(folder, command)
+        last = {"command": commands[-1]["command"]} if commands else {}
+        write_json(folder / "run.json", {**about(), **last, "commands": commands})
+        yield folder
+
+
+def _commands(folder: Path, command: str) -> list[dict[str, str]]:
+    """Give the commands of a run folder with their times; one that goes on counts once."""
+    known = (read_json(folder / "run.json") or {}).get("commands") or []
+    if not command or (known and known[-1].get("command") == command):
+        return list(known)
+    return [*known, {"command": command, "begun": now()}]
+
+
+def tell(folder: Path, **facts: object) -> None:
+    """Add facts to what run.json says of the run."""
+    write_json(folder / "run.json", {**(read_json(folder / "run.json") or {}), **facts})
+
+
+def check_place(folder: Path) -> None:
+    """Raise RunFolderError where a run folder cannot be: it is a file, or holds other things."""
+    if folder.exists() and not folder.is_dir():
+        raise RunFolderError(f"{folder}: is a file, not a run folder", hint="change `output:`")
+    held = [p for p in folder.iterdir() if not _is_left_over(p)] if folder.is_dir() else []
+    if held and not is_run(folder):
+        raise RunFolderError(
+            f"{folder}: holds files that are no run of s2vkit's", hint="choose another `output:`"
+        )
+
+
+def is_run(folder: Path) -> bool:
+    """Tell a folder that some version of s2vkit made from any other."""
+    about = read_json(folder / "run.json")
+    return isinstance(about, dict) and "s2vkit" in (about.get("versions") or {})
+
+
+def _is_left_over(path: Path) -> bool:
+    """Tell what a run that was killed at its very start leaves."""
+    return path.name == _LOCK or (path.name.startswith(".") and ".part" in path.name)
+
+
+def about() -> dict[str, object]:
+    """Say which versions make this run."""
+    names = ("s2vkit", "torch", "torchaudio", "torchvision", "timm", "numpy", "av")
+    return {
+        "format": FORMAT,
+        "versions": {name: version(name) for name in names},
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def need_room(folder: Path, needed: int, what: str) -> None:
+    """Raise ResourceError where the disk has too little room for what is about to be written."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise ResourceError(
+            f"{folder}: too little room on the disk for {what}: {needed / 1e6:.0f} MB needed, "
+            f"{free / 1e6:.0f} MB free",
+            hint="free some room, or name another place by `output:` and `cache:`",
+        )
+
+
+def clear_cache(cache: Path) -> None:
+    """Remove what killed runs left half-written in a cache, not what other runs are making."""
+    for left in list(cache.glob(".*.part")):
+        with locked(left.with_suffix(".lock"), wait=False) as held:
+            if held:
+                remove(left)
+
+
+def record(folder: Path, fingerprint: str, seconds: float, **facts: object) -> None:
+    """Mark a stage as done; `facts` are kept beside (its memory, the command that ran it)."""
+    done = {"fingerprint": fingerprint, "seconds": seconds, "finished": now(), **facts}
+    write_json(folder / "done.json", done)

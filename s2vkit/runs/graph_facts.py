@@ -1,0 +1,144 @@
+"""The graph of a run as plain data, so that it can be drawn without building it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s2vkit.build import describe, part_slots
+from s2vkit.device import facts_of
+from s2vkit.runs.folder import tell
+from s2vkit.runs.plan import Step
+from s2vkit.files import write_json
+from s2vkit.interfaces.graph import Graph
+from s2vkit.interfaces.stage import Stage
+from s2vkit.recipe.schema import Recipe
+
+if TYPE_CHECKING:
+    from s2vkit.engine.run import Run
+
+FORMAT = 1
+Flow = tuple[str, str, str]  # from, to, what
+
+SPEECH, FACES, STILL, VIDEO = "speech", "true frames", "a still", "made frames"
+_OF_SPEECH = ("features", "summary")
+
+
+def keep_facts(run: Run) -> None:
+    """Leave in a run's folder what its page tells: graph.json, and in run.json machine and seed."""
+    write_json(run.folder / "graph.json", graph_facts(run.recipe, run.graph, run.plan.steps))
+    tell(
+        run.folder, recipe=run.loaded.path.name, seed=run.recipe.seed, notes=run.loaded.dropped,
+        **facts_of(run.policy),
+    )
+
+
+def graph_facts(recipe: Recipe, graph: Graph, steps: list[Step]) -> dict[str, Any]:
+    """Say which parts there are, what flows between them, and which stage trains which.
+
+    `{format, world, parts: [{part, component, takes, gives, parameters, trained_in, checkpoint,
+    graphs}], flows: [{from, to, what, graphs}], stages: [{name, component, after, trains,
+    steps, idle}]}`; `graphs` names "training", "inference" or both.
+    """
+    return {
+        "format": FORMAT,
+        "world": {"size": graph.world.size, "fps": graph.world.fps,
+                  "sample_rate": graph.world.sample_rate,
+                  "labels": {k: len(v) for k, v in graph.world.labels.items()}},
+        "parts": _parts(recipe, graph, steps),
+        "flows": _flows(graph),
+        "stages": [_stage(recipe, step) for step in steps],
+    }
+
+
+def _parts(recipe: Recipe, graph: Graph, steps: list[Step]) -> list[dict[str, Any]]:
+    slots, parts = part_slots(recipe), dict[str, dict[str, Any]]()
+    for row in describe(graph, slots):
+        name = row["part"]
+        if name not in parts:
+            given = getattr(slots[name].options, "checkpoint", None)
+            trained = [step.name for step in steps if name in _trains(step)]
+            file = Path(str(given)).name if given else ""
+            rest = {k: v for k, v in row.items() if k != "graph"}
+            parts[name] = {**rest, "trained_in": trained, "checkpoint": file, "graphs": []}
+        parts[name]["graphs"].append(row["graph"])
+    return list(parts.values())
+
+
+def _trains(step: Step) -> list[str]:
+    return list(step.stage.optimizers()) if isinstance(step.stage, Stage) and not step.idle else []
+
+
+def _stage(recipe: Recipe, step: Step) -> dict[str, Any]:
+    steps = step.stage.options.steps if isinstance(step.stage, Stage) else None
+    return {
+        "name": step.name, "component": recipe.stages[step.name].use,
+        "after": sorted(step.before), "trains": _trains(step), "steps": steps, "idle": step.idle,
+    }
+
+
+def _flows(graph: Graph) -> list[dict[str, Any]]:
+    both, training = ["training", "inference"], ["training"]
+    found = [
+        *((flow, both) for flow in _drawing(graph)),
+        *((flow, training) for flow in _looking(graph)),
+    ]
+    if graph.generator is not None:
+        found.append((("generator", VIDEO, "frames"), ["inference"]))
+    return [{"from": a, "to": b, "what": what, "graphs": of} for (a, b, what), of in found]
+
+
+def _drawing(graph: Graph) -> Iterator[Flow]:
+    """Give what flows when a clip is made."""
+    yield SPEECH, "encoder", "speech"
+    for side in graph.students:
+        yield "encoder", f"student.{side}", "summary"
+    if graph.generator is None:
+        return
+    yield "encoder", "generator", "features"
+    for side in graph.students:
+        yield f"student.{side}", "generator", f"{side} code"
+    if "sounds" in graph.wants:
+        yield SPEECH, "generator", "sounds"
+    if "stills" in graph.wants:
+        yield STILL, "generator", "a still of the face"
+
+
+def _looking(graph: Graph) -> Iterator[Flow]:
+    """Give what flows besides when parts are trained or measured: all that sees true faces."""
+    groups: list[tuple[str, Mapping[str, Any]]] = [
+        ("teacher", graph.teachers), ("evaluator", graph.evaluators),
+    ]
+    for kind, parts in groups:
+        for side in parts:
+            yield FACES, f"{kind}.{side}", "images"
+    for side in graph.students.keys() & graph.teachers.keys():
+        yield f"teacher.{side}", f"student.{side}", "target"
+    if graph.sync_evaluator is not None:
+        yield SPEECH, "sync_evaluator", "speech"
+        yield FACES, "sync_evaluator", "frames"
+    if graph.generator is None:
+        return
+    for name, part in graph.discriminators.items():
+        for want in part.wants:
+            yield from _evaluated(f"discriminator.{name}", want, graph)
+    evaluators = [f"evaluator.{name}" for name in graph.evaluators]
+    evaluators += ["sync_evaluator"] if graph.sync_evaluator is not None else []
+    for name in evaluators:
+        yield "generator", name, "made frames"
+
+
+def _evaluated(name: str, want: str, graph: Graph) -> Iterator[Flow]:
+    """Give where what a discriminator wants comes from: the true and the made one."""
+    if want == "stills":
+        yield STILL, name, "a still of the face"
+    elif want in _OF_SPEECH:
+        yield "encoder", name, want
+    elif want == "sounds":
+        yield SPEECH, name, want
+    else:
+        true = "teacher.identity" if want == "identity_maps" else FACES
+        if true == FACES or "identity" in graph.teachers:
+            yield true, name, f"true {want.replace('_', ' ')}"
+        yield "generator", name, f"made {want.replace('_', ' ')}"
