@@ -32,6 +32,7 @@ FLOORS = {
     "runs": 4,
     "rendering": 4,
     "benchmark": 4,
+    "study": 4,
     "report": 4,
     "testing": 4,
     "cli": 5,
@@ -74,6 +75,10 @@ BESIDE = {
     ("benchmark", "rendering"),
     ("benchmark", "inference"),
     ("benchmark", "report"),
+    ("study", "engine"),
+    ("study", "runs"),
+    ("study", "inference"),
+    ("study", "report"),
 }
 """Who may import whom on one floor; never the other way round."""
 

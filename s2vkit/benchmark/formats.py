@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from s2vkit.report.comparison.core import Cell, Comparison, Difference, Drawing, Row
-from s2vkit.report.comparison.group import SAME, System
+from s2vkit.benchmark.comparison import Cell, Comparison, Difference, Drawing, Row
+from s2vkit.benchmark.grouping import SAME, System
 
 ARROWS = {"up": "↑", "down": "↓", "zero": "→0", "none": ""}
 _NONE = "–"
