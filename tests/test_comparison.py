@@ -17,8 +17,9 @@ from helpers_comparison import RECIPE, clips_of, write_run, write_two
 
 from s2vkit.benchmark.comparison import compare
 from s2vkit.benchmark.finished_runs import read_run
-from s2vkit.benchmark.formats import csv_table, digits, escape, latex, markdown, spread
+from s2vkit.benchmark.formats import csv_table, digits, markdown, spread
 from s2vkit.benchmark.grouping import group
+from s2vkit.benchmark.latex import escape, latex
 from s2vkit.benchmark.provenance import as_json, write_all
 from s2vkit.errors import PluginError, RunFolderError
 from s2vkit.options import Options

@@ -10,8 +10,9 @@ from typing import Any
 
 from s2vkit.benchmark.comparison import Cell, Comparison, Row, compare
 from s2vkit.benchmark.finished_runs import Finished
-from s2vkit.benchmark.formats import FORMATS, UNHEARD
+from s2vkit.benchmark.formats import UNHEARD
 from s2vkit.benchmark.grouping import SAME, System, group
+from s2vkit.benchmark.writers import FORMATS
 from s2vkit.errors import RunFolderError
 from s2vkit.files import read_json, write_text
 from s2vkit.registry import Registry
