@@ -36,6 +36,7 @@ FLOORS = {
     "report": 4,
     "testing": 4,
     "cli": 5,
+    "__main__": 6,
 }
 NO_TORCH = ("errors", "options", "checkpoints", "hookspecs", "files", "registry", "plugins", "recipe", "cli")
 HEAVY = {
