@@ -33,9 +33,11 @@ FLOORS = {
     "runs": 4,
     "rendering": 4,
     "benchmark": 4,
+    "study": 4,
     "report": 4,
     "testing": 4,
     "cli": 5,
+    "__main__": 6,
 }
 NO_TORCH = ("errors", "options", "checkpoints", "hookspecs", "files", "registry", "plugins", "recipe", "cli")
 HEAVY = {
@@ -75,6 +77,10 @@ BESIDE = {
     ("benchmark", "rendering"),
     ("benchmark", "inference"),
     ("benchmark", "report"),
+    ("study", "engine"),
+    ("study", "runs"),
+    ("study", "inference"),
+    ("study", "report"),
 }
 """Who may import whom on one floor; never the other way round."""
 
