@@ -158,7 +158,7 @@ def test_a_model_needs_its_encoders_file_no_more(tmp_path):
     loaded = load_toy(tmp_path, f"audio_encoder={{use: cpc, checkpoint: {tmp_path / 'own.pt'}}}")
     graph = Builder(loaded.recipe, REGISTRY).graph()
     save_model(tmp_path / "run" / "model", graph, loaded.data, "0")
-    write_json(tmp_path / "run" / "run.json", {"format": 1})
+    write_json(tmp_path / "run" / "run.json", {"format": 2})
     (tmp_path / "own.pt").unlink()
     kept, _ = load_model(tmp_path / "run", REGISTRY)
     assert all(torch.equal(v, trained.state_dict()[k]) for k, v in kept.encoder.state_dict().items())

@@ -114,7 +114,7 @@ def _open(name: str, run: Path, device: str, view: View, registry: Registry) -> 
     dataset = Builder(recipe, registry).dataset()
     identity = dataset.identity if isinstance(dataset, FootageCorpus) else ""
     bare = recipe.model_copy(update={"stages": {}})  # nothing is trained: the corpus alone
-    plan = Plan(bare, registry, graph, {}, run, identity)
+    plan = Plan(bare, registry, graph, {}, run, policy, identity)
     cache = Cache(plan, dataset, policy, view, view.advance)
     try:
         store = cache.open()

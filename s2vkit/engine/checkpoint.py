@@ -14,9 +14,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn, optim
 
 from s2vkit.errors import RunFolderError
-from s2vkit.files import atomic_folder, read_json, recover_folder, replacing
+from s2vkit.files import atomic_folder, former, read_json, recover_folder, replacing
 
-_ANEW = "delete it to do its stage again, or begin the run anew with --fresh"
+_ANEW = "move it away, and the same command trains its stage again"
 
 Modules = Mapping[str, nn.Module]
 Optimizers = Mapping[str, optim.Optimizer]
@@ -68,6 +68,15 @@ def load_state(folder: Path, modules: Modules, optimizers: Optimizers) -> int:
         return int(plain["step"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunFolderError(f"{folder}: damaged: {error!r}", hint=_ANEW) from error
+
+
+def step_of(folder: Path) -> int:
+    """Read how many steps are done at a checkpoint, 0 where there is none; changes nothing."""
+    for place in (folder, former(folder)):
+        plain = read_json(place / "state.json")
+        if place.is_dir():
+            return int(plain.get("step", 0)) if isinstance(plain, dict) else 0
+    return 0
 
 
 def _optimizer_state(held: dict[str, Any], moments: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from s2vkit.recipe.load import recipe_from_data
 from s2vkit.recipe.schema import Recipe
 from s2vkit.registry import Registry
 
-FORMAT = 1
+FORMAT = 2
 _HEARS_AND_DRAWS = ("encoder", "student", "generator")
 
 
@@ -75,7 +75,7 @@ def _check_format(run: Path, found: object) -> None:
     if found != FORMAT:
         raise RunFolderError(
             f"{run}: made by another version of s2vkit (format {found}, this one reads {FORMAT})",
-            hint="use the version that made it, or run the recipe again into a new folder",
+            hint="use the version that made it, or run the recipe again into another `output:`",
         )
 
 

@@ -98,20 +98,30 @@ class Compute(Options):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         default="auto", description="bf16 where it is fast (auto), always, or never (fp32)"
     )
-    compile: When = Field(default="auto", description="whether to compile the parts that train")
-    channels_last: When = Field(default="auto", description="whether images lie channels last")
-    workers: int = Field(default=2, ge=0, description="processes that load clips; 0: none")
-    threads: int = Field(default=0, ge=0, description="CPU threads of the training; 0: all cores")
+    compile: When = Field(
+        default="auto", role="monitor", description="whether to compile the parts that train"
+    )
+    channels_last: When = Field(
+        default="auto", role="monitor", description="whether images lie channels last"
+    )
+    workers: int = Field(default=2, ge=0, role="monitor", description="processes that load clips; 0: none")
+    threads: int = Field(
+        default=0, ge=0, role="monitor", description="CPU threads of the training; 0: all cores"
+    )
 
 
 class Recipe(Options):
     """A whole recipe, resolved: every slot holds a component's name and checked options."""
 
     format: Literal[1] = Field(description="the version of the recipe's format: 1")
-    name: Text | None = Field(default=None, description="what reports call this recipe")
+    name: Text | None = Field(default=None, role="monitor", description="what reports call this recipe")
     seed: int = Field(default=1234, ge=0, lt=2**32, description="the one seed of everything")
-    output: Text = Field(description="the run folder: checkpoints, logs and the report go there")
-    cache: Text = Field(default="runs/.cache", description="folder of what is computed once for several runs")
+    output: Text = Field(
+        role="monitor", description="the run folder: checkpoints, logs and the report go there"
+    )
+    cache: Text = Field(
+        default="runs/.cache", role="monitor", description="folder of what is computed once for several runs"
+    )
     data: DatasetSlot = Field(description="the corpus of clips")
     audio_encoder: AudioEncoderSlot = Field(description="what hears: speech to features")
     alignment: Alignment = Field(
@@ -138,5 +148,5 @@ class Recipe(Options):
     )
     compute: Compute = Field(default_factory=Compute, description="device, precision, workers")
     checkpoint_seconds: float = Field(
-        default=30.0, gt=0.0, description="seconds between checkpoints; a kill loses no more"
+        default=30.0, gt=0.0, role="monitor", description="seconds between checkpoints; a kill loses no more"
     )

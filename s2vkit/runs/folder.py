@@ -8,11 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from s2vkit.inference.bundle import FORMAT, check_run
 from s2vkit.runs.warning_log import now
 from s2vkit.errors import ResourceError, RunFolderError
 from s2vkit.files import clear_parts, locked, read_json, remove, write_json
+
+if TYPE_CHECKING:
+    from s2vkit.runs.plan import Step
 
 _LOCK = ".lock"
 
@@ -110,7 +114,8 @@ def clear_cache(cache: Path) -> None:
                 remove(left)
 
 
-def record(folder: Path, fingerprint: str, seconds: float, **facts: object) -> None:
+def record(folder: Path, step: Step, seconds: float, **facts: object) -> None:
     """Mark a stage as done; `facts` are kept beside (its memory, the command that ran it)."""
-    done = {"fingerprint": fingerprint, "seconds": seconds, "finished": now(), **facts}
-    write_json(folder / "done.json", done)
+    segments = [segment.dump() for segment in step.segments]
+    done = {"identity": step.identity, "result": step.result, "segments": segments}
+    write_json(folder / "done.json", {**done, "seconds": seconds, "finished": now(), **facts})
