@@ -10,21 +10,21 @@ from typing import Any
 from rich.markup import escape
 
 from s2vkit.data.arrays import Arrays
+from s2vkit.data.cache_entries import cached, holding
 from s2vkit.data.corpus import FootageCorpus
 from s2vkit.data.frozen import hear_all, hear_stretches, look_all, map_all
 from s2vkit.data.preparation.prepare import prepare
-from s2vkit.data.cache_entries import cached, holding
 from s2vkit.data.store import ClipStore
 from s2vkit.device import Policy
-from s2vkit.runs.digest import digest, digest_of_module
-from s2vkit.runs.folder import clear_cache, need_room
-from s2vkit.runs.plan import HEARD, Plan
 from s2vkit.engine.batches import Sources
 from s2vkit.engine.view import View
 from s2vkit.files import recover_folder
 from s2vkit.interfaces.dataset import Dataset
 from s2vkit.interfaces.seed import generator
 from s2vkit.interfaces.stage import Job, Stage
+from s2vkit.runs.digest import digest, digest_of_module
+from s2vkit.runs.folder import clear_cache, need_room
+from s2vkit.runs.plan import HEARD, Plan
 
 _SHOWN = 5  # clips rejected that are named
 
@@ -36,8 +36,7 @@ class Cache:
     """
 
     def __init__(
-        self, plan: Plan, dataset: Dataset, policy: Policy, view: View,
-        progress: Callable[[int, int], None],
+        self, plan: Plan, dataset: Dataset, policy: Policy, view: View, progress: Callable[[int, int], None]
     ) -> None:
         self.plan, self.dataset, self.policy = plan, dataset, policy
         self.view, self.progress = view, progress
@@ -110,8 +109,13 @@ class Cache:
 
         def make(out: Path) -> None:
             hear_all(
-                store, encoder, out, device=self.policy.device, mode=alignment.mode,
-                shift=alignment.shift, progress=self.progress,
+                store,
+                encoder,
+                out,
+                device=self.policy.device,
+                mode=alignment.mode,
+                shift=alignment.shift,
+                progress=self.progress,
             )
 
         begun = "hearing every clip once"
@@ -122,8 +126,13 @@ class Cache:
 
         def make(out: Path) -> None:
             hear_stretches(
-                store, encoder, out, device=self.policy.device, stretches=stretches,
-                generator=generator(seed, "stretches"), progress=self.progress,
+                store,
+                encoder,
+                out,
+                device=self.policy.device,
+                stretches=stretches,
+                generator=generator(seed, "stretches"),
+                progress=self.progress,
             )
 
         of = [stretches, seed, digest(store.split("train"))]
@@ -134,8 +143,13 @@ class Cache:
 
         def make(out: Path) -> None:
             look_all(
-                store, teacher, out, device=self.policy.device, views=views,
-                generator=generator(seed, "views", side), progress=self.progress,
+                store,
+                teacher,
+                out,
+                device=self.policy.device,
+                views=views,
+                generator=generator(seed, "views", side),
+                progress=self.progress,
             )
 
         of, begun = [views, (seed, side) if views > 1 else None], f"looking at every clip once ({side})"
@@ -151,7 +165,13 @@ class Cache:
         return self._kept("faces-maps", "teacher.identity", teacher, store, ["maps"], begun, make)
 
     def _kept(
-        self, name: str, part: str, module: Any, store: ClipStore, of: list[Any], begun: str,
+        self,
+        name: str,
+        part: str,
+        module: Any,
+        store: ClipStore,
+        of: list[Any],
+        begun: str,
         make: Callable[[Path], None],
     ) -> Arrays:
         """Open what a frozen part gives; its name holds the clips', weights' and options' hash."""

@@ -76,8 +76,14 @@ class Plan:
     """
 
     def __init__(
-        self, recipe: Recipe, registry: Registry, graph: Graph, stages: Mapping[str, Stage | Job],
-        run: Path, policy: Policy, corpus: str = "",
+        self,
+        recipe: Recipe,
+        registry: Registry,
+        graph: Graph,
+        stages: Mapping[str, Stage | Job],
+        run: Path,
+        policy: Policy,
+        corpus: str = "",
     ) -> None:
         self.recipe, self.registry, self.graph, self.run = recipe, registry, graph, run
         self.slots, self.policy = part_slots(recipe), policy
@@ -92,8 +98,13 @@ class Plan:
     def _step(self, name: str, stage: Stage | Job) -> Step:
         chosen, uses = self.recipe.stages[name], sorted(self._uses(stage))
         identity = digest(
-            name, self._slot(chosen), self.recipe.seed, self.data, [self.versions[p] for p in uses],
-            self._reads(stage), *computed_with(self.policy, trained=isinstance(stage, Stage)),
+            name,
+            self._slot(chosen),
+            self.recipe.seed,
+            self.data,
+            [self.versions[p] for p in uses],
+            self._reads(stage),
+            *computed_with(self.policy, trained=isinstance(stage, Stage)),
         )
         before = {self._trainer[part] for part in uses if part in self._trainer}
         idle = stage.idle() if isinstance(stage, Stage) else ""
@@ -178,7 +189,7 @@ class Plan:
 
 def computed_with(policy: Policy, *, trained: bool) -> list[str]:
     """Name the kind of device and the precision, which weights follow from; jobs compute in fp32."""
-    return [policy.device.type, "bf16" if policy.bf16 and trained else "fp32"]
+    return [policy.device.type, policy.precision if trained else "fp32"]
 
 
 def _parameters(module: Any) -> Iterator[Any]:
