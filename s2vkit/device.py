@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from s2vkit.errors import ResourceError
-from s2vkit.recipe.schema import Compute
+from s2vkit.settings import Compute
 
 
 @dataclass(frozen=True)
