@@ -49,13 +49,13 @@ VOICE = """
 audio_encoder: {width: 0.01, seconds: 2.8, fft: 128}
 teachers: {identity: {width: 0.0625}}
 """
-STEPS = "  teach: {steps: 2, batch: 2}\n  voice: {steps: 2, batch: 2}\n"
+STEPS = "  train_teachers: {steps: 2, batch: 2}\n  voice: {steps: 2, batch: 2}\n"
 
 
 def recipe(folder, name):
     text = SMALL.format(root=ROOT, folder=folder, name=name)
     if name == "s2f_sdfa":
-        text = text.replace("evaluators: null", f"evaluators: null{VOICE}").replace(
+        text = text.replace("\nevaluators: null", f"\nevaluators: null{VOICE}").replace(
             "  compose:", f"{STEPS}  compose:"
         )
     path = folder / f"{name}.yaml"
@@ -232,7 +232,7 @@ def test_a_missing_or_needless_picture_is_said(home, tmp_path, speech):
         make("sdfa", tmp_path / "nothing.png")
     with pytest.raises(InputError, match="not a picture"):
         make("sdfa", speech)
-    with pytest.raises(InputError, match="from speech alone"):
+    with pytest.raises(InputError, match="needs speech alone"):
         make("s2f_sdfa", tmp_path / "nothing.png")
     assert not (tmp_path / "b.mp4").exists()
 
