@@ -16,11 +16,11 @@ from s2vkit.engine.log import Log, read_log
 from s2vkit.engine.preflight import check_splits, make_up, time_load, time_stages
 from s2vkit.engine.trainer import Hooks, Trainer
 from s2vkit.errors import InputError, RecipeError, ResourceError, TrainingError
-from s2vkit.recipe.schema import Compute
 from s2vkit.registry import Entry
 from s2vkit.rendering.held_out import pick_clips
 from s2vkit.report.curves import draw_curves
 from s2vkit.runs.plan import Plan
+from s2vkit.settings import Compute
 
 CPU = choose(Compute(device="cpu", precision="fp32", threads=1))
 NOBODY = Hooks(lambda step, total, figures: None, lambda: False)

@@ -253,7 +253,7 @@ def talking(seed, frames=60):
 
 def graph_of(evaluator):
     encoder = SimpleNamespace(sample_rate=16000)
-    return Graph(DataSpec(16, 25.0, 16000, {}), None, encoder, sync_evaluator=evaluator)
+    return Graph(DataSpec(16, 25.0, 16000, {}), encoder, make=None, sync_evaluator=evaluator)
 
 
 def batch_of(stage, seeds, starts):

@@ -18,6 +18,7 @@ from s2vkit.data.arrays import Halves, flush, new_array
 from s2vkit.data.store import ClipStore
 from s2vkit.interfaces.audio_encoder import AudioEncoder
 from s2vkit.interfaces.batch import align, speech_steps
+from s2vkit.interfaces.pixels import to_images
 from s2vkit.interfaces.teacher import Teacher
 
 Progress = Callable[[int, int], None]
@@ -166,8 +167,3 @@ def pad_speech(clips: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
     for row, clip in enumerate(clips):
         padded[row, : len(clip)] = torch.from_numpy(clip)
     return padded, lengths
-
-
-def to_images(frames: torch.Tensor) -> torch.Tensor:
-    """Turn stored frames (..., H, W, 3) uint8 into images (..., 3, H, W) in [-1, 1]."""
-    return frames.movedim(-1, -3).float().mul_(2 / 255).sub_(1)

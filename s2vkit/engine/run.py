@@ -12,13 +12,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from s2vkit import __version__
 from s2vkit.build import Builder, data_spec_of
 from s2vkit.data.corpus import FootageCorpus
 from s2vkit.device import choose
 from s2vkit.engine.announce import announce
 from s2vkit.engine.batches import Batches, Sources
-from s2vkit.engine.checkpoint import load_modules
 from s2vkit.engine.log import spent
 from s2vkit.engine.memory import Peak
 from s2vkit.engine.preflight import check_evaluators, check_labels, check_splits
@@ -28,7 +26,6 @@ from s2vkit.engine.view import View
 from s2vkit.engine.workspace import RunWork
 from s2vkit.errors import RecipeError, RunFolderError
 from s2vkit.files import naming_full_disk, read_json, remove, write_text
-from s2vkit.inference.bundle import save_model
 from s2vkit.inference.pipeline import InferencePipeline
 from s2vkit.interfaces.stage import Job, Stage
 from s2vkit.plugins import registry as installed
@@ -46,6 +43,7 @@ from s2vkit.runs.progress import IDENTITY
 from s2vkit.runs.reuse import reuse
 from s2vkit.runs.segments import write_segments
 from s2vkit.runs.warning_log import Notes
+from s2vkit.tensors import load_modules
 
 
 def run_recipe(
@@ -256,14 +254,14 @@ class Run:
     def work(self, step: Step | None = None, folder: Path | None = None) -> RunWork:
         """Give what a job is offered; its results go into `folder`, or the run's own."""
         exact = choose(self.recipe.compute.model_copy(update={"precision": "fp32"}))
-        listener = InferencePipeline(self.graph, self.recipe.alignment, exact)
+        pipeline = InferencePipeline(self.graph, self.recipe.alignment, exact)
 
         def sources() -> Sources:
             assert step is not None
             return self.cache.sources(step.stage, self.store)
 
         place = folder or self.folder
-        return RunWork(self.graph, place, self.store, listener, self._progress, sources)
+        return RunWork(self.graph, place, self.store, pipeline, self._progress, sources)
 
     def _leave(self) -> None:
         """Leave the model, pictures, curves and clips of a finished run."""
@@ -273,7 +271,7 @@ class Run:
         if mark.exists() and mark.read_text(encoding="utf-8") == versions and there:
             return
         if self.plan.draws:
-            save_model(model, self.graph, self.loaded.data, __version__)
+            self.builder.save_bundle(model, self.graph)
         self.view.begin("pictures, curves and clips" if self.plan.draws else "curves")
         show_run(self.work(), clips=self.plan.draws)
         write_text(mark, versions)
