@@ -21,6 +21,7 @@ from s2vkit_syncnet.training import TrainSyncEvaluator, vary_frames, vary_speech
 
 from s2vkit import Batch, DataSpec, Graph, InputError, Outcome, RecipeError, SyncEvaluator
 from s2vkit.build import Builder
+from s2vkit.device import choose
 from s2vkit.runs.plan import Plan
 
 KEYS = json.loads(Path(s2vkit_syncnet.__file__).with_name("keys.json").read_text())
@@ -252,7 +253,7 @@ def talking(seed, frames=60):
 
 def graph_of(evaluator):
     encoder = SimpleNamespace(sample_rate=16000)
-    return Graph(DataSpec(16, 25.0, 16000, {}), None, encoder, sync_evaluator=evaluator)
+    return Graph(DataSpec(16, 25.0, 16000, {}), encoder, make=None, sync_evaluator=evaluator)
 
 
 def batch_of(stage, seeds, starts):
@@ -429,15 +430,15 @@ def test_a_run_trains_its_evaluator_and_measures_with_it(tmp_path):
     ],
 )
 def test_a_change_of_the_evaluator_touches_only_what_asks_it(tmp_path, change, reruns):
-    def fingerprints(*sets):
+    def results_in(*sets):
         recipe = load_toy(tmp_path, *sets, more=(IN_A_RUN,)).recipe
         builder = Builder(recipe, REGISTRY)
         graph = builder.graph()
         stages = builder.stages(graph, torch.device("cpu"))
-        plan = Plan(recipe, REGISTRY, graph, stages, tmp_path / "run")
-        return {step.name: step.fingerprint for step in plan.steps}
+        plan = Plan(recipe, REGISTRY, graph, stages, tmp_path / "run", choose(recipe.compute))
+        return {step.name: step.result for step in plan.steps}
 
-    before, after = fingerprints(), fingerprints(change)
+    before, after = results_in(), results_in(change)
     assert {name for name in before if before[name] != after[name]} == reruns
 
 

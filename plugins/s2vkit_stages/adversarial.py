@@ -123,7 +123,7 @@ class Adversarial(Stage):
     def prepare(self, clips: Batch) -> Shared:
         """Draw the batch once; both turns use it."""
         with torch.no_grad():
-            codes = self.graph.hear(clips.need("features"), clips.need("summary"), clips.around)
+            codes = self.graph.condition(clips.need("features"), clips.need("summary"), clips.around)
         assert self.graph.generator is not None
         codes.sounds = clips.sounds
         if "stills" in self.graph.wants:

@@ -15,7 +15,7 @@ from torch import Tensor, nn, optim
 
 from s2vkit.device import Policy
 from s2vkit.engine.averaging import average_of
-from s2vkit.engine.checkpoint import load_state, save_modules, save_state
+from s2vkit.engine.checkpoint import load_state, save_state
 from s2vkit.engine.log import Log, read_log
 from s2vkit.engine.monitor import Watchdog, some, suspects
 from s2vkit.engine.schedule import set_rate
@@ -26,6 +26,7 @@ from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.seed import derive, seed_step
 from s2vkit.interfaces.stage import Stage, Turn
 from s2vkit.options import OptimizerOptions, Slot
+from s2vkit.tensors import save_modules
 
 CHECK_EVERY = 20  # steps between looks at the figures where looking costs (a GPU waits)
 

@@ -1,4 +1,4 @@
-"""Sample pictures while a generator trains: fixed clips over time, who by mood, identity maps."""
+"""Sample pictures while a generator trains: fixed clips over time, speakers by emotions, identity maps."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from PIL import Image
 from torch import Tensor
 
 from s2vkit.data.store import ClipStore
+from s2vkit.engine.conditioning import condition_clip
 from s2vkit.engine.trainer import Trainer
 from s2vkit.inference.pipeline import InferencePipeline
-from s2vkit.recipe.schema import Alignment
-from s2vkit.rendering.grids import draw_grids, drawn, middle
+from s2vkit.interfaces.pixels import to_uint8
+from s2vkit.rendering.grids import draw_grids, frames_of, middle
 from s2vkit.rendering.held_out import pick_clips
-from s2vkit.report.pictures import contact_sheet, save_png, to_uint8
+from s2vkit.report.pictures import contact_sheet, save_png
+from s2vkit.settings import Alignment
 
 ROWS = 4  # clips followed over time
 
@@ -34,16 +36,17 @@ class Sketches:
 
     def draw(self, trainer: Trainer, step: int) -> None:
         """Add a column of the step to the sheet over time, and draw the other two anew."""
-        listener = pipeline_of(trainer, self.alignment)
-        column = [to_uint8(frame_of(listener, self.store, clip)) for clip in self.clips]
+        pipeline = pipeline_of(trainer, self.alignment)
+        column = [to_uint8(middle_frame(pipeline, self.store, clip)) for clip in self.clips]
         folder = self.run / "stages" / self.stage / "samples"
         save_png(folder / f"{step:07d}.png", np.concatenate(column))
         for later in folder.glob("*.png"):  # of a run that was killed after its checkpoint
             if int(later.stem) > step:
                 later.unlink()
         self._over_time(folder)
-        draw_grids(listener, self.store, self.run / "samples")
-        for module in trainer.trained.values():  # a listener puts what it hears with into eval
+        teacher = trainer.graph.teachers.get("identity")
+        draw_grids(pipeline, self.store, self.run / "samples", teacher)
+        for module in trainer.trained.values():  # the pipeline puts encoder and students into eval
             module.train()
 
     def _over_time(self, folder: Path) -> None:
@@ -60,14 +63,14 @@ class Sketches:
 
 
 def pipeline_of(trainer: Trainer, alignment: Alignment) -> InferencePipeline:
-    """Make what draws from a copy of the generator that trains."""
+    """Make the pipeline of a copy of the generator that trains."""
     mean = trainer.averages.get("generator")
-    drawer = copy.deepcopy(mean.module if mean else trainer.graph.generator)
-    graph = replace(trainer.graph, generator=drawer)  # type: ignore[arg-type]
+    generator = copy.deepcopy(mean.module if mean else trainer.graph.generator)
+    graph = replace(trainer.graph, generator=generator)  # type: ignore[arg-type]
     return InferencePipeline(graph, alignment, trainer.policy)
 
 
-def frame_of(listener: InferencePipeline, store: ClipStore, clip: int) -> Tensor:
-    """Draw the middle frame of a clip from its speech: (3, H, W)."""
+def middle_frame(pipeline: InferencePipeline, store: ClipStore, clip: int) -> Tensor:
+    """Generate the middle frame of a clip from its speech: (3, H, W)."""
     time = middle(store, clip)
-    return drawn(listener, listener.cut(listener.condition_clip(store, clip), time, time + 1))[0]
+    return frames_of(pipeline, pipeline.segment(condition_clip(pipeline, store, clip), time, time + 1))[0]

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from s2vkit.interfaces.batch import Batch, Conditioning, GeneratorOutput
 from s2vkit.interfaces.discriminator import Discriminator
-from s2vkit.interfaces.graph import DataSpec, Graph
+from s2vkit.interfaces.graph import Graph
+from s2vkit.interfaces.specs import DataSpec
 from s2vkit.interfaces.stage import Stage
 from s2vkit.interfaces.teacher import Teacher
 from s2vkit.testing.checking import SIZE, noise, seeded
@@ -174,14 +175,14 @@ def stand_in_graph(make: Callable[..., Any]) -> Graph:
         del eyes["mouth_aperture"], eyes["eyelid_closure"]
         return Graph(
             DataSpec(SIZE, 25.0, RATE, LABELS),
-            make,
             Ear(),
-            eyes,
             {"identity": Mind(IDENTITY), "emotion": Mind(EMOTION)},
             Hand(),
-            critics,
-            evaluators,
-            Witness(),
+            make=make,
+            teachers=eyes,
+            discriminators=critics,
+            evaluators=evaluators,
+            sync_evaluator=Witness(),
         )
 
 
