@@ -21,6 +21,7 @@ from s2vkit.errors import (
 )
 from s2vkit.hookspecs import Register, RegisterCommand, hookimpl
 from s2vkit.options import (
+    AdversarialLossOptions,
     AdversarialLossSlot,
     AudioEncoderSlot,
     Better,
@@ -49,14 +50,16 @@ from s2vkit.options import (
 if TYPE_CHECKING:
     from s2vkit.interfaces.audio_encoder import AudioEncoder, SpeechStream
     from s2vkit.interfaces.batch import Batch, Conditioning, GeneratorOutput, align, pick_time, speech_steps
+    from s2vkit.interfaces.callback import Callback, TrainingState
     from s2vkit.interfaces.dataset import ClipFiles, Dataset, Footage, RawClip, Source, Survey
-    from s2vkit.interfaces.discriminator import Discriminator
+    from s2vkit.interfaces.discriminator import Discriminator, Inputs, detached, join, windows
     from s2vkit.interfaces.face_detector import FaceDetector, Faces
     from s2vkit.interfaces.generator import Generator
+    from s2vkit.interfaces.gradient_penalty import PenalisedLoss
     from s2vkit.interfaces.graph import DataSpec, Graph
     from s2vkit.interfaces.loss import AdversarialLoss, IndependenceLoss, PairLoss
     from s2vkit.interfaces.metric import Heard, Metric, Outcome, Probe, Score
-    from s2vkit.interfaces.stage import Job, Limit, Stage, Turn, Work
+    from s2vkit.interfaces.stage import Job, Phase, Stage, Threshold, Work
     from s2vkit.interfaces.student import Student
     from s2vkit.interfaces.sync_evaluator import SyncEvaluator
     from s2vkit.interfaces.teacher import Teacher
@@ -70,13 +73,15 @@ _LAZY = {
         ["Batch", "Conditioning", "GeneratorOutput", "align", "pick_time", "speech_steps"], "batch"
     ),
     **dict.fromkeys(["ClipFiles", "Dataset", "Footage", "RawClip", "Source", "Survey"], "dataset"),
-    "Discriminator": "discriminator",
+    **dict.fromkeys(["Discriminator", "Inputs", "detached", "join", "windows"], "discriminator"),
     **dict.fromkeys(["FaceDetector", "Faces"], "face_detector"),
+    **dict.fromkeys(["Callback", "TrainingState"], "callback"),
     "Generator": "generator",
+    "PenalisedLoss": "gradient_penalty",
     **dict.fromkeys(["Graph", "DataSpec"], "graph"),
     **dict.fromkeys(["AdversarialLoss", "IndependenceLoss", "PairLoss"], "loss"),
     **dict.fromkeys(["Heard", "Metric", "Outcome", "Probe", "Score"], "metric"),
-    **dict.fromkeys(["Job", "Limit", "Stage", "Turn", "Work"], "stage"),
+    **dict.fromkeys(["Job", "Phase", "Stage", "Threshold", "Work"], "stage"),
     "Student": "student",
     "SyncEvaluator": "sync_evaluator",
     "Teacher": "teacher",
@@ -92,11 +97,13 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "AdversarialLoss",
+    "AdversarialLossOptions",
     "AdversarialLossSlot",
     "AudioEncoder",
     "AudioEncoderSlot",
     "Batch",
     "Better",
+    "Callback",
     "Checkpoint",
     "ClipFiles",
     "CodeLossSlot",
@@ -121,9 +128,9 @@ __all__ = [
     "IndependenceLoss",
     "IndependenceLossSlot",
     "InputError",
+    "Inputs",
     "Job",
     "Later",
-    "Limit",
     "LossOptions",
     "Metric",
     "MetricSlot",
@@ -132,6 +139,8 @@ __all__ = [
     "Options",
     "Outcome",
     "PairLoss",
+    "PenalisedLoss",
+    "Phase",
     "PluginError",
     "Probe",
     "RawClip",
@@ -154,17 +163,21 @@ __all__ = [
     "SyncEvaluatorSlot",
     "Teacher",
     "TeacherSlot",
+    "Threshold",
     "TrainingError",
-    "Turn",
+    "TrainingState",
     "Weights",
     "Work",
     "__version__",
     "align",
+    "detached",
     "fit_weights",
     "hookimpl",
+    "join",
     "open_weights",
     "pick_time",
     "read_weights",
     "rename",
     "speech_steps",
+    "windows",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -42,6 +42,16 @@ class Policy:
         if self.channels_last:
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return module
+
+    def place_all(self, modules: Mapping[str, nn.Module], *, training: Container[str] = ()) -> None:
+        """Place modules; those in `training` are to train, all others are frozen and in eval mode."""
+        for name, module in modules.items():
+            trains = name in training
+            self.place(module).train(trains).requires_grad_(trains)
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """Give what scales losses; without fp16 it does nothing."""
+        return torch.amp.GradScaler(self.device.type, enabled=False)
 
 
 def choose(compute: Compute) -> Policy:

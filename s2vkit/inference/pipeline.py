@@ -30,9 +30,8 @@ class InferencePipeline:
 
     def __init__(self, graph: Graph, alignment: Alignment, policy: Policy) -> None:
         self.graph, self.alignment, self.policy = graph, alignment, policy
-        for name, module in graph.modules().items():
-            if name.split(".")[0] in ("encoder", "student", "generator"):
-                policy.place(module).eval().requires_grad_(False)
+        used = ("encoder", "student", "generator")
+        policy.place_all({k: m for k, m in graph.modules().items() if k.split(".")[0] in used})
 
     @property
     def sample_rate(self) -> int:
