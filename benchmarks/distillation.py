@@ -28,14 +28,15 @@ from measuring import load, machine, print_table, processor_seconds_of, stopwatc
 
 from s2vkit.build import Builder
 from s2vkit.data.arrays import Arrays
-from s2vkit.data.frozen import hear_all, look_all, to_images
+from s2vkit.data.frozen import hear_all, look_all
 from s2vkit.device import choose
 from s2vkit.engine.batches import Batches, Sources
 from s2vkit.engine.log import Log
 from s2vkit.engine.preflight import make_up
 from s2vkit.engine.trainer import Trainer
-from s2vkit.interfaces.graph import DataSpec
+from s2vkit.interfaces.pixels import to_images
 from s2vkit.interfaces.seed import generator
+from s2vkit.interfaces.specs import DataSpec
 from s2vkit.plugins import registry
 from s2vkit.recipe.load import load_recipe
 

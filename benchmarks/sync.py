@@ -39,10 +39,10 @@ from torch import Tensor
 
 from s2vkit import Batch, DataSpec, Graph, Slot
 from s2vkit.build import Builder
-from s2vkit.data.frozen import to_images
-from s2vkit.engine.checkpoint import load_modules
+from s2vkit.interfaces.pixels import to_images
 from s2vkit.plugins import registry
 from s2vkit.recipe.load import load_recipe
+from s2vkit.tensors import load_modules
 
 LEADS = tuple(range(-10, 11))
 FAR = 25  # frames: beyond the search, so that no shift brings lips and speech together
@@ -227,7 +227,7 @@ def fit(clips: list[Clip], steps: int, start: SyncNet | None) -> SyncNet:
     options = SyncEvaluatorStageOptions(
         steps=steps, batch=8, colour=0.4, optimizer=Slot("optimizer", "adamw", _NONE)
     )
-    graph = Graph(DataSpec(SIDE, 25.0, RATE, {}), None, _Ear(), sync_evaluator=evaluator)
+    graph = Graph(DataSpec(SIDE, 25.0, RATE, {}), _Ear(), make=None, sync_evaluator=evaluator)
     stage = TrainSyncEvaluator(options, graph=graph)
     parameters = [*evaluator.train().parameters(), *stage.extras()["scale"].parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=2e-3, weight_decay=0.05)

@@ -7,6 +7,8 @@ contracts and helpers that need it are loaded when first asked for.
 from __future__ import annotations
 
 from importlib import import_module
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s2vkit.checkpoints import Checkpoint
@@ -34,7 +36,6 @@ from s2vkit.options import (
     FrameLossSlot,
     GeneratorSlot,
     IndependenceLossSlot,
-    Later,
     LossOptions,
     MetricSlot,
     OptimizerOptions,
@@ -48,6 +49,7 @@ from s2vkit.options import (
 )
 
 if TYPE_CHECKING:
+    from s2vkit.inference.model import TalkingFaceModel
     from s2vkit.interfaces.audio_encoder import AudioEncoder, SpeechStream
     from s2vkit.interfaces.batch import Batch, Conditioning, GeneratorOutput, align, pick_time, speech_steps
     from s2vkit.interfaces.callback import Callback, TrainingState
@@ -56,9 +58,10 @@ if TYPE_CHECKING:
     from s2vkit.interfaces.face_detector import FaceDetector, Faces
     from s2vkit.interfaces.generator import Generator
     from s2vkit.interfaces.gradient_penalty import PenalisedLoss
-    from s2vkit.interfaces.graph import DataSpec, Graph
+    from s2vkit.interfaces.graph import Graph
     from s2vkit.interfaces.loss import AdversarialLoss, IndependenceLoss, PairLoss
     from s2vkit.interfaces.metric import Heard, Metric, Outcome, Probe, Score
+    from s2vkit.interfaces.specs import DataSpec
     from s2vkit.interfaces.stage import Job, Phase, Stage, Threshold, Work
     from s2vkit.interfaces.student import Student
     from s2vkit.interfaces.sync_evaluator import SyncEvaluator
@@ -68,31 +71,47 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _LAZY = {
-    **dict.fromkeys(["AudioEncoder", "SpeechStream"], "audio_encoder"),
+    **dict.fromkeys(["AudioEncoder", "SpeechStream"], "interfaces.audio_encoder"),
     **dict.fromkeys(
-        ["Batch", "Conditioning", "GeneratorOutput", "align", "pick_time", "speech_steps"], "batch"
+        ["Batch", "Conditioning", "GeneratorOutput", "align", "pick_time", "speech_steps"], "interfaces.batch"
     ),
-    **dict.fromkeys(["ClipFiles", "Dataset", "Footage", "RawClip", "Source", "Survey"], "dataset"),
-    **dict.fromkeys(["Discriminator", "Inputs", "detached", "join", "windows"], "discriminator"),
-    **dict.fromkeys(["FaceDetector", "Faces"], "face_detector"),
-    **dict.fromkeys(["Callback", "TrainingState"], "callback"),
-    "Generator": "generator",
-    "PenalisedLoss": "gradient_penalty",
-    **dict.fromkeys(["Graph", "DataSpec"], "graph"),
-    **dict.fromkeys(["AdversarialLoss", "IndependenceLoss", "PairLoss"], "loss"),
-    **dict.fromkeys(["Heard", "Metric", "Outcome", "Probe", "Score"], "metric"),
-    **dict.fromkeys(["Job", "Phase", "Stage", "Threshold", "Work"], "stage"),
-    "Student": "student",
-    "SyncEvaluator": "sync_evaluator",
-    "Teacher": "teacher",
-    **dict.fromkeys(["Weights", "fit_weights", "open_weights", "read_weights", "rename"], "weights"),
+    **dict.fromkeys(["ClipFiles", "Dataset", "Footage", "RawClip", "Source", "Survey"], "interfaces.dataset"),
+    **dict.fromkeys(["Discriminator", "Inputs", "detached", "join", "windows"], "interfaces.discriminator"),
+    **dict.fromkeys(["FaceDetector", "Faces"], "interfaces.face_detector"),
+    "Generator": "interfaces.generator",
+    "Graph": "interfaces.graph",
+    "DataSpec": "interfaces.specs",
+    **dict.fromkeys(["AdversarialLoss", "IndependenceLoss", "PairLoss"], "interfaces.loss"),
+    **dict.fromkeys(["Heard", "Metric", "Outcome", "Probe", "Score"], "interfaces.metric"),
+    **dict.fromkeys(["Job", "Phase", "Stage", "Threshold", "Work"], "interfaces.stage"),
+    **dict.fromkeys(["Callback", "TrainingState"], "interfaces.callback"),
+    "PenalisedLoss": "interfaces.gradient_penalty",
+    "Student": "interfaces.student",
+    "SyncEvaluator": "interfaces.sync_evaluator",
+    "TalkingFaceModel": "inference.model",
+    "Teacher": "interfaces.teacher",
+    **dict.fromkeys(
+        ["Weights", "fit_weights", "open_weights", "read_weights", "rename"], "interfaces.weights"
+    ),
 }
+
+
+def load(path: str | PathLike[str], *, device: str = "auto") -> TalkingFaceModel:
+    """Load the trained model of a run folder, or of a bundle (a copy of a run's `model`).
+
+    Only the plugins of the model's own components are imported. `device` is auto, cpu, cuda,
+    cuda:N or mps. Raises RunFolderError where there is no model or a damaged one, PluginError
+    where a plugin is not installed.
+    """
+    from s2vkit.inference.model import load_model
+
+    return load_model(Path(path), device=device)
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 's2vkit' has no attribute '{name}'")
-    return getattr(import_module(f"s2vkit.interfaces.{_LAZY[name]}"), name)
+    return getattr(import_module(f"s2vkit.{_LAZY[name]}"), name)
 
 
 __all__ = [
@@ -130,7 +149,6 @@ __all__ = [
     "InputError",
     "Inputs",
     "Job",
-    "Later",
     "LossOptions",
     "Metric",
     "MetricSlot",
@@ -161,6 +179,7 @@ __all__ = [
     "Survey",
     "SyncEvaluator",
     "SyncEvaluatorSlot",
+    "TalkingFaceModel",
     "Teacher",
     "TeacherSlot",
     "Threshold",
@@ -174,6 +193,7 @@ __all__ = [
     "fit_weights",
     "hookimpl",
     "join",
+    "load",
     "open_weights",
     "pick_time",
     "read_weights",

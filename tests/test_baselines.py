@@ -7,21 +7,24 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from helpers_cli import call
 from helpers_toy import REGISTRY, ROOT
 from PIL import Image
 
-from s2vkit.data.frozen import to_images
 from s2vkit.data.store import ClipStore
 from s2vkit.device import choose
 from s2vkit.engine.batches import Batches, Sources
+from s2vkit.engine.conditioning import condition_clip
 from s2vkit.errors import InputError
 from s2vkit.files import read_json
-from s2vkit.inference.bundle import load_model
+from s2vkit.inference.bundle import load_bundle
 from s2vkit.inference.generate import generate
 from s2vkit.inference.pipeline import InferencePipeline
+from s2vkit.interfaces.pixels import to_images
 from s2vkit.media import read_frames
 from s2vkit.recipe.load import load_recipe
+from s2vkit.settings import Compute
 
 SMALL = """
 extends: {root}/recipes/{name}.yaml
@@ -46,13 +49,13 @@ VOICE = """
 audio_encoder: {width: 0.01, seconds: 2.8, fft: 128}
 teachers: {identity: {width: 0.0625}}
 """
-STEPS = "  teach: {steps: 2, batch: 2}\n  voice: {steps: 2, batch: 2}\n"
+STEPS = "  train_teachers: {steps: 2, batch: 2}\n  voice: {steps: 2, batch: 2}\n"
 
 
 def recipe(folder, name):
     text = SMALL.format(root=ROOT, folder=folder, name=name)
     if name == "s2f_sdfa":
-        text = text.replace("evaluators: null", f"evaluators: null{VOICE}").replace(
+        text = text.replace("\nevaluators: null", f"\nevaluators: null{VOICE}").replace(
             "  compose:", f"{STEPS}  compose:"
         )
     path = folder / f"{name}.yaml"
@@ -83,9 +86,13 @@ def store(home):
     return ClipStore(next((home / "cache").glob("corpus-toy-*")))
 
 
-def listener(home, name):
-    graph, made = load_model(home / name, REGISTRY)
-    return InferencePipeline(graph, made.alignment, choose(made.compute))
+def pipeline_of(home, name):
+    bundle = load_bundle(home / name, REGISTRY)
+    return InferencePipeline(bundle.graph, bundle.config.alignment, choose(Compute(threads=1)))
+
+
+def clip_of(pipeline, speech, frames, image=None):
+    return torch.cat(list(pipeline.generate(pipeline.condition(speech, frames, image))))
 
 
 @pytest.fixture
@@ -180,29 +187,29 @@ def test_a_speaker_of_one_clip_is_refused(store, monkeypatch):
 
 
 def test_sdfa_draws_what_the_still_shows(home, store):
-    ear = listener(home, "sdfa")
+    pipeline = pipeline_of(home, "sdfa")
     speech = store.speech(0, 16000)
-    one, other = (ear.make(speech, 10, np.full((32, 32, 3), v, np.uint8)) for v in (40, 220))
+    one, other = (clip_of(pipeline, speech, 10, np.full((32, 32, 3), v, np.uint8)) for v in (40, 220))
     assert not np.allclose(one.numpy(), other.numpy(), atol=1e-5)
-    with pytest.raises(InputError, match="animates a still image"):
-        ear.make(speech, 10)
+    with pytest.raises(InputError, match="animates an image"):
+        clip_of(pipeline, speech, 10)
 
 
 def test_s2f_sdfa_draws_from_speech_alone(home, store):
-    ear = listener(home, "s2f_sdfa")
-    assert ear.graph.wants == {"sounds"}
+    pipeline = pipeline_of(home, "s2f_sdfa")
+    assert pipeline.graph.wants == {"sounds"}
     speech = store.speech(0, 16000)
     still = np.zeros((32, 32, 3), np.uint8)
-    assert np.array_equal(ear.make(speech, 5).numpy(), ear.make(speech, 5, still).numpy())
+    assert np.array_equal(clip_of(pipeline, speech, 5).numpy(), clip_of(pipeline, speech, 5, still).numpy())
 
 
 @pytest.mark.parametrize("name", ["sdfa", "s2f_sdfa"])
 def test_chunks_leave_no_seam(home, store, monkeypatch, name):
-    ear = listener(home, name)
-    codes = ear.condition_clip(store, 0)
-    whole = np.concatenate([part.numpy() for part in ear.draw(codes)])
+    pipeline = pipeline_of(home, name)
+    codes = condition_clip(pipeline, store, 0)
+    whole = np.concatenate([part.numpy() for part in pipeline.generate(codes)])
     monkeypatch.setattr("s2vkit.inference.pipeline.CHUNK", 7)
-    pieces = [part.numpy() for part in ear.draw(codes)]
+    pieces = [part.numpy() for part in pipeline.generate(codes)]
     assert len(pieces) > 1
     assert np.allclose(np.concatenate(pieces), whole, atol=1e-4)
 
@@ -225,7 +232,7 @@ def test_a_missing_or_needless_picture_is_said(home, tmp_path, speech):
         make("sdfa", tmp_path / "nothing.png")
     with pytest.raises(InputError, match="not a picture"):
         make("sdfa", speech)
-    with pytest.raises(InputError, match="from speech alone"):
+    with pytest.raises(InputError, match="needs speech alone"):
         make("s2f_sdfa", tmp_path / "nothing.png")
     assert not (tmp_path / "b.mp4").exists()
 

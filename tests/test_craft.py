@@ -186,7 +186,7 @@ def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("s2vkit.rendering.held_out.draw_curves", lambda *args: True)
         more = """
-generator: {use: skip_decoder, reach: 2, width: 16, least: 4}
+generator: {use: skip_decoder, reach: 2, width: 16, min_width: 4}
 discriminators: {motion: {use: temporal_patch, channels: 4}}
 stages: {compose: {frames: 6, window: 3, samples: 2, optimizers: {motion: {use: adam, lr: 1.0e-4}}}}
 """
@@ -246,17 +246,17 @@ def test_samples_do_not_change_the_training(tmp_path):
 
 def test_a_generator_that_hears_around_draws_the_same_in_chunks(tmp_path, monkeypatch):
     from s2vkit.device import choose
-    from s2vkit.inference import listener
-    from s2vkit.recipe.schema import Compute
+    from s2vkit.inference import pipeline
+    from s2vkit.settings import Compute
 
     made = Set(tmp_path, "generator={use: skip_decoder, reach: 2}")
-    hears = listener.InferencePipeline(
+    model = pipeline.InferencePipeline(
         made.graph, made.recipe.alignment, choose(Compute(device="cpu", threads=1))
     )
     speech = np.random.default_rng(0).standard_normal(8000).astype(np.float32) * 0.1
-    codes = hears.hear(speech, 12)
-    whole = torch.cat(list(hears.draw(codes)))
-    monkeypatch.setattr(listener, "CHUNK", 5)
-    parts = list(hears.draw(codes))
+    codes = model.condition(speech, 12)
+    whole = torch.cat(list(model.generate(codes)))
+    monkeypatch.setattr(pipeline, "CHUNK", 5)
+    parts = list(model.generate(codes))
     assert [len(p) for p in parts] == [5, 5, 2]
     assert torch.allclose(torch.cat(parts), whole, atol=1e-5)

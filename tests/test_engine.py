@@ -18,11 +18,11 @@ from s2vkit.engine.log import Log, read_log
 from s2vkit.engine.preflight import check_splits, make_up, time_load, time_stages
 from s2vkit.engine.trainer import Trainer
 from s2vkit.errors import InputError, RecipeError, ResourceError, TrainingError
-from s2vkit.recipe.schema import Compute
 from s2vkit.registry import Entry
 from s2vkit.rendering.held_out import pick_clips
 from s2vkit.report.curves import draw_curves
 from s2vkit.runs.plan import Plan
+from s2vkit.settings import Compute
 
 CPU = choose(Compute(device="cpu", precision="fp32", threads=1))
 
@@ -260,7 +260,7 @@ def test_the_log_forgets_what_came_after_a_checkpoint(tmp_path):
 
 
 def test_the_policy_follows_the_recipe():
-    assert not CPU.bf16
+    assert CPU.precision == "fp32"
     assert not CPU.channels_last
     assert not CPU.compile
     assert str(CPU) == "cpu (fp32)"
@@ -272,7 +272,7 @@ def test_the_policy_follows_the_recipe():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
     with CPU.autocast():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
-    assert not choose(Compute(device="cpu", threads=1)).bf16
+    assert choose(Compute(device="cpu", threads=1)).precision == "fp32"
     conv = told.place(nn.Conv2d(2, 4, 3))
     assert conv.weight.is_contiguous(memory_format=torch.channels_last)
     choose(Compute(device="cpu", threads=1))
@@ -341,10 +341,10 @@ def test_bad_first_clips_do_not_stop_the_estimate(tmp_path):
 # The plan
 
 
-def fingerprints(folder, *sets):
+def results_in(folder, *sets):
     made = Set(folder, *sets)
-    plan = Plan(made.recipe, REGISTRY, made.graph, made.stages, folder / "run")
-    return {step.name: step.fingerprint for step in plan.steps}
+    plan = Plan(made.recipe, REGISTRY, made.graph, made.stages, folder / "run", choose(made.recipe.compute))
+    return {step.name: step.result for step in plan.steps}
 
 
 EVERYTHING = {"train_teachers", "train_evaluators", "distill", "compose", "evaluate"}
@@ -365,22 +365,32 @@ EVERYTHING = {"train_teachers", "train_evaluators", "distill", "compose", "evalu
         ("data.sentences=3", EVERYTHING),
         ("seed=9", EVERYTHING),
         ("compute.workers=3", set()),
+        ("compute.threads=2", set()),
+        ("stages.compose.samples=2", set()),
+        ("stages.distill.validate_every=1", set()),
+        ("stages.compose.collapse.then=ignore", set()),
+        ("stages.compose.collapse.steps=7", set()),
+        ("stages.distill.stretches=1", {"distill", "compose", "evaluate"}),
+        ("stages.distill.emotion_pool=8", {"distill", "compose", "evaluate"}),
+        ("stages.distill.steps=7", {"distill", "compose", "evaluate"}),
+        ("stages.distill.optimizer.lr=0.5", {"distill", "compose", "evaluate"}),
+        ("compute.precision=bf16", {"train_teachers", "train_evaluators", "distill", "compose", "evaluate"}),
         ("checkpoint_seconds=5", set()),
         ("name=other", set()),
     ],
 )
 def test_a_change_touches_what_depends_on_it(tmp_path, change, reruns):
-    before, after = fingerprints(tmp_path), fingerprints(tmp_path, change)
+    before, after = results_in(tmp_path), results_in(tmp_path, change)
     assert {name for name in before if before[name] != after[name]} == reruns
 
 
 def test_the_version_of_a_plugin_counts(tmp_path, monkeypatch):
     from dataclasses import replace
 
-    before = fingerprints(tmp_path)
+    before = results_in(tmp_path)
     entry = replace(REGISTRY.get("discriminator", "patch"), owner="s2vkit 99 (composer)")
     monkeypatch.setitem(REGISTRY.entries, ("discriminator", "patch"), entry)
-    after = fingerprints(tmp_path)
+    after = results_in(tmp_path)
     assert {n for n in before if before[n] != after[n]} == {"compose", "evaluate"}
 
 

@@ -21,22 +21,38 @@ FLOORS = {
     "files": 1,
     "registry": 1,
     "plugins": 1,
+    "settings": 0,
     "recipe": 2,
+    "tensors": 2,
     "interfaces": 2,
     "media": 2,
     "data": 2,
     "device": 2,
+    "nn": 2,
     "build": 3,
-    "inference": 4,
+    "inference": 3,
     "engine": 4,
     "runs": 4,
     "rendering": 4,
     "benchmark": 4,
+    "study": 4,
     "report": 4,
     "testing": 4,
     "cli": 5,
+    "__main__": 6,
 }
-NO_TORCH = ("errors", "options", "checkpoints", "hookspecs", "files", "registry", "plugins", "recipe", "cli")
+NO_TORCH = (
+    "errors",
+    "options",
+    "checkpoints",
+    "hookspecs",
+    "files",
+    "registry",
+    "plugins",
+    "settings",
+    "recipe",
+    "cli",
+)
 HEAVY = {
     "torch",
     "torchvision",
@@ -51,29 +67,28 @@ HEAVY = {
 }
 BESIDE = {
     ("plugins", "registry"),
+    ("settings", "options"),
     ("hookspecs", "options"),
     ("hookspecs", "checkpoints"),
     ("data", "media"),
     ("data", "interfaces"),
     ("media", "interfaces"),
-    ("device", "recipe"),
     ("engine", "report"),
-    ("engine", "inference"),
+    ("build", "inference"),
     ("engine", "runs"),
     ("engine", "rendering"),
-    ("runs", "inference"),
     ("runs", "engine"),
     ("runs", "report"),
-    ("inference", "engine"),
-    ("inference", "report"),
-    ("rendering", "inference"),
     ("rendering", "engine"),
     ("rendering", "report"),
     ("benchmark", "engine"),
     ("benchmark", "runs"),
     ("benchmark", "rendering"),
-    ("benchmark", "inference"),
     ("benchmark", "report"),
+    ("study", "engine"),
+    ("study", "runs"),
+    ("study", "inference"),
+    ("study", "report"),
 }
 """Who may import whom on one floor; never the other way round."""
 
@@ -184,7 +199,7 @@ def test_a_plugin_imports_the_facade_and_itself_only(path):
     wrong = [
         f"{path}:{line}: {module}"
         for module, line in modules
-        if module.startswith("s2vkit.") or module.split(".")[0] in others
+        if (module.startswith("s2vkit.") and module != "s2vkit.nn") or module.split(".")[0] in others
     ]
     assert wrong == []
 

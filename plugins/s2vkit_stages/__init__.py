@@ -1,6 +1,6 @@
 """The stages of Speech2Video: training on labels, distillation, composition, evaluation."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from s2vkit import (
     AdversarialLossSlot,
@@ -8,7 +8,6 @@ from s2vkit import (
     Field,
     FrameLossSlot,
     IndependenceLossSlot,
-    Later,
     MetricSlot,
     OptimizerSlot,
     Options,
@@ -36,7 +35,7 @@ class ClassifyOptions(StageOptions):
     noise: float = Field(
         default=0.0, ge=0.0, le=1.0, description="largest deviation of the grain that is added"
     )
-    only: Annotated[list[str] | None, Later()] = Field(
+    only: list[str] | None = Field(
         default=None,
         description="names of the networks to train; none: all but further evaluators of a label "
         "(`emotion_2` beside `emotion`), which learn apart, in a stage that names them",
@@ -105,7 +104,7 @@ class DistillOptions(StageOptions):
         "VGG-Face, as in Speech2Face), not the codes themselves",
     )
     validate_every: int = Field(
-        default=50, ge=0, description="steps between looks at clips of the split val; 0: none"
+        default=50, ge=0, role="monitor", description="steps between looks at clips of the split val; 0: none"
     )
 
 
@@ -184,10 +183,10 @@ class AdversarialOptions(StageOptions):
         description="frames are drawn in runs of so many consecutive ones; `frames` is a multiple",
     )
     samples: int = Field(
-        default=6, ge=0, le=1000, description="how often on the way sample pictures are drawn"
+        default=6, ge=0, le=1000, role="monitor", description="how often on the way sample pictures are drawn"
     )
     collapse: CollapseOptions = Field(
-        default=CollapseOptions(), description="early warning when a discriminator collapses"
+        default=CollapseOptions(), role="monitor", description="early warning when a discriminator collapses"
     )
     weights: dict[str, float] = Field(
         default={}, description="weight of a discriminator's term in the generator's loss; 1"
@@ -203,6 +202,11 @@ class EvaluateOptions(Options):
     )
     clips: int | None = Field(default=None, ge=1, description="at most so many; all if absent")
     metrics: dict[str, MetricSlot] = Field(description="what to measure, by name")
+    cached_frames: dict[str, int] = Field(
+        default={"emotion": 16},
+        description="frames of each clip that the teacher of a side looks at, whose mean probes compare "
+        "codes with; a side that is not named: its first frame",
+    )
 
 
 @hookimpl

@@ -79,7 +79,7 @@ class Adversarial(Stage):
         """Generate F(c_t, nu, mu) and the inflated identity maps, once for both phases."""
         assert self.graph.generator is not None
         with torch.no_grad():
-            codes = self.graph.hear(batch.need("features"), batch.need("summary"), batch.around)
+            codes = self.graph.condition(batch.need("features"), batch.need("summary"), batch.around)
         codes.sounds, codes.stills = batch.sounds, batch.stills
         return Shared(GeneratorOutput(batch.need("frames"), batch.maps), self.graph.generator(codes))
 

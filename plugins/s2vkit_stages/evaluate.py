@@ -33,6 +33,7 @@ class Evaluate(Job):
         self.uses += ("generator", "evaluator", "sync_evaluator") if self.metrics or not made else ()
         self.uses += ("teacher",) if self.probes else ()
         self.needs = frozenset({"summary", "codes", "targets"}) if self.probes else frozenset()
+        self.views = options.cached_frames if self.probes else {}
         self.splits = (options.split, "train") if self.probes else (options.split,)
 
     def run(self, work: Work) -> None:

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from s2vkit.data.arrays import Arrays
-from s2vkit.data.frozen import pad_speech, to_images
+from s2vkit.data.frozen import pad_speech
 from s2vkit.data.sampling import BatchSampler, SampleIndices
 from s2vkit.data.store import ClipStore
 from s2vkit.interfaces.audio_windows import at_peak, cut_sounds
 from s2vkit.interfaces.batch import Batch
+from s2vkit.interfaces.pixels import to_images
 from s2vkit.interfaces.seed import generator
 from s2vkit.interfaces.stage import Stage
 

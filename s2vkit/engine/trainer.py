@@ -13,7 +13,7 @@ from torch import Tensor, nn, optim
 
 from s2vkit.device import Policy
 from s2vkit.engine.callbacks.averaging import Averaging
-from s2vkit.engine.checkpoint import load_state, save_modules, save_state
+from s2vkit.engine.checkpoint import load_state, save_state
 from s2vkit.engine.finite import check_metrics, check_weights, suspects
 from s2vkit.engine.optimization import Optimization
 from s2vkit.engine.stop import Stopped
@@ -23,6 +23,7 @@ from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.seed import derive, seed_step
 from s2vkit.interfaces.stage import Phase, Stage
 from s2vkit.options import Slot
+from s2vkit.tensors import save_modules
 
 READ_EVERY = 20  # steps between readings of the metrics where reading makes a GPU wait
 

@@ -155,6 +155,7 @@ class Job:
     leaves: tuple[str, ...] = ()  # files of the run folder that are its result
     splits: tuple[str, ...] = ()  # splits of the corpus that it needs clips of
     needs: frozenset[str] = frozenset()  # summary, codes, targets: what `Work.heard` gives
+    views: Mapping[str, int] = {}  # frames of a clip that a teacher looks at; 1: the first
     uses: tuple[str, ...] = ("encoder", "student", "generator", "evaluator", "sync_evaluator")
     """Kinds of parts whose weights its result depends on."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator
@@ -20,14 +19,7 @@ from s2vkit.options import (
     SyncEvaluatorSlot,
     TeacherSlot,
 )
-
-_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
-
-
-def _device(value: str) -> str:
-    if not _DEVICE.fullmatch(value):
-        raise ValueError(f"must be one of auto, cpu, cuda, cuda:N, mps, got the text '{value}'")
-    return value
+from s2vkit.settings import Alignment, Compute
 
 
 def _filled(value: str) -> str:
@@ -37,21 +29,6 @@ def _filled(value: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_filled)]
-When = Literal["auto", "always", "never"]
-
-
-class Alignment(Options):
-    """How speech features are laid on video frames."""
-
-    mode: Literal["linear", "mean"] = Field(
-        default="linear", description="linear: interpolate at each frame's time; mean: average over its span"
-    )
-    shift: float = Field(
-        default=0.0,
-        ge=-10.0,
-        le=10.0,
-        description="seconds by which speech is heard later (positive) or earlier",
-    )
 
 
 class TeacherSides(Options):
@@ -89,29 +66,18 @@ def _present(identity: Slot | None, emotion: Slot | None) -> dict[str, Slot]:
     return {name: slot for name, slot in sides.items() if slot is not None}
 
 
-class Compute(Options):
-    """What to compute on, and how."""
-
-    device: Annotated[str, AfterValidator(_device)] = Field(
-        default="auto", description="auto, cpu, cuda, cuda:N or mps; auto takes the best there is"
-    )
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        default="auto", description="bf16 where it is fast (auto), always, or never (fp32)"
-    )
-    compile: When = Field(default="auto", description="whether to compile the parts that train")
-    channels_last: When = Field(default="auto", description="whether images lie channels last")
-    workers: int = Field(default=2, ge=0, description="processes that load clips; 0: none")
-    threads: int = Field(default=0, ge=0, description="CPU threads of the training; 0: all cores")
-
-
 class Recipe(Options):
     """A whole recipe, resolved: every slot holds a component's name and checked options."""
 
     format: Literal[1] = Field(description="the version of the recipe's format: 1")
-    name: Text | None = Field(default=None, description="what reports call this recipe")
+    name: Text | None = Field(default=None, role="monitor", description="what reports call this recipe")
     seed: int = Field(default=1234, ge=0, lt=2**32, description="the one seed of everything")
-    output: Text = Field(description="the run folder: checkpoints, logs and the report go there")
-    cache: Text = Field(default="runs/.cache", description="folder of what is computed once for several runs")
+    output: Text = Field(
+        role="monitor", description="the run folder: checkpoints, logs and the report go there"
+    )
+    cache: Text = Field(
+        default="runs/.cache", role="monitor", description="folder of what is computed once for several runs"
+    )
     data: DatasetSlot = Field(description="the corpus of clips")
     audio_encoder: AudioEncoderSlot = Field(description="what hears: speech to features")
     alignment: Alignment = Field(
@@ -138,5 +104,5 @@ class Recipe(Options):
     )
     compute: Compute = Field(default_factory=Compute, description="device, precision, workers")
     checkpoint_seconds: float = Field(
-        default=30.0, gt=0.0, description="seconds between checkpoints; a kill loses no more"
+        default=30.0, gt=0.0, role="monitor", description="seconds between checkpoints; a kill loses no more"
     )

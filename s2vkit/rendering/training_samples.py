@@ -12,13 +12,15 @@ from torch import Tensor
 
 from s2vkit.data.store import ClipStore
 from s2vkit.device import Policy
+from s2vkit.engine.conditioning import condition_clip
 from s2vkit.inference.pipeline import InferencePipeline
 from s2vkit.interfaces.callback import Callback, TrainingState
 from s2vkit.interfaces.graph import Graph
-from s2vkit.recipe.schema import Alignment
-from s2vkit.rendering.grids import draw_grids, drawn, middle
+from s2vkit.interfaces.pixels import to_uint8
+from s2vkit.rendering.grids import draw_grids, frames_of, middle
 from s2vkit.rendering.held_out import pick_clips
-from s2vkit.report.pictures import contact_sheet, save_png, to_uint8
+from s2vkit.report.pictures import contact_sheet, save_png
+from s2vkit.settings import Alignment
 
 ROWS = 4  # clips followed over time
 
@@ -50,14 +52,14 @@ class SamplePictures(Callback):
             self.alignment,
             self.policy,
         )
-        column = [to_uint8(frame_of(pipeline, self.store, clip)) for clip in self.clips]
+        column = [to_uint8(middle_frame(pipeline, self.store, clip)) for clip in self.clips]
         folder = self.run / "stages" / state.stage / "samples"
         save_png(folder / f"{state.step:07d}.png", np.concatenate(column))
         for later in folder.glob("*.png"):  # of a run that was killed after its checkpoint
             if int(later.stem) > state.step:
                 later.unlink()
         self._over_time(folder)
-        draw_grids(pipeline, self.store, self.run / "samples")
+        draw_grids(pipeline, self.store, self.run / "samples", self.graph.teachers.get("identity"))
         for module in state.modules.values():  # the pipeline puts what it uses into eval mode
             module.train()
 
@@ -74,7 +76,7 @@ class SamplePictures(Callback):
             contact_sheet(rows, names, self.run / "samples" / "over_time.png")
 
 
-def frame_of(listener: InferencePipeline, store: ClipStore, clip: int) -> Tensor:
-    """Draw the middle frame of a clip from its speech: (3, H, W)."""
+def middle_frame(pipeline: InferencePipeline, store: ClipStore, clip: int) -> Tensor:
+    """Generate the middle frame of a clip from its speech: (3, H, W)."""
     time = middle(store, clip)
-    return drawn(listener, listener.cut(listener.condition_clip(store, clip), time, time + 1))[0]
+    return frames_of(pipeline, pipeline.segment(condition_clip(pipeline, store, clip), time, time + 1))[0]

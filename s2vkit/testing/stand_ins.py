@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from s2vkit.interfaces.batch import Batch, Conditioning, GeneratorOutput
 from s2vkit.interfaces.discriminator import Discriminator, Inputs
-from s2vkit.interfaces.graph import DataSpec, Graph
+from s2vkit.interfaces.graph import Graph
+from s2vkit.interfaces.specs import DataSpec
 from s2vkit.interfaces.stage import Stage
 from s2vkit.interfaces.teacher import Teacher
 from s2vkit.testing.checking import SIZE, noise, seeded
@@ -189,14 +190,14 @@ def stand_in_graph(make: Callable[..., Any]) -> Graph:
         del eyes["mouth_aperture"], eyes["eyelid_closure"]
         return Graph(
             DataSpec(SIZE, 25.0, RATE, LABELS),
-            make,
             Ear(),
-            eyes,
             {"identity": Mind(IDENTITY), "emotion": Mind(EMOTION)},
             Hand(),
-            discriminators,
-            evaluators,
-            Witness(),
+            make=make,
+            teachers=eyes,
+            discriminators=discriminators,
+            evaluators=evaluators,
+            sync_evaluator=Witness(),
         )
 
 
