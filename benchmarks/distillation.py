@@ -25,12 +25,12 @@ from typing import Any
 import numpy as np
 import torch
 from measuring import load, machine, print_table, processor_seconds_of, stopwatch
+from s2vkit.engine.batches import Batches, Sources
 
 from s2vkit.build import Builder
 from s2vkit.data.arrays import Arrays
 from s2vkit.data.frozen import hear_all, look_all
 from s2vkit.device import choose
-from s2vkit.engine.batches import Batches, Sources
 from s2vkit.engine.log import Log
 from s2vkit.engine.preflight import make_up
 from s2vkit.engine.trainer import Trainer
@@ -100,7 +100,7 @@ class Bench:
         said = (
             f"stages.distill.steps={steps}",
             f"stages.distill.batch={batch}",
-            "stages.distill.stretches=0",
+            "stages.distill.segments=0",
             f"data.size={size}",
             *sets,
         )

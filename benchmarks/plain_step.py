@@ -36,7 +36,7 @@ class PlainStep:
         self.optimizers = {
             name: builder.make(slot, networks[name].parameters()) for name, slot in options.optimizers.items()
         }
-        self.fps = graph.world.fps
+        self.fps = graph.data_spec.fps
 
     def __call__(self, clips: Batch, speech: Tensor, lengths: Tensor) -> None:
         """Do one step on a batch of frames and the speech of its clips."""

@@ -11,10 +11,10 @@ import torch
 from helpers_cli import call
 from helpers_toy import REGISTRY, ROOT
 from PIL import Image
+from s2vkit.engine.batches import Batches, Sources
 
 from s2vkit.data.store import ClipStore
 from s2vkit.device import choose
-from s2vkit.engine.batches import Batches, Sources
 from s2vkit.engine.conditioning import condition_clip
 from s2vkit.errors import InputError
 from s2vkit.files import read_json

@@ -186,7 +186,7 @@ def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("s2vkit.rendering.held_out.draw_curves", lambda *args: True)
         more = """
-generator: {use: skip_decoder, reach: 2, width: 16, min_width: 4}
+generator: {use: skip_decoder, context_radius: 2, width: 16, min_width: 4}
 discriminators: {motion: {use: temporal_patch, channels: 4}}
 stages: {compose: {frames: 6, window: 3, samples: 2, optimizers: {motion: {use: adam, lr: 1.0e-4}}}}
 """
@@ -249,7 +249,7 @@ def test_a_generator_that_hears_around_draws_the_same_in_chunks(tmp_path, monkey
     from s2vkit.inference import pipeline
     from s2vkit.settings import Compute
 
-    made = Set(tmp_path, "generator={use: skip_decoder, reach: 2}")
+    made = Set(tmp_path, "generator={use: skip_decoder, context_radius: 2}")
     model = pipeline.InferencePipeline(
         made.graph, made.recipe.alignment, choose(Compute(device="cpu", threads=1))
     )

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from helpers_toy import Toy, ToyOptions
+from s2vkit.engine.batches import Batches, Sources
 
 from s2vkit import Stage, StageOptions, align
 from s2vkit.data.arrays import Arrays, new_array
@@ -17,7 +18,6 @@ from s2vkit.data.frozen import hear_all, pad_speech
 from s2vkit.data.preparation.prepare import prepare
 from s2vkit.data.sampling import BatchSampler
 from s2vkit.data.store import ClipStore
-from s2vkit.engine.batches import Batches, Sources
 from s2vkit.errors import InputError, PluginError
 from s2vkit.files import atomic_folder, locked, read_json, recover_folder, replacing, write_json
 from s2vkit.interfaces.pixels import to_images

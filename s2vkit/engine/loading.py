@@ -18,7 +18,7 @@ from s2vkit.data.sampling import BatchSampler
 from s2vkit.data.workers import end_with_parent
 from s2vkit.engine.sources import Sources
 from s2vkit.interfaces.batch import Batch
-from s2vkit.interfaces.fields import BatchField, ClipSample, SampleIndices, sampling_of
+from s2vkit.interfaces.fields import ClipSample, SampleIndices, sampling_of
 from s2vkit.interfaces.seed import generator
 from s2vkit.interfaces.stage import Stage
 
@@ -28,9 +28,7 @@ PREFETCH = 4  # batches that each worker loads ahead
 class BatchDataset(Dataset[Batch]):
     """The training batches of one stage by number, on the CPU."""
 
-    def __init__(
-        self, sources: Sources, stage: Stage, name: str, *, seed: int, split: str = "train"
-    ) -> None:
+    def __init__(self, sources: Sources, stage: Stage, name: str, *, seed: int, split: str = "train") -> None:
         self.sources, self.fields = sources, tuple(dict.fromkeys(stage.fields))
         self.sampling = sampling_of(self.fields)
         self.generator = partial(generator, seed, "draw", name)

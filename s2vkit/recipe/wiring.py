@@ -17,7 +17,7 @@ from s2vkit.recipe.stages import check_order
 from s2vkit.registry import Entry, Registry, nearest, plural
 
 SIDES = ("identity", "emotion")  # of a face, in the paper; a recipe may name others
-OF_THE_HOST = ("stills", "sounds")  # what a generator may want of the host itself
+OF_THE_HOST = ("reference_images", "audio_windows")  # what a generator may want of the host itself
 HEARD = ("summary", "codes")  # what a metric may want of the speech side
 
 
@@ -110,7 +110,7 @@ class Wired:
                 message = f"{what} compares identity maps, but generator '{generator.name}' "
                 hint = self._fits("generator", "identity_maps", name)
                 self.add(path, message + "makes none", hint)
-        of_frames = {"windows": "frames", "stills": "frames"}
+        of_frames = {"windows": "frames", "reference_images": "frames"}
         wanted = {of_frames.get(want, want) for want in entry.wants} - {"identity_maps", *self.sides()}
         if generator and encoder and not wanted <= {*generator.gives, *encoder.gives}:
             lacking = " and ".join(sorted(wanted - {*generator.gives, *encoder.gives}))

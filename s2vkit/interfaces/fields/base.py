@@ -5,15 +5,17 @@ Letters: B clips, V sampled frames of each, S samples, D features, E summary, H 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from s2vkit.interfaces.graph import Graph
+if TYPE_CHECKING:
+    from s2vkit.interfaces.graph import Graph
 
 Value = Tensor | list[Tensor]
 MakeGenerator = Callable[..., torch.Generator]
@@ -79,8 +81,8 @@ class BatchSource(Protocol):
         """Hz, of the speech in batches."""
         ...
 
-    def frozen(self, features: FrozenFeatures) -> Mapping[str, Any]:
-        """Give the cached arrays of a frozen network, by name."""
+    def frozen(self, features: FrozenFeatures) -> Any:
+        """Give the cached arrays of a frozen network, by name: `Arrays`."""
         ...
 
 
@@ -120,6 +122,11 @@ class BatchField:
         """Name the networks whose weights the values follow from, as `encoder` or `teacher.SIDE`."""
         return ()
 
+    @property
+    def name(self) -> str:
+        """What the field is called: its class in lower_snake."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+
     def describe(self) -> dict[str, Any]:
         """Give the class and the settings as plain data: part of a stage's identity."""
         return {"field": type(self).__name__, **asdict(self)}
@@ -128,11 +135,6 @@ class BatchField:
 def channels_last(images: Tensor) -> Tensor:
     """Lay out images (..., C, H, W) in memory as those that are loaded: channel by channel."""
     return images.movedim(-3, -1).contiguous().movedim(-1, -3)
-
-
-def to_images(frames: Tensor) -> Tensor:
-    """Turn stored frames (..., H, W, 3) uint8 into images (..., 3, H, W) in [-1, 1]."""
-    return frames.movedim(-1, -3).float().mul_(2 / 255).sub_(1)
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from s2vkit.interfaces.fields.base import (
     ClipSample,
     Value,
     channels_last,
-    to_images,
 )
+from s2vkit.interfaces.pixels import to_images
 
 FAKE_SECONDS = 2.5  # of speech in a made-up clip
 

@@ -99,7 +99,7 @@ class Summary(_OfEncoder):
         """Read the summaries."""
         summary = np.array(source.frozen(_SPEECH)["summary"][sample.clips])
         if self.segments and sample.step is not None:
-            parts = source.frozen(FrozenFeatures("segments", count=self.segments))["stretches"]
+            parts = source.frozen(FrozenFeatures("segments", count=self.segments))["segments"]
             random = sample.generator("stretch", sample.step)
             chosen = torch.randint(self.segments + 1, (len(summary),), generator=random).numpy()
             for row in np.flatnonzero(chosen):
