@@ -208,7 +208,7 @@ def test_set_replaces_a_slot_by_a_word(tmp_path: Path) -> None:
 def test_a_side_without_a_teacher_is_left_out_with_its_student(tmp_path: Path) -> None:
     loaded = child(tmp_path, "teachers: {emotion: null}\n")
     assert list(loaded.recipe.students) == ["identity"]
-    assert loaded.data["students"]["emotion"] is None
+    assert "emotion" not in loaded.data["students"]
     assert loaded.dropped == ["students.emotion is left out, because there is no teachers.emotion"]
 
 
