@@ -64,7 +64,7 @@ class Stage:
     sound: int = 0  # samples of raw speech at each frame, where `sounds` are needed
     lead: int = 0  # frames before each run whose sounds are there too
     window: int = 1  # the drawn frames are runs of so many consecutive ones; `times` says where
-    samples: int = 0  # how often during training sample pictures are drawn; needs the generator
+    sample_pictures: int = 0  # how often during training they are drawn; needs the generator
     progress_metrics: tuple[str, ...] = ()  # metrics that the live view shows before all others
     chosen: Mapping[str, int] = {}  # how many of those views a step averages (Eq. 1); all if absent
     held_out: int = 512  # clips of the split val that `validate` is shown at most
