@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from s2vkit.data.store import ClipStore
 from s2vkit.engine.conditioning import condition_clip
@@ -27,15 +27,13 @@ def draw_grids(
 ) -> None:
     """Write identity_emotion.png and identity_maps.png, as far as the graph has those sides.
 
-    `teacher` is the identity teacher, whose maps are shown beside; it need not be on the device yet.
+    `teacher` is the identity teacher, whose maps are shown beside; it is on the device.
     """
     clips = {clip: condition_clip(pipeline, store, clip) for clip in _of_each(store)}
     if not clips:
         return
     if pipeline.graph.students.keys() >= {"identity", "emotion"}:
         _speakers_by_emotions(pipeline, store, clips, folder / "identity_emotion.png")
-    if isinstance(teacher, nn.Module):
-        pipeline.policy.place(teacher).eval().requires_grad_(False)
     _maps(pipeline, store, clips, teacher, folder / "identity_maps.png")
 
 
