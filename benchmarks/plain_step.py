@@ -94,16 +94,16 @@ class PlainStep:
 def draw(generator: Any, features: Tensor, identity: Tensor, emotion: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Run the frame decoder literally, with codes (N, ...) of every frame."""
     branch = generator.branch
-    x, maps = start(branch.start, branch.rescaled(identity)), []
-    for rise, finish in zip(branch.rises, branch.aligns, strict=True):
-        x = rise(x)
+    x, maps = start(branch.stem, branch.rescaled(identity)), []
+    for block, finish in zip(branch.blocks, branch.aligns, strict=True):
+        x = block(x)
         maps.append(F.relu(finish(x)))
-    x = start(generator.start, torch.cat([features, emotion], 1))
-    for rise, joined in zip(generator.rises, generator.joined, strict=True):
+    x = start(generator.stem, torch.cat([features, emotion], 1))
+    for block, joined in zip(generator.blocks, generator.joined, strict=True):
         x = torch.cat([x, *(maps[m] for m in joined)], 1)
-        x = F.relu(rise.norm(rise.join.conv(x)))
-        x = rise.second(F.relu(rise.first(x)))
-        x = x if rise.last else F.relu(x)
+        x = F.relu(block.norm(block.up.conv(x)))
+        x = block.second(F.relu(block.first(x)))
+        x = x if block.last else F.relu(x)
     return torch.tanh(x), maps
 
 

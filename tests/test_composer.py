@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from s2vkit_composer import FrameDecoderOptions
-from s2vkit_composer.blocks import Join
+from s2vkit_composer.blocks import ConcatUpConv
 from s2vkit_composer.decoder import FrameDecoder
 from s2vkit_discriminators import IdentityMapsOptions, PatchOptions, SpeechSyncOptions
 from s2vkit_discriminators.speech2video import IdentityMaps, Patch, SpeechSync
@@ -89,7 +89,7 @@ def test_maps_of_other_sizes_join_at_the_nearest(shapes):
 def test_identity_maps_join_where_the_decoder_is_of_equal_size():
     decoder = build()
     assert decoder.joined == [[], [0], [1], [2]]  # at 4, 8, 16 and 32 px
-    inputs = [rise.join.conv.in_channels for rise in decoder.rises]
+    inputs = [block.up.conv.in_channels for block in decoder.blocks]
     assert inputs == [32, 16 + 12, 8 + 10, 8 + 6]
 
 
@@ -105,7 +105,7 @@ def test_the_identity_branch_runs_once_a_clip():
 @pytest.mark.parametrize("times", [1, 5])
 def test_the_split_weight_equals_the_literal_concatenation(times):
     torch.manual_seed(0)
-    join = Join(8, 6, 10)
+    join = ConcatUpConv(8, 6, 10)
     frames, identity = torch.randn(3 * times, 8, 4, 4), torch.randn(3, 6, 4, 4)
     repeated = identity.repeat_interleave(times, 0)
     literal = join.conv(torch.cat([frames, repeated], 1))

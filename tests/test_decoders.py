@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from s2vkit_composer import FrameDecoderOptions, SkipDecoderOptions
-from s2vkit_composer.blocks import Rise
+from s2vkit_composer.blocks import UpBlock
 from s2vkit_composer.decoder import FrameDecoder
 from s2vkit_composer.skip import SkipDecoder
 
@@ -89,18 +89,18 @@ def test_every_code_changes_the_frames(make, side):
 
 @pytest.mark.parametrize("norm", ["batch", "instance", "none"])
 def test_a_convolution_has_a_bias_only_where_no_norm_takes_it_away(norm):
-    rise = Rise(8, 6, 4, norm)
-    assert (rise.join.conv.bias is None) == (norm != "none")
-    for branch in paper(norm=norm).branch.rises:
+    block = UpBlock(8, 6, 4, norm)
+    assert (block.up.conv.bias is None) == (norm != "none")
+    for branch in paper(norm=norm).branch.blocks:
         assert (branch[0].bias is None) == (norm != "none")
 
 
 def test_a_frame_is_the_sum_of_pictures_of_every_size():
     decoder, given, pictures = skip().eval(), codes(), []
-    for show in decoder.shows:
+    for show in decoder.to_rgb:
         show.register_forward_hook(lambda module, given, out: pictures.append(out))
     last = []
-    decoder.rises[-1].register_forward_hook(lambda module, given, out: last.append(out))
+    decoder.blocks[-1].register_forward_hook(lambda module, given, out: last.append(out))
     with torch.no_grad():
         frames = decoder(given).frames.flatten(0, 1)
     assert [p.shape[-1] for p in pictures] == [8, 16]
@@ -113,7 +113,7 @@ def test_a_frame_is_the_sum_of_pictures_of_every_size():
 def test_without_its_skips_it_draws_as_the_papers_does():
     plain, decoder = paper().eval(), skip().eval()
     decoder.load_state_dict(plain.state_dict(), strict=False)
-    for show in decoder.shows:
+    for show in decoder.to_rgb:
         torch.nn.init.zeros_(show.weight)
     with torch.no_grad():
         assert torch.allclose(decoder(codes()).frames, plain(codes()).frames, atol=1e-6)

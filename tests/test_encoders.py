@@ -265,4 +265,4 @@ def test_transformer_predictor_is_causal_and_knows_distances():
 def test_pre_training_draws_no_pictures() -> None:
     loaded = load_recipe(TINY, (), registry())
     builder = Builder(loaded.recipe, registry())
-    assert builder.make(loaded.recipe.stages["pretrain"], graph=builder.graph()).pictures == 0
+    assert builder.make(loaded.recipe.stages["pretrain"], graph=builder.graph()).sample_pictures == 0

@@ -44,17 +44,17 @@ class SkipDecoder(FrameDecoder):
             map_shapes=map_shapes,
         )
         self.context_radius = options.context_radius
-        widths = [rise.first.out_channels for rise in list(self.rises)[:-1]]
-        self.shows = nn.ModuleList(nn.Conv2d(width, 3, 1) for width in widths)
-        for show in self.shows:
-            nn.init.normal_(show.weight, std=_FAINT / math.sqrt(show.in_channels))
-            nn.init.zeros_(show.bias)
+        widths = [block.first.out_channels for block in list(self.blocks)[:-1]]
+        self.to_rgb = nn.ModuleList(nn.Conv2d(width, 3, 1) for width in widths)
+        for layer in self.to_rgb:
+            nn.init.normal_(layer.weight, std=_FAINT / math.sqrt(layer.in_channels))
+            nn.init.zeros_(layer.bias)
 
     def _frame(self, raised: Iterator[Tensor]) -> Tensor:
-        shows = iter([*self.shows, nn.Identity()])  # the last doubling's are a picture already
-        frame: Tensor = next(shows)(next(raised))
-        for x, show in zip(raised, shows, strict=True):
-            finer = show(x)
+        layers = iter([*self.to_rgb, nn.Identity()])  # the last doubling's are a picture already
+        frame: Tensor = next(layers)(next(raised))
+        for x, to_rgb in zip(raised, layers, strict=True):
+            finer = to_rgb(x)
             frame = finer + F.interpolate(frame, finer.shape[-2:], mode="bilinear", align_corners=False)
         return frame
 

@@ -20,7 +20,7 @@ from s2vkit import (
     detached,
 )
 from s2vkit_stages import AdversarialOptions
-from s2vkit_stages.accuracy import accuracies, collapse_thresholds
+from s2vkit_stages.accuracy import accuracies, by_clip, collapse_thresholds
 from s2vkit_stages.requirements import check_window, fields_of, used_modules
 from s2vkit_stages.terms import make_terms
 
@@ -44,11 +44,13 @@ class Adversarial(Stage):
 
     def __init__(self, options: AdversarialOptions, *, graph: Graph) -> None:
         self.options, self.graph = options, graph
-        self.samples = options.samples
+        self.sample_pictures = options.samples
         self.discriminators: dict[str, Discriminator] = graph.discriminators
         self.fields, self.uses = fields_of(options, graph), used_modules(options, graph)
         check_window(options, graph)
         self.adversarial_loss = graph.make(options.losses.adversarial)
+        weight = options.losses.adversarial.options.weight
+        self.weights = {name: weight * options.weights.get(name, 1.0) for name in self.discriminators}
         self.terms = make_terms(options.losses, graph)
         self.progress_metrics = tuple(f"discriminator_accuracy.{name}" for name in self.discriminators)
 
@@ -100,7 +102,7 @@ class Adversarial(Stage):
         for name, discriminator in self.discriminators.items():
             fake: Inputs = discriminator.inputs(batch, shared.generated)
             loss = self.adversarial_loss.generator(by_clip(batch, discriminator(*fake)))
-            found[f"G.{name}"] = self.weight(name) * loss
+            found[f"G.{name}"] = self.weights[name] * loss
         for name, term in self.terms.items():
             value = term(batch, shared.real, shared.generated)
             if value is not None:
@@ -110,12 +112,3 @@ class Adversarial(Stage):
     def extra_metrics(self, batch: Batch, shared: Shared) -> dict[str, Tensor]:
         """Give mean scores, and how often each discriminator is right."""
         return accuracies(self.adversarial_loss, shared.scores)
-
-    def weight(self, name: str) -> float:
-        """Give the weight of a discriminator's term in the generator's loss."""
-        return self.options.losses.adversarial.options.weight * self.options.weights.get(name, 1.0)
-
-
-def by_clip(batch: Batch, scores: Tensor) -> Tensor:
-    """Divide scores (B*T, ...) by clip: (B, T, ...), in float32."""
-    return scores.float().unflatten(0, (len(batch.names), -1))

@@ -254,7 +254,7 @@ class Run:
         return [
             Validation(stage, self.policy, partial(loader.held_out, stage.held_out)),
             SamplePictures(
-                self.folder, self.store, self.graph, self.recipe.alignment, self.policy, stage.samples
+                self.folder, self.store, self.graph, self.recipe.alignment, self.policy, stage.sample_pictures
             ),
             Logging(),
             Progress(self.view.advance, stage.progress_metrics),

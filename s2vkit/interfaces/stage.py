@@ -58,7 +58,7 @@ class Stage:
     uses: tuple[str, ...] = ()
     """Frozen modules that it runs itself, by name (`student.identity`): its result depends on them."""
     same_speaker: bool = False  # whether all clips of a batch are of one speaker
-    samples: int = 0  # how often during training sample pictures are drawn; needs the generator
+    sample_pictures: int = 0  # how often during training they are drawn; needs the generator
     progress_metrics: tuple[str, ...] = ()  # metrics that the live view shows before all others
     held_out: int = 512  # clips of the split val that `validate` is shown at most
     finish_with: int = 0  # training clips that `finish` is shown at most; 0: it is not called
