@@ -53,7 +53,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=32, help="clips in a step")
     parser.add_argument("--frames", type=int, default=1, help="frames of a clip")
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
+    parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16", "fp16"])
     parser.add_argument("--compile", default="auto", choices=["auto", "always", "never"])
     parser.add_argument("--serve", choices=SERVED, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -63,7 +63,7 @@ def _policy(args: argparse.Namespace) -> Policy:
     """Give our policy; the plain loop has torch as it comes, float32 and nothing tuned."""
     if args.serve == "plain":
         torch.set_num_threads(args.threads or usable_cores())
-        return Policy(torch.device(args.device), bf16=False, channels_last=False, compile=False)
+        return Policy(torch.device(args.device), channels_last=False, compile=False)
     return choose(
         Compute(device=args.device, threads=args.threads, precision=args.precision, compile=args.compile)
     )
@@ -109,7 +109,7 @@ def _serve(args: argparse.Namespace) -> None:
             work()
         said = f"{counter.get_total_flops()} {memory:.0f} {policy}"
     else:
-        dtype = torch.bfloat16 if policy.bf16 else torch.float32
+        dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(policy.precision, torch.float32)
         work, operations = ceilings(policy.device, dtype)[args.serve]
         said = f"{operations} 0 {policy}"
     print(said, flush=True)

@@ -1,60 +1,120 @@
-"""Where and how to compute: device, precision, memory format, compilation."""
+"""Where and how to compute: device, precision, memory layout, compilation."""
 
 from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 
 import torch
 from torch import nn
 
-from s2vkit.errors import ResourceError
-from s2vkit.recipe.schema import Compute
+from s2vkit.errors import RecipeError, ResourceError
+from s2vkit.recipe.schema import DEVICE, Compute
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
+_CUBLAS = "CUBLAS_WORKSPACE_CONFIG"  # what cuBLAS wants before it computes the same twice
+_DETERMINISTIC_CUBLAS = (":4096:8", ":16:8")
 
 
 @dataclass(frozen=True)
 class Policy:
-    """The choices made for this machine."""
+    """The choices that suit this machine."""
 
     device: torch.device
-    bf16: bool
-    channels_last: bool
-    compile: bool
+    precision: str = "fp32"  # or "bf16", "fp16"
+    channels_last: bool = False
+    compile: bool = False
+    deterministic: bool = False
 
     def __str__(self) -> str:
-        how = ["bf16" if self.bf16 else "fp32"]
-        how += ["channels_last"] * self.channels_last + ["compiled"] * self.compile
-        return f"{self.device} ({', '.join(how)})"
+        words = [self.precision]
+        words += ["channels_last"] * self.channels_last + ["compiled"] * self.compile
+        words += ["deterministic"] * self.deterministic
+        return f"{self.device} ({', '.join(words)})"
 
     @contextmanager
     def autocast(self) -> Iterator[None]:
         """Compute in the chosen precision."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+        if self.precision == "fp32":
+            yield
+            return
+        with torch.autocast(self.device.type, _DTYPES[self.precision]):
             yield
 
+    def scaler(self) -> torch.amp.GradScaler:
+        """Give what scales losses so that fp16 gradients do not vanish; else it does nothing."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
+
     def place(self, module: nn.Module) -> nn.Module:
-        """Move a module to the device, its images laid out as chosen."""
+        """Move a module to the device, the weights of its convolutions laid out as chosen."""
         module.to(self.device)
         if self.channels_last:
-            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            _lay_channels_last(module)
         return module
+
+    def place_all(self, modules: Mapping[str, nn.Module], *, training: Container[str] = ()) -> None:
+        """Place modules; those in `training` are to train, all others are frozen and in eval mode."""
+        for name, module in modules.items():
+            trains = name in training
+            self.place(module).train(trains).requires_grad_(trains)
+
+
+def _lay_channels_last(module: nn.Module) -> None:
+    """Lay out weights and buffers of images (4-D) and of videos (5-D), each in its own format."""
+    for tensor in chain(module.parameters(), module.buffers()):
+        if tensor.dim() in _LAYOUTS:
+            tensor.data = tensor.data.contiguous(memory_format=_LAYOUTS[tensor.dim()])
 
 
 def choose(compute: Compute) -> Policy:
-    """Decide what `auto` means here. Raises ResourceError where a named device is absent."""
+    """Decide what `auto` means here.
+
+    Raises RecipeError where the device's name is none, ResourceError where it is absent.
+    """
     device = _device(compute.device)
     cuda = device.type == "cuda"
-    bf16 = {"bf16": True, "fp32": False}.get(compute.precision, _bf16_pays(device))
-    channels_last = {"always": True, "never": False}.get(compute.channels_last, cuda or bf16)
+    precision = compute.precision
+    if precision == "auto":
+        precision = "bf16" if bf16_is_native(device) else "fp32"
+    fast_layout = cuda or precision != "fp32"
+    channels_last = {"always": True, "never": False}.get(compute.channels_last, fast_layout)
     compiled = {"always": True, "never": False}.get(compute.compile, cuda)
+    _set_deterministic(compute.deterministic)
     if device.type == "cpu":
         _keep_freed_memory()
         torch.set_num_threads(compute.threads or usable_cores())
-    return Policy(device, bf16, channels_last, compiled)
+    return Policy(device, precision, channels_last, compiled, compute.deterministic)
+
+
+def bf16_is_native(device: torch.device) -> bool:
+    """Say whether a device computes bf16 itself, and so faster than fp32.
+
+    Older GPUs (T4, V100) emulate it slowly; on a CPU the casts cost more than small networks gain.
+    """
+    if device.type != "cuda":
+        return False
+    with torch.cuda.device(device):
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+
+
+def _set_deterministic(wanted: bool) -> None:
+    """Allow only operations that give the same result each time, or all of them again."""
+    if wanted:
+        given = os.environ.setdefault(_CUBLAS, _DETERMINISTIC_CUBLAS[0])
+        if given not in _DETERMINISTIC_CUBLAS:
+            raise ResourceError(
+                f"compute.deterministic: the environment sets {_CUBLAS}={given}, which is not deterministic",
+                hint=f"unset it, or set it to {_DETERMINISTIC_CUBLAS[0]}",
+            )
+        torch.backends.cudnn.benchmark = False
+    if wanted != torch.are_deterministic_algorithms_enabled():
+        torch.use_deterministic_algorithms(wanted)
 
 
 @cache
@@ -85,18 +145,28 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _device(wish: str) -> torch.device:
-    if wish != "auto":
-        device = torch.device(wish)
-        if device.type == "cuda" and not torch.cuda.is_available():
-            raise ResourceError(
-                f"compute.device is '{wish}' but torch finds no CUDA device",
-                hint="say `auto` or `cpu`; `s2vkit doctor` shows what there is",
-            )
-        return device
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def _device(name: str) -> torch.device:
+    if not DEVICE.fullmatch(name):
+        raise RecipeError(
+            f"compute.device is '{name}', which names no device",
+            hint="it must be one of auto, cpu, cuda, cuda:N, mps",
+        )
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if lack := _lack(device):
+        hint = "take `auto` or `cpu`; `s2vkit doctor` shows what there is"
+        raise ResourceError(f"compute.device is '{name}' but torch finds {lack}", hint=hint)
+    return device
 
 
-def _bf16_pays(device: torch.device) -> bool:
-    """Say whether bf16 is faster: on a CPU the casts cost more than small networks gain."""
-    return device.type == "cuda" and torch.cuda.is_bf16_supported()
+def _lack(device: torch.device) -> str:
+    """Say what of a device is not there; nothing where all is."""
+    if device.type == "mps":
+        return "" if torch.backends.mps.is_available() else "no Apple GPU"
+    if device.type != "cuda":
+        return ""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not count:
+        return "no CUDA device"
+    return "" if (device.index or 0) < count else f"only {count}, of which the last is cuda:{count - 1}"

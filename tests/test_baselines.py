@@ -46,13 +46,13 @@ VOICE = """
 audio_encoder: {width: 0.01, seconds: 2.8, fft: 128}
 teachers: {identity: {width: 0.0625}}
 """
-STEPS = "  teach: {steps: 2, batch: 2}\n  voice: {steps: 2, batch: 2}\n"
+STEPS = "  train_teachers: {steps: 2, batch: 2}\n  voice: {steps: 2, batch: 2}\n"
 
 
 def recipe(folder, name):
     text = SMALL.format(root=ROOT, folder=folder, name=name)
     if name == "s2f_sdfa":
-        text = text.replace("evaluators: null", f"evaluators: null{VOICE}").replace(
+        text = text.replace("\nevaluators: null", f"\nevaluators: null{VOICE}").replace(
             "  compose:", f"{STEPS}  compose:"
         )
     path = folder / f"{name}.yaml"

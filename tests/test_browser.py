@@ -8,9 +8,9 @@ import pytest
 from helpers_browser import Page, browser
 from helpers_report import make_run
 
+from s2vkit.benchmark.page import write_comparing_page
 from s2vkit.plugins import registry
 from s2vkit.report.page import write_page
-from s2vkit.report.versus import write_comparing_page
 
 pytestmark = pytest.mark.skipif(browser() is None, reason="no Chromium or Chrome is installed")
 

@@ -16,7 +16,9 @@ from helpers_toy import REGISTRY, load_toy
 from PIL import Image
 from rich.console import Console
 
+from s2vkit.benchmark.finished_runs import read_run
 from s2vkit.benchmark.measure import read_or_measure
+from s2vkit.benchmark.request import Asked
 from s2vkit.benchmark.systems import Drawn, tabulate
 from s2vkit.benchmark.unseen_speakers import Voice, agreements, attributes_of, most_alike
 from s2vkit.engine.run import Run, run_recipe
@@ -26,8 +28,6 @@ from s2vkit.errors import RecipeError, RunFolderError
 from s2vkit.files import read_json
 from s2vkit.interfaces.dataset import ClipFiles
 from s2vkit.recipe.comparison import load_comparison
-from s2vkit.report.comparison.asked import Asked
-from s2vkit.report.comparison.read import read_run
 from s2vkit.report.figures import GAP, LINE, MARGIN, Block, draw_sheet
 from s2vkit.runs.reuse import conditions_of, reuse
 

@@ -15,17 +15,18 @@ import pytest
 import yaml
 from helpers_comparison import RECIPE, clips_of, write_run, write_two
 
+from s2vkit.benchmark.comparison import compare
+from s2vkit.benchmark.finished_runs import read_run
+from s2vkit.benchmark.formats import csv_table, digits, markdown, spread
+from s2vkit.benchmark.grouping import group
+from s2vkit.benchmark.latex import escape, latex
+from s2vkit.benchmark.provenance import as_json, write_all
 from s2vkit.errors import PluginError, RunFolderError
 from s2vkit.options import Options
 from s2vkit.plugins import registry
 from s2vkit.recipe.load import load_recipe
 from s2vkit.registry import Collector
-from s2vkit.report.comparison.core import compare
-from s2vkit.report.comparison.formats import csv_table, digits, escape, latex, markdown, spread
-from s2vkit.report.comparison.group import group
-from s2vkit.report.comparison.intervals import clip_interval, interval_of, paired, resample
-from s2vkit.report.comparison.read import read_run
-from s2vkit.report.comparison.trace import as_json, write_all
+from s2vkit.report.intervals import clip_interval, interval_of, paired, resample
 
 GOLDEN = Path(__file__).parent / "comparison_golden"
 

@@ -86,7 +86,7 @@ TINY = {
     ("metric", "ssim"): [{}, {"channel": "grey"}],
     ("metric", "psnr"): [{}],
     ("metric", "identity_accuracy"): [{}],
-    ("metric", "emotion_accuracy"): [{}, {"train_evaluators": "emotion_2"}],
+    ("metric", "emotion_accuracy"): [{}, {"evaluator": "emotion_2"}],
     ("metric", "identity_agreement"): [{}],
     ("metric", "emotion_agreement"): [{}],
     ("metric", "mouth_aperture_correlation"): [{}],
@@ -100,7 +100,7 @@ TINY = {
     ("metric", "cpbd"): [{}, {"block": 16}],
     ("metric", "csim"): [{}],
     ("metric", "acd"): [{}, {"distance": "cosine", "reference": "same"}],
-    ("metric", "blinks"): [{"eyelid_closure": 0.2, "open": 0.1}],
+    ("metric", "blinks"): [{"close_above": 0.2, "open_below": 0.1}],
     ("face_detector", "none"): [{}],
     ("face_detector", "mtcnn"): [{}, {"least": 12, "thresholds": [0.6, 0.7, 0.9]}],
     ("sync_evaluator", "syncnet"): [
@@ -118,7 +118,7 @@ TINY = {
     ],
     ("stage", "classify"): [
         {"optimizer": ADAM},
-        {"optimizer": ADAM, "of": "train_evaluators", "colour": 0.4, "average": 0.9},
+        {"optimizer": ADAM, "of": "evaluator", "colour": 0.4, "average": 0.9},
     ],
     ("stage", "distill"): [
         {"optimizer": ADAM, "losses": {"match": "normalized_l2", "distill": "soft_targets"}},

@@ -233,7 +233,7 @@ def test_samples_do_not_change_the_training(tmp_path):
 
 def test_a_generator_that_hears_around_draws_the_same_in_chunks(tmp_path, monkeypatch):
     from s2vkit.device import choose
-    from s2vkit.inference import listener
+    from s2vkit.inference import pipeline as listener
     from s2vkit.recipe.schema import Compute
 
     made = Set(tmp_path, "generator={use: skip_decoder, reach: 2}")

@@ -86,8 +86,8 @@ def test_a_run_measures_by_each_evaluator_and_by_both(tmp_path):
         assert told["accuracy"] == own["value"]
         assert told["accuracy_on_real"] == own["on_real"]
         assert told["confusion"] == own["details"]["confusion"]
-    assert "ResNet" in both["evaluators"]["emotion"]["train_evaluators"]
-    assert "MobileNetV3" in both["evaluators"]["emotion_2"]["train_evaluators"]
+    assert "ResNet" in both["evaluators"]["emotion"]["evaluator"]
+    assert "MobileNetV3" in both["evaluators"]["emotion_2"]["evaluator"]
     assert "the evaluator 'emotion_2'" in found["again"]["definition"]
     assert "the evaluator, trained" in found["emotion_accuracy"]["definition"]
 

@@ -184,7 +184,7 @@ def test_asking_twice_changes_nothing_and_a_missing_evaluator_is_named():
 def test_blinks_are_counted_once_each_with_their_frames():
     track = np.array([0, 0.6, 0.9, 0.4, 0.6, 0.1, 0, 0.4, 0, 0.7, 0.2, 0.8])
     assert blinks(track, BlinksOptions()) == [4, 1, 1]
-    assert blinks(track, BlinksOptions(shut=0.85)) == [3]
+    assert blinks(track, BlinksOptions(close_above=0.85)) == [3]
     assert blinks(np.zeros(5), BlinksOptions()) == []
 
 

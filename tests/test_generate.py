@@ -18,7 +18,7 @@ from s2vkit.build import Builder
 from s2vkit.device import choose
 from s2vkit.errors import InputError, RunFolderError
 from s2vkit.files import read_json, write_json
-from s2vkit.inference import listener as listening
+from s2vkit.inference import pipeline as listening
 from s2vkit.inference.bundle import load_model
 from s2vkit.inference.generate import generate
 from s2vkit.inference.pipeline import InferencePipeline

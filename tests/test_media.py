@@ -383,7 +383,7 @@ def test_frames_can_be_limited_and_timed(tmp_path):
         for _ in range(10):
             out.mux(stream.encode(av.VideoFrame.from_ndarray(grey(), format="rgb24")))
         out.mux(stream.encode(None))
-    assert read_frames(path, most=4)[0].shape == (4, 64, 64, 3)
+    assert read_frames(path, max_frames=4)[0].shape == (4, 64, 64, 3)
     times = [time for time, _ in iter_frames(path)]
     np.testing.assert_allclose(np.diff(times), 0.04, atol=1e-3)
 
@@ -411,7 +411,7 @@ def test_every_real_clip_with_sound_is_read():
         sound = read_speech(clip)
         told = probe(clip)["seconds"]
         assert sound.seconds == pytest.approx(told, abs=0.1), clip.name
-        frames, fps = read_frames(clip, most=2)
+        frames, fps = read_frames(clip, max_frames=2)
         assert frames.shape[0] == 2, clip.name
         assert fps == 25, clip.name
 
@@ -420,4 +420,4 @@ def test_the_real_clip_without_sound_is_refused():
     clip = real_folder() / "awkward" / "no_audio_track.mp4"
     with pytest.raises(InputError, match="has no sound track"):
         read_speech(clip)
-    assert read_frames(clip, most=1)[0].shape == (1, 256, 256, 3)
+    assert read_frames(clip, max_frames=1)[0].shape == (1, 256, 256, 3)

@@ -15,11 +15,11 @@ from helpers_report import HOSTILE, make_run
 from helpers_toy import run_toy
 from test_report_page import Read
 
+from s2vkit.benchmark.page import write_comparing_page
 from s2vkit.engine.memory import Peak
 from s2vkit.errors import RunFolderError, TrainingError
 from s2vkit.files import read_lines
 from s2vkit.plugins import registry
-from s2vkit.report.versus import write_comparing_page
 from s2vkit.runs.warning_log import Notes
 
 

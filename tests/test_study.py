@@ -14,15 +14,15 @@ from helpers_cli import call
 from helpers_toy import REGISTRY, run_toy
 from rich.console import Console
 
-from s2vkit.benchmark.study import make_study
 from s2vkit.engine.view import View
 from s2vkit.errors import InputError
 from s2vkit.media import probe, read_frames
-from s2vkit.report.study.analysis import agreement, analyse
-from s2vkit.report.study.bradley_terry import fit, fit_many
-from s2vkit.report.study.plan import KEY, SPOILED, TRUTH, names_of, plan_study, questions_of, read_study
-from s2vkit.report.study.tables import as_csv, as_markdown, print_analysis
-from s2vkit.report.study.votes import COLUMNS, Vote, read_votes
+from s2vkit.study.analysis import agreement, analyse
+from s2vkit.study.bradley_terry import fit, fit_many
+from s2vkit.study.make import make_study
+from s2vkit.study.plan import KEY, SPOILED, TRUTH, names_of, plan_study, questions_of, read_study
+from s2vkit.study.tables import as_csv, as_markdown, print_analysis
+from s2vkit.study.votes import COLUMNS, Vote, read_votes
 
 NATURAL = questions_of(["natural"])
 

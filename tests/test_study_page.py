@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from s2vkit.report.study.page import write_study_page
-from s2vkit.report.study.plan import KEY, PAGE, SPOILED, TRUTH, Question, plan_study, questions_of, read_study
-from s2vkit.report.study.votes import COLUMNS, read_votes
+from s2vkit.study.page import write_study_page
+from s2vkit.study.plan import KEY, PAGE, SPOILED, TRUTH, Question, plan_study, questions_of, read_study
+from s2vkit.study.votes import COLUMNS, read_votes
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 QUESTIONS = (*questions_of(["natural", "lips"]), Question("q3", 'Odd </script><b>"one", &c?'))

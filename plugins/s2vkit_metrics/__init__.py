@@ -81,8 +81,8 @@ class AcdOptions(EmbeddingOptions):
 class BlinksOptions(Options):
     """What may be set of the count of blinks."""
 
-    shut: float = Field(default=0.5, description="a blink begins above this")
-    open: float = Field(default=0.3, description="and ends below this")
+    close_above: float = Field(default=0.5, description="a blink begins above this")
+    open_below: float = Field(default=0.3, description="and ends below this")
 
 
 @hookimpl

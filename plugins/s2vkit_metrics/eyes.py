@@ -38,8 +38,8 @@ class Blinks:
             chance=None,
             n=len(self.seconds),
             definition=f"blinks a second, over the seconds of all clips: the lids, as the evaluator "
-            f"'eyelid_closure', trained on real faces, sees them, shut to more than {o.shut:g} and "
-            f"then open again below {o.open:g}; one at a clip's end counts; on real: of the true "
+            f"'eyelid_closure', trained on real faces, sees them, shut to more than {o.close_above:g} and "
+            f"then open again below {o.open_below:g}; one at a clip's end counts; on real: of the true "
             "frames; a blink lasts from the first frame above to the last before below",
             details={
                 "duration_made": _mean_of(self.made),
@@ -58,10 +58,10 @@ def blinks(shut: np.ndarray, options: BlinksOptions) -> list[int]:
     found: list[int] = []
     closed = False
     for value in shut:
-        if not closed and value > options.shut:
+        if not closed and value > options.close_above:
             closed = True
             found.append(0)
-        elif closed and value < options.open:
+        elif closed and value < options.open_below:
             closed = False
         if closed:
             found[-1] += 1

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from s2vkit import Options, Outcome, Score
+from s2vkit.nn import exact
 from s2vkit_metrics import SsimOptions
 from s2vkit_metrics.structure import ssim
 
@@ -117,5 +118,5 @@ def luma(frames: Tensor) -> Tensor:
 
 def psnr(made: Tensor, true: Tensor) -> Tensor:
     """Give the PSNR (N,) in dB of (N, C, H, W) frames in [0, 1], at most 100."""
-    error = (made.double() - true.double()).square().mean((1, 2, 3))
+    error = (exact(made) - exact(true)).square().mean((1, 2, 3))
     return (-10 * error.clamp(min=1e-30).log10()).clamp(max=_MOST_DB)

@@ -18,7 +18,7 @@ class Cloud:
 
     def add(self, features: Tensor) -> None:
         """Take in features (N, D)."""
-        features = features.detach().double().cpu()
+        features = features.detach().cpu().double()
         if self.total is None or self.products is None:
             self.total = features.new_zeros(features.shape[1])
             self.products = features.new_zeros(features.shape[1], features.shape[1])

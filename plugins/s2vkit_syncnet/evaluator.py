@@ -77,7 +77,7 @@ class SyncNet(nn.Module):
     def hear(self, speech: Tensor, count: int) -> Tensor:
         """Hear the first `count` windows of speech (B, S) in [-1, 1]: (B, count, dim)."""
         with torch.no_grad():
-            coefficients = mfcc((speech * _INT16).round()).to(speech.dtype)
+            coefficients = mfcc((speech * _INT16).round()).to(speech)
         windows = coefficients.unfold(1, STEPS, 4)[:, :count]  # (B, count, 13, 20)
         heard = self.netcnnaud(windows.flatten(0, 1).unsqueeze(1))
         return self.netfcaud(heard.flatten(1)).unflatten(0, windows.shape[:2])

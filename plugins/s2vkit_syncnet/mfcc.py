@@ -8,6 +8,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from s2vkit.nn import exact
+
 SAMPLE_RATE = 16000
 LENGTH, STEP, FFT = 400, 160, 512  # samples: 25 ms every 10 ms
 FILTERS, COEFFICIENTS, LIFTER = 26, 13, 22
@@ -20,9 +22,10 @@ def mfcc(signal: Tensor) -> Tensor:
 
     Pre-emphasis 0.97, rectangular windows of 25 ms every 10 ms, the last padded with zeros,
     512-point power spectrum, 26 mel filters from 0 to 8 kHz, logarithm, orthonormal DCT-II,
-    lifter 22, the logarithm of the energy in place of the first. float64 inside and out.
+    lifter 22, the logarithm of the energy in place of the first. float64 inside and out, on the CPU
+    where the device has none.
     """
-    signal = signal.double()
+    signal = exact(signal)
     first, rest = signal[:, :1], signal[:, 1:] - EMPHASIS * signal[:, :-1]
     power = _power(torch.cat([first, rest], 1))
     energy = power.sum(-1)

@@ -20,7 +20,7 @@ def move(frames: int, fps: float, level: np.ndarray, calm: float, rng: np.random
         "y": 0.014 * _wander(at, rng) / calm + 0.012 * (nod - nod.mean()),
         "turn": 0.028 * _wander(at, rng) / calm,
         "size": 1.0 + 0.008 * _wander(at, rng) / calm,
-        "eyelid_closure": _blinks(at, rng),
+        "shut": _blinks(at, rng),
         "brows": 0.016 * nod,
     }
     return Motion(**{k: torch.tensor(v, dtype=torch.float32) for k, v in values.items()})

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from s2vkit.benchmark.comparison import Agreement, Comparison, Drawing
+from s2vkit.benchmark.finished_runs import Finished
 from s2vkit.benchmark.measure import opened
+from s2vkit.benchmark.request import Asked
 from s2vkit.benchmark.unseen_speakers import VOICES, Known, Voice, agreements, make_faces, voices_of
 from s2vkit.data.store import ClipStore
 from s2vkit.engine.run import Run
 from s2vkit.files import remove
 from s2vkit.registry import Registry
-from s2vkit.report.comparison.asked import Asked
-from s2vkit.report.comparison.core import Agreement, Comparison, Drawing
-from s2vkit.report.comparison.read import Finished
 from s2vkit.report.figures import Block, draw_sheet
 from s2vkit.report.pictures import to_uint8
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from rich.console import Console
 
+from s2vkit.benchmark.finished_runs import Finished, check_finished, fingerprints_of, read_recipe_of, read_run
+from s2vkit.benchmark.request import Asked, find, want
 from s2vkit.engine.run import Run
 from s2vkit.engine.stop import stop_flag
 from s2vkit.errors import RunFolderError
@@ -17,8 +19,6 @@ from s2vkit.files import atomic_folder, locked, naming_full_disk, write_json
 from s2vkit.interfaces.stage import Job
 from s2vkit.recipe.load import load_recipe
 from s2vkit.registry import Registry
-from s2vkit.report.comparison.asked import Asked, find, want
-from s2vkit.report.comparison.read import Finished, check_finished, fingerprints_of, read_recipe_of, read_run
 from s2vkit.runs.folder import about
 
 

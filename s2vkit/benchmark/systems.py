@@ -9,17 +9,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from s2vkit.benchmark.comparison import Comparison, compare
 from s2vkit.benchmark.figures import draw_figures
+from s2vkit.benchmark.grouping import group
 from s2vkit.benchmark.measure import read_or_measure
+from s2vkit.benchmark.provenance import STEM, write_all
+from s2vkit.benchmark.request import Asked
+from s2vkit.benchmark.show import print_table
 from s2vkit.engine.run import run_recipe
 from s2vkit.errors import RunFolderError
 from s2vkit.recipe.comparison import LoadedComparison, dump_unheard
 from s2vkit.registry import Registry
-from s2vkit.report.comparison.asked import Asked
-from s2vkit.report.comparison.core import Comparison, compare
-from s2vkit.report.comparison.group import group
-from s2vkit.report.comparison.show import print_table
-from s2vkit.report.comparison.trace import STEM, write_all
 from s2vkit.runs.folder import is_run
 
 

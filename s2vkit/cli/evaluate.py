@@ -11,8 +11,8 @@ import click
 from s2vkit.cli.parameters import command_line, device_option, runs_argument, sets_option
 
 if TYPE_CHECKING:
-    from s2vkit.report.comparison.asked import Asked
-    from s2vkit.report.comparison.core import Comparison
+    from s2vkit.benchmark.comparison import Comparison
+    from s2vkit.benchmark.request import Asked
 
 
 @click.command()
@@ -75,8 +75,8 @@ def evaluate(
     the split asked for, or with --again, its clips are made and measured anew, into
     RUN/measured; its own figures stay.
     """
-    from s2vkit.report.comparison.asked import Asked
-    from s2vkit.report.comparison.show import show
+    from s2vkit.benchmark.request import Asked
+    from s2vkit.benchmark.show import show
 
     command = command_line()
     chosen = dict(map(_metric, metrics))
@@ -92,9 +92,9 @@ def evaluate(
 
 def _read(runs: Sequence[Path], asked: Asked, output: Path | None) -> Comparison | None:
     """Table what runs have measured already, without torch; None where that is not all."""
+    from s2vkit.benchmark.provenance import table_of
+    from s2vkit.benchmark.request import find
     from s2vkit.plugins import registry
-    from s2vkit.report.comparison.asked import find
-    from s2vkit.report.comparison.trace import table_of
 
     found = [run for folder in runs if (run := find(folder, asked)) is not None]
     return table_of(found, registry(), output, asked.command) if len(found) == len(runs) else None

@@ -22,6 +22,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "study": ("s2vkit.cli.study:study", "Let people compare runs, and read their votes."),
     "validate": ("s2vkit.cli.validate:validate", "Check recipes whole; run nothing."),
     "show": ("s2vkit.cli.show:show", "Print a resolved recipe, and where each value came from."),
+    "recipes": ("s2vkit.cli.recipes:recipes", "List the package's recipes, or copy one to edit."),
+    "schema": ("s2vkit.cli.schema:schema", "Print a JSON schema of recipes, for editors."),
     "list-components": ("s2vkit.cli.list_components:list_components", "List what is installed."),
     "describe": ("s2vkit.cli.describe:describe", "Describe a component and its options."),
     "weights": ("s2vkit.cli.weights:weights", "List, check and convert published weights."),
@@ -31,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Name -> where the command lies, and its one line in the help."""
 
-_LIGHT = {"validate", "show", "list-components", "describe", "cache", "new-plugin"}
+_LIGHT = {"validate", "show", "recipes", "schema", "list-components", "describe", "cache", "new-plugin"}
 
 
 class LazyGroup(click.Group):

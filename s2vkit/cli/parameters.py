@@ -20,11 +20,25 @@ else:
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
+class _RecipePath(_StrType):
+    """A recipe's file; where there is none, a recipe of the package by its name."""
+
+    name = "recipe"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:  # type: ignore[override]
+        path = Path(value).expanduser()
+        if path.exists():
+            return path
+        from s2vkit.recipe.shipped import find_shipped
+
+        return find_shipped(str(value)) or path
+
+
 def recipe_argument(many: bool = False) -> Callable[[_Command], _Command]:
     """Take one recipe (`recipe: Path`) or several (`recipes: tuple[Path, ...]`)."""
     return click.argument(
         "recipes" if many else "recipe",
-        type=click.Path(path_type=Path),
+        type=_RecipePath(),
         metavar="RECIPE..." if many else "RECIPE",
         nargs=-1 if many else 1,
         required=True,

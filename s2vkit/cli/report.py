@@ -46,8 +46,8 @@ def report(runs: tuple[Path, ...], output: Path | None, embed: int) -> None:
             check_place(place)
         click.echo(f"wrote {_shown(write_page(runs[0], place, room=room))}")
         return
+    from s2vkit.benchmark.page import write_comparing_page
     from s2vkit.plugins import registry
-    from s2vkit.report.versus import write_comparing_page
 
     place = output or Path("comparison.html")
     check_place(place)

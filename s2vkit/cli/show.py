@@ -24,8 +24,9 @@ _WIDEST = 60  # columns before a comment; what is longer pushes its own aside
     default=True,
     help="Say behind each value which file and line it came from (the default).",
 )
+@click.option("--explain", is_flag=True, help="Put each key under its description, type, default and origin.")
 @click.option("--graph", is_flag=True, help="Build the parts and print how they are wired.")
-def show(recipe: Path, sets: tuple[str, ...], origins: bool, graph: bool) -> None:
+def show(recipe: Path, sets: tuple[str, ...], origins: bool, explain: bool, graph: bool) -> None:
     """Print RECIPE resolved: what it inherits, what --set changed, every default.
 
     What is printed is itself a recipe. With --graph, the training and inference graphs are
@@ -41,6 +42,11 @@ def show(recipe: Path, sets: tuple[str, ...], origins: bool, graph: bool) -> Non
     loaded = load_recipe(recipe, list(sets), registry())
     if graph:
         _print_graphs(loaded.recipe, registry())
+        return
+    if explain:
+        from s2vkit.cli.explain import explain_recipe
+
+        click.echo("\n".join(explain_recipe(loaded, registry())))
         return
     text = dump_recipe(loaded)
     click.echo("\n".join(annotate(text, loaded.origins)) if origins else text.rstrip("\n"))

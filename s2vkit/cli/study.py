@@ -77,9 +77,9 @@ def make(
     """
     from rich.console import Console
 
-    from s2vkit.benchmark.study import make_study, room_of
     from s2vkit.engine.view import View
-    from s2vkit.report.study.plan import questions_of
+    from s2vkit.study.make import make_study, room_of
+    from s2vkit.study.plan import questions_of
 
     with View(Console()) as view:
         made = make_study(
@@ -124,10 +124,10 @@ def analyse(folder: Path, votes: tuple[Path, ...], output: Path | None, seed: in
     from rich.console import Console
 
     from s2vkit.files import write_json, write_text
-    from s2vkit.report.study.analysis import analyse as find
-    from s2vkit.report.study.plan import read_study
-    from s2vkit.report.study.tables import as_csv, as_markdown, print_analysis
-    from s2vkit.report.study.votes import read_votes
+    from s2vkit.study.analysis import analyse as find
+    from s2vkit.study.plan import read_study
+    from s2vkit.study.tables import as_csv, as_markdown, print_analysis
+    from s2vkit.study.votes import read_votes
 
     held = read_study(folder)
     box = read_votes(votes, held)

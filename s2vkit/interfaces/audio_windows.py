@@ -18,7 +18,7 @@ def cut_sounds(speech: Tensor, rate: int, fps: float, frames: Tensor, samples: i
     Gives (..., samples). Frames may be before the first (negative) or after the last one;
     what lies outside the speech is 0.
     """
-    middle = ((frames.double() + 0.5) * rate / fps).round().long()
+    middle = ((frames.cpu().double() + 0.5) * rate / fps).round().long().to(speech.device)
     at = middle.unsqueeze(-1) + torch.arange(samples, device=speech.device) - samples // 2
     inside = (at >= 0) & (at < len(speech))
     return speech[at.clamp(0, max(0, len(speech) - 1))] * inside

@@ -94,16 +94,18 @@ def align(
     encoder stands for the time (a + 0.5) / rate. Times outside are held at the ends.
     """
     steps = features.shape[1]
-    start = torch.arange(frames, device=features.device, dtype=torch.float64) / fps + shift
+    start = torch.arange(frames, dtype=torch.float64) / fps + shift  # on the CPU: mps has no float64
     if mode == "mean":
         edges = torch.stack([start, start + 1.0 / fps]).mul(rate).round().long().clamp(0, steps)
         first = edges[0].clamp(max=steps - 1)
         last = torch.maximum(edges[1], first + 1)
+        first, last = first.to(features.device), last.to(features.device)
         zero = features.new_zeros(features.shape[0], 1, features.shape[2])
         sums = torch.cat([zero, features], 1).cumsum(1)
         return (sums[:, last] - sums[:, first]) / (last - first).unsqueeze(-1).to(features.dtype)
     at = ((start + 0.5 / fps) * rate - 0.5).clamp(0, steps - 1)
     low = at.floor().long()
+    part = (at - low).to(features).unsqueeze(-1)
+    low = low.to(features.device)
     high = (low + 1).clamp(max=steps - 1)
-    part = (at - low).to(features.dtype).unsqueeze(-1)
     return features[:, low] * (1 - part) + features[:, high] * part

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -15,14 +14,13 @@ from av.video.stream import VideoStream
 
 from s2vkit.errors import InputError
 from s2vkit.media.files import decoded, open_media
-from s2vkit.media.frames import is_cover
+from s2vkit.media.streams import frame_rate, video_stream
 
 _JUMP = 1.0  # s; time stamps that step back further begin another recording
 _LEAP = 10.0  # s; a time stamp further ahead is damaged
 _AVERAGED = 0.8  # scales below it average pixels: as sharp there, and twice as fast
 _SUBSAMPLED = ("yuv420p", "yuvj420p", "yuv422p", "nv12")  # formats of colours by the block
 _SMALL = "yuv420p"
-_RATES = (Fraction(1), Fraction(1000))  # frames a second that can be believed
 
 
 class Film:
@@ -43,6 +41,8 @@ class Film:
             stream = self._stream(container)
             self.width, self.height = stream.codec_context.width, stream.codec_context.height
             self.aspect = _aspect(stream)  # width of a pixel, its height being 1
+            self.rate = frame_rate(stream)  # frames a second, as announced
+            self.origin = (container.start_time or 0) / av.time_base  # s, where the clock starts
             self._opened: ExitStack | None = opened.pop_all()
             self._at_start: InputContainer | None = container
 
@@ -67,7 +67,7 @@ class Film:
             container, self._at_start = self._at_start, None
             scope.callback(self.close)
             stream = self._stream(container)
-            step = 1 / float(_believable(stream))
+            step = 1 / float(self.rate)
             last: float | None = None
             for frame in decoded(container, stream, av.VideoFrame, self._miss):
                 time = frame.time
@@ -86,10 +86,7 @@ class Film:
                 yield time, frame
 
     def _stream(self, container: InputContainer) -> VideoStream:
-        streams = [s for s in container.streams.video if not is_cover(s)]
-        if not streams:
-            raise InputError(f"{self.path}: has no pictures", hint="give a video")
-        stream = streams[0]
+        stream = video_stream(container, self.path)
         context = stream.codec_context
         if context is None:
             raise InputError(f"{self.path}: its pictures are of an unknown codec")
@@ -107,13 +104,6 @@ class Film:
 
     def _miss(self) -> None:
         self.damaged += 1
-
-
-def _believable(stream: VideoStream) -> Fraction:
-    for rate in (stream.average_rate, stream.guessed_rate):
-        if rate and _RATES[0] <= rate <= _RATES[1]:
-            return rate
-    return Fraction(25)
 
 
 def _aspect(stream: VideoStream) -> float:

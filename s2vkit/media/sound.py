@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
@@ -14,14 +15,22 @@ from numpy.typing import NDArray
 
 from s2vkit.errors import InputError
 from s2vkit.media.files import decoded, open_media
-from s2vkit.media.frames import is_cover
 from s2vkit.media.resample import Resampler
+from s2vkit.media.streams import video_streams
 
 SILENCE = 10 ** (-60 / 20)  # -60 dBFS
 _GAP = 0.1  # s; a hole in the time stamps of a video that is filled with silence
 _KINDS = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
 _SCALES = {"u1": 1 / 128, "i2": 1 / 2**15, "i4": 1 / 2**31, "i8": 1 / 2**63}
 _WIDE = {"i4": np.float64, "i8": np.float64, "f4": np.float64, "f8": np.float64}  # to sum in
+
+
+class Block(NamedTuple):
+    """A decoded piece of sound."""
+
+    time: float | None  # s on the container's clock, where it has a time stamp
+    sample_rate: int  # Hz
+    samples: np.ndarray  # (S,) float32, the mean of the channels
 
 
 @dataclass
@@ -47,8 +56,8 @@ def read_speech(path: str | Path, sample_rate: int = 16000, shortest: float = 0.
             raise InputError(f"{path}: has no sound track", hint="give a sound file, or a video with sound")
         stream = container.streams.audio[0]
         track = _Track(str(path), sample_rate, *_origin(container))
-        for frame in decoded(container, stream, av.AudioFrame, track.miss):
-            track.take(frame)
+        for block in sound_blocks(container, stream, track.miss):
+            track.take(block)
         announced = _announced(container, stream)
         exact = bool(stream.duration) and "mp4" in container.format.name
     return track.finish(announced, exact, shortest)
@@ -56,9 +65,8 @@ def read_speech(path: str | Path, sample_rate: int = 16000, shortest: float = 0.
 
 def _origin(container: InputContainer) -> tuple[float | None, float]:
     """Find the second at which a video's time starts (None without video), and its length."""
-    videos = [s for s in container.streams.video if not is_cover(s)]
     length = (container.duration or 0) / av.time_base
-    return ((container.start_time or 0) / av.time_base if videos else None), length
+    return ((container.start_time or 0) / av.time_base if video_streams(container) else None), length
 
 
 def _announced(container: InputContainer, stream: AudioStream) -> float:
@@ -83,9 +91,9 @@ class _Track:
         """Count a piece that cannot be decoded."""
         self.damaged += 1
 
-    def take(self, frame: av.AudioFrame) -> None:
-        """Append a decoded frame, after the silence that its time stamp asks for."""
-        rate, block = frame.sample_rate, mono(frame)
+    def take(self, decoded_block: Block) -> None:
+        """Append a decoded block, after the silence that its time stamp asks for."""
+        time, rate, block = decoded_block
         if not np.isfinite(block).all():
             raise InputError(
                 f"{self.name}: holds NaN or infinite samples (near {self.seconds:.2f} s)",
@@ -96,16 +104,16 @@ class _Track:
         if self._resampler is None or self._resampler.source != rate:
             self._flush()
             self._resampler = Resampler(rate, self.sample_rate)
-        if silence := round(self._missing(frame) * rate):
+        if silence := round(self._missing(time) * rate):
             self.lead = silence / rate if not self.seconds else self.lead
             block = np.concatenate([np.zeros(silence, np.float32), block])
         self._blocks.append(self._resampler.push(block))
         self.seconds += len(block) / rate
 
-    def _missing(self, frame: av.AudioFrame) -> float:
-        if self.origin is None or frame.time is None:
+    def _missing(self, time: float | None) -> float:
+        if self.origin is None or time is None:
             return 0.0
-        missing = frame.time - self.origin - self.seconds
+        missing = time - self.origin - self.seconds
         if missing > max(self.length, _GAP):  # no hole can be longer than the file
             self.damaged += 1
             return 0.0
@@ -153,6 +161,14 @@ class _Track:
         if peak > 1.05:  # less is the ripple of lossy codecs and of resampling
             self.notes.append(f"samples reach {peak:.4g}; all were scaled down to fit [-1, 1]")
         return (samples / np.float32(peak)).clip(-1, 1)
+
+
+def sound_blocks(
+    container: InputContainer, stream: AudioStream, damaged: Callable[[], None]
+) -> Iterator[Block]:
+    """Decode a sound track to mono blocks; calls `damaged` for each piece that cannot be decoded."""
+    for frame in decoded(container, stream, av.AudioFrame, damaged):
+        yield Block(frame.time, frame.sample_rate, mono(frame))
 
 
 def mono(frame: av.AudioFrame) -> np.ndarray:

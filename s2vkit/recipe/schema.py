@@ -21,11 +21,11 @@ from s2vkit.options import (
     TeacherSlot,
 )
 
-_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 
 def _device(value: str) -> str:
-    if not _DEVICE.fullmatch(value):
+    if not DEVICE.fullmatch(value):
         raise ValueError(f"must be one of auto, cpu, cuda, cuda:N, mps, got the text '{value}'")
     return value
 
@@ -95,8 +95,12 @@ class Compute(Options):
     device: Annotated[str, AfterValidator(_device)] = Field(
         default="auto", description="auto, cpu, cuda, cuda:N or mps; auto takes the best there is"
     )
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        default="auto", description="bf16 where it is fast (auto), always, or never (fp32)"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        default="auto",
+        description="auto: bf16 where the GPU computes it natively, else fp32; fp16 scales the losses",
+    )
+    deterministic: bool = Field(
+        default=False, description="only operations that give the same bits each time; slower on a GPU"
     )
     compile: When = Field(default="auto", description="whether to compile the parts that train")
     channels_last: When = Field(default="auto", description="whether images lie channels last")

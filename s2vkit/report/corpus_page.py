@@ -37,7 +37,7 @@ def write_corpus_page(store: ClipStore, facts: dict[str, Any], out: Path, *, fac
     sections = [
         ("Problems", _problems(facts["problems"])),
         ("Faces", _picture(sheet, "five moments of each clip")),
-        ("Batch", "\n".join(_clip(store, i) for i in spread(store, clips)) if clips else ""),
+        ("Clips", "\n".join(_clip(store, i) for i in spread(store, clips)) if clips else ""),
         *[(name, _counts(facts[key])) for key, name in _labels(facts)],
         ("What became of every file", _outcomes(facts["outcomes"])),
     ]

@@ -49,7 +49,7 @@ def run_page(facts: RunFacts, room: Room) -> str:
     link, folder = facts.link, facts.folder
     metrics = link(folder / "metrics.json")
     sections = [
-        _section("Batch", facts, lambda: clips_section(facts, room), _of_clips(facts)),
+        _section("Clips", facts, lambda: clips_section(facts, room), _of_clips(facts)),
         _section("Metrics", facts, lambda: metrics_section(facts), metrics),
         _section(
             "Every clip", facts, lambda: clips_table(facts), link(folder / "clips.csv") + _of_corpus(facts)

@@ -8,8 +8,8 @@ from math import isclose
 from statistics import fmean, median
 from typing import Any
 
-from s2vkit.report.comparison.intervals import clip_interval
 from s2vkit.report.facts import RunFacts
+from s2vkit.report.intervals import clip_interval
 from s2vkit.report.markup import Raw, folded, number, table, text
 from s2vkit.report.table import show
 

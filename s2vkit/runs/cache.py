@@ -10,21 +10,21 @@ from typing import Any
 from rich.markup import escape
 
 from s2vkit.data.arrays import Arrays
+from s2vkit.data.cache_entries import cached, holding
 from s2vkit.data.corpus import FootageCorpus
 from s2vkit.data.frozen import hear_all, look_all
 from s2vkit.data.preparation.prepare import prepare
-from s2vkit.data.cache_entries import cached, holding
 from s2vkit.data.store import ClipStore
 from s2vkit.device import Policy
-from s2vkit.runs.digest import digest_of_module
-from s2vkit.runs.folder import clear_cache, need_room
-from s2vkit.runs.plan import HEARD, Plan
 from s2vkit.engine.batches import Sources
 from s2vkit.engine.view import View
 from s2vkit.files import recover_folder
 from s2vkit.interfaces.dataset import Dataset
 from s2vkit.interfaces.seed import generator
 from s2vkit.interfaces.stage import Job, Stage
+from s2vkit.runs.digest import digest_of_module
+from s2vkit.runs.folder import clear_cache, need_room
+from s2vkit.runs.plan import HEARD, Plan
 
 _SHOWN = 5  # clips rejected that are named
 
@@ -36,8 +36,7 @@ class Cache:
     """
 
     def __init__(
-        self, plan: Plan, dataset: Dataset, policy: Policy, view: View,
-        progress: Callable[[int, int], None],
+        self, plan: Plan, dataset: Dataset, policy: Policy, view: View, progress: Callable[[int, int], None]
     ) -> None:
         self.plan, self.dataset, self.policy = plan, dataset, policy
         self.view, self.progress = view, progress
@@ -100,9 +99,15 @@ class Cache:
             self.view.begin("hearing every clip once")
             self._freeze(self.graph.encoder)
             hear_all(
-                store, self.graph.encoder, out, device=self.policy.device,
-                mode=alignment.mode, shift=alignment.shift, stretches=stretches,
-                generator=generator(self.recipe.seed, "stretches"), progress=self.progress,
+                store,
+                self.graph.encoder,
+                out,
+                device=self.policy.device,
+                mode=alignment.mode,
+                shift=alignment.shift,
+                stretches=stretches,
+                generator=generator(self.recipe.seed, "stretches"),
+                progress=self.progress,
             )
             self.view.end("speech features kept")
 
@@ -118,8 +123,14 @@ class Cache:
             self.view.begin(f"looking at every clip once ({side})")
             self._freeze(teacher)
             look_all(
-                store, teacher, out, device=self.policy.device, views=views, maps=maps,
-                generator=generator(self.recipe.seed, "views", side), progress=self.progress,
+                store,
+                teacher,
+                out,
+                device=self.policy.device,
+                views=views,
+                maps=maps,
+                generator=generator(self.recipe.seed, "views", side),
+                progress=self.progress,
             )
             self.view.end("teacher's vectors kept")
 
@@ -127,7 +138,12 @@ class Cache:
         return self._kept(f"faces-{side}", f"teacher.{side}", teacher, store, how, make)
 
     def _kept(
-        self, name: str, part: str, module: Any, store: ClipStore, how: tuple[Any, ...],
+        self,
+        name: str,
+        part: str,
+        module: Any,
+        store: ClipStore,
+        how: tuple[Any, ...],
         make: Callable[[Path], None],
     ) -> Arrays:
         """Open what a frozen part gives; its name holds the clips', weights' and options' hash."""

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from s2vkit.inference.bundle import FORMAT, check_run
-from s2vkit.runs.warning_log import now
 from s2vkit.errors import ResourceError, RunFolderError
 from s2vkit.files import clear_parts, locked, read_json, remove, write_json
+from s2vkit.inference.bundle import FORMAT, check_run
+from s2vkit.runs.warning_log import now
 
 _LOCK = ".lock"
 
@@ -29,9 +29,7 @@ def taken(folder: Path, *, fresh: bool, command: str = "") -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / _LOCK, wait=False) as held:
         if not held:
-            raise RunFolderError(
-                f"{folder}: in use by another s2vkit run", hint="wait for it, or stop it"
-            )
+            raise RunFolderError(f"{folder}: in use by another s2vkit run", hint="wait for it, or stop it")
         if fresh:
             for path in sorted(folder.iterdir(), key=lambda p: p.name == "run.json"):
                 if path.name != _LOCK:  # run.json goes last: a kill leaves a run still

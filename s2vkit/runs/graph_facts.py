@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from s2vkit.build import describe, part_slots
 from s2vkit.device import facts_of
-from s2vkit.runs.folder import tell
-from s2vkit.runs.plan import Step
 from s2vkit.files import write_json
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.stage import Stage
 from s2vkit.recipe.schema import Recipe
+from s2vkit.runs.folder import tell
+from s2vkit.runs.plan import Step
 
 if TYPE_CHECKING:
     from s2vkit.engine.run import Run
@@ -29,7 +29,10 @@ def keep_facts(run: Run) -> None:
     """Leave in a run's folder what its page tells: graph.json, and in run.json machine and seed."""
     write_json(run.folder / "graph.json", graph_facts(run.recipe, run.graph, run.plan.steps))
     tell(
-        run.folder, recipe=run.loaded.path.name, seed=run.recipe.seed, notes=run.loaded.dropped,
+        run.folder,
+        recipe=run.loaded.path.name,
+        seed=run.recipe.seed,
+        notes=run.loaded.dropped,
         **facts_of(run.policy),
     )
 
@@ -43,9 +46,12 @@ def graph_facts(recipe: Recipe, graph: Graph, steps: list[Step]) -> dict[str, An
     """
     return {
         "format": FORMAT,
-        "world": {"size": graph.world.size, "fps": graph.world.fps,
-                  "sample_rate": graph.world.sample_rate,
-                  "labels": {k: len(v) for k, v in graph.world.labels.items()}},
+        "world": {
+            "size": graph.world.size,
+            "fps": graph.world.fps,
+            "sample_rate": graph.world.sample_rate,
+            "labels": {k: len(v) for k, v in graph.world.labels.items()},
+        },
         "parts": _parts(recipe, graph, steps),
         "flows": _flows(graph),
         "stages": [_stage(recipe, step) for step in steps],
@@ -73,17 +79,18 @@ def _trains(step: Step) -> list[str]:
 def _stage(recipe: Recipe, step: Step) -> dict[str, Any]:
     steps = step.stage.options.steps if isinstance(step.stage, Stage) else None
     return {
-        "name": step.name, "component": recipe.stages[step.name].use,
-        "after": sorted(step.before), "trains": _trains(step), "steps": steps, "idle": step.idle,
+        "name": step.name,
+        "component": recipe.stages[step.name].use,
+        "after": sorted(step.before),
+        "trains": _trains(step),
+        "steps": steps,
+        "idle": step.idle,
     }
 
 
 def _flows(graph: Graph) -> list[dict[str, Any]]:
     both, training = ["training", "inference"], ["training"]
-    found = [
-        *((flow, both) for flow in _drawing(graph)),
-        *((flow, training) for flow in _looking(graph)),
-    ]
+    found = [*((flow, both) for flow in _drawing(graph)), *((flow, training) for flow in _looking(graph))]
     if graph.generator is not None:
         found.append((("generator", VIDEO, "frames"), ["inference"]))
     return [{"from": a, "to": b, "what": what, "graphs": of} for (a, b, what), of in found]
@@ -108,7 +115,8 @@ def _drawing(graph: Graph) -> Iterator[Flow]:
 def _looking(graph: Graph) -> Iterator[Flow]:
     """Give what flows besides when parts are trained or measured: all that sees true faces."""
     groups: list[tuple[str, Mapping[str, Any]]] = [
-        ("teacher", graph.teachers), ("evaluator", graph.evaluators),
+        ("teacher", graph.teachers),
+        ("evaluator", graph.evaluators),
     ]
     for kind, parts in groups:
         for side in parts:

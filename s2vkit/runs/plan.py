@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from s2vkit.build import part_slots
-from s2vkit.runs.digest import name_files
 from s2vkit.files import read_json
-from s2vkit.options import Slot
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.stage import Job, Stage
+from s2vkit.options import Slot
 from s2vkit.recipe.schema import Recipe
 from s2vkit.recipe.stages import after, ordered_stages
 from s2vkit.registry import Registry
+from s2vkit.runs.digest import name_files
 
 HEARD = frozenset({"features", "around", "mismatched", "summary", "codes"})
 """What a batch may hold that an encoder has heard."""
@@ -45,8 +45,13 @@ class Plan:
     """
 
     def __init__(
-        self, recipe: Recipe, registry: Registry, graph: Graph,
-        stages: Mapping[str, Stage | Job], run: Path, corpus: str = "",
+        self,
+        recipe: Recipe,
+        registry: Registry,
+        graph: Graph,
+        stages: Mapping[str, Stage | Job],
+        run: Path,
+        corpus: str = "",
     ) -> None:
         self.recipe, self.registry, self.graph, self.run = recipe, registry, graph, run
         self.slots = part_slots(recipe)
@@ -54,8 +59,7 @@ class Plan:
         self.data = self._hash("data", *said)
         world = [graph.world.size, graph.world.fps, graph.world.sample_rate]
         self.versions = {
-            name: self._hash(name, self._slot(slot), recipe.seed, world)
-            for name, slot in self.slots.items()
+            name: self._hash(name, self._slot(slot), recipe.seed, world) for name, slot in self.slots.items()
         }
         trained = [s for s in stages.values() if isinstance(s, Stage)]
         self.views = {
@@ -81,8 +85,14 @@ class Plan:
         record = read_json(self.run / "stages" / name / "done.json") or {}
         done = record.get("fingerprint") == fingerprint and self._left(name, stage)
         return Step(
-            name, stage, fingerprint, idle, done, frozenset(before | set(after(chosen))),
-            changed=bool(record) and not done, seconds=record.get("seconds") if done else None,
+            name,
+            stage,
+            fingerprint,
+            idle,
+            done,
+            frozenset(before | set(after(chosen))),
+            changed=bool(record) and not done,
+            seconds=record.get("seconds") if done else None,
         )
 
     @property

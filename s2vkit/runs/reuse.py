@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from s2vkit.runs.folder import record
-from s2vkit.runs.plan import Plan, Step
 from s2vkit.engine.view import View
 from s2vkit.files import read_json, remove, replacing, write_text
 from s2vkit.interfaces.stage import Stage
+from s2vkit.runs.folder import record
+from s2vkit.runs.plan import Plan, Step
 
 if TYPE_CHECKING:
     from s2vkit.engine.run import Run
@@ -52,9 +52,7 @@ def _shared(run: Run, stage: Stage) -> list[Any]:
     return said
 
 
-def reuse(
-    plan: Plan, conditions: Mapping[str, str], donors: Sequence[Path], view: View
-) -> list[str]:
+def reuse(plan: Plan, conditions: Mapping[str, str], donors: Sequence[Path], view: View) -> list[str]:
     """Take over from other run folders what is not done here; give the names of those stages.
 
     A stage is taken over only where its fingerprint and its conditions are the same: then its

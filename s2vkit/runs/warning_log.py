@@ -57,8 +57,12 @@ class Notes:
         show = warnings.showwarning
 
         def keep(
-            message: Warning | str, category: type[Warning], filename: str, lineno: int,
-            file: TextIO | None = None, line: str | None = None,
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
         ) -> None:
             where = "/".join(Path(filename).parts[-2:])  # no more: a page may go elsewhere
             self.add(f"{category.__name__}: {message} ({where}:{lineno})", "python")

@@ -9,15 +9,14 @@ import numpy as np
 from av.container import InputContainer
 
 from s2vkit.data.extraction.kinds import SetAside
-from s2vkit.media.files import decoded, open_media
+from s2vkit.media.files import open_media
 from s2vkit.media.resample import Resampler
-from s2vkit.media.sound import mono
+from s2vkit.media.sound import sound_blocks
 
 _TOLERANCE = 0.008  # s; rounding of time stamps that is no gap and no overlap
 _BLOCK = 2**16  # samples that are resampled at once
 _LOUDEST = 4.0  # of full scale; more (or NaN) comes of damage alone
 _FAR = 3600.0  # s; sound that begins that long before the pictures has a damaged time stamp
-SILENCE = 10 ** (-60 / 20)  # -60 dBFS
 
 
 class Track:
@@ -114,12 +113,11 @@ def read_track(path: Path, sample_rate: int, start: float | None, seconds: float
 
 def _fill(track: Track, container: InputContainer) -> None:
     clock = track.start  # of frames that have no time stamp
-    for frame in decoded(container, container.streams.audio[0], av.AudioFrame, track.miss):
-        rate, block = frame.sample_rate, mono(frame)
+    for stamp, rate, block in sound_blocks(container, container.streams.audio[0], track.miss):
         if rate < 1000 or (len(block) and not -_LOUDEST < block.min() <= block.max() < _LOUDEST):
             track.miss()
             continue
-        time = clock if frame.time is None else frame.time
+        time = clock if stamp is None else stamp
         clock = time + len(block) / rate
         track.take(time, rate, block)
     track.flush()

@@ -15,13 +15,14 @@ from s2vkit.data.extraction.crop import Cropper
 from s2vkit.data.extraction.follow import FaceTrack, follow
 from s2vkit.data.extraction.grid import Grid
 from s2vkit.data.extraction.kinds import REASONS, Cut, Cutting, Cuttings, SetAside
-from s2vkit.data.extraction.sound import SILENCE, Track, read_track
+from s2vkit.data.extraction.sound import Track, read_track
 from s2vkit.data.extraction.speaking import who_talks
 from s2vkit.data.extraction.survey import Survey, look_over
 from s2vkit.errors import InputError
 from s2vkit.interfaces.dataset import Source
 from s2vkit.interfaces.face_detector import FaceDetector
 from s2vkit.media.film import Film
+from s2vkit.media.sound import SILENCE
 
 __all__ = ["REASONS", "Cut", "Cutting", "Cuttings", "SetAside", "cut_source", "fingerprint_of"]
 

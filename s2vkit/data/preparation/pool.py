@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import sys
-import threading
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from s2vkit.data.preparation.cut_one import UNDECODABLE, Cutter, rejected
+from s2vkit.data.workers import worker_pool, worker_state
 from s2vkit.files import write_json
 from s2vkit.interfaces.dataset import Source
-
-_cutter: Cutter  # in a worker process: what it cuts with
 
 
 @dataclass(frozen=True)
@@ -57,7 +51,7 @@ class Pool:
             self._here.append(task)
             return
         if self._executor is None:
-            self._executor = _executor(self.cutter, self.workers)
+            self._executor = worker_pool(self.workers, self.cutter)
         self._running[self._executor.submit(_cut_in_worker, task.source, task.out)] = task
 
     def finished(self) -> Iterator[tuple[Task, dict[str, Any]]]:
@@ -84,7 +78,7 @@ class Pool:
             yield task, self._cut_alone(task)
 
     def _cut_alone(self, task: Task) -> dict[str, Any]:
-        with _executor(self.cutter, 1) as alone:
+        with worker_pool(1, self.cutter) as alone:
             try:
                 return alone.submit(_cut_in_worker, task.source, task.out).result()
             except BrokenProcessPool:
@@ -95,33 +89,9 @@ class Pool:
                 return told
 
 
-def _executor(cutter: Cutter, workers: int) -> Executor:
-    context = multiprocessing.get_context("spawn")  # a fork of a threaded torch can hang
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(cutter,))
-
-
-def _start_worker(cutter: Cutter) -> None:
-    global _cutter
-    _cutter = cutter
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when to stop
-    threading.Thread(target=end_with_parent, daemon=True).start()
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
-    else:  # a detector may bring it in; one that needs none is not made to wait for it
-        os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
-
-
-def end_with_parent() -> None:
-    """End this process when its parent was killed; it would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
 def _cut_in_worker(source: Source, out: Path) -> dict[str, Any]:
     _mark(out).touch()
-    told = _cutter.cut(source, out)
+    told = worker_state().cut(source, out)
     _mark(out).unlink(missing_ok=True)
     return {k: v for k, v in told.items() if k != "clips"}
 

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
-import os
 import shutil
-import signal
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +13,12 @@ import numpy as np
 from s2vkit.data.arrays import flush, new_array
 from s2vkit.data.preparation.check import check_clip, check_clips
 from s2vkit.data.store import Index, Record
+from s2vkit.data.workers import worker_pool, worker_state
 from s2vkit.errors import InputError
 from s2vkit.files import atomic_folder, locked, recover_folder, replacing, write_json
 from s2vkit.interfaces.dataset import ClipFiles, Dataset
 
 Progress = Callable[[int, int], None]
-_dataset: Dataset  # in a worker process: the dataset it loads from
 
 
 def prepare(
@@ -74,10 +69,7 @@ def _load_all(dataset: Dataset, parts: Path, todo: list[int], workers: int) -> I
     if workers <= 1 or len(todo) < 4:
         yield from (_load_one(dataset, parts, i) for i in todo)
         return
-    context = multiprocessing.get_context("spawn")  # a fork of a threaded torch can hang
-    with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(dataset,)
-    ) as pool:
+    with worker_pool(workers, dataset) as pool:
         try:
             yield from pool.map(_load_in_worker, [parts] * len(todo), todo, chunksize=2)
         except BaseException:
@@ -85,26 +77,8 @@ def _load_all(dataset: Dataset, parts: Path, todo: list[int], workers: int) -> I
             raise
 
 
-def _start_worker(dataset: Dataset) -> None:
-    global _dataset
-    _dataset = dataset
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when to stop
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    import torch
-
-    torch.set_num_threads(1)
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent was killed; it would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
 def _load_in_worker(parts: Path, index: int) -> tuple[int, str]:
-    return _load_one(_dataset, parts, index)
+    return _load_one(worker_state(), parts, index)
 
 
 def _load_one(dataset: Dataset, parts: Path, index: int) -> tuple[int, str]:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from s2vkit.benchmark.finished_runs import Finished
 from s2vkit.errors import RunFolderError
 from s2vkit.registry import Registry
-from s2vkit.report.comparison.read import Finished
 
 SAME = "runs whose recipes differ in nothing but seed, name, output, cache, compute and checkpoints"
 """What makes runs one system."""

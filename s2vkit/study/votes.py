@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from s2vkit.errors import InputError
-from s2vkit.report.study.plan import TRUTH, Study
+from s2vkit.study.plan import TRUTH, Study
 
 COLUMNS = ("rater", "pair", "question", "left", "right", "choice", "milliseconds", "shown")
 CHOICES = ("left", "right", "same")

@@ -7,9 +7,10 @@ import sys
 from rich.console import Console
 from rich.text import Text
 
-from s2vkit.report.comparison.core import Comparison
-from s2vkit.report.comparison.formats import FORMATS, ORDER, legend, terminal
-from s2vkit.report.comparison.trace import json_text
+from s2vkit.benchmark.comparison import Comparison
+from s2vkit.benchmark.formats import ORDER, legend, terminal
+from s2vkit.benchmark.provenance import json_text
+from s2vkit.benchmark.writers import FORMATS
 
 _WIDE = 160  # columns where there is no terminal
 

@@ -1,16 +1,16 @@
-"""A comparison as a table of the terminal, Markdown, CSV and LaTeX."""
+"""A comparison as a table of the terminal, Markdown and CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from rich.table import Table
 from rich.text import Text
 
-from s2vkit.report.comparison.core import Cell, Comparison, Difference, Drawing, Row
-from s2vkit.report.comparison.group import SAME, System
+from s2vkit.benchmark.comparison import Cell, Comparison, Difference, Drawing, Row
+from s2vkit.benchmark.grouping import SAME, System
 
 ARROWS = {"up": "↑", "down": "↓", "zero": "→0", "none": ""}
 _NONE = "–"
@@ -22,24 +22,6 @@ UNHEARD = (
     "faces, their own clip left out of the mean; chance: any of these people"
 )
 """How agreement is measured."""
-_LATEX_ARROWS = {"up": r"$\uparrow$", "down": r"$\downarrow$", "zero": r"$\to 0$", "none": ""}
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "–": "--",
-    "→": r"$\to$",
-}
 
 
 def digits(value: float | None) -> str:
@@ -264,41 +246,5 @@ def _csv(row: Row, place: int, cell: Cell | None) -> list[object]:
     ]
 
 
-def latex(comparison: Comparison) -> str:
-    """Write a table environment for booktabs; every text is escaped."""
-    names = [escape(heading) for heading in headings(comparison)]
-    lines = [
-        "% needs \\usepackage{booktabs}",
-        r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{escape(caption(comparison))}. {escape(legend(comparison))}}}",
-        rf"\begin{{tabular}}{{l{'r' * (len(names) - 1)}}}",
-        r"\toprule",
-        rf"{' & '.join(names)} \\",
-        r"\midrule",
-    ]
-    for row in comparison.rows:
-        cells = [f"{escape(row.metric)} {_LATEX_ARROWS[row.better]}".strip()]
-        for place, cell in enumerate(row.cells):
-            value, inside = map(escape, figure_of(cell))
-            bold = rf"\textbf{{{value}}}" if place in row.best else value
-            cells.append(rf"{bold} {{\footnotesize {inside}}}" if inside else bold)
-        lines.append(rf"{' & '.join([*cells, *map(escape, beside(row))])} \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
-
-
-def escape(text: str) -> str:
-    """Write text so that LaTeX sets it as it is."""
-    return "".join(_LATEX.get(letter, letter) for letter in text)
-
-
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-FORMATS: dict[str, tuple[str, Callable[[Comparison], str]]] = {
-    "markdown": ("md", markdown),
-    "csv": ("csv", csv_table),
-    "latex": ("tex", latex),
-}
-"""Format -> the ending of its file, and what writes it."""

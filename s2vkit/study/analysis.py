@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from s2vkit.report.study.bradley_terry import Array, fit, fit_many
-from s2vkit.report.study.plan import Study
-from s2vkit.report.study.votes import Box, Vote
+from s2vkit.study.bradley_terry import Array, fit, fit_many
+from s2vkit.study.plan import Study
+from s2vkit.study.votes import Box, Vote
 
 DRAWS = 2000
 METHOD = (

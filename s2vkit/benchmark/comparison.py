@@ -9,10 +9,10 @@ from itertools import combinations, pairwise
 from pathlib import Path
 from statistics import fmean
 
+from s2vkit.benchmark.finished_runs import Figure
+from s2vkit.benchmark.grouping import System, better, check_conditions, refusal
 from s2vkit.registry import Registry
-from s2vkit.report.comparison.group import System, better, check_conditions, refusal
-from s2vkit.report.comparison.intervals import Interval, Paired, clip_interval, paired
-from s2vkit.report.comparison.read import Figure
+from s2vkit.report.intervals import Interval, Paired, clip_interval, paired
 
 _SAME_EVALUATOR = 1e-6
 

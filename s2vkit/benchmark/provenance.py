@@ -8,14 +8,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from s2vkit.benchmark.comparison import Cell, Comparison, Row, compare
+from s2vkit.benchmark.finished_runs import Finished
+from s2vkit.benchmark.formats import UNHEARD
+from s2vkit.benchmark.grouping import SAME, System, group
+from s2vkit.benchmark.writers import FORMATS
 from s2vkit.errors import RunFolderError
 from s2vkit.files import read_json, write_text
 from s2vkit.registry import Registry
-from s2vkit.report.comparison.core import Cell, Comparison, Row, compare
-from s2vkit.report.comparison.formats import FORMATS, UNHEARD
-from s2vkit.report.comparison.group import SAME, System, group
-from s2vkit.report.comparison.intervals import LEVEL, RESAMPLES, SEED
-from s2vkit.report.comparison.read import Finished
+from s2vkit.report.intervals import LEVEL, RESAMPLES, SEED
 
 FORMAT, STEM = 1, "table1"
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from s2vkit.benchmark.comparison import Comparison, compare
+from s2vkit.benchmark.finished_runs import read_run
+from s2vkit.benchmark.formats import ARROWS, beside, figure_of, headings, legend, said
+from s2vkit.benchmark.grouping import group
 from s2vkit.errors import RunFolderError
 from s2vkit.files import replacing
 from s2vkit.registry import Registry
-from s2vkit.report.comparison.core import Comparison, compare
-from s2vkit.report.comparison.formats import ARROWS, beside, figure_of, headings, legend, said
-from s2vkit.report.comparison.group import group
-from s2vkit.report.comparison.read import read_run
 from s2vkit.report.curves import read_log
 from s2vkit.report.facts import RunFacts, open_run
 from s2vkit.report.machine import peak

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from s2vkit.benchmark.finished_runs import Finished, fingerprints_of, read_recipe_of, read_run
 from s2vkit.files import read_json, recover_folder
-from s2vkit.report.comparison.read import Finished, fingerprints_of, read_recipe_of, read_run
 
 MEASURED = "measured"  # the folder in a run folder for what was measured again
 _HOW = ("cache", "compute", "output", "name", "checkpoint_seconds")

@@ -25,10 +25,10 @@ from s2vkit.media.video import VideoWriter
 from s2vkit.plugins import registry as installed
 from s2vkit.registry import Registry
 from s2vkit.report.pictures import enlarge, to_uint8
-from s2vkit.report.study.page import write_study_page
-from s2vkit.report.study.plan import KEY, PAGE, SPOILED, TRUTH, Question, Study, names_of, plan_study
 from s2vkit.runs.cache import Cache
 from s2vkit.runs.plan import Plan
+from s2vkit.study.page import write_study_page
+from s2vkit.study.plan import KEY, PAGE, SPOILED, TRUTH, Question, Study, names_of, plan_study
 
 _HEIGHT = 256  # of the videos, about: small faces are enlarged by whole pixels
 _LONG_AGO = 946684800  # 2000-01-01; a zip file knows no time before 1980

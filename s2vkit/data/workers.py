@@ -1,0 +1,47 @@
+"""Worker processes: spawned, deaf to Ctrl-C, of one thread each, and gone when their parent is."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+_state: Any = None  # in a worker process: what it works with
+
+
+def worker_pool(workers: int, state: Any) -> ProcessPoolExecutor:
+    """Start a pool whose tasks find `state`, pickled once a worker, by `worker_state`."""
+    context = multiprocessing.get_context("spawn")  # a fork of a threaded torch can hang
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(state,))
+
+
+def worker_state() -> Any:
+    """Give what this worker's pool was started with."""
+    return _state
+
+
+def end_with_parent() -> None:
+    """End this process when its parent is killed; it would wait for work for ever."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _start(state: Any) -> None:
+    global _state
+    _state = state
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when to stop
+    end_with_parent()
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+    else:  # a task may import it; one that does not is not made to wait for it
+        os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
