@@ -55,7 +55,7 @@ def test_an_old_name_is_one_error(old, value, tmp_path):
 
 def test_an_old_label_and_an_old_stage_to_wait_for(tmp_path):
     (problem,) = problems_of("evaluators: {openness: timm}", tmp_path)
-    assert "the label 'openness' is now called 'mouth_aperture'" in problem
+    assert "the name 'openness' is now called 'mouth_aperture'" in problem
     path = tmp_path / "waits.yaml"
     path.write_text(f"extends: {RECIPES}/speech2video.yaml\nstages: {{distill: {{after: [hear]}}}}\n")
     with pytest.raises(RecipeError, match="it is now called 'pretrain'"):

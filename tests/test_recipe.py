@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from helpers_cli import RECIPES
 from helpers_registry import L1Options, fake_registry
 
 from s2vkit.errors import RecipeError

@@ -220,7 +220,7 @@ class Checker:
         """Note an entry under its old name, which the parent's recipe has under another now."""
         new = new_name(str(path[-1]), str(path[-2])) if len(path) > 1 else None
         if new is not None:
-            message = renamed("what was", str(path[-1]), new)
+            message = renamed("the name", str(path[-1]), new)
             self.problems.add(item.key, path, message, f"write {new!r}")
         return new is not None
 

@@ -32,7 +32,6 @@ OLD_KEYS: dict[str, tuple[str, ...]] = {
     "lost": ("min_accuracy",),
     "game": ("adversarial_loss",),
     "balance": ("discriminator_accuracy",),
-    "unheard": ("unseen_speakers",),
 }
 """An option's old name -> what it may be called now; the first that the component has is named."""
 
@@ -64,7 +63,7 @@ OLD_VALUES: dict[str, str] = {
 }
 """A word that stood as a value -> the word now."""
 
-OLD_RECIPES: dict[str, str] = {"judges": "evaluators", "probes_unheard": "probes_unseen"}
+OLD_RECIPES: dict[str, str] = {"judges": "evaluators"}
 """A shipped recipe's old name -> its name now."""
 
 OLD_OPTIONS: dict[str, str] = {"--most-aside": "--max-rejected"}

@@ -155,7 +155,7 @@ class Wired:
                     continue
                 new = new_name(name, group)
                 if new is not None:
-                    self.add((group, name), renamed("the label", name, new), f"write {new!r}", key=True)
+                    self.add((group, name), renamed("the name", name, new), f"write {new!r}", key=True)
                     continue
                 message = f"dataset '{entry.name}' has no '{label}' to train this {group[:-1]} on"
                 labels = ", ".join(w for w in entry.gives if w not in ("speech", "frames"))
