@@ -13,6 +13,7 @@ import nox
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
 CONSTRAINTS = ("-c", "constraints.txt")
+ISAS = {"default": "SSE41", "avx2": "AVX2"}  # what oneDNN calls the same
 
 nox.options.sessions = ["lint", "types", "tests"]
 nox.options.error_on_missing_interpreters = False
@@ -47,6 +48,18 @@ def lowest(session: nox.Session) -> None:
     pins.write_text("\n".join(lowest_pins()) + "\n")
     session.install("-c", str(pins), "-e", ".[test]")
     session.run("pytest", "-W", "default", *session.posargs)  # old libraries warn of new ones
+
+
+@nox.session
+@nox.parametrize("threads", [1, 2, 4])
+@nox.parametrize("capability", ["default", "avx2", "native"])
+def portable(session: nox.Session, capability: str, threads: int) -> None:
+    """Run the tests as on other processors: other instruction sets, other numbers of threads."""
+    session.install(*CONSTRAINTS, "-e", ".[test]")
+    env = {"OMP_NUM_THREADS": str(threads)}
+    if capability != "native":
+        env |= {"ATEN_CPU_CAPABILITY": capability, "ONEDNN_MAX_CPU_ISA": ISAS[capability]}
+    session.run("pytest", *session.posargs, env=env)
 
 
 @nox.session

@@ -29,24 +29,24 @@ class PlainStep:
             module.to(device).to(memory_format=torch.contiguous_format)
             module.train(trained).requires_grad_(trained)
         options = next(s.options for s in builder.recipe.stages.values() if s.use == "adversarial")
-        self.game = builder.make(options.losses.adversarial)
+        self.adversarial_loss = builder.make(options.losses.adversarial)
         slots = (options.losses.similarity, options.losses.gradient)
         self.terms = [(slot.options.weight, builder.make(slot)) for slot in slots if slot]
-        players: dict[str, Any] = {"generator": graph.generator, **graph.discriminators}
+        networks: dict[str, Any] = {"generator": graph.generator, **graph.discriminators}
         self.optimizers = {
-            name: builder.make(slot, players[name].parameters()) for name, slot in options.optimizers.items()
+            name: builder.make(slot, networks[name].parameters()) for name, slot in options.optimizers.items()
         }
-        self.fps = graph.world.fps
+        self.fps = graph.data_spec.fps
 
     def __call__(self, clips: Batch, speech: Tensor, lengths: Tensor) -> None:
         """Do one step on a batch of frames and the speech of its clips."""
-        times = clips.need("frames").shape[1]
+        times = clips["frames"].shape[1]
         with torch.no_grad():
             heard, summary = self.graph.encoder(speech, lengths)
             whole = align(heard, self.graph.encoder.rate, self.fps, 2 * times)
             features, wrong = whole[:, :times].flatten(0, 1), whole[:, times:].flatten(0, 1)
             codes = {name: student(summary) for name, student in self.graph.students.items()}
-            real = clips.need("frames").flatten(0, 1)
+            real = clips["frames"].flatten(0, 1)
             maps = self.graph.teachers["identity"].maps(real)
         each = {name: code.repeat_interleave(times, 0) for name, code in codes.items()}
         fake, inflated = draw(self.graph.generator, features, each["identity"], each["emotion"])
@@ -62,23 +62,26 @@ class PlainStep:
         features: Tensor,
         wrong: Tensor,
     ) -> None:
-        for name, player in self.graph.discriminators.items():
+        loss = self.adversarial_loss.discriminator
+        networks: dict[str, Any] = self.graph.discriminators
+        for name, network in networks.items():
             if name == "identity":
-                loss = self.game.discriminator(evaluator_maps(player, maps), evaluator_maps(player, inflated))
+                value = loss(identity_scores(network, maps), identity_scores(network, inflated))
             elif name == "frame":
-                loss = self.game.discriminator(patch(player, real), patch(player, fake))
+                value = loss(patch(network, real), patch(network, fake))
             else:
-                loss = self.game.discriminator(
-                    sync(player, real, features), sync(player, fake, features), sync(player, real, wrong)
-                )
-            self._move(name, loss)
+                scores = [
+                    sync(network, *pair) for pair in ((real, features), (fake, features), (real, wrong))
+                ]
+                value = loss(*scores)
+            self._move(name, value)
 
     def _generator(self, real: Tensor, fake: Tensor, inflated: list[Tensor], features: Tensor) -> None:
-        players: dict[str, Any] = self.graph.discriminators
+        networks: dict[str, Any] = self.graph.discriminators
         loss = sum(weight * term(fake, real) for weight, term in self.terms)
-        loss = loss + self.game.generator(evaluator_maps(players["identity"], inflated))
-        loss = loss + self.game.generator(patch(players["frame"], fake))
-        loss = loss + self.game.generator(sync(players["sync"], fake, features))
+        loss = loss + self.adversarial_loss.generator(identity_scores(networks["identity"], inflated))
+        loss = loss + self.adversarial_loss.generator(patch(networks["frame"], fake))
+        loss = loss + self.adversarial_loss.generator(sync(networks["sync"], fake, features))
         self._move("generator", loss)
 
     def _move(self, name: str, loss: Tensor) -> None:
@@ -91,16 +94,16 @@ class PlainStep:
 def draw(generator: Any, features: Tensor, identity: Tensor, emotion: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Run the frame decoder literally, with codes (N, ...) of every frame."""
     branch = generator.branch
-    x, maps = start(branch.start, branch.rescaled(identity)), []
-    for rise, finish in zip(branch.rises, branch.aligns, strict=True):
-        x = rise(x)
+    x, maps = start(branch.stem, branch.rescaled(identity)), []
+    for block, finish in zip(branch.blocks, branch.aligns, strict=True):
+        x = block(x)
         maps.append(F.relu(finish(x)))
-    x = start(generator.start, torch.cat([features, emotion], 1))
-    for rise, joined in zip(generator.rises, generator.joined, strict=True):
+    x = start(generator.stem, torch.cat([features, emotion], 1))
+    for block, joined in zip(generator.blocks, generator.joined, strict=True):
         x = torch.cat([x, *(maps[m] for m in joined)], 1)
-        x = F.relu(rise.norm(rise.join.conv(x)))
-        x = rise.second(F.relu(rise.first(x)))
-        x = x if rise.last else F.relu(x)
+        x = F.relu(block.norm(block.up.conv(x)))
+        x = block.second(F.relu(block.first(x)))
+        x = x if block.last else F.relu(x)
     return torch.tanh(x), maps
 
 
@@ -109,24 +112,24 @@ def start(layer: Any, vector: Tensor) -> Tensor:
     return F.relu(layer.norm(layer.linear(vector).unflatten(1, layer.shape)))
 
 
-def evaluator_maps(player: Any, maps: list[Tensor]) -> Tensor:
+def identity_scores(discriminator: Any, maps: list[Tensor]) -> Tensor:
     """Score identity maps."""
     unit = [m * (m.square().mean((1, 2, 3), keepdim=True) + 1e-6).rsqrt() for m in maps]
-    scores = [head(m).flatten(1) for head, m in zip(player.heads, unit, strict=True)]
+    scores = [head(m).flatten(1) for head, m in zip(discriminator.heads, unit, strict=True)]
     return torch.cat(scores, 1)
 
 
-def patch(player: Any, images: Tensor) -> Tensor:
+def patch(discriminator: Any, images: Tensor) -> Tensor:
     """Score frames."""
-    scores: Tensor = plain(player.score, plain(player.trunk, images))
+    scores: Tensor = plain(discriminator.score, plain(discriminator.trunk, images))
     return scores
 
 
-def sync(player: Any, images: Tensor, features: Tensor) -> Tensor:
+def sync(discriminator: Any, images: Tensor, features: Tensor) -> Tensor:
     """Score frames with features."""
-    seen = F.leaky_relu(player.see(plain(player.trunk, images).flatten(1)), 0.2)
-    heard = F.leaky_relu(player.hear(features), 0.2)
-    scores: Tensor = player.score(torch.cat([seen, heard, seen * heard], 1))
+    seen = F.leaky_relu(discriminator.image(plain(discriminator.trunk, images).flatten(1)), 0.2)
+    heard = F.leaky_relu(discriminator.speech(features), 0.2)
+    scores: Tensor = discriminator.score(torch.cat([seen, heard, seen * heard], 1))
     return scores
 
 

@@ -39,10 +39,10 @@ from torch import Tensor
 
 from s2vkit import Batch, DataSpec, Graph, Slot
 from s2vkit.build import Builder
-from s2vkit.data.frozen import to_images
-from s2vkit.engine.checkpoint import load_modules
+from s2vkit.interfaces.pixels import to_images
 from s2vkit.plugins import registry
 from s2vkit.recipe.load import load_recipe
+from s2vkit.tensors import load_modules
 
 LEADS = tuple(range(-10, 11))
 FAR = 25  # frames: beyond the search, so that no shift brings lips and speech together
@@ -227,15 +227,15 @@ def fit(clips: list[Clip], steps: int, start: SyncNet | None) -> SyncNet:
     options = SyncEvaluatorStageOptions(
         steps=steps, batch=8, colour=0.4, optimizer=Slot("optimizer", "adamw", _NONE)
     )
-    graph = Graph(DataSpec(SIDE, 25.0, RATE, {}), None, _Ear(), sync_evaluator=evaluator)
+    graph = Graph(DataSpec(SIDE, 25.0, RATE, {}), _Ear(), make=None, sync_evaluator=evaluator)
     stage = TrainSyncEvaluator(options, graph=graph)
     parameters = [*evaluator.train().parameters(), *stage.extras()["scale"].parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=2e-3, weight_decay=0.05)
     begin, figures = time.process_time(), []
     for step, batch in enumerate(_batches(clips, stage, steps)):
         optimizer.param_groups[0]["lr"] = 2e-3 * min(1, (step + 1) / 10) * (1 - step / steps)
-        shared = stage.prepare(batch)
-        loss = stage.losses("all", batch, shared)["match"]
+        shared = stage.shared_forward(batch)
+        loss = stage.loss(batch, shared)["match"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -258,7 +258,7 @@ def _batches(clips: list[Clip], stage: TrainSyncEvaluator, steps: int) -> Iterat
             [clips[i].speech[r.start * FRAME : r.stop * FRAME] for i, r in zip(chosen, runs, strict=True)]
         )
         times = torch.arange(stage.frames).expand(len(chosen), -1)
-        yield Batch(frames=to_images(frames), speech=speech, times=times)
+        yield Batch([], data={"frames": to_images(frames), "speech": speech, "times": times})
 
 
 class _Ear:

@@ -30,7 +30,7 @@ from s2vkit.engine.trainer import Trainer
 from s2vkit.interfaces.graph import Graph
 from s2vkit.plugins import registry
 from s2vkit.recipe.load import load_recipe
-from s2vkit.recipe.schema import Compute
+from s2vkit.settings import Compute
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "speech2video.yaml"
 

@@ -7,6 +7,8 @@ contracts and helpers that need it are loaded when first asked for.
 from __future__ import annotations
 
 from importlib import import_module
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s2vkit.checkpoints import Checkpoint
@@ -21,6 +23,7 @@ from s2vkit.errors import (
 )
 from s2vkit.hookspecs import Register, RegisterCommand, hookimpl
 from s2vkit.options import (
+    AdversarialLossOptions,
     AdversarialLossSlot,
     AudioEncoderSlot,
     Better,
@@ -33,7 +36,6 @@ from s2vkit.options import (
     FrameLossSlot,
     GeneratorSlot,
     IndependenceLossSlot,
-    Later,
     LossOptions,
     MetricSlot,
     OptimizerOptions,
@@ -47,16 +49,37 @@ from s2vkit.options import (
 )
 
 if TYPE_CHECKING:
+    from s2vkit.inference.model import TalkingFaceModel
     from s2vkit.interfaces.audio_encoder import AudioEncoder, SpeechStream
     from s2vkit.interfaces.batch import Batch, Conditioning, GeneratorOutput, align, pick_time, speech_steps
+    from s2vkit.interfaces.callback import Callback, TrainingState
     from s2vkit.interfaces.dataset import ClipFiles, Dataset, Footage, RawClip, Source, Survey
-    from s2vkit.interfaces.discriminator import Discriminator
+    from s2vkit.interfaces.discriminator import Discriminator, Inputs, detached, join, windows
     from s2vkit.interfaces.face_detector import FaceDetector, Faces
+    from s2vkit.interfaces.fields import (
+        AudioWindows,
+        BatchField,
+        BatchSizes,
+        BatchSource,
+        ClipSample,
+        Context,
+        Features,
+        Frames,
+        FrozenFeatures,
+        IdentityMaps,
+        Mismatched,
+        ReferenceImages,
+        Speech,
+        Summary,
+        Targets,
+    )
     from s2vkit.interfaces.generator import Generator
-    from s2vkit.interfaces.graph import DataSpec, Graph
+    from s2vkit.interfaces.gradient_penalty import PenalisedLoss
+    from s2vkit.interfaces.graph import Graph
     from s2vkit.interfaces.loss import AdversarialLoss, IndependenceLoss, PairLoss
     from s2vkit.interfaces.metric import Heard, Metric, Outcome, Probe, Score
-    from s2vkit.interfaces.stage import Job, Limit, Stage, Turn, Work
+    from s2vkit.interfaces.specs import DataSpec
+    from s2vkit.interfaces.stage import Job, Phase, Stage, Threshold, Work
     from s2vkit.interfaces.student import Student
     from s2vkit.interfaces.sync_evaluator import SyncEvaluator
     from s2vkit.interfaces.teacher import Teacher
@@ -64,43 +87,87 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+_FIELDS = [
+    "AudioWindows",
+    "BatchField",
+    "BatchSizes",
+    "BatchSource",
+    "ClipSample",
+    "Context",
+    "Features",
+    "Frames",
+    "FrozenFeatures",
+    "IdentityMaps",
+    "Mismatched",
+    "ReferenceImages",
+    "Speech",
+    "Summary",
+    "Targets",
+]
 _LAZY = {
-    **dict.fromkeys(["AudioEncoder", "SpeechStream"], "audio_encoder"),
+    **dict.fromkeys(["AudioEncoder", "SpeechStream"], "interfaces.audio_encoder"),
     **dict.fromkeys(
-        ["Batch", "Conditioning", "GeneratorOutput", "align", "pick_time", "speech_steps"], "batch"
+        ["Batch", "Conditioning", "GeneratorOutput", "align", "pick_time", "speech_steps"], "interfaces.batch"
     ),
-    **dict.fromkeys(["ClipFiles", "Dataset", "Footage", "RawClip", "Source", "Survey"], "dataset"),
-    "Discriminator": "discriminator",
-    **dict.fromkeys(["FaceDetector", "Faces"], "face_detector"),
-    "Generator": "generator",
-    **dict.fromkeys(["Graph", "DataSpec"], "graph"),
-    **dict.fromkeys(["AdversarialLoss", "IndependenceLoss", "PairLoss"], "loss"),
-    **dict.fromkeys(["Heard", "Metric", "Outcome", "Probe", "Score"], "metric"),
-    **dict.fromkeys(["Job", "Limit", "Stage", "Turn", "Work"], "stage"),
-    "Student": "student",
-    "SyncEvaluator": "sync_evaluator",
-    "Teacher": "teacher",
-    **dict.fromkeys(["Weights", "fit_weights", "open_weights", "read_weights", "rename"], "weights"),
+    **dict.fromkeys(["ClipFiles", "Dataset", "Footage", "RawClip", "Source", "Survey"], "interfaces.dataset"),
+    **dict.fromkeys(["Discriminator", "Inputs", "detached", "join", "windows"], "interfaces.discriminator"),
+    **dict.fromkeys(["FaceDetector", "Faces"], "interfaces.face_detector"),
+    **dict.fromkeys(_FIELDS, "interfaces.fields"),
+    "Generator": "interfaces.generator",
+    "Graph": "interfaces.graph",
+    "DataSpec": "interfaces.specs",
+    **dict.fromkeys(["AdversarialLoss", "IndependenceLoss", "PairLoss"], "interfaces.loss"),
+    **dict.fromkeys(["Heard", "Metric", "Outcome", "Probe", "Score"], "interfaces.metric"),
+    **dict.fromkeys(["Job", "Phase", "Stage", "Threshold", "Work"], "interfaces.stage"),
+    **dict.fromkeys(["Callback", "TrainingState"], "interfaces.callback"),
+    "PenalisedLoss": "interfaces.gradient_penalty",
+    "Student": "interfaces.student",
+    "SyncEvaluator": "interfaces.sync_evaluator",
+    "TalkingFaceModel": "inference.model",
+    "Teacher": "interfaces.teacher",
+    **dict.fromkeys(
+        ["Weights", "fit_weights", "open_weights", "read_weights", "rename"], "interfaces.weights"
+    ),
 }
+
+
+def load(path: str | PathLike[str], *, device: str = "auto") -> TalkingFaceModel:
+    """Load the trained model of a run folder, or of a bundle (a copy of a run's `model`).
+
+    Only the plugins of the model's own components are imported. `device` is auto, cpu, cuda,
+    cuda:N or mps. Raises RunFolderError where there is no model or a damaged one, PluginError
+    where a plugin is not installed.
+    """
+    from s2vkit.inference.model import load_model
+
+    return load_model(Path(path), device=device)
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 's2vkit' has no attribute '{name}'")
-    return getattr(import_module(f"s2vkit.interfaces.{_LAZY[name]}"), name)
+    return getattr(import_module(f"s2vkit.{_LAZY[name]}"), name)
 
 
 __all__ = [
     "AdversarialLoss",
+    "AdversarialLossOptions",
     "AdversarialLossSlot",
     "AudioEncoder",
     "AudioEncoderSlot",
+    "AudioWindows",
     "Batch",
+    "BatchField",
+    "BatchSizes",
+    "BatchSource",
     "Better",
+    "Callback",
     "Checkpoint",
     "ClipFiles",
+    "ClipSample",
     "CodeLossSlot",
     "Conditioning",
+    "Context",
     "DataSpec",
     "Dataset",
     "Discriminator",
@@ -108,34 +175,41 @@ __all__ = [
     "FaceDetector",
     "FaceDetectorSlot",
     "Faces",
+    "Features",
     "Field",
     "FileName",
     "Footage",
     "FootageOptions",
     "FrameLossSlot",
+    "Frames",
+    "FrozenFeatures",
     "Generator",
     "GeneratorOutput",
     "GeneratorSlot",
     "Graph",
     "Heard",
+    "IdentityMaps",
     "IndependenceLoss",
     "IndependenceLossSlot",
     "InputError",
+    "Inputs",
     "Job",
-    "Later",
-    "Limit",
     "LossOptions",
     "Metric",
     "MetricSlot",
+    "Mismatched",
     "OptimizerOptions",
     "OptimizerSlot",
     "Options",
     "Outcome",
     "PairLoss",
+    "PenalisedLoss",
+    "Phase",
     "PluginError",
     "Probe",
     "RawClip",
     "RecipeError",
+    "ReferenceImages",
     "Register",
     "RegisterCommand",
     "ResourceError",
@@ -144,27 +218,36 @@ __all__ = [
     "Score",
     "Slot",
     "Source",
+    "Speech",
     "SpeechStream",
     "Stage",
     "StageOptions",
     "Student",
     "StudentSlot",
+    "Summary",
     "Survey",
     "SyncEvaluator",
     "SyncEvaluatorSlot",
+    "TalkingFaceModel",
+    "Targets",
     "Teacher",
     "TeacherSlot",
+    "Threshold",
     "TrainingError",
-    "Turn",
+    "TrainingState",
     "Weights",
     "Work",
     "__version__",
     "align",
+    "detached",
     "fit_weights",
     "hookimpl",
+    "join",
+    "load",
     "open_weights",
     "pick_time",
     "read_weights",
     "rename",
     "speech_steps",
+    "windows",
 ]

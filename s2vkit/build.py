@@ -6,48 +6,26 @@ give, the students take it up, and the generator and discriminators are cut to f
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import nn
 
+from s2vkit import __version__
 from s2vkit.data.corpus import FootageCorpus
 from s2vkit.errors import RecipeError
+from s2vkit.inference.assembly import ModelSlots, build_inference_graph
+from s2vkit.inference.bundle import save_bundle
 from s2vkit.interfaces.dataset import Dataset, Footage
-from s2vkit.interfaces.graph import DataSpec, Graph
+from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.seed import seed_step
+from s2vkit.interfaces.specs import DataSpec, ModelSpec
 from s2vkit.interfaces.stage import Job, Stage
 from s2vkit.options import FootageOptions, Slot, label_of_evaluator
 from s2vkit.recipe.schema import Recipe
 from s2vkit.registry import Registry
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """All that the inference graph needs to know of the teachers and the data it had."""
-
-    world: DataSpec
-    identity: int
-    emotion: int
-    map_shapes: list[tuple[int, int, int]]
-
-    def dump(self) -> dict[str, Any]:
-        """Give plain data."""
-        return asdict(self)
-
-
-def load_model_spec(data: dict[str, Any]) -> ModelSpec:
-    """Read back what `ModelSpec.dump` gave."""
-    world = data["world"]
-    labels = {k: tuple(v) for k, v in world["labels"].items()}
-    return ModelSpec(
-        DataSpec(**{**world, "labels": labels}),
-        data["identity"],
-        data["emotion"],
-        [(int(c), int(h), int(w)) for c, h, w in data["map_shapes"]],
-    )
 
 
 class Builder:
@@ -76,24 +54,25 @@ class Builder:
         world = world or data_spec_of(self.dataset())
         teachers = {
             name: self._face(f"teacher.{name}", slot, name, world)
-            for name, slot in self.recipe.teachers.present().items()
+            for name, slot in self.recipe.teachers.items()
         }
         identity = teachers.get("identity")
-        sizes = ModelSpec(
+        spec = ModelSpec(
             world,
-            identity.dim if identity else 0,
-            teachers["emotion"].dim if "emotion" in teachers else 0,
+            {side: teacher.dim for side, teacher in teachers.items()},
             list(identity.map_shapes) if identity else [],
         )
-        graph = self.listener(sizes)
-        graph.teachers = teachers
+        parts = build_inference_graph(model_slots(self.recipe), spec, self.part)
+        graph = Graph(
+            world, parts.encoder, parts.students, parts.generator, make=self.make, teachers=teachers
+        )
         graph.discriminators = {
             name: self.part(
                 f"discriminator.{name}",
                 slot,
                 size=world.size,
                 features=graph.encoder.dim,
-                map_shapes=sizes.map_shapes,
+                map_shapes=spec.map_shapes,
             )
             for name, slot in self.recipe.discriminators.items()
         }
@@ -112,28 +91,24 @@ class Builder:
         with device:
             return {name: self.make(slot, graph=graph) for name, slot in self.recipe.stages.items()}
 
+    def save_bundle(self, folder: Path, graph: Graph) -> None:
+        """Write the model that a graph trained: a folder that stands alone."""
+        identity = graph.teachers.get("identity")
+        spec = ModelSpec(
+            graph.data_spec,
+            {side: student.dim for side, student in graph.students.items()},
+            list(identity.map_shapes) if identity else [],
+        )
+        slots, alignment = model_slots(self.recipe), self.recipe.alignment
+        save_bundle(folder, graph, slots, spec, alignment, self.registry, __version__)
+
     def _face(self, part: str, slot: Slot, label: str, world: DataSpec) -> Any:
         return self.part(part, slot, size=world.size, labels=world.labels.get(label, ()))
 
-    def listener(self, sizes: ModelSpec) -> Graph:
-        """Build the inference graph: what hears and draws, and nothing that looks at faces."""
-        encoder = self.part("encoder", self.recipe.audio_encoder)
-        dims = {"identity": sizes.identity, "emotion": sizes.emotion}
-        students = {
-            name: self.part(f"student.{name}", slot, inputs=encoder.summary_dim, dim=dims[name])
-            for name, slot in self.recipe.students.present().items()
-        }
-        generator = self.part(
-            "generator",
-            self.recipe.generator,
-            size=sizes.world.size,
-            features=encoder.dim,
-            identity=dims["identity"] if "identity" in students else 0,
-            emotion=dims["emotion"] if "emotion" in students else 0,
-            map_shapes=sizes.map_shapes,
-        )
-        _check_rate(self.recipe.generator.use, generator, encoder)
-        return Graph(sizes.world, self.make, encoder, students=students, generator=generator)
+
+def model_slots(recipe: Recipe) -> ModelSlots:
+    """Pick from a recipe the components that a trained model consists of."""
+    return ModelSlots(recipe.audio_encoder, recipe.students, recipe.generator)
 
 
 def build_dataset(slot: Slot, seed: int, registry: Registry) -> Dataset:
@@ -162,30 +137,9 @@ def _only_detector(registry: Registry) -> Slot:
     return Slot("face_detector", entries[0].name, entries[0].options())
 
 
-def _check_rate(name: str, generator: Any, encoder: Any) -> None:
-    wanted = getattr(generator, "sound_rate", encoder.sample_rate)
-    if wanted != encoder.sample_rate:
-        raise RecipeError(
-            f"generator '{name}' hears speech of {wanted} Hz, the audio encoder of {encoder.sample_rate} Hz",
-            hint="take an audio encoder of the same rate",
-        )
-
-
 def data_spec_of(dataset: Dataset) -> DataSpec:
     """Take from a dataset the sizes that everything else follows."""
     return DataSpec(dataset.size, dataset.fps, dataset.sample_rate, dict(dataset.labels))
-
-
-def model_spec_of(graph: Graph) -> ModelSpec:
-    """Take from a built graph what its inference half must be told."""
-    dims = {name: student.dim for name, student in graph.students.items()}
-    identity = graph.teachers.get("identity")
-    return ModelSpec(
-        graph.world,
-        dims.get("identity", 0),
-        dims.get("emotion", 0),
-        list(identity.map_shapes) if identity else [],
-    )
 
 
 def parameters_of(module: nn.Module) -> int:
@@ -222,8 +176,8 @@ def part_slots(recipe: Recipe) -> dict[str, Slot]:
     if recipe.sync_evaluator is not None:
         slots["sync_evaluator"] = recipe.sync_evaluator
     groups: dict[str, dict[str, Slot]] = {
-        "teacher": recipe.teachers.present(),
-        "student": recipe.students.present(),
+        "teacher": recipe.teachers,
+        "student": recipe.students,
         "discriminator": recipe.discriminators,
         "evaluator": recipe.evaluators,
     }
@@ -233,7 +187,7 @@ def part_slots(recipe: Recipe) -> dict[str, Slot]:
 
 
 def _flow(name: str, graph: Graph) -> tuple[str, str]:
-    size, encoder = graph.world.size, graph.encoder
+    size, encoder = graph.data_spec.size, graph.encoder
     kind, _, side = name.partition(".")
     image = f"(N, 3, {size}, {size})"
     if kind == "encoder":
@@ -247,6 +201,8 @@ def _flow(name: str, graph: Graph) -> tuple[str, str]:
         maps = "".join(f", {c}x{h}x{w}" for c, h, w in face.map_shapes if kind == "teacher")
         return f"images {image}", f"{face.gives} (N, {face.dim}){maps}"
     if kind == "discriminator":
-        return " + ".join(graph.discriminators[side].wants), "scores"
-    codes = [f"{k} {v.dim}" for k, v in graph.students.items()] + sorted(graph.wants)
+        return " + ".join(graph.discriminators[side].input_names()), "scores"
+    codes = [f"{k} {v.dim}" for k, v in graph.students.items()] + [
+        field.name for field in graph.generator_fields()
+    ]
     return " + ".join([f"features {encoder.dim}", *codes]), f"frames (B, V, 3, {size}, {size})"

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from s2vkit.errors import RecipeError, ResourceError
-from s2vkit.recipe.schema import DEVICE, Compute
+from s2vkit.settings import DEVICE, Compute
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}

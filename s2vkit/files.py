@@ -33,6 +33,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         yield part
         sync(part)
         part.replace(path)
+        sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
 
@@ -44,6 +45,20 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_folder(path: Path) -> None:
+    """Force to the disk which files a folder holds: a rename counts only then.
+
+    Where a system or its file system knows nothing of the kind, nothing happens.
+    """
+    if os.name == "nt":
+        return
+    try:
+        sync(path)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
 
 
 def write_text(path: Path, text: str) -> None:
@@ -90,17 +105,19 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     recover_folder(path)
-    part, old = path.with_name(f".{path.name}.part"), _old(path)
+    part, old = path.with_name(f".{path.name}.part"), former(path)
     for left in (part, old):
         shutil.rmtree(left, ignore_errors=True)
     part.mkdir()
     try:
         yield part
-        for file in part.iterdir():
-            sync(file)
+        for file in part.rglob("*"):
+            (sync_folder if file.is_dir() else sync)(file)
+        sync_folder(part)
         if path.is_dir():
             path.rename(old)
         part.rename(path)
+        sync_folder(path.parent)
     finally:
         recover_folder(path)
         shutil.rmtree(part, ignore_errors=True)
@@ -109,13 +126,14 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 def recover_folder(path: Path) -> bool:
     """Bring back what a kill in the middle of `atomic_folder` left; say whether it is there."""
-    old = _old(path)
+    old = former(path)
     if not path.is_dir() and old.is_dir():
         old.rename(path)
     return path.is_dir()
 
 
-def _old(path: Path) -> Path:
+def former(path: Path) -> Path:
+    """Name where `atomic_folder` puts the former folder for a moment."""
     return path.with_name(f".{path.name}.old")
 
 

@@ -12,9 +12,12 @@ import types
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field
+import pydantic
+from pydantic import BaseModel, ConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 KINDS: tuple[str, ...] = (
     "audio_encoder",
@@ -35,6 +38,28 @@ Better = Literal["up", "down", "zero", "none"]
 """Which way a metric's figures are better: greater, smaller, nearer to 0, or neither."""
 
 
+Role = Literal["result", "schedule", "monitor"]
+"""What an option has to do with the weights that a stage ends with.
+
+`result`: they follow from it. `schedule`: how long and at which rate a stage trains; another value
+goes on from the checkpoint. `monitor`: only what is shown and kept on the way.
+"""
+
+
+def Field(default: Any = PydanticUndefined, *, role: Role = "result", **settings: Any) -> Any:  # noqa: N802
+    """Declare an option: pydantic's Field, and the option's role."""
+    if role != "result":
+        settings["json_schema_extra"] = {"role": role}
+    return pydantic.Field(default, **settings)
+
+
+def role_of(field: FieldInfo) -> Role:
+    """Give the role of an option."""
+    extra = field.json_schema_extra
+    role: Any = extra.get("role", "result") if isinstance(extra, dict) else "result"
+    return cast(Role, role)
+
+
 class Options(BaseModel):
     """Base of every option model: frozen, unknown keys forbidden."""
 
@@ -53,28 +78,59 @@ class LossOptions(Options):
     weight: float = Field(default=1.0, ge=0.0, description="factor of this term in the sum")
 
 
+class AdversarialLossOptions(LossOptions):
+    """What may be set of every adversarial loss."""
+
+    penalty: Literal["none", "r1", "gradient"] = Field(
+        default="none",
+        description="what else a discriminator minimises: r1, half the squared gradient of its "
+        "score at what is real; gradient, the squared distance of the gradient's norm from 1 "
+        "between real and fake",
+    )
+    penalty_weight: float = Field(default=10.0, ge=0.0, description="factor of the penalty")
+    penalty_every: int = Field(
+        default=1,
+        ge=1,
+        description="compute it in one step of so many, drawn at random, and weigh it up by that",
+    )
+
+
 class OptimizerOptions(Options):
     """What every optimizer understands."""
 
-    lr: float = Field(gt=0.0, description="learning rate")
+    lr: float = Field(gt=0.0, role="schedule", description="learning rate")
     schedule: Literal["constant", "linear", "cosine", "step"] = Field(
         default="constant",
+        role="schedule",
         description="how the learning rate goes on after the warm-up: not at all, down to `final` "
         "of it in a straight line or half a cosine, or times `decay` every `every` steps",
     )
-    warmup: int = Field(default=0, ge=0, description="steps over which the rate rises to `lr`")
-    final: float = Field(
-        default=0.0, ge=0.0, le=1.0, description="linear, cosine: share of `lr` at the last step"
+    warmup: int = Field(
+        default=0, ge=0, role="schedule", description="steps over which the rate rises to `lr`"
     )
-    every: int = Field(default=1000, ge=1, description="step: steps between two decays")
-    decay: float = Field(default=0.5, gt=0.0, le=1.0, description="step: factor of each decay")
+    final: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=1.0,
+        role="schedule",
+        description="linear, cosine: share of `lr` at the last step",
+    )
+    every: int = Field(default=1000, ge=1, role="schedule", description="step: steps between two decays")
+    decay: float = Field(
+        default=0.5, gt=0.0, le=1.0, role="schedule", description="step: factor of each decay"
+    )
+    clip_gradients: float | None = Field(
+        default=None,
+        gt=0.0,
+        description="largest norm of a network's gradients together; larger ones are scaled down to it",
+    )
 
 
 class StageOptions(Options):
     """What the loop needs to know of every stage that trains."""
 
     after: list[str] = Field(default=[], description="stages that must be finished first")
-    steps: int = Field(default=1000, ge=1, description="training steps")
+    steps: int = Field(default=1000, ge=1, role="schedule", description="training steps")
     batch: int = Field(default=16, ge=1, description="clips in a step")
     accumulate: int = Field(
         default=1,
@@ -115,14 +171,6 @@ class NamesFile:
 
 
 FileName = Annotated[str, NamesFile()]
-
-
-@dataclass(frozen=True)
-class Later:
-    """Marks an option that came when runs were made already.
-
-    At its default it changes nothing, so fingerprints leave it out and old work stands.
-    """
 
 
 AudioEncoderSlot = Annotated[Slot, SlotOf("audio_encoder")]
@@ -232,16 +280,6 @@ def file_fields(model: type[BaseModel]) -> set[str]:
     }
 
 
-def unsaid_fields(options: BaseModel) -> set[str]:
-    """Name the options marked `Later` that are at their default."""
-    return {
-        name
-        for name, field in type(options).model_fields.items()
-        if any(isinstance(mark, Later) for mark in field.metadata)
-        and getattr(options, name) == field.get_default(call_default_factory=True)
-    }
-
-
 def label_of_evaluator(name: str, evaluators: Iterable[str]) -> str:
     """Give the label that an evaluator knows: its name, or where it is a further evaluator, the first's.
 
@@ -276,6 +314,7 @@ def _plain(value: Any) -> Any:
 
 __all__ = [
     "KINDS",
+    "AdversarialLossOptions",
     "AdversarialLossSlot",
     "AudioEncoderSlot",
     "Better",
@@ -289,13 +328,13 @@ __all__ = [
     "FrameLossSlot",
     "GeneratorSlot",
     "IndependenceLossSlot",
-    "Later",
     "LossOptions",
     "MetricSlot",
     "NamesFile",
     "OptimizerOptions",
     "OptimizerSlot",
     "Options",
+    "Role",
     "Slot",
     "SlotField",
     "SlotOf",
@@ -307,6 +346,6 @@ __all__ = [
     "dump_options",
     "file_fields",
     "label_of_evaluator",
+    "role_of",
     "slot_fields",
-    "unsaid_fields",
 ]

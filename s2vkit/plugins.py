@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, entry_points
 
@@ -11,6 +12,7 @@ import pluggy
 from s2vkit import hookspecs
 from s2vkit.errors import PluginError
 from s2vkit.hookspecs import ENTRY_POINT_GROUP, PROJECT
+from s2vkit.options import Field, Options
 from s2vkit.registry import Collector, Failure, Registry
 
 
@@ -33,6 +35,41 @@ def load(points: Iterable[EntryPoint]) -> Registry:
         except (Exception, SystemExit) as error:  # foreign code: whatever it raises is its failure
             filled.failures.append(Failure(owner, _why(error)))
     return filled
+
+
+class Origin(Options):
+    """Who brings a plugin."""
+
+    distribution: str = Field(description="name of the distribution, as pip knows it")
+    version: str = Field(description="its version")
+
+
+def load_named(plugins: Mapping[str, Origin]) -> Registry:
+    """Load the plugins of these names alone. Raises PluginError that names what is missing."""
+    found = [p for p in entry_points(group=ENTRY_POINT_GROUP) if p.name in plugins]
+    chosen = [p for p in found if _plain_name(_distribution(p)) == _plain_name(plugins[p.name].distribution)]
+    if missing := plugins.keys() - {p.name for p in chosen}:
+        needed = [f"'{n}' of {plugins[n].distribution} {plugins[n].version}" for n in sorted(missing)]
+        names = sorted({plugins[n].distribution for n in missing})
+        raise PluginError(
+            f"a plugin is not installed: {', '.join(needed)}", hint=f"install {', '.join(names)}"
+        )
+    filled = load(chosen)
+    for failure in filled.failures:
+        raise PluginError(f"plugin {failure.owner} failed to load: {failure.error}")
+    return filled
+
+
+def origin_of(owner: str) -> tuple[str, Origin]:
+    """Take apart what `owner_of` gave: the plugin's name, and who brings it."""
+    match = re.fullmatch(r"(.+) (\S+) \((.+)\)", owner)
+    distribution, version, name = match.groups() if match else (owner, "", owner)
+    return name, Origin(distribution=distribution, version=version)
+
+
+def _plain_name(distribution: str) -> str:
+    """Write a distribution's name as package indexes compare them."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def owner_of(point: EntryPoint) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 
 RECIPE = {
-    "format": 1,
+    "format": 2,
     "name": "a system",
     "seed": 1,
     "output": "x",
@@ -50,12 +50,12 @@ def write_run(
     made["stages"]["evaluate"]["metrics"] = {name: {"use": USES[name]} for name in names}
     (folder / "stages").mkdir(parents=True)
     for stage in made["stages"]:
-        done = {"fingerprint": f"{stage}-{seed}", "seconds": 1.0}
+        done = {"result": f"{stage}-{seed}", "seconds": 1.0}
         (folder / "stages" / stage).mkdir()
         (folder / "stages" / stage / "done.json").write_text(json.dumps(done))
     (folder / "recipe.yaml").write_text(yaml.safe_dump(made, sort_keys=False))
     versions = {"s2vkit": "0.1.0", "torch": "2"}
-    (folder / "run.json").write_text(json.dumps({"format": 1, "versions": versions}))
+    (folder / "run.json").write_text(json.dumps({"format": 2, "versions": versions}))
     scores = {
         name: {
             "value": sum(of.values()) / len(of),

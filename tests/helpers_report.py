@@ -135,7 +135,7 @@ def make_run(run: Path, *, loss: float = 21.5, clips: tuple[str, ...] = ("a b#1"
     metrics = {**METRICS, "psnr": {**METRICS["psnr"], "value": loss}}
     files = {
         "run.json": {
-            "format": 1,
+            "format": 2,
             "versions": {"s2vkit": "0.1.0", "torch": "2.14"},
             "python": "3.11.7",
             "machine": HOSTILE,

@@ -7,21 +7,26 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
+from helpers_batches import loader_of
 from helpers_cli import call
 from helpers_toy import REGISTRY, ROOT
 from PIL import Image
 
-from s2vkit.data.frozen import to_images
+from s2vkit import AudioWindows, Frames, ReferenceImages
 from s2vkit.data.store import ClipStore
 from s2vkit.device import choose
-from s2vkit.engine.batches import Batches, Sources
+from s2vkit.engine.conditioning import condition_clip
+from s2vkit.engine.sources import Sources
 from s2vkit.errors import InputError
 from s2vkit.files import read_json
-from s2vkit.inference.bundle import load_model
+from s2vkit.inference.bundle import load_bundle
 from s2vkit.inference.generate import generate
 from s2vkit.inference.pipeline import InferencePipeline
+from s2vkit.interfaces.pixels import to_images
 from s2vkit.media import read_frames
 from s2vkit.recipe.load import load_recipe
+from s2vkit.settings import Compute
 
 SMALL = """
 extends: {root}/recipes/{name}.yaml
@@ -83,9 +88,13 @@ def store(home):
     return ClipStore(next((home / "cache").glob("corpus-toy-*")))
 
 
-def listener(home, name):
-    graph, made = load_model(home / name, REGISTRY)
-    return InferencePipeline(graph, made.alignment, choose(made.compute))
+def pipeline_of(home, name):
+    bundle = load_bundle(home / name, REGISTRY)
+    return InferencePipeline(bundle.graph, bundle.config.alignment, choose(Compute(threads=1)))
+
+
+def clip_of(pipeline, speech, frames, image=None):
+    return torch.cat(list(pipeline.generate(pipeline.condition(speech, frames, image))))
 
 
 @pytest.fixture
@@ -108,7 +117,7 @@ def test_a_baseline_is_trained_and_measured_as_ours(home, name):
     log = (home / name / "stages" / "compose" / "log.jsonl").read_text()
     for term in ("G.similarity", "G.frame", "G.sequence", "G.sync", "D.frame", "D.sync"):
         assert term in log
-    assert ("G.still" in log) == (name == "s2f_sdfa")
+    assert ("G.reference" in log) == (name == "s2f_sdfa")
 
 
 @pytest.mark.parametrize("name", ["sdfa", "s2f_sdfa"])
@@ -140,36 +149,29 @@ def test_a_still_is_of_another_clip_of_the_speaker(store):
 def test_the_stills_of_training_are_of_other_clips(store):
     stage = SimpleNamespace(
         options=SimpleNamespace(batch=6, sampling="uniform"),
-        frames=2,
-        window=2,
         same_speaker=False,
-        gap=5,
-        needs={"stills", "sounds"},
-        lead=3,
-        sound=3200,
-        stretches=0,
-        chosen={},
+        fields=(Frames(2, 2), ReferenceImages(), AudioWindows(3200, 3)),
     )
     import torch
 
-    batches = Batches(Sources(store), stage, "compose", seed=1, device=torch.device("cpu"))
+    batches = loader_of(Sources(store, 16000), stage, "compose")
     by_name = {record.name: i for i, record in enumerate(store.clips)}
     seen = set()
     for step in range(4):
         clips = batches(step)
-        assert clips.sounds.shape == (6, 1, 5, 3200)
+        assert clips["audio_windows"].shape == (6, 1, 5, 3200)
         for row, name in enumerate(clips.names):
             found = [
                 other
                 for other in range(len(store.clips))
                 if torch.equal(
-                    clips.stills[row],
+                    clips["reference_images"][row],
                     to_images(torch.from_numpy(store.frames(other, np.zeros(1, int)))).squeeze(0),
                 )
             ]
             assert set(found) & set(store.others(by_name[name]))
             seen.add((name, tuple(found)))
-        assert torch.equal(clips.stills, batches(step).stills)
+        assert torch.equal(clips["reference_images"], batches(step)["reference_images"])
     assert len(seen) > len({name for name, _ in seen})  # another one each time
 
 
@@ -180,29 +182,29 @@ def test_a_speaker_of_one_clip_is_refused(store, monkeypatch):
 
 
 def test_sdfa_draws_what_the_still_shows(home, store):
-    ear = listener(home, "sdfa")
+    pipeline = pipeline_of(home, "sdfa")
     speech = store.speech(0, 16000)
-    one, other = (ear.make(speech, 10, np.full((32, 32, 3), v, np.uint8)) for v in (40, 220))
+    one, other = (clip_of(pipeline, speech, 10, np.full((32, 32, 3), v, np.uint8)) for v in (40, 220))
     assert not np.allclose(one.numpy(), other.numpy(), atol=1e-5)
-    with pytest.raises(InputError, match="animates a still image"):
-        ear.make(speech, 10)
+    with pytest.raises(InputError, match="animates an image"):
+        clip_of(pipeline, speech, 10)
 
 
 def test_s2f_sdfa_draws_from_speech_alone(home, store):
-    ear = listener(home, "s2f_sdfa")
-    assert ear.graph.wants == {"sounds"}
+    pipeline = pipeline_of(home, "s2f_sdfa")
+    assert not pipeline.graph.takes_reference_image
     speech = store.speech(0, 16000)
     still = np.zeros((32, 32, 3), np.uint8)
-    assert np.array_equal(ear.make(speech, 5).numpy(), ear.make(speech, 5, still).numpy())
+    assert np.array_equal(clip_of(pipeline, speech, 5).numpy(), clip_of(pipeline, speech, 5, still).numpy())
 
 
 @pytest.mark.parametrize("name", ["sdfa", "s2f_sdfa"])
 def test_chunks_leave_no_seam(home, store, monkeypatch, name):
-    ear = listener(home, name)
-    codes = ear.condition_clip(store, 0)
-    whole = np.concatenate([part.numpy() for part in ear.draw(codes)])
+    pipeline = pipeline_of(home, name)
+    codes = condition_clip(pipeline, store, 0)
+    whole = np.concatenate([part.numpy() for part in pipeline.generate(codes)])
     monkeypatch.setattr("s2vkit.inference.pipeline.CHUNK", 7)
-    pieces = [part.numpy() for part in ear.draw(codes)]
+    pieces = [part.numpy() for part in pipeline.generate(codes)]
     assert len(pieces) > 1
     assert np.allclose(np.concatenate(pieces), whole, atol=1e-4)
 
@@ -225,7 +227,7 @@ def test_a_missing_or_needless_picture_is_said(home, tmp_path, speech):
         make("sdfa", tmp_path / "nothing.png")
     with pytest.raises(InputError, match="not a picture"):
         make("sdfa", speech)
-    with pytest.raises(InputError, match="from speech alone"):
+    with pytest.raises(InputError, match="needs speech alone"):
         make("s2f_sdfa", tmp_path / "nothing.png")
     assert not (tmp_path / "b.mp4").exists()
 

@@ -23,7 +23,7 @@ from s2vkit.data.arrays import Arrays, Halves
 from s2vkit.data.cache_entries import choose, holding, lock_of, look_over, prune
 from s2vkit.files import locked
 from s2vkit.options import TeacherSlot, file_fields
-from s2vkit.runs.digest import digest_of_file, digest_of_module, name_files
+from s2vkit.runs.digest import digest_of_file, digest_of_module, result_options
 
 DAY = 86400.0
 
@@ -64,7 +64,7 @@ def test_runs_share_what_hangs_on_nothing_that_differs(tmp_path):
     ("setting", "kinds"),
     [
         ("alignment.shift=0.05", {"speech"}),
-        ("stages.distill.stretches=3", {"speech"}),
+        ("stages.distill.segments=3", {"speech"}),
         ("stages.distill.emotion_pool=3", {"faces-emotion"}),
         ("stages.train_teachers.steps=5", {"faces-emotion", "faces-identity"}),  # other weights
         ("students.identity.hidden=[8]", set()),
@@ -109,7 +109,7 @@ def test_a_checkpoint_counts_by_its_content(tmp_path):
     other.write_bytes(b"1" * 100)
     content = digest_of_file(file)
     inner = Inner(checkpoint=str(file), table=str(file), parts=[file, other], mode=str(file))
-    said = name_files(Slot("metric", "x", Outer(inner=inner, checkpoint=str(other))))
+    said = result_options(Slot("metric", "x", Outer(inner=inner, checkpoint=str(other))))
     assert said["use"] == "x"
     assert said["checkpoint"] == content
     assert said["inner"] == {
@@ -119,24 +119,24 @@ def test_a_checkpoint_counts_by_its_content(tmp_path):
         "mode": str(file),
     }
     slot = Slot("teacher", "y", Inner(checkpoint=str(file)))
-    assert name_files(Outer(teacher=slot))["teacher"]["checkpoint"] == content
+    assert result_options(Outer(teacher=slot))["teacher"]["checkpoint"] == content
     file.write_bytes(b"2" * 100)
-    assert name_files(inner) != name_files(inner.model_copy(update={"checkpoint": str(other)}))
+    assert result_options(inner) != result_options(inner.model_copy(update={"checkpoint": str(other)}))
     for text in ("no\0path", "x" * 10000):
-        assert name_files(Inner(checkpoint=text))["checkpoint"] == text
+        assert result_options(Inner(checkpoint=text))["checkpoint"] == text
 
 
 def test_a_file_that_is_called_as_an_option_says_changes_nothing(tmp_path, monkeypatch):
     """Only declared options are looked up in the folder where s2vkit is called."""
     recipe = load_toy(tmp_path).recipe
     slots = [recipe.generator, recipe.audio_encoder, *recipe.stages.values()]
-    before = [name_files(slot) for slot in slots]
+    before = [result_options(slot) for slot in slots]
     assert before[:2] == [json.loads(json.dumps(slot.dump())) for slot in slots[:2]]
     words = set(re.findall(r"[a-z_0-9]+", json.dumps(before)))
     monkeypatch.chdir(tmp_path)
     for word in words - {"run", "cache"}:
         Path(word).touch()
-    assert [name_files(slot) for slot in slots] == before
+    assert [result_options(slot) for slot in slots] == before
 
 
 def test_every_option_that_reads_a_file_is_declared():

@@ -23,8 +23,7 @@ from torch import nn
 
 from s2vkit import InputError
 from s2vkit.build import Builder
-from s2vkit.files import write_json
-from s2vkit.inference.bundle import load_model, save_model
+from s2vkit.inference.bundle import load_bundle
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 LIBRI = "60k_epoch4-d0f474de.pt"
@@ -156,11 +155,10 @@ def test_a_model_needs_its_encoders_file_no_more(tmp_path):
     trained = Cpc(CpcOptions(channels=32, context="gru", layers=2))
     torch.save({"gEncoder": trained.state_dict()}, tmp_path / "own.pt")
     loaded = load_toy(tmp_path, f"audio_encoder={{use: cpc, checkpoint: {tmp_path / 'own.pt'}}}")
-    graph = Builder(loaded.recipe, REGISTRY).graph()
-    save_model(tmp_path / "run" / "model", graph, loaded.data, "0")
-    write_json(tmp_path / "run" / "run.json", {"format": 1})
+    builder = Builder(loaded.recipe, REGISTRY)
+    builder.save_bundle(tmp_path / "model", builder.graph())
     (tmp_path / "own.pt").unlink()
-    kept, _ = load_model(tmp_path / "run", REGISTRY)
+    kept = load_bundle(tmp_path / "model", REGISTRY).graph
     assert all(torch.equal(v, trained.state_dict()[k]) for k, v in kept.encoder.state_dict().items())
 
 
@@ -199,7 +197,7 @@ def test_cpc_hears_in_pieces_what_it_hears_at_once(summary, layout):
                 stream, made, at = encoder.stream(), [], 0
                 while at < samples:
                     piece = 1 + int(torch.randint(most, (), generator=random))
-                    made.append(stream.hear(speech[:, at : at + piece]))
+                    made.append(stream.encode(speech[:, at : at + piece]))
                     at += piece
                 rest, summed = stream.finish()
                 made = torch.cat([*made, rest], 1)
@@ -211,7 +209,7 @@ def test_cpc_steps_come_as_soon_as_they_can():
     encoder = Cpc(CpcOptions(channels=16)).eval()
     stream = encoder.stream()
     with torch.no_grad():
-        heard = sum(stream.hear(torch.zeros(1, 160)).shape[1] for _ in range(100))
+        heard = sum(stream.encode(torch.zeros(1, 160)).shape[1] for _ in range(100))
         rest, _ = stream.finish()
     assert heard >= 97  # each waits for the convolutions alone, less than 30 ms
     assert heard + rest.shape[1] == 100

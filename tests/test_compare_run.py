@@ -12,7 +12,7 @@ import pytest
 import torch
 from helpers_cli import call
 from helpers_compare import compare_toy, write_comparison
-from helpers_toy import REGISTRY, load_toy
+from helpers_toy import REGISTRY
 from PIL import Image
 from rich.console import Console
 
@@ -29,7 +29,7 @@ from s2vkit.files import read_json
 from s2vkit.interfaces.dataset import ClipFiles
 from s2vkit.recipe.comparison import load_comparison
 from s2vkit.report.figures import GAP, LINE, MARGIN, Block, draw_sheet
-from s2vkit.runs.reuse import conditions_of, reuse
+from s2vkit.runs.reuse import reuse
 
 pytestmark = pytest.mark.usefixtures("no_curves", "no_clips")
 
@@ -117,42 +117,19 @@ def test_a_stage_that_comes_out_the_same_is_taken_over_and_is_the_same(home, tmp
     assert read_json(flat.folder / "metrics.json") == read_json(table / "flat-1" / "metrics.json")
 
 
-def test_stages_of_other_conditions_are_not_taken_over(tmp_path):
-    """Their fingerprints are the same; what frozen parts looked at, or the device, is not."""
-
-    def conditions(*sets):
-        loaded = load_toy(tmp_path, *sets)
-        run = Run(loaded, tmp_path / "run", Console(file=io.StringIO()), None, REGISTRY)
-        return {s.name: s.fingerprint for s in run.plan.steps}, conditions_of(run)
-
-    prints, base = conditions()
-    same, threads = conditions("compute.threads=2")
-    assert same == prints
-    assert all(threads[name] != base[name] for name in base)
-    _, workers = conditions("compute.workers=1")
-    assert workers == base
-    other, stretched = conditions("stages.distill.stretches=1")
-    assert other["train_evaluators"] == prints["train_evaluators"]
-    assert stretched["train_evaluators"] == base["train_evaluators"]
-    assert stretched["distill"] != base["distill"]
-    assert stretched["compose"] != base["compose"]  # it builds on distill
-
-
 def test_only_the_very_same_stage_is_taken_over(home, tmp_path):
     loaded = load_comparison(write_comparison(tmp_path), ["seeds=[1]"], REGISTRY).runs[0].loaded
     run = Run(loaded, tmp_path / "run", Console(file=io.StringIO()), None, REGISTRY)
-    theirs, same = tmp_path / "donor" / "stages" / "train_evaluators", conditions_of(run)
+    theirs = tmp_path / "donor" / "stages" / "train_evaluators"
     shutil.copytree(home / "table" / "ours-1" / "stages" / "train_evaluators", theirs)
     done = read_json(theirs / "done.json")
-    assert done["conditions"] == same["train_evaluators"]
 
     def taken(**facts):
         (theirs / "done.json").write_text(json.dumps({**done, **facts}))
-        return reuse(run.plan, same, [tmp_path / "nowhere", tmp_path / "donor"], run.view)
+        return reuse(run.plan, [tmp_path / "nowhere", tmp_path / "donor"], run.view)
 
-    assert taken(conditions="others") == []
-    assert taken(conditions=None) == []  # of a run made before conditions were kept
-    assert taken(fingerprint="another") == []
+    assert taken(result=None) == []
+    assert taken(result="another") == []
     (theirs / "weights.safetensors").rename(theirs / "away")
     assert taken() == []
     (theirs / "away").rename(theirs / "weights.safetensors")

@@ -12,7 +12,7 @@ from torch import nn
 from s2vkit.build import Builder
 from s2vkit.device import Policy, bf16_is_native, choose
 from s2vkit.errors import RecipeError, ResourceError
-from s2vkit.recipe.schema import Compute
+from s2vkit.settings import Compute
 
 CUDA = torch.device("cuda")
 

@@ -14,7 +14,8 @@ from helpers_cli import ROOT, start
 from s2vkit.errors import EXIT_CODES
 from s2vkit.plugins import registry
 from s2vkit.recipe.load import load_recipe
-from s2vkit.recipe.schema import Alignment, Compute, Recipe
+from s2vkit.recipe.schema import Recipe
+from s2vkit.settings import Alignment, Compute
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 CHEAP = {"validate", "list-components", "describe", "show"}

@@ -11,6 +11,7 @@ from s2vkit_metrics.panel import EmotionAgreement
 
 from s2vkit import Options, Outcome, RecipeError
 from s2vkit.build import Builder
+from s2vkit.device import choose
 from s2vkit.engine.preflight import check_evaluators
 from s2vkit.errors import InputError
 from s2vkit.options import label_of_evaluator
@@ -43,37 +44,37 @@ def test_a_further_evaluator_is_named_after_the_first():
     assert label_of_evaluator("emotional", names) == "emotional"
 
 
-def fingerprints(folder, *sets, more=()):
+def results_in(folder, *sets, more=()):
     recipe = load_toy(folder, *sets, more=more).recipe
     builder = Builder(recipe, REGISTRY)
     graph = builder.graph()
     stages = builder.stages(graph, torch.device("cpu"))
     check_evaluators(graph, stages)
-    plan = Plan(recipe, REGISTRY, graph, stages, folder / "run")
-    return {step.name: step.fingerprint for step in plan.steps}
+    plan = Plan(recipe, REGISTRY, graph, stages, folder / "run", choose(recipe.compute))
+    return {step.name: step.result for step in plan.steps}
 
 
 def test_a_second_evaluator_leaves_all_work_but_the_measuring_as_it_was(tmp_path):
-    before, after = fingerprints(tmp_path), fingerprints(tmp_path, more=(SECOND,))
+    before, after = results_in(tmp_path), results_in(tmp_path, more=(SECOND,))
     assert {k for k in before if before[k] != after[k]} == {"evaluate"}
     assert set(after) - set(before) == {"second_evaluator"}
 
 
-def test_options_that_came_later_leave_old_fingerprints_as_they_were(tmp_path):
-    """At their default they are not said; set, they count."""
-    before = fingerprints(tmp_path)
+def test_options_that_came_later_leave_old_results_in_as_they_were(tmp_path):
+    """At their default nothing changes; set, they count."""
+    before = results_in(tmp_path)
     said = "stages.evaluate.metrics.emotion_accuracy"
-    assert fingerprints(tmp_path, f"{said}.evaluator=null", "stages.train_evaluators.only=null") == before
-    after = fingerprints(tmp_path, f"{said}.evaluator=emotion")
+    assert results_in(tmp_path, f"{said}.evaluator=null", "stages.train_evaluators.only=null") == before
+    after = results_in(tmp_path, f"{said}.evaluator=emotion")
     assert {k for k in before if before[k] != after[k]} == {"evaluate"}
 
 
 def test_a_second_evaluator_that_nobody_trains_is_told(tmp_path):
     with pytest.raises(RecipeError, match=r"evaluators\.emotion_2 has no file") as caught:
-        fingerprints(tmp_path, more=("evaluators: {emotion_2: timm}\n",))
+        results_in(tmp_path, more=("evaluators: {emotion_2: timm}\n",))
     assert "only: [emotion_2]" in caught.value.hint
     with pytest.raises(RecipeError, match="evaluator 'emotion_3', which is not there"):
-        fingerprints(tmp_path, "stages.second_evaluator.only=[emotion_3]", more=(SECOND,))
+        results_in(tmp_path, "stages.second_evaluator.only=[emotion_3]", more=(SECOND,))
 
 
 def test_a_run_measures_by_each_evaluator_and_by_both(tmp_path):

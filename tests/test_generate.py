@@ -16,14 +16,15 @@ from safetensors.torch import load_file, save_file
 from s2vkit import align
 from s2vkit.build import Builder
 from s2vkit.device import choose
+from s2vkit.engine.workspace import RunWork
 from s2vkit.errors import InputError, RunFolderError
 from s2vkit.files import read_json, write_json
-from s2vkit.inference import pipeline as listening
-from s2vkit.inference.bundle import load_model
+from s2vkit.inference import pipeline as module
+from s2vkit.inference.bundle import load_bundle
 from s2vkit.inference.generate import generate
 from s2vkit.inference.pipeline import InferencePipeline
 from s2vkit.media import probe, read_speech
-from s2vkit.recipe.schema import Alignment, Compute
+from s2vkit.settings import Alignment, Compute
 
 CPC = """
 audio_encoder: {use: cpc, channels: 16}
@@ -77,25 +78,29 @@ def test_the_same_speech_gives_the_same_video(home, tmp_path):
 
 def test_the_model_draws_as_the_run_did(home):
     """What `evaluate` measured is what `generate` draws."""
-    from s2vkit.recipe.load import load_recipe
-
-    graph, recipe = load_model(home / "run", REGISTRY)
-    trained = Builder(load_recipe(home / "small.yaml", registry=REGISTRY).recipe, REGISTRY)
-    assert recipe.generator == trained.recipe.generator
+    graph = load_bundle(home / "run", REGISTRY).graph
     held = load_file(home / "run" / "stages" / "compose" / "weights.safetensors")
-    own = graph.modules()["generator"].state_dict()
+    own = graph.inference_modules()["generator"].state_dict()
     assert own
     assert all(torch.equal(value, held[f"generator/{key}"]) for key, value in own.items())
-    assert not graph.teachers
-    assert not graph.evaluators
-    assert not graph.discriminators
+    assert set(graph.inference_modules()) == {"encoder", "generator", "student.identity", "student.emotion"}
+
+
+def test_pictures_use_teachers_that_are_placed_and_in_eval_mode(tmp_path):
+    """Else a process that trains nothing would draw them from a teacher on the CPU, in train mode."""
+    pipeline = pipeline_of(tmp_path, "audio_encoder: logmel")
+    teacher = pipeline.graph.teachers["identity"]
+    assert teacher.training
+    RunWork(pipeline.graph, tmp_path, None, pipeline, lambda done, total: None, lambda: None)
+    assert not teacher.training
+    assert not any(p.requires_grad for p in teacher.parameters())
 
 
 # Windows
 
 
-def ears(tmp_path, encoder):
-    """A listener with an encoder of random weights."""
+def pipeline_of(tmp_path, encoder):
+    """A pipeline with an encoder of random weights."""
     from helpers_toy import load_toy
 
     recipe = load_toy(tmp_path, more=(encoder,)).recipe
@@ -108,20 +113,20 @@ def ears(tmp_path, encoder):
     "encoder", [CPC, "audio_encoder: logmel", "audio_encoder: {use: logmel, context: 3}"]
 )
 def test_long_speech_is_heard_as_if_at_once(tmp_path, monkeypatch, encoder):
-    ear = ears(tmp_path, encoder)
+    pipeline = pipeline_of(tmp_path, encoder)
     speech = 0.1 * np.random.default_rng(0).standard_normal(16000 * 9 + 777).astype(np.float32)
-    frames = ear.frames_of(len(speech))
+    frames = pipeline.count_frames(len(speech))
     assert frames == round((9 + 777 / 16000) * 25)
-    at_once = ear.hear(speech, frames)
-    monkeypatch.setattr(listening, "WINDOW", 2.0)
-    monkeypatch.setattr(listening, "CONTEXT", 1.0)
-    windows = list(listening._windows(len(speech), 16000, causal=ear.graph.encoder.causal))
+    at_once = pipeline.condition(speech, frames)
+    monkeypatch.setattr(module, "WINDOW", 2.0)
+    monkeypatch.setattr(module, "CONTEXT", 1.0)
+    windows = list(module._windows(len(speech), 16000, causal=pipeline.graph.encoder.causal))
     assert len(windows) == 5
     assert [w.start for w in windows[1:]] == [w.stop for w in windows[:-1]]
     assert windows[0].start == 0
     assert windows[-1].stop == len(speech)
-    in_windows = ear.hear(speech, frames)
-    assert in_windows.features.shape == at_once.features.shape == (1, frames, ear.graph.encoder.dim)
+    in_windows = pipeline.condition(speech, frames)
+    assert in_windows.features.shape == at_once.features.shape == (1, frames, pipeline.graph.encoder.dim)
     difference = (in_windows.features - at_once.features).abs().amax(-1)[0]
     spread = at_once.features.std()
     assert float(difference.max()) < 0.05 * float(spread)  # seams too: each hears what was before
@@ -130,14 +135,14 @@ def test_long_speech_is_heard_as_if_at_once(tmp_path, monkeypatch, encoder):
 
 @pytest.mark.parametrize("encoder", [CPC, "audio_encoder: logmel"])
 def test_speech_is_heard_as_in_training(tmp_path, encoder):
-    """What the caches of training hold of a clip is what the listener hears of it."""
-    ear = ears(tmp_path, encoder)
-    encoder = ear.graph.encoder
+    """What the caches of training hold of a clip is what the pipeline encodes."""
+    pipeline = pipeline_of(tmp_path, encoder)
+    encoder = pipeline.graph.encoder
     speech = 0.1 * np.random.default_rng(0).standard_normal(16000 + 123).astype(np.float32)
     with torch.no_grad():
         features, summary = encoder(torch.from_numpy(speech)[None], torch.tensor([len(speech)]))
-        codes = ear.graph.hear(align(features, encoder.rate, 25.0, 25), summary)
-    heard = ear.hear(speech, 25)
+        codes = pipeline.graph.condition(align(features, encoder.rate, 25.0, 25), summary)
+    heard = pipeline.condition(speech, 25)
     torch.testing.assert_close(heard.features, codes.features)
     torch.testing.assert_close(heard.identity, codes.identity)
     torch.testing.assert_close(heard.emotion, codes.emotion)
@@ -145,9 +150,9 @@ def test_speech_is_heard_as_in_training(tmp_path, encoder):
 
 def test_a_shift_of_one_step_would_be_seen(tmp_path):
     """The test above can fail: features a step apart differ by far more than it allows."""
-    ear = ears(tmp_path, "audio_encoder: logmel")
+    pipeline = pipeline_of(tmp_path, "audio_encoder: logmel")
     speech = 0.1 * np.random.default_rng(0).standard_normal(32000).astype(np.float32)
-    one, two = (ear.hear(speech[at:], 40).features for at in (0, 160))
+    one, two = (pipeline.condition(speech[at:], 40).features for at in (0, 160))
     assert float((one - two).abs().median()) > 0.05 * float(one.std())
 
 
@@ -187,12 +192,13 @@ def test_a_folder_that_is_no_finished_run_is_told(home, tmp_path):
         with pytest.raises(RunFolderError, match=what):
             generate(run, speech, tmp_path / "a.mp4", registry=REGISTRY)
 
-    refused(tmp_path / "none", "no such run folder")
-    refused(tmp_path, "not a run folder")
+    refused(tmp_path / "none", "no such run or model folder")
+    refused(tmp_path, "neither a run folder nor a model")
     write_json(tmp_path / "run.json", {**read_json(home / "run" / "run.json")})
     refused(tmp_path, "no finished model yet")
-    write_json(tmp_path / "run.json", {**read_json(home / "run" / "run.json"), "format": 99})
-    refused(tmp_path, r"made by another version of s2vkit \(format 99, this one reads 1\)")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.json").write_text("{}")
+    refused(tmp_path, "made by an older version of s2vkit")
     assert not (tmp_path / "a.mp4").exists()
 
 
@@ -211,7 +217,7 @@ def test_damaged_weights_are_told(model):
     weights = model / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(RunFolderError, match=r"model.safetensors: cannot be read"):
-        load_model(model.parent, REGISTRY)
+        load_bundle(model.parent, REGISTRY)
 
 
 def test_weights_that_lack_a_part_are_told(model):
@@ -220,20 +226,20 @@ def test_weights_that_lack_a_part_are_told(model):
     held = load_file(weights)
     save_file({k: v for k, v in held.items() if not k.startswith("generator/")}, weights)
     with pytest.raises(RunFolderError, match="does not fit generator: Missing key"):
-        load_model(model.parent, REGISTRY)
+        load_bundle(model.parent, REGISTRY)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"format": 1}'])
 def test_a_damaged_description_is_told(model, text):
-    (model / "model.json").write_text(text)
-    with pytest.raises(RunFolderError, match=r"damaged: it has no readable model.json"):
-        load_model(model.parent, REGISTRY)
+    (model / "config.json").write_text(text)
+    with pytest.raises(RunFolderError, match=r"no readable config.json|does not describe a model"):
+        load_bundle(model.parent, REGISTRY)
 
 
 def test_a_model_of_another_version_is_told(model):
-    write_json(model / "model.json", {**read_json(model / "model.json"), "format": 99})
-    with pytest.raises(RunFolderError, match="format 99"):
-        load_model(model.parent, REGISTRY)
+    write_json(model / "config.json", {**read_json(model / "config.json"), "format": 99})
+    with pytest.raises(RunFolderError, match="a model of format 99"):
+        load_bundle(model.parent, REGISTRY)
 
 
 def test_outputs_that_cannot_be_written_are_told(home, tmp_path):

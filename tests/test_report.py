@@ -11,9 +11,10 @@ from helpers_report import write_log
 from PIL import Image
 from rich.console import Console
 
+from s2vkit.interfaces.pixels import to_uint8
 from s2vkit.media import probe, read_frames
 from s2vkit.report.curves import draw_curves, read_log, smooth
-from s2vkit.report.pictures import contact_sheet, to_uint8, write_comparison
+from s2vkit.report.pictures import contact_sheet, write_comparison
 from s2vkit.report.table import metrics_markdown, metrics_table
 
 METRICS = {

@@ -26,7 +26,7 @@ class CpcStream:
         self.last: Tensor | None = None
         self.samples = 0
 
-    def hear(self, speech: Tensor) -> Tensor:
+    def encode(self, speech: Tensor) -> Tensor:
         """Hear the next samples (B, S): the features (B, A, dim) that they complete."""
         self.samples += speech.shape[1]
         return self._push(speech, end=False)

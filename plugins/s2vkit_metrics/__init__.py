@@ -1,10 +1,10 @@
 """Metrics of made clips: likeness to the truth, and what evaluators trained on real faces see."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import field_validator
 
-from s2vkit import Field, Later, Options, Register, hookimpl
+from s2vkit import Field, Options, Register, hookimpl
 
 
 class SsimOptions(Options):
@@ -41,7 +41,7 @@ class SsimOptions(Options):
 class AccuracyOptions(Options):
     """What may be set of the share of clips that an evaluator names rightly."""
 
-    evaluator: Annotated[str | None, Later()] = Field(
+    evaluator: str | None = Field(
         default=None,
         description="who is asked: the evaluator of this name, for example emotion_2; none: the first",
     )

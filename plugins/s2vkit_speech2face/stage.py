@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from s2vkit import Batch, Graph, RecipeError, Slot, Stage
+from s2vkit import Batch, Graph, RecipeError, Slot, Speech, Stage, Targets
 from s2vkit_speech2face import VoiceStageOptions
 
 PARTS = ("encoder", "student.identity")
@@ -20,7 +20,7 @@ class Voice(Stage):
     only a normalised loss of the embeddings supervises the identity, which `match` is.
     """
 
-    needs = frozenset({"speech", "targets"})
+    fields = (Speech(), Targets("identity"))
     options: VoiceStageOptions
 
     def __init__(self, options: VoiceStageOptions, *, graph: Graph) -> None:
@@ -41,9 +41,9 @@ class Voice(Stage):
         """Average both, if asked to."""
         return dict.fromkeys(PARTS, self.options.average) if self.options.average else {}
 
-    def losses(self, turn: str, clips: Batch, shared: Any) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, shared: Any) -> dict[str, Tensor]:
         """Give the terms."""
-        _, summary = self.graph.encoder(clips.need("speech"), clips.need("lengths"))
+        _, summary = self.graph.encoder(batch["speech"], batch["lengths"])
         code = self.graph.students["identity"](summary).float()
-        target = clips.targets["identity"]
+        target = batch["targets.identity"]
         return {name: weight * loss(code, target) for name, (weight, loss) in self.terms.items()}

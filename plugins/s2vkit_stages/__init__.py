@@ -1,6 +1,6 @@
 """The stages of Speech2Video: training on labels, distillation, composition, evaluation."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from s2vkit import (
     AdversarialLossSlot,
@@ -8,7 +8,6 @@ from s2vkit import (
     Field,
     FrameLossSlot,
     IndependenceLossSlot,
-    Later,
     MetricSlot,
     OptimizerSlot,
     Options,
@@ -36,7 +35,7 @@ class ClassifyOptions(StageOptions):
     noise: float = Field(
         default=0.0, ge=0.0, le=1.0, description="largest deviation of the grain that is added"
     )
-    only: Annotated[list[str] | None, Later()] = Field(
+    only: list[str] | None = Field(
         default=None,
         description="names of the networks to train; none: all but further evaluators of a label "
         "(`emotion_2` beside `emotion`), which learn apart, in a stage that names them",
@@ -68,16 +67,23 @@ class DistillOptions(StageOptions):
     batch: int = Field(default=64, ge=1, description="clips in a step")
     optimizer: OptimizerSlot = Field(description="moves every student")
     losses: DistillLosses = Field(description="the terms of Eq. 2")
-    stretches: int = Field(
+    segments: int = Field(
         default=0,
         ge=0,
         le=64,
-        description="random stretches of each clip whose summary the students hear besides the "
+        description="random segments of each clip whose summary the students learn from besides the "
         "whole clip's; 0 as the paper",
     )
-    emotion_frames: int = Field(default=5, ge=1, description="K of Eq. 1, drawn anew each step")
-    emotion_pool: int = Field(default=16, ge=1, description="frames a clip the teacher looks at")
-    identity_frames: int = Field(default=1, ge=1, description="1: the first frame, as the paper")
+    sampled_frames: dict[str, int] = Field(
+        default={"emotion": 5},
+        description="K of Eq. 1 by side: frames whose mean is the target, drawn anew each step; a side that "
+        "is not named: all that its teacher sees",
+    )
+    cached_frames: dict[str, int] = Field(
+        default={"emotion": 16},
+        description="frames of each clip that the teacher of a side sees; a side that is not named: the "
+        "first frame, as the paper's identity",
+    )
     average: float = Field(
         default=0.0,
         ge=0.0,
@@ -105,12 +111,12 @@ class DistillOptions(StageOptions):
         "VGG-Face, as in Speech2Face), not the codes themselves",
     )
     validate_every: int = Field(
-        default=50, ge=0, description="steps between looks at clips of the split val; 0: none"
+        default=50, ge=0, role="monitor", description="steps between looks at clips of the split val; 0: none"
     )
 
 
 class LayersLoss(Options):
-    """A term that compares what a network sees in made and true frames."""
+    """A term that compares the activations of a network for generated and real frames."""
 
     weight: float = Field(default=0.0, ge=0.0, description="factor of the term; 0: left out")
 
@@ -118,50 +124,57 @@ class LayersLoss(Options):
 class ComposeLosses(Options):
     """The terms of Eq. 10."""
 
-    adversarial: AdversarialLossSlot = Field(description="the game of every discriminator")
+    adversarial: AdversarialLossSlot = Field(
+        description="the loss of every discriminator, and of the generator against it"
+    )
     similarity: FrameLossSlot | None = Field(default=None, description="Eq. 8")
     gradient: FrameLossSlot | None = Field(default=None, description="Eq. 9")
-    still: FrameLossSlot | None = Field(
+    reference: FrameLossSlot | None = Field(
         default=None,
-        description="compares the still that a generator draws for itself with one of the speaker",
+        description="compares the reference image that a generator draws for itself with one of the speaker",
     )
     perceptual: LayersLoss = Field(
         default=LayersLoss(),
-        description="absolute difference of the identity teacher's maps of made and true frames",
+        description="absolute difference of the identity teacher's maps of generated and real frames",
     )
     feature_matching: LayersLoss = Field(
         default=LayersLoss(),
-        description="absolute difference of the discriminators' layers, of those that show them",
+        description="absolute difference of the discriminators' layers, of those that give them",
     )
     extra: dict[str, FrameLossSlot] = Field(default={}, description="further terms, by name")
 
 
 class CollapseOptions(Options):
-    """When a discriminator counts as collapsed: by its share of right answers, over many steps."""
+    """When a discriminator counts as collapsed: by its accuracy, averaged over many steps.
 
-    then: Literal["warn", "stop", "ignore"] = Field(
-        default="warn", description="say so and go on, end the training, or do nothing"
+    An accuracy of 0.5 is no collapse: it is the equilibrium, where fakes cannot be told from real.
+    """
+
+    action: Literal["warn", "stop", "ignore"] = Field(
+        default="warn", description="warn and go on, end the training, or do nothing"
     )
-    steps: int = Field(default=500, ge=1, description="over how many steps the share is averaged")
-    won: float = Field(
-        default=0.995,
-        gt=0.5,
-        le=1.0,
-        description="above this it has won: the generator learns little from it",
+    steps: int = Field(default=500, ge=1, description="over how many steps the accuracy is averaged")
+    max_accuracy: float = Field(
+        default=0.995, gt=0.5, le=1.0, description="above this the generator learns little from it"
     )
-    lost: float = Field(
-        default=0.51, ge=0.0, lt=1.0, description="below this it is lost: it guesses; 0.5 is chance"
+    min_accuracy: float = Field(
+        default=0.2,
+        ge=0.0,
+        lt=1.0,
+        description="below this it takes fakes for real, and real for fakes; 0.5 is guessing",
     )
 
 
 class AdversarialOptions(StageOptions):
     """Train the generator against every discriminator (Eqs. 4-10)."""
 
-    optimizer_keys: ClassVar[str] = "players"
+    optimizer_keys: ClassVar[str] = "networks"
     batch: int = Field(default=16, ge=1, description="clips in a step")
     frames: int = Field(default=4, ge=1, description="frames of each clip in a step")
     gap: int = Field(default=5, ge=1, description="least frames between a time and a mismatch")
-    optimizers: dict[str, OptimizerSlot] = Field(description="one for the generator and each player")
+    optimizers: dict[str, OptimizerSlot] = Field(
+        description="one for the generator and one for each discriminator"
+    )
     losses: ComposeLosses = Field(description="the terms of Eq. 10")
     average: float = Field(
         default=0.0,
@@ -177,10 +190,10 @@ class AdversarialOptions(StageOptions):
         description="frames are drawn in runs of so many consecutive ones; `frames` is a multiple",
     )
     samples: int = Field(
-        default=6, ge=0, le=1000, description="how often on the way sample pictures are drawn"
+        default=6, ge=0, le=1000, role="monitor", description="how often on the way sample pictures are drawn"
     )
     collapse: CollapseOptions = Field(
-        default=CollapseOptions(), description="early warning when a discriminator collapses"
+        default=CollapseOptions(), role="monitor", description="early warning when a discriminator collapses"
     )
     weights: dict[str, float] = Field(
         default={}, description="weight of a discriminator's term in the generator's loss; 1"
@@ -196,6 +209,11 @@ class EvaluateOptions(Options):
     )
     clips: int | None = Field(default=None, ge=1, description="at most so many; all if absent")
     metrics: dict[str, MetricSlot] = Field(description="what to measure, by name")
+    cached_frames: dict[str, int] = Field(
+        default={"emotion": 16},
+        description="frames of each clip that the teacher of a side looks at, whose mean probes compare "
+        "codes with; a side that is not named: its first frame",
+    )
 
 
 @hookimpl
@@ -223,7 +241,7 @@ def s2vkit_register(register: Register) -> None:
         "adversarial",
         "s2vkit_stages.adversarial:Adversarial",
         AdversarialOptions,
-        summary="the generator plays against the discriminators",
+        summary="trains the generator against the discriminators",
         reference=f"{paper}, section 2.2, Eqs. 4-10",
     )
     register(

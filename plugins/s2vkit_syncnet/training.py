@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import Batch, Graph, Slot, Stage, SyncEvaluator
+from s2vkit import Batch, Frames, Graph, Slot, Speech, Stage, SyncEvaluator
 from s2vkit_syncnet import SyncEvaluatorStageOptions
 from s2vkit_syncnet.retime import fit_rate, resample
 
@@ -28,14 +28,14 @@ class TrainSyncEvaluator(Stage):
     own speech is seen.
     """
 
-    needs = frozenset({"frames", "speech"})
     options: SyncEvaluatorStageOptions
 
     def __init__(self, options: SyncEvaluatorStageOptions, *, graph: Graph) -> None:
         self.options, self.graph = options, graph
         evaluator = graph.sync_evaluator
-        rate = evaluator.fps if evaluator is not None else graph.world.fps
-        self.frames = self.window = round((options.windows + 5) * graph.world.fps / rate)
+        rate = evaluator.fps if evaluator is not None else graph.data_spec.fps
+        self.frames = round((options.windows + 5) * graph.data_spec.fps / rate)
+        self.fields = (Frames(self.frames, self.frames), Speech())
 
     def idle(self) -> str:
         """Say that there is no evaluator to train, or that its weights came from a file."""
@@ -57,17 +57,17 @@ class TrainSyncEvaluator(Stage):
         self.scale = _Scale()
         return {"scale": self.scale}
 
-    def prepare(self, clips: Batch) -> Compared:
+    def shared_forward(self, batch: Batch) -> Compared:
         """Compare windows of lips and speech of every clip."""
         evaluator = self.graph.sync_evaluator
         assert evaluator is not None
-        frames = vary_frames(clips.need("frames"), self.options)
-        speech = vary_speech(self._speech(clips, evaluator), self.options)
-        lips, sounds = evaluator(fit_rate(frames, self.graph.world.fps, evaluator.fps), speech)
+        frames = vary_frames(batch["frames"], self.options)
+        speech = vary_speech(self._speech(batch, evaluator), self.options)
+        lips, sounds = evaluator(fit_rate(frames, self.graph.data_spec.fps, evaluator.fps), speech)
         distances = (lips.float().unsqueeze(2) - sounds.float().unsqueeze(1)).norm(dim=-1)
         return Compared(distances, self.scale())
 
-    def losses(self, turn: str, clips: Batch, shared: Compared) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, shared: Compared) -> dict[str, Tensor]:
         """Give the cross-entropy of finding the speech of lips, and the lips of speech."""
         logits = -shared.distances * shared.scale
         right = torch.arange(logits.shape[1], device=logits.device).repeat(len(logits))
@@ -75,7 +75,7 @@ class TrainSyncEvaluator(Stage):
         by_speech = F.cross_entropy(logits.mT.flatten(0, 1), right)
         return {"match": (by_lips + by_speech) / 2}
 
-    def watch(self, clips: Batch, shared: Compared) -> dict[str, Tensor]:
+    def extra_metrics(self, batch: Batch, shared: Compared) -> dict[str, Tensor]:
         """Give how often the nearest speech is the right one, and how often to within a frame."""
         nearest = shared.distances.argmin(2)
         apart = (nearest - torch.arange(nearest.shape[1], device=nearest.device)).abs()
@@ -83,9 +83,9 @@ class TrainSyncEvaluator(Stage):
 
     def _speech(self, clips: Batch, evaluator: SyncEvaluator) -> Tensor:
         """Cut out the speech of the drawn frames: (B, S) at the evaluator's rate."""
-        rate, fps = self.graph.encoder.sample_rate, self.graph.world.fps
-        speech = clips.need("speech")
-        first = (clips.need("times")[:, 0] * rate / fps).round().long()
+        rate, fps = self.graph.encoder.sample_rate, self.graph.data_spec.fps
+        speech = clips["speech"]
+        first = (clips["times"][:, 0] * rate / fps).round().long()
         length = round(self.frames * rate / fps)
         at = first.unsqueeze(1) + torch.arange(length, device=speech.device)
         padded = F.pad(speech, (0, max(0, int(at.max()) + 1 - speech.shape[1])))

@@ -17,9 +17,9 @@ from s2vkit.benchmark.unseen_speakers import VOICES, Known, Voice, agreements, m
 from s2vkit.data.store import ClipStore
 from s2vkit.engine.run import Run
 from s2vkit.files import remove
+from s2vkit.interfaces.pixels import to_uint8
 from s2vkit.registry import Registry
 from s2vkit.report.figures import Block, draw_sheet
-from s2vkit.report.pictures import to_uint8
 
 BLOCKS, TIMES = 3, 8  # clips of Figure 3, and moments of each
 
@@ -69,7 +69,7 @@ def draw_figures(
         with opened(held.folder, console, registry, asked.sets, asked.device) as run:
             run.view.begin(f"drawing the figures: {title}")
             _follow(run, held, title, moments)
-            if "stills" in run.graph.wants:
+            if run.graph.takes_reference_image:
                 faces.seeing.append(title)
             else:
                 _hear(run, title, faces, unheard, registry)

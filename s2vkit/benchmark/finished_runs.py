@@ -49,7 +49,7 @@ class Finished:
     figures: dict[str, Figure]
     place: Path  # where metrics.json and clips.csv lie
     about: dict[str, Any]  # run.json, or what `--again` left beside its figures
-    fingerprints: dict[str, str]  # of finished stages
+    results: dict[str, str]  # what tells each finished stage's result from others
 
     @property
     def seed(self) -> int:
@@ -87,7 +87,7 @@ def read_run(folder: Path, place: Path | None = None) -> Finished:
         read_figures(place),
         place,
         about,
-        fingerprints_of(folder),
+        results_of(folder),
     )
 
 
@@ -168,13 +168,13 @@ def check_finished(folder: Path, stage: str = "") -> None:
         )
 
 
-def fingerprints_of(folder: Path) -> dict[str, str]:
-    """Tell which model a run holds, by the fingerprints of its finished stages."""
+def results_of(folder: Path) -> dict[str, str]:
+    """Tell which model a run holds, by what its finished stages follow from."""
     found = {}
     for path in sorted(folder.glob("stages/*/done.json")):
         done = read_json(path)
-        if isinstance(done, dict) and done.get("fingerprint"):
-            found[path.parent.name] = str(done["fingerprint"])
+        if isinstance(done, dict) and done.get("result"):
+            found[path.parent.name] = str(done["result"])
     return found
 
 

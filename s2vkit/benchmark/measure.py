@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from s2vkit.benchmark.finished_runs import Finished, check_finished, fingerprints_of, read_recipe_of, read_run
+from s2vkit.benchmark.finished_runs import Finished, check_finished, read_recipe_of, read_run, results_of
 from s2vkit.benchmark.request import Asked, find, want
 from s2vkit.engine.run import Run
 from s2vkit.engine.stop import stop_flag
@@ -77,7 +77,7 @@ def measure(
             told = {k: slot.get(k) for k in ("split", "clips", "metrics")}
             write_json(
                 part / "about.json",
-                {**about(), **told, "command": asked.command, "model": fingerprints_of(folder)},
+                {**about(), **told, "command": asked.command, "model": results_of(folder)},
             )
         run.view.end(str(place))
 

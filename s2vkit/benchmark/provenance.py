@@ -85,7 +85,7 @@ def _run(run: Finished, comparison: Comparison) -> dict[str, Any]:
         "clips": comparison.place(clips) if clips.is_file() else None,
         "measured_by": run.about.get("command") if run.place != run.folder else None,
         "versions": made.get("versions"),
-        "fingerprints": run.fingerprints,
+        "results": run.results,
     }
 
 

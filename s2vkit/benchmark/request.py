@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from s2vkit.benchmark.finished_runs import Finished, fingerprints_of, read_recipe_of, read_run
+from s2vkit.benchmark.finished_runs import Finished, read_recipe_of, read_run, results_of
 from s2vkit.files import read_json, recover_folder
 
 MEASURED = "measured"  # the folder in a run folder for what was measured again
@@ -74,6 +74,6 @@ def find(folder: Path, asked: Asked) -> Finished | None:
     if asked.again or not recover_folder(wanted.place):
         return None
     told = read_json(wanted.place / "about.json")
-    if not isinstance(told, dict) or told.get("model") != fingerprints_of(folder):
+    if not isinstance(told, dict) or told.get("model") != results_of(folder):
         return None
     return read_run(folder, wanted.place)

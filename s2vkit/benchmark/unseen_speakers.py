@@ -14,13 +14,12 @@ import torch
 from torch import Tensor
 
 from s2vkit.benchmark.comparison import Agreement
-from s2vkit.data.frozen import to_images
 from s2vkit.data.store import ClipStore
 from s2vkit.engine.run import Run
 from s2vkit.interfaces.dataset import ClipFiles
+from s2vkit.interfaces.pixels import to_images, to_uint8
 from s2vkit.recipe.load import load_recipe
 from s2vkit.registry import Registry
-from s2vkit.report.pictures import to_uint8
 
 VOICES, CLIPS = 6, 6  # shown, and made of each
 _CHUNK = 64

@@ -10,7 +10,7 @@ from s2vkit.cli.parameters import device_option
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("model", type=click.Path(path_type=Path, file_okay=False))
 @click.argument("speech", type=click.Path(path_type=Path))
 @click.option(
     "-o",
@@ -28,15 +28,16 @@ from s2vkit.cli.parameters import device_option
 )
 @device_option()
 @click.option("--force", is_flag=True, help="Write over a video that is there.")
-def generate(run: Path, speech: Path, output: Path, image: Path | None, device: str, force: bool) -> None:
-    """Make a talking-face video from SPEECH with what the run folder RUN has trained.
+def generate(model: Path, speech: Path, output: Path, image: Path | None, device: str, force: bool) -> None:
+    """Make a talking-face video from SPEECH with the MODEL of a run.
 
+    MODEL is a run folder, or a bundle: a copy of a run's folder `model`, which stands alone.
     SPEECH is a sound file, or a video whose sound is taken. Its length does not matter:
     the video is written as it is drawn.
     """
     from s2vkit.inference.generate import generate as make
 
-    made = make(run, speech, output, device=device, force=force, image=image)
+    made = make(model, speech, output, device=device, force=force, image=image)
     for note in made.notes:
         click.echo(f"note: {note}", err=True)
     click.echo(f"wrote {made.path}: {made.frames} frames, {made.fps:g} a second")

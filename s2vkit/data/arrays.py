@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,12 @@ class Arrays:
         if name not in self._held:
             raise damaged(self.folder / f"{name}.npy", "no such file")
         return self._held[name]
+
+    def joined(self, other: Arrays) -> Arrays:
+        """Give the arrays of both folders as one."""
+        both = copy(self)
+        both._held = {**self._held, **other._held}
+        return both
 
     def named(self, prefix: str) -> list[np.ndarray]:
         """Give the arrays PREFIX0, PREFIX1 and so on, in order."""

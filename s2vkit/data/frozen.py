@@ -2,7 +2,7 @@
 
 Speech features at the frames' times, summaries, teachers' vectors and the identity teacher's
 maps are each one flat array in a folder that its maker names by what they depend on. What is
-large (features, stretches, maps) is kept as float16; summaries and vectors, which losses
+large (features, segments, maps) is kept as float16; summaries and vectors, which losses
 compare and which are small, as float32.
 """
 
@@ -18,6 +18,7 @@ from s2vkit.data.arrays import Halves, flush, new_array
 from s2vkit.data.store import ClipStore
 from s2vkit.interfaces.audio_encoder import AudioEncoder
 from s2vkit.interfaces.batch import align, speech_steps
+from s2vkit.interfaces.pixels import to_images
 from s2vkit.interfaces.teacher import Teacher
 
 Progress = Callable[[int, int], None]
@@ -32,17 +33,10 @@ def hear_all(
     device: torch.device,
     mode: str,
     shift: float,
-    stretches: int,
-    generator: torch.Generator,
     progress: Progress,
     batch: int = 16,
 ) -> None:
-    """Hear every clip: `features` (all frames, D) at frame times and `summary` (clips, E).
-
-    Besides, `stretches` (clips, stretches, E): summaries of random stretches of each clip of
-    the training split, the same for one seed. They let students learn from more than one
-    summary a clip.
-    """
+    """Hear every clip: `features` (all frames, D) at frame times and `summary` (clips, E)."""
     frames = sum(clip.frames for clip in store.clips)
     features = Halves(out / "features.npy", (frames, encoder.dim))
     summaries = new_array(out / "summary.npy", (len(store.clips), encoder.summary_dim))
@@ -68,31 +62,35 @@ def hear_all(
         progress(done, len(store.clips))
     features.flush()
     flush(summaries)
-    if stretches:
-        _hear_stretches(store, encoder, out, device, stretches, generator, progress)
 
 
-def _hear_stretches(
+@torch.inference_mode()
+def encode_segments(
     store: ClipStore,
     encoder: AudioEncoder,
     out: Path,
+    *,
     device: torch.device,
-    stretches: int,
+    segments: int,
     generator: torch.Generator,
     progress: Progress,
 ) -> None:
-    held = Halves(out / "stretches.npy", (len(store.clips), stretches, encoder.summary_dim))
+    """Hear `segments` (clips, segments, E): summaries of random segments of each training clip.
+
+    They are the same for one seed, and let students learn from more than one summary a clip.
+    """
+    held = Halves(out / "segments.npy", (len(store.clips), segments, encoder.summary_dim))
     clips = store.split("train")
     for done, i in enumerate(clips, 1):
         speech = store.speech(i, encoder.sample_rate)
-        pieces = [_stretch(speech, generator) for _ in range(stretches)]
+        pieces = [_segment(speech, generator) for _ in range(segments)]
         padded, lengths = pad_speech(pieces)
         held[i] = encoder(padded.to(device), lengths.to(device))[1].float().cpu().numpy()
         progress(done, len(clips))
     held.flush()
 
 
-def _stretch(speech: np.ndarray, generator: torch.Generator) -> np.ndarray:
+def _segment(speech: np.ndarray, generator: torch.Generator) -> np.ndarray:
     """Cut out between a third and nine tenths of a clip."""
     share, place = torch.rand(2, generator=generator).tolist()
     length = max(1, int(len(speech) * (0.33 + 0.57 * share)))
@@ -108,32 +106,46 @@ def look_all(
     *,
     device: torch.device,
     views: int,
-    maps: bool,
     generator: torch.Generator,
     progress: Progress,
     batch: int = 64,
 ) -> None:
-    """Look at every clip: `targets` (clips, views, dim) and, if asked, `maps0`.. of frame 0.
+    """Look at every clip: `targets` (clips, views, dim).
 
     One view is the first frame (the paper's choice for identity); more are frames drawn at
     random (Eq. 1), the same for one seed.
     """
     clips = len(store.clips)
     targets = new_array(out / "targets.npy", (clips, views, teacher.dim))
-    shapes = teacher.map_shapes if maps else []
-    mapped = [Halves(out / f"maps{i}.npy", (clips, *shape)) for i, shape in enumerate(shapes)]
     for chosen in _chunks(list(range(clips)), max(1, batch // views)):
-        seen = np.concatenate([store.frames(i, _views(store, i, views, generator)) for i in chosen])
-        images = to_images(torch.from_numpy(seen).to(device))
+        frames = np.concatenate([store.frames(i, _views(store, i, views, generator)) for i in chosen])
+        images = to_images(torch.from_numpy(frames).to(device))
         targets[chosen] = teacher(images).float().cpu().view(len(chosen), views, -1).numpy()
-        if mapped:
-            first = images.view(len(chosen), views, *images.shape[1:])[:, 0]
-            for held, made in zip(mapped, teacher.maps(first), strict=True):
-                held[chosen] = made.float().cpu().numpy()
         progress(chosen[-1] + 1, clips)
     flush(targets)
-    for held in mapped:
-        held.flush()
+
+
+@torch.inference_mode()
+def map_all(
+    store: ClipStore,
+    teacher: Teacher,
+    out: Path,
+    *,
+    device: torch.device,
+    progress: Progress,
+    batch: int = 64,
+) -> None:
+    """Look at the first frame of every clip: the teacher's maps of it, `maps0` and so on."""
+    clips = len(store.clips)
+    arrays = [Halves(out / f"maps{i}.npy", (clips, *shape)) for i, shape in enumerate(teacher.map_shapes)]
+    for chosen in _chunks(list(range(clips)), batch):
+        frames = np.concatenate([store.frames(i, np.zeros(1, int)) for i in chosen])
+        images = to_images(torch.from_numpy(frames).to(device))
+        for array, maps in zip(arrays, teacher.maps(images), strict=True):
+            array[chosen] = maps.float().cpu().numpy()
+        progress(chosen[-1] + 1, clips)
+    for array in arrays:
+        array.flush()
 
 
 def _views(store: ClipStore, clip: int, views: int, generator: torch.Generator) -> np.ndarray:
@@ -155,8 +167,3 @@ def pad_speech(clips: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
     for row, clip in enumerate(clips):
         padded[row, : len(clip)] = torch.from_numpy(clip)
     return padded, lengths
-
-
-def to_images(frames: torch.Tensor) -> torch.Tensor:
-    """Turn stored frames (..., H, W, 3) uint8 into images (..., 3, H, W) in [-1, 1]."""
-    return frames.movedim(-1, -3).float().mul_(2 / 255).sub_(1)

@@ -56,10 +56,13 @@ def _corpus(cache: Cache) -> Row:
 
 def _stages(plan: Plan, builder: Builder, policy: Policy) -> list[Row]:
     todo = {step.name for step in plan.steps if not (step.done or step.idle)}
-    probe = builder.graph(plan.graph.world)
+    probe = builder.graph(plan.graph.data_spec)
     stages = builder.stages(probe, policy.device)
     trained = {n: s for n, s in stages.items() if n in todo and isinstance(s, Stage)}
     times = time_stages(trained, builder, probe, policy)
+    for step in plan.steps:
+        if step.name in times and isinstance(step.stage, Stage):
+            times[step.name] *= 1 - step.progress.start / step.stage.options.steps
     return [(step.name, _what(step, plan), times.get(step.name)) for step in plan.steps]
 
 
@@ -68,7 +71,7 @@ def _what(step: Step, plan: Plan) -> str:
         return f"nothing to do: {step.idle}"
     if step.done:
         return f"done already in {clock(step.seconds or 0)}"
-    again = "changed, so again: " if step.changed else ""
+    again = f"{step.progress.note}: " if step.progress.note else ""
     if isinstance(step.stage, Stage):
         moved = ", ".join(step.stage.optimizers())
         return f"{again}{step.stage.options.steps} steps of {moved}"

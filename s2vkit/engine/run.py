@@ -6,43 +6,51 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
-from s2vkit import __version__
 from s2vkit.build import Builder, data_spec_of
 from s2vkit.data.corpus import FootageCorpus
 from s2vkit.device import choose
 from s2vkit.engine.announce import announce
-from s2vkit.engine.batches import Batches, Sources
-from s2vkit.engine.checkpoint import load_modules
+from s2vkit.engine.callbacks.finishing import Finishing
+from s2vkit.engine.callbacks.logging import Logging, Progress
+from s2vkit.engine.callbacks.monitor import Monitor
+from s2vkit.engine.callbacks.validation import Validation
+from s2vkit.engine.loading import BatchDataset, BatchLoader, default_workers
 from s2vkit.engine.log import spent
 from s2vkit.engine.memory import Peak
 from s2vkit.engine.preflight import check_evaluators, check_labels, check_splits
+from s2vkit.engine.sources import Sources
 from s2vkit.engine.stop import Stopped, stop_flag
-from s2vkit.engine.trainer import Hooks, Trainer
+from s2vkit.engine.trainer import Trainer
 from s2vkit.engine.view import View
 from s2vkit.engine.workspace import RunWork
 from s2vkit.errors import RecipeError, RunFolderError
 from s2vkit.files import naming_full_disk, read_json, remove, write_text
-from s2vkit.inference.bundle import save_model
 from s2vkit.inference.pipeline import InferencePipeline
+from s2vkit.interfaces.callback import Callback
 from s2vkit.interfaces.stage import Job, Stage
 from s2vkit.plugins import registry as installed
 from s2vkit.recipe.load import Loaded, dump_recipe
 from s2vkit.registry import Registry, nearest
 from s2vkit.rendering.held_out import show_run
-from s2vkit.rendering.training_samples import Sketches
+from s2vkit.rendering.training_samples import SamplePictures
 from s2vkit.report.page import write_page
 from s2vkit.report.table import metrics_table
 from s2vkit.runs.cache import Cache
 from s2vkit.runs.folder import check_place, record, taken
 from s2vkit.runs.graph_facts import keep_facts
 from s2vkit.runs.plan import Plan, Step
-from s2vkit.runs.reuse import conditions_of, reuse
+from s2vkit.runs.progress import IDENTITY
+from s2vkit.runs.reuse import reuse
+from s2vkit.runs.segments import write_segments
 from s2vkit.runs.warning_log import Notes
+from s2vkit.tensors import load_modules
 
 
 def run_recipe(
@@ -75,7 +83,7 @@ def run_recipe(
     with full, taken(folder, fresh=fresh, command=command), stop_flag() as stopped:
         write_text(folder / "recipe.yaml", dump_recipe(loaded))
         run = Run(loaded, folder, console, stopped, registry)
-        reuse(run.plan, conditions_of(run), donors, run.view)
+        reuse(run.plan, donors, run.view)
         if not quiet:
             run.announce()
         if run.cut_footage():
@@ -108,7 +116,7 @@ class Run:
         self.dataset, identity = dataset, ""
         if isinstance(dataset, FootageCorpus):
             identity = dataset.identity
-        self.plan = Plan(self.recipe, registry, self.graph, stages, folder, identity)
+        self.plan = Plan(self.recipe, registry, self.graph, stages, folder, self.policy, identity)
         self.cache = Cache(self.plan, dataset, self.policy, self.view, self._progress)
 
     def announce(self) -> None:
@@ -149,7 +157,7 @@ class Run:
         """Show the figures of the run, if it has come to them."""
         metrics = read_json(self.folder / "metrics.json")
         if metrics:
-            still = "stills" in self.graph.wants
+            still = self.graph.takes_reference_image
             source = "speech and a still of the speaker" if still else "speech alone"
             title = f"clips made from {source} (how defined: metrics.json)"
             self.console.print(metrics_table(metrics, title, definitions=False))
@@ -172,7 +180,7 @@ class Run:
         if step.done:
             self._take_up(step, folder)
             return
-        self._begin_anew_if_changed(folder, step)
+        self._open_stage(folder, step)
         start, peak = time.monotonic() - spent(folder / "log.jsonl"), Peak(self.policy.device)
         self.notes.stage = step.name
         if isinstance(step.stage, Job):
@@ -182,10 +190,8 @@ class Run:
         else:
             self._train(step, step.stage, folder)
         seconds = round(time.monotonic() - start, 1)
-        same = conditions_of(self).get(step.name, "")
-        facts: dict[str, object] = {"memory": peak.read(), "command": self.command}
-        record(folder, step.fingerprint, seconds, **facts, **({"conditions": same} if same else {}))
-        step.done, step.seconds = True, seconds
+        record(folder, step, seconds, memory=peak.read(), command=self.command)
+        step.progress = replace(step.progress, done=True, seconds=seconds)
 
     def _take_up(self, step: Step, folder: Path) -> None:
         if isinstance(step.stage, Stage):
@@ -210,69 +216,73 @@ class Run:
                 )
             self._take_up(step, folder)
 
-    def _begin_anew_if_changed(self, folder: Path, step: Step) -> None:
-        """Keep a checkpoint only if it is of the very same stage."""
-        mark = folder / "fingerprint"
-        if not mark.exists() or mark.read_text(encoding="utf-8") != step.fingerprint:
+    def _open_stage(self, folder: Path, step: Step) -> None:
+        """Write down what is about to be trained; a checkpoint that it cannot go on from goes."""
+        if not step.progress.start:
             for left in ("checkpoint", ".checkpoint.old", "log.jsonl", "samples"):
                 remove(folder / left)
-            write_text(mark, step.fingerprint)
             self.notes.forget(step.name)
+        write_segments(folder, step.segments)
+        write_text(folder / IDENTITY, step.identity)
         remove(folder / "done.json")
 
     def _train(self, step: Step, stage: Stage, folder: Path) -> None:
         sources = self.cache.sources(stage, self.store)
         self.view.begin(step.name)
         seed = self.recipe.seed
-        batches = Batches(sources, stage, step.name, seed=seed, device=self.policy.device)
+        loader = BatchLoader(
+            BatchDataset(sources, stage, step.name, seed=seed),
+            device=self.policy.device,
+            workers=default_workers(self.recipe.compute.loader_workers, self.policy.device),
+            total=stage.options.steps * stage.options.accumulate,
+        )
         trainer = Trainer(
             stage,
             step.name,
             self.graph,
-            batches,
+            loader,
             policy=self.policy,
             seed=seed,
             make_optimizer=self.builder.make,
+            callbacks=self._callbacks(stage, loader),
         )
-        sketches = Sketches(self.folder, step.name, self.store, self.recipe.alignment)
-        every = max(1, stage.options.steps // stage.pictures) if stage.pictures else 0
-
-        def look(done: int) -> None:
-            if every and done % every == 0:
-                sketches.draw(trainer, done)
-
-        hooks = Hooks(
-            self.view.advance,
-            self.stopped.is_set,
-            held_out=batches.held_out,
-            heard=batches.heard,
-            warn=self.warn,
-            look=look,
-        )
-        trainer.run(folder, hooks, self.recipe.checkpoint_seconds)
+        trainer.run(folder, save_seconds=self.recipe.checkpoint_seconds, stopped=self.stopped.is_set)
         self.view.end(f"{stage.options.steps} steps")
+
+    def _callbacks(self, stage: Stage, loader: BatchLoader) -> list[Callback]:
+        """Give what is done beside the steps of a stage, in this order."""
+        return [
+            Validation(stage, self.policy, partial(loader.held_out, stage.held_out)),
+            SamplePictures(
+                self.folder, self.store, self.graph, self.recipe.alignment, self.policy, stage.sample_pictures
+            ),
+            Logging(),
+            Progress(self.view.advance, stage.progress_metrics),
+            Monitor(stage.thresholds(), self.warn),
+            Finishing(stage, partial(loader.training_clips, stage.finish_with)),
+        ]
 
     def work(self, step: Step | None = None, folder: Path | None = None) -> RunWork:
         """Give what a job is offered; its results go into `folder`, or the run's own."""
         exact = choose(self.recipe.compute.model_copy(update={"precision": "fp32"}))
-        listener = InferencePipeline(self.graph, self.recipe.alignment, exact)
+        pipeline = InferencePipeline(self.graph, self.recipe.alignment, exact)
 
         def sources() -> Sources:
             assert step is not None
             return self.cache.sources(step.stage, self.store)
 
         place = folder or self.folder
-        return RunWork(self.graph, place, self.store, listener, self._progress, sources)
+        return RunWork(self.graph, place, self.store, pipeline, self._progress, sources)
 
     def _leave(self) -> None:
         """Leave the model, pictures, curves and clips of a finished run."""
-        versions = "-".join(sorted(s.fingerprint for s in self.plan.steps))
+        versions = "-".join(sorted(s.result for s in self.plan.steps))
         mark, model = self.folder / "shown", self.folder / "model"
         there = model.is_dir() or not self.plan.draws
         if mark.exists() and mark.read_text(encoding="utf-8") == versions and there:
             return
         if self.plan.draws:
-            save_model(model, self.graph, self.loaded.data, __version__)
+            self.builder.save_bundle(model, self.graph)
         self.view.begin("pictures, curves and clips" if self.plan.draws else "curves")
         show_run(self.work(), clips=self.plan.draws)
         write_text(mark, versions)

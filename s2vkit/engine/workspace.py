@@ -11,13 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from s2vkit.data.frozen import to_images
 from s2vkit.data.store import ClipStore
-from s2vkit.engine.batches import Sources
+from s2vkit.engine.conditioning import condition_clip
+from s2vkit.engine.sources import Sources
 from s2vkit.files import write_json, write_text
 from s2vkit.inference.pipeline import InferencePipeline
+from s2vkit.interfaces.fields import FrozenFeatures
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.metric import Heard, Outcome
+from s2vkit.interfaces.pixels import to_images
 
 
 class RunWork:
@@ -28,17 +30,15 @@ class RunWork:
         graph: Graph,
         folder: Path,
         store: ClipStore,
-        listener: InferencePipeline,
+        pipeline: InferencePipeline,
         progress: Callable[[int, int], None],
         sources: Callable[[], Sources],
     ) -> None:
         self.graph, self.folder, self.store = graph, folder, store
-        self.listener, self.progress, self.sources = listener, progress, sources
-        evaluators: list[Any] = [*graph.evaluators.values(), graph.sync_evaluator]
-        for module in evaluators:
-            if module is None:
-                continue
-            listener.policy.place(module).eval().requires_grad_(False)
+        self.pipeline, self.progress, self.sources = pipeline, progress, sources
+        looking = ("teacher", "evaluator", "sync_evaluator")  # the pipeline has placed the others
+        modules = graph.modules().items()
+        pipeline.policy.place_all({k: m for k, m in modules if k.split(".")[0] in looking})
 
     def outcomes(self, split: str, most: int | None) -> Iterator[Outcome]:
         """Make the clips of a split, at most `most`, spread over the split."""
@@ -52,8 +52,8 @@ class RunWork:
     def outcome(self, clip: int) -> Outcome:
         """Make one clip from its speech."""
         record = self.store.clips[clip]
-        codes = self.listener.condition_clip(self.store, clip)
-        made = torch.cat(list(self.listener.draw(codes)))
+        conditioning = condition_clip(self.pipeline, self.store, clip)
+        made = torch.cat(list(self.pipeline.generate(conditioning)))
         true = to_images(torch.from_numpy(self.store.frames(clip))).to(made.device)
         return Outcome(
             record.name,
@@ -71,8 +71,9 @@ class RunWork:
     def heard(self, split: str) -> Heard:
         """Give what was heard in the clips of a split, from the caches, and the students' codes."""
         sources, clips = self.sources(), self.store.split(split)
-        assert sources.speech is not None
-        summary = torch.from_numpy(np.array(sources.speech["summary"][clips])).float()
+        summary = torch.from_numpy(
+            np.array(sources.frozen(FrozenFeatures("speech"))["summary"][clips])
+        ).float()
         records = [self.store.clips[i] for i in clips]
         names = sorted({name for record in records for name in record.labels})
         return Heard(
@@ -81,8 +82,9 @@ class RunWork:
             summary,
             self._codes(summary),
             {
-                side: torch.from_numpy(np.array(held["targets"][clips]).mean(1)).float()
-                for side, held in sources.faces.items()
+                features.side: torch.from_numpy(np.array(arrays["targets"][clips]).mean(1)).float()
+                for features, arrays in sources.arrays.items()
+                if features.what == "targets"
             },
             lambda i: self.store.speech(clips[i]),
             self.store.index.sample_rate,
@@ -90,7 +92,7 @@ class RunWork:
 
     @torch.inference_mode()
     def _codes(self, summary: Tensor) -> dict[str, Tensor]:
-        device = self.listener.policy.device
+        device = self.pipeline.policy.device
         return {
             side: torch.cat([student(part.to(device)).float().cpu() for part in summary.split(512)])
             for side, student in self.graph.students.items()

@@ -1,1 +1,1 @@
-"""A trained model at work: hearing, drawing frames, and the pictures of a run."""
+"""A trained model in use: its bundle, and the pipeline from speech to frames."""

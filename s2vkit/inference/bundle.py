@@ -1,89 +1,115 @@
-"""The model that a run leaves: what hears and draws, without teachers or discriminators."""
+"""A bundle: the folder of a trained model, which stands alone; config.json and model.safetensors."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from s2vkit.build import Builder, ModelSpec, load_model_spec, model_spec_of
-from s2vkit.engine.checkpoint import load_modules, save_modules
+import torch
+from pydantic import ValidationError
+from torch import nn
+
 from s2vkit.errors import RunFolderError
 from s2vkit.files import atomic_folder, read_json, recover_folder, write_json
-from s2vkit.interfaces.graph import Graph
-from s2vkit.recipe.load import recipe_from_data
-from s2vkit.recipe.schema import Recipe
+from s2vkit.inference.assembly import ModelSlots, build_inference_graph
+from s2vkit.inference.config import BundleConfig, read_config, write_config
+from s2vkit.interfaces.inference_graph import InferenceGraph
+from s2vkit.interfaces.specs import ModelSpec
+from s2vkit.options import Slot
 from s2vkit.registry import Registry
+from s2vkit.settings import Alignment
+from s2vkit.tensors import load_modules, save_modules
 
-FORMAT = 1
-_HEARS_AND_DRAWS = ("encoder", "student", "generator")
+_CONFIG, _WEIGHTS = "config.json", "model.safetensors"
+_AGAIN = "copy the model again, or delete it and run its recipe again"
 
 
-def save_model(folder: Path, graph: Graph, data: dict[str, object], version: str) -> None:
-    """Write the inference half of a graph: weights, sizes and the recipe it came from."""
-    modules = {k: m for k, m in graph.modules().items() if k.split(".")[0] in _HEARS_AND_DRAWS}
-    sizes = model_spec_of(graph).dump()
-    about = {
-        "format": FORMAT,
-        "s2vkit": version,
-        "sizes": sizes,
-        "recipe": data,
-        "encoder": dict(getattr(graph.encoder, "as_built", {})),
-    }
+@dataclass(frozen=True)
+class Bundle:
+    """A trained model as it was read."""
+
+    folder: Path
+    graph: InferenceGraph
+    config: BundleConfig
+
+
+def save_bundle(
+    folder: Path,
+    graph: InferenceGraph,
+    slots: ModelSlots,
+    spec: ModelSpec,
+    alignment: Alignment,
+    registry: Registry,
+    version: str,
+) -> None:
+    """Write the parts of a graph that turn speech into frames, whole or not at all."""
+    modules = graph.inference_modules()
+    alone = {name: _without_files(slot, modules[name]) for name, slot in slots.named().items()}
+    config = write_config(alone, spec, alignment, registry, version)
     with atomic_folder(folder) as part:
-        save_modules(part / "model.safetensors", modules)
-        write_json(part / "model.json", about)
+        save_modules(part / _WEIGHTS, modules)
+        write_json(part / _CONFIG, config)
 
 
-def load_model(run: Path, registry: Registry) -> tuple[Graph, Recipe]:
-    """Build the inference graph of a finished run and load its weights.
+def load_bundle(path: Path, registry: Registry | None = None) -> Bundle:
+    """Build the model of a bundle, or of a finished run, and load its weights.
 
-    Raises RunFolderError where the folder is no run, an unfinished one, or of another version.
+    Without a registry, the plugins that the bundle names are loaded, and no others. Raises
+    RunFolderError where the folder is neither or is damaged, PluginError where a plugin is missing.
     """
-    check_run(run)
-    folder = run / "model"
-    if not recover_folder(folder):
+    folder = find_bundle(path)
+    config = read_config(read_json(folder / _CONFIG), str(folder))
+    registry = registry or config.find_plugins()
+
+    def build(name: str, slot: Slot, **sizes: Any) -> Any:
+        return registry.get(slot.kind, slot.use).load()(slot.options, **sizes)
+
+    try:
+        slots = config.slots(registry)
+    except ValidationError as error:
         raise RunFolderError(
-            f"{run}: this run has no finished model yet",
-            hint="run its recipe again; it goes on from its last checkpoint",
-        )
-    about = read_json(folder / "model.json")
-    if not isinstance(about, dict) or not {"format", "recipe", "sizes"} <= set(about):
+            f"{folder}: the installed plugins do not take these options: {error}",
+            hint="install the versions that config.json names under `plugins`",
+        ) from error
+    with torch.random.fork_rng(devices=[]):  # first weights are drawn, and replaced at once
+        graph = build_inference_graph(slots, config.spec, build)
+    load_modules(folder / _WEIGHTS, graph.inference_modules(), hint=_AGAIN)
+    return Bundle(folder, graph, config)
+
+
+def find_bundle(path: Path) -> Path:
+    """Find the bundle of a path: itself, or the model of a run. Raises RunFolderError."""
+    path = Path(path).expanduser()
+    if not path.is_dir():
         raise RunFolderError(
-            f"{folder}: damaged: it has no readable model.json",
-            hint="delete the folder and run the recipe again; it is written anew",
+            f"{path}: no such run or model folder", hint="`s2vkit run RECIPE` makes one, named by `output:`"
         )
-    _check_format(run, about["format"])
-    recipe = recipe_from_data(_as_built(about["recipe"], about.get("encoder", {})), registry)
-    sizes: ModelSpec = load_model_spec(about["sizes"])
-    graph = Builder(recipe, registry).listener(sizes)
-    load_modules(folder / "model.safetensors", graph.modules())
-    return graph, recipe
+    if (path / _WEIGHTS).is_file() or (path / _CONFIG).is_file():
+        return path
+    if recover_folder(path / "model"):
+        if (path / "model" / "model.json").is_file():
+            raise RunFolderError(
+                f"{path}: made by an older version of s2vkit, whose models are not read any more",
+                hint="use the version that made it, or run its recipe again into a new folder",
+            )
+        return path / "model"
+    if read_json(path / "run.json") is None:
+        raise RunFolderError(f"{path}: neither a run folder nor a model: no run.json, no config.json")
+    raise RunFolderError(
+        f"{path}: this run has no finished model yet",
+        hint="run its recipe again; it goes on from its last checkpoint",
+    )
 
 
-def check_run(run: Path) -> None:
-    """Raise RunFolderError unless the folder is a run of this format."""
-    if not run.is_dir():
-        raise RunFolderError(
-            f"{run}: no such run folder", hint="`s2vkit run RECIPE` makes one, named by `output:`"
-        )
-    about = read_json(run / "run.json")
-    if about is None:
-        raise RunFolderError(f"{run}: not a run folder: it has no readable run.json")
-    _check_format(run, about.get("format") if isinstance(about, dict) else None)
+def _without_files(slot: Slot, module: nn.Module) -> Slot:
+    """Put a part's own layout in the place of its file of first weights.
 
-
-def _check_format(run: Path, found: object) -> None:
-    if found != FORMAT:
-        raise RunFolderError(
-            f"{run}: made by another version of s2vkit (format {found}, this one reads {FORMAT})",
-            hint="use the version that made it, or run the recipe again into a new folder",
-        )
-
-
-def _as_built(data: dict[str, dict[str, object]], encoder: dict[str, object]) -> dict[str, dict[str, object]]:
-    """Put the encoder's own layout in the place of its file of first weights; so the generator's.
-
-    The run's own weights are loaded over it, so a model needs no other file.
+    The model's weights are loaded over it, so it needs no other file.
     """
-    kept = {k: v for k, v in data["audio_encoder"].items() if k != "checkpoint"}
-    drawer = {k: v for k, v in data["generator"].items() if k != "checkpoint"}
-    return {**data, "audio_encoder": {**kept, **encoder}, "generator": drawer}
+    layout: Mapping[str, Any] = getattr(module, "as_built", {})
+    fields = type(slot.options).model_fields
+    optional = "checkpoint" in fields and not fields["checkpoint"].is_required()
+    unset = {"checkpoint": fields["checkpoint"].get_default(call_default_factory=True)} if optional else {}
+    return Slot(slot.kind, slot.use, slot.options.model_copy(update={**unset, **layout}))

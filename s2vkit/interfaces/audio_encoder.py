@@ -8,14 +8,14 @@ from torch import Tensor
 
 
 class SpeechStream(Protocol):
-    """One utterance, heard in pieces of any length.
+    """One utterance, encoded in pieces of any length.
 
     All features, put together, and the summary are those that the encoder gives of the whole
     utterance at once. Memory does not grow with its length.
     """
 
-    def hear(self, speech: Tensor) -> Tensor:
-        """Hear the next samples (B, S): the features (B, A, dim) that they complete, A >= 0."""
+    def encode(self, speech: Tensor) -> Tensor:
+        """Encode the next samples (B, S): the features (B, A, dim) that they complete, A >= 0."""
         ...
 
     def finish(self) -> tuple[Tensor, Tensor]:

@@ -6,39 +6,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import nn
 
-from s2vkit.interfaces.audio_encoder import AudioEncoder
-from s2vkit.interfaces.batch import Conditioning
+from s2vkit.interfaces.batch import Batch, Conditioning
 from s2vkit.interfaces.discriminator import Discriminator
-from s2vkit.interfaces.generator import Generator
-from s2vkit.interfaces.student import Student
+from s2vkit.interfaces.fields import AudioWindows, BatchField, Context, ReferenceImages
+from s2vkit.interfaces.inference_graph import InferenceGraph
 from s2vkit.interfaces.sync_evaluator import SyncEvaluator
 from s2vkit.interfaces.teacher import Teacher
 from s2vkit.options import Slot, label_of_evaluator
 
 
-@dataclass(frozen=True)
-class DataSpec:
-    """The sizes that a dataset gives to everything else."""
-
-    size: int
-    fps: float
-    sample_rate: int
-    labels: dict[str, tuple[str, ...]]
-
-
 @dataclass
-class Graph:
+class Graph(InferenceGraph):
     """Every part of a recipe. Sides that a recipe leaves out are absent from the mappings."""
 
-    world: DataSpec
-    make: Callable[[Slot], Any]  # builds a loss of a stage's own slot
-    encoder: AudioEncoder
+    make: Callable[[Slot], Any] = field(kw_only=True)  # builds a loss of a stage's own slot
     teachers: dict[str, Teacher] = field(default_factory=dict)
-    students: dict[str, Student] = field(default_factory=dict)
-    generator: Generator | None = None
     discriminators: dict[str, Discriminator] = field(default_factory=dict)
     evaluators: dict[str, Teacher] = field(default_factory=dict)
     sync_evaluator: SyncEvaluator | None = None
@@ -60,23 +44,29 @@ class Graph:
             named.update({f"{kind}.{name}": part for name, part in parts.items()})
         return named
 
+    def generator_fields(self) -> tuple[BatchField, ...]:
+        """Give the fields of a batch that the generator needs beyond features and summary."""
+        generator = self.generator
+        if generator is None:
+            return ()
+        found: list[BatchField] = []
+        if generator.context_radius:
+            found.append(Context(generator.context_radius))
+        if generator.takes_reference_image:
+            found.append(ReferenceImages())
+        if generator.audio_samples:
+            found.append(AudioWindows(generator.audio_samples, generator.warmup_frames))
+        return tuple(found)
+
+    def condition_batch(self, batch: Batch) -> Conditioning:
+        """Give what the generator is conditioned on, of a batch with its fields."""
+        conditioning = self.condition(batch["features"], batch["summary"])
+        conditioning.context = batch.get("context")
+        conditioning.audio_windows = batch.get("audio_windows")
+        if self.takes_reference_image:
+            conditioning.reference_images = batch["reference_images"]
+        return conditioning
+
     def evaluated(self, name: str) -> str:
         """Give the label that an evaluator knows; `emotion_2` beside `emotion` knows emotion."""
         return label_of_evaluator(name, self.evaluators)
-
-    @property
-    def reach(self) -> int:
-        """How many frames to either side the generator hears."""
-        return int(getattr(self.generator, "reach", 0))
-
-    @property
-    def wants(self) -> frozenset[str]:
-        """Name what the generator looks at beyond codes: stills, sounds."""
-        return frozenset(getattr(self.generator, "wants", ())) & {"stills", "sounds"}
-
-    def hear(
-        self, features: torch.Tensor, summary: torch.Tensor, around: torch.Tensor | None = None
-    ) -> Conditioning:
-        """Let the students hear the summary (B, E): codes to draw from."""
-        heard = {name: student(summary) for name, student in self.students.items()}
-        return Conditioning(features, heard.get("identity"), heard.get("emotion"), around)

@@ -26,7 +26,7 @@ OLD_KEYS: dict[str, tuple[str, ...]] = {
     "reach": ("context_radius",),
     "around": ("context",),
     "lead": ("warmup_frames",),
-    "still": ("reference_image",),
+    "still": ("reference",),
     "then": ("action",),
     "won": ("max_accuracy",),
     "lost": ("min_accuracy",),

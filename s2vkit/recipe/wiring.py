@@ -17,8 +17,8 @@ from s2vkit.recipe.schema import Recipe
 from s2vkit.recipe.stages import check_order
 from s2vkit.registry import Entry, Registry, nearest, plural
 
-SIDES = ("identity", "emotion")
-OF_THE_HOST = ("stills", "sounds")  # what a generator may want of the host itself
+SIDES = ("identity", "emotion")  # of a face, in the paper; a recipe may name others
+OF_THE_HOST = ("reference_images", "audio_windows")  # what a generator may want of the host itself
 HEARD = ("summary", "codes")  # what a metric may want of the speech side
 
 
@@ -64,17 +64,21 @@ class Wired:
         teachers, students = self.recipe.teachers, self.recipe.students
         if not (self.sound("teachers") and self.sound("students")):
             return
-        for side in SIDES:
-            teacher, student = getattr(teachers, side, None), getattr(students, side, None)
-            if teacher is None and student is not None:
-                students = students.model_copy(update={side: None})
+        kept = {side: slot for side, slot in students.items() if side in teachers}
+        for side in students:
+            if side not in teachers:
                 self.note(f"students.{side}", f"there is no teachers.{side}")
-            if teacher is not None and student is None:
+        for side in teachers:
+            if side not in students:
                 known = ", ".join(self.registry.names("student"))
                 hint = f"add `students: {{{side}: NAME}}` (known students: {known}), "
                 hint += f"or leave the side out with `teachers: {{{side}: null}}`"
                 self.add(("teachers", side), f"nobody learns from teacher '{side}'", hint, key=True)
-        self.recipe = self.recipe.model_copy(update={"students": students})
+        self.recipe = self.recipe.model_copy(update={"students": kept})
+
+    def sides(self) -> set[str]:
+        """Name the sides of a face: those of the paper, and those of this recipe."""
+        return {*SIDES, *self.recipe.teachers}
 
     def note(self, path: str, why: str) -> None:
         """Note what is left out, once."""
@@ -83,7 +87,7 @@ class Wired:
     def check_discriminators(self) -> None:
         """Give every discriminator what it wants, or leave it out with the identity side."""
         kept = {}
-        no_identity = getattr(self.recipe.teachers, "identity", None) is None
+        no_identity = "identity" not in self.recipe.teachers
         for name, slot in self.recipe.discriminators.items():
             entry = self.entry(slot)
             if entry and "identity_maps" in entry.wants and no_identity:
@@ -96,7 +100,7 @@ class Wired:
 
     def _check_discriminator(self, name: str, entry: Entry) -> None:
         path: Path = ("discriminators", name)
-        teacher = self.entry(getattr(self.recipe.teachers, "identity", None))
+        teacher = self.entry(self.recipe.teachers.get("identity"))
         generator, encoder = (self.entry(self.recipe.generator), self.entry(self.recipe.audio_encoder))
         what = f"discriminator '{entry.name}'"
         if "identity_maps" in entry.wants:
@@ -107,8 +111,8 @@ class Wired:
                 message = f"{what} compares identity maps, but generator '{generator.name}' "
                 hint = self._fits("generator", "identity_maps", name)
                 self.add(path, message + "makes none", hint)
-        of_frames = {"windows": "frames", "stills": "frames"}
-        wanted = {of_frames.get(want, want) for want in entry.wants} - {"identity_maps", *SIDES}
+        of_frames = {"windows": "frames", "reference_images": "frames"}
+        wanted = {of_frames.get(want, want) for want in entry.wants} - {"identity_maps", *self.sides()}
         if generator and encoder and not wanted <= {*generator.gives, *encoder.gives}:
             lacking = " and ".join(sorted(wanted - {*generator.gives, *encoder.gives}))
             message = f"{what} wants {lacking}, which neither generator '{generator.name}' "
@@ -124,19 +128,19 @@ class Wired:
         """Give the generator and the students what they want of the audio encoder."""
         encoder = self.entry(self.recipe.audio_encoder)
         parts: list[tuple[Path, Slot]] = [(("generator",), self.recipe.generator)]
-        parts += [(("students", side), s) for side, s in self.recipe.students.present().items()]
+        parts += [(("students", side), s) for side, s in self.recipe.students.items()]
         for path, slot in parts:
             entry = self.entry(slot)
             lacking = set(entry.wants) - set(encoder.gives) if entry and encoder else set()
-            for word in sorted(lacking - {*SIDES, *OF_THE_HOST}):
+            for word in sorted(lacking - {*self.sides(), *OF_THE_HOST}):
                 message = f"{slot.kind} '{slot.use}' wants {word}, which audio_encoder "
                 self.add(path, message + f"'{self.recipe.audio_encoder.use}' does not give")
             if entry:
                 self._check_sides(path, entry)
 
     def _check_sides(self, path: Path, entry: Entry) -> None:
-        for side in SIDES:
-            if side in entry.wants and getattr(self.recipe.teachers, side, None) is None:
+        for side in sorted(self.sides()):
+            if side in entry.wants and side not in self.recipe.teachers:
                 message = f"{entry.kind} '{entry.name}' needs the {side} side, "
                 hint = f"add teachers.{side} and students.{side}"
                 self.add(path, message + "which this recipe leaves out", hint)
@@ -146,7 +150,7 @@ class Wired:
         entry = self.entry(self.recipe.data)
         if entry is None:
             return
-        groups = {"teachers": self.recipe.teachers.present(), "evaluators": self.recipe.evaluators}
+        groups = {"teachers": self.recipe.teachers, "evaluators": self.recipe.evaluators}
         for group, slots in groups.items():
             for name, slot in slots.items():
                 ready = group == "teachers" and getattr(slot.options, "checkpoint", None)
@@ -164,13 +168,13 @@ class Wired:
                 self.add((group, name), message, hint + f"or `{group}: {{{name}: null}}`")
 
     def check_stages(self) -> None:
-        """Check what every stage says of players and metrics, and adapt its optimizers."""
+        """Check every stage's optimizers and metrics, and adapt its optimizers."""
         stages = {}
         for name, slot in self.recipe.stages.items():
             path = ("stages", name)
             options = slot.options
-            if getattr(type(options), "optimizer_keys", "") == "players":
-                options = self._players(options, path)
+            if getattr(type(options), "optimizer_keys", "") == "networks":
+                options = self._networks(options, path)
             for below, inner in slots_in(options, path):
                 entry = self.entry(inner)
                 if entry and inner.kind == "metric":
@@ -180,7 +184,7 @@ class Wired:
             stages[name] = Slot(slot.kind, slot.use, options)
         self.recipe = self.recipe.model_copy(update={"stages": stages})
 
-    def _players(self, options: Options, path: tuple[str, ...]) -> Options:
+    def _networks(self, options: Options, path: tuple[str, ...]) -> Options:
         present = {"generator", *self.recipe.discriminators}
         if not (self.sound("discriminators") and self.sound(*path, "optimizers")):
             return options
@@ -191,17 +195,17 @@ class Wired:
             given = getattr(options, name, None)
             if isinstance(given, dict):
                 changed[name] = {k: v for k, v in given.items() if k not in gone}
-                players = present if name == "optimizers" else present - {"generator"}
-                self._unknown_players(changed[name], players, (*path, name))
-        for player in sorted(present - {*changed.get("optimizers", {})}, key=_by_role):
+                networks = present if name == "optimizers" else present - {"generator"}
+                self._unknown_networks(changed[name], networks, (*path, name))
+        for network in sorted(present - {*changed.get("optimizers", {})}, key=_by_role):
             if "optimizers" in changed and find(self.root, (*path, "optimizers")):
-                who = player if player == "generator" else f"discriminator '{player}'"
-                hint = f"add `{player}: {{lr: 1.0e-4}}`"
-                below = (*path, "optimizers", player)
+                who = network if network == "generator" else f"discriminator '{network}'"
+                hint = f"add `{network}: {{lr: 1.0e-4}}`"
+                below = (*path, "optimizers", network)
                 self.add(below, f"no optimizer for {who}", hint)
         return options.model_copy(update=changed)
 
-    def _unknown_players(self, given: dict[str, Any], known: set[str], path: Path) -> None:
+    def _unknown_networks(self, given: dict[str, Any], known: set[str], path: Path) -> None:
         for name in given:
             if name not in known:
                 near = nearest(name, known)
@@ -218,7 +222,7 @@ class Wired:
         for word in entry.wants:
             kind, _, name = word.partition(".")
             if word in HEARD:
-                if not self.recipe.students.present():
+                if not self.recipe.students:
                     message = f"metric '{entry.name}' looks at {word}, but there is no student"
                     self.add(path, message, "add a teacher and its student")
             elif word == "sync_evaluator":

@@ -10,24 +10,31 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from s2vkit.data.frozen import to_images
 from s2vkit.data.store import ClipStore
+from s2vkit.engine.conditioning import condition_clip
 from s2vkit.inference.pipeline import InferencePipeline
 from s2vkit.interfaces.batch import Conditioning
-from s2vkit.report.pictures import contact_sheet, to_uint8
+from s2vkit.interfaces.pixels import to_images, to_uint8
+from s2vkit.interfaces.teacher import Teacher
+from s2vkit.report.pictures import contact_sheet
 
 ROWS = 4  # speakers whose maps are shown
 CHANNELS = 4  # of each map
 
 
-def draw_grids(listener: InferencePipeline, store: ClipStore, folder: Path) -> None:
-    """Write identity_emotion.png and identity_maps.png, as far as the graph has those sides."""
-    heard = {clip: listener.condition_clip(store, clip) for clip in _of_each(store)}
-    if not heard:
+def draw_grids(
+    pipeline: InferencePipeline, store: ClipStore, folder: Path, teacher: Teacher | None = None
+) -> None:
+    """Write identity_emotion.png and identity_maps.png, as far as the graph has those sides.
+
+    `teacher` is the identity teacher, whose maps are shown beside; it is on the device.
+    """
+    clips = {clip: condition_clip(pipeline, store, clip) for clip in _of_each(store)}
+    if not clips:
         return
-    if listener.graph.students.keys() >= {"identity", "emotion"}:
-        _who_by_mood(listener, store, heard, folder / "identity_emotion.png")
-    _maps(listener, store, heard, folder / "identity_maps.png")
+    if pipeline.graph.students.keys() >= {"identity", "emotion"}:
+        _speakers_by_emotions(pipeline, store, clips, folder / "identity_emotion.png")
+    _maps(pipeline, store, clips, teacher, folder / "identity_maps.png")
 
 
 def _of_each(store: ClipStore) -> list[int]:
@@ -35,52 +42,68 @@ def _of_each(store: ClipStore) -> list[int]:
     found: dict[tuple[str, str], int] = {}
     for i, clip in enumerate(store.clips):
         found.setdefault((clip.labels.get("identity", ""), clip.labels.get("emotion", "")), i)
-    who = sorted({speaker for speaker, _ in found})[:8]
-    return [i for (speaker, _), i in sorted(found.items()) if speaker in who]
+    speakers = sorted({speaker for speaker, _ in found})[:8]
+    return [i for (speaker, _), i in sorted(found.items()) if speaker in speakers]
 
 
-def _who_by_mood(
-    listener: InferencePipeline, store: ClipStore, heard: dict[int, Conditioning], path: Path
+def _speakers_by_emotions(
+    pipeline: InferencePipeline, store: ClipStore, clips: dict[int, Conditioning], path: Path
 ) -> None:
     """Draw every speaker (rows) with the mean code of every emotion (columns), at one sound."""
-    moods = _means(store, heard, "emotion")
-    people = _means(store, heard, "identity")
-    first = next(iter(heard))
+    emotions = _means(store, clips, "emotion")
+    speakers = _means(store, clips, "identity")
+    first = next(iter(clips))
     time = middle(store, first)
-    sound = listener.cut(heard[first], time, time + 1)
+    sound = pipeline.segment(clips[first], time, time + 1)
     rows = [
-        [to_uint8(drawn(listener, replace(sound, identity=who, emotion=mood))[0]) for mood in moods.values()]
-        for who in people.values()
+        [
+            to_uint8(
+                frames_of(
+                    pipeline, replace(sound, codes={**sound.codes, "identity": speaker, "emotion": emotion})
+                )[0]
+            )
+            for emotion in emotions.values()
+        ]
+        for speaker in speakers.values()
     ]
-    contact_sheet(rows, [f"{name} x {', '.join(moods)}" for name in people], path)
+    contact_sheet(rows, [f"{name} x {', '.join(emotions)}" for name in speakers], path)
 
 
-def _means(store: ClipStore, heard: dict[int, Conditioning], side: str) -> dict[str, Tensor]:
+def with_codes(conditioning: Conditioning, **codes: Tensor) -> Conditioning:
+    """Put other codes of some sides into conditioning."""
+    return replace(conditioning, codes={**conditioning.codes, **codes})
+
+
+def _means(store: ClipStore, clips: dict[int, Conditioning], side: str) -> dict[str, Tensor]:
     groups: dict[str, list[Tensor]] = {}
-    for clip, codes in heard.items():
-        code = getattr(codes, side)
-        groups.setdefault(store.clips[clip].labels.get(side, ""), []).append(code)
+    for clip, codes in clips.items():
+        groups.setdefault(store.clips[clip].labels.get(side, ""), []).append(codes.codes[side])
     return {name: torch.stack(codes).mean(0) for name, codes in sorted(groups.items())}
 
 
-def _maps(listener: InferencePipeline, store: ClipStore, heard: dict[int, Conditioning], path: Path) -> None:
+def _maps(
+    pipeline: InferencePipeline,
+    store: ClipStore,
+    clips: dict[int, Conditioning],
+    teacher: Teacher | None,
+    path: Path,
+) -> None:
     """Draw a few channels of each inflated map, and below of the teacher's, speaker by speaker."""
     size, rows, labels = store.index.size, [], []
-    teacher = listener.graph.teachers.get("identity")
     speakers: dict[str, int] = {}
-    for clip in heard:
+    for clip in clips:
         speakers.setdefault(store.clips[clip].labels.get("identity", ""), clip)
     for name, clip in list(speakers.items())[:ROWS]:
-        made = _made_maps(listener, listener.cut(heard[clip], 0, 1))
-        if not made:
+        inflated = pipeline.output(pipeline.segment(clips[clip], 0, 1)).identity_maps
+        if not inflated:
             return
-        rows.append(_tiles(made, size))
+        rows.append(_tiles(inflated, size))
         labels.append(f"{name} inflated")
         if teacher is not None:
-            still = to_images(torch.from_numpy(store.frames(clip, np.zeros(1, int))))
+            image = to_images(torch.from_numpy(store.frames(clip, np.zeros(1, int))))
             with torch.inference_mode():
-                true = teacher.maps(still.to(made[0].device))
-            rows.append(_tiles(true, size))
+                maps = teacher.maps(image.to(inflated[0].device))
+            rows.append(_tiles(maps, size))
             labels.append("the teacher's")
     contact_sheet(rows, labels, path)
 
@@ -96,17 +119,9 @@ def _tiles(maps: list[Tensor], size: int) -> list[np.ndarray]:
     return tiles
 
 
-@torch.inference_mode()
-def drawn(listener: InferencePipeline, codes: Conditioning) -> Tensor:
-    """Draw codes of one clip: (V, 3, H, W)."""
-    assert listener.graph.generator is not None
-    return listener.graph.generator(codes).frames[0].float()
-
-
-@torch.inference_mode()
-def _made_maps(listener: InferencePipeline, codes: Conditioning) -> list[Tensor]:
-    assert listener.graph.generator is not None
-    return listener.graph.generator(codes).identity_maps
+def frames_of(pipeline: InferencePipeline, conditioning: Conditioning) -> Tensor:
+    """Generate the frames of one clip at once: (V, 3, H, W)."""
+    return pipeline.output(conditioning).frames[0].float()
 
 
 def middle(store: ClipStore, clip: int) -> int:

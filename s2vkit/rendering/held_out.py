@@ -10,10 +10,11 @@ import numpy as np
 from s2vkit.data.store import ClipStore
 from s2vkit.engine.workspace import RunWork
 from s2vkit.files import write_json
+from s2vkit.interfaces.pixels import to_uint8
 from s2vkit.rendering.grids import draw_grids
 from s2vkit.report.curves import draw_curves
 from s2vkit.report.page import write_page
-from s2vkit.report.pictures import contact_sheet, to_uint8, write_comparison
+from s2vkit.report.pictures import contact_sheet, write_comparison
 
 CLIPS = 8  # shown as mp4
 TIMES = 8  # pictures of a clip in the sheet
@@ -30,7 +31,7 @@ def show_run(work: RunWork, *, clips: bool = True) -> None:
 def show_clips(work: RunWork) -> None:
     """Write videos/ and samples/: held-out clips made beside true."""
     rows, labels, told = [], [], dict[str, Any]()
-    made_of = "speech and a still" if "stills" in work.graph.wants else "speech"
+    made_of = "speech and an image" if work.graph.takes_reference_image else "speech"
     chosen = pick_clips(work.store)
     for done, clip in enumerate(chosen, 1):
         outcome = work.outcome(clip)
@@ -46,7 +47,7 @@ def show_clips(work: RunWork) -> None:
     if rows:
         write_json(work.folder / "videos" / "clips.json", told)
         contact_sheet(rows, labels, work.folder / "samples" / "held_out.png", scale=1)
-    draw_grids(work.listener, work.store, work.folder / "samples")
+    draw_grids(work.pipeline, work.store, work.folder / "samples", work.graph.teachers.get("identity"))
 
 
 def draw_all_curves(folder: Path) -> None:

@@ -8,19 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor
 
 from s2vkit.files import replacing
 from s2vkit.media import VideoWriter
 
 _INK, _PAPER, _GAP = (30, 30, 34), (246, 246, 244), 2
 _LEAST_HEIGHT = 192  # small faces are enlarged to about this in comparisons
-
-
-def to_uint8(frames: Tensor) -> np.ndarray:
-    """Turn frames (..., 3, H, W) in [-1, 1] into uint8 (..., H, W, 3); what exceeds is clipped."""
-    scaled = (frames.detach().float().clamp(-1, 1) + 1) * 127.5
-    return scaled.round().byte().movedim(-3, -1).cpu().numpy()
 
 
 def save_png(path: str | Path, picture: np.ndarray) -> Path:

@@ -12,19 +12,20 @@ from rich.markup import escape
 from s2vkit.data.arrays import Arrays
 from s2vkit.data.cache_entries import cached, holding
 from s2vkit.data.corpus import FootageCorpus
-from s2vkit.data.frozen import hear_all, look_all
+from s2vkit.data.frozen import encode_segments, hear_all, look_all, map_all
 from s2vkit.data.preparation.prepare import prepare
 from s2vkit.data.store import ClipStore
 from s2vkit.device import Policy
-from s2vkit.engine.batches import Sources
+from s2vkit.engine.sources import Sources
 from s2vkit.engine.view import View
 from s2vkit.files import recover_folder
 from s2vkit.interfaces.dataset import Dataset
+from s2vkit.interfaces.fields import FrozenFeatures
 from s2vkit.interfaces.seed import generator
 from s2vkit.interfaces.stage import Job, Stage
-from s2vkit.runs.digest import digest_of_module
+from s2vkit.runs.digest import digest, digest_of_module
 from s2vkit.runs.folder import clear_cache, need_room
-from s2vkit.runs.plan import HEARD, Plan
+from s2vkit.runs.plan import Plan
 
 _SHOWN = 5  # clips rejected that are named
 
@@ -83,59 +84,80 @@ class Cache:
         self.view.end(f"{clips} clips in {self.corpus}")
 
     def sources(self, stage: Stage | Job, store: ClipStore) -> Sources:
-        """Give everything that the batches of a stage are made from."""
-        heard = self._hear(store) if stage.needs & HEARD else None
-        looked = {
-            side: self._look(store, side)
-            for side in self.graph.teachers
-            if "targets" in stage.needs or ("maps" in stage.needs and side == "identity")
+        """Give everything that the batches of a stage are loaded from: what its fields ask for."""
+        asked = dict.fromkeys(one for field in stage.fields for one in field.frozen())
+        arrays = {one: self._frozen(one, store) for one in asked}
+        return Sources(store, self.graph.encoder.sample_rate, arrays)
+
+    def _frozen(self, features: FrozenFeatures, store: ClipStore) -> Arrays:
+        """Open what a frozen network computes of every clip, computing it first where it is not there."""
+        compute = {
+            "speech": lambda: self._hear(store),
+            "segments": lambda: self._hear_segments(store, features.count),
+            "targets": lambda: self._look(store, features.side, features.count),
+            "maps": lambda: self._map(store),
         }
-        return Sources(store, self.graph.encoder.sample_rate, heard, looked)
+        return compute[features.what]()
 
     def _hear(self, store: ClipStore) -> Arrays:
-        alignment, stretches = self.recipe.alignment, self.plan.stretches
+        alignment, encoder = self.recipe.alignment, self.graph.encoder
 
         def make(out: Path) -> None:
-            self.view.begin("hearing every clip once")
-            self._freeze(self.graph.encoder)
             hear_all(
                 store,
-                self.graph.encoder,
+                encoder,
                 out,
                 device=self.policy.device,
                 mode=alignment.mode,
                 shift=alignment.shift,
-                stretches=stretches,
-                generator=generator(self.recipe.seed, "stretches"),
                 progress=self.progress,
             )
-            self.view.end("speech features kept")
 
-        chance = self.recipe.seed if stretches else None
-        how = (alignment.model_dump(), stretches, chance)
-        return self._kept("speech", "encoder", self.graph.encoder, store, how, make)
+        begun = "hearing every clip once"
+        return self._kept("speech", "encoder", encoder, store, [alignment.model_dump()], begun, make)
 
-    def _look(self, store: ClipStore, side: str) -> Arrays:
-        views, maps = self.plan.views[side], self.plan.maps and side == "identity"
-        teacher = self.graph.teachers[side]
+    def _hear_segments(self, store: ClipStore, segments: int) -> Arrays:
+        encoder, seed = self.graph.encoder, self.recipe.seed
 
         def make(out: Path) -> None:
-            self.view.begin(f"looking at every clip once ({side})")
-            self._freeze(teacher)
+            encode_segments(
+                store,
+                encoder,
+                out,
+                device=self.policy.device,
+                segments=segments,
+                generator=generator(seed, "stretches"),
+                progress=self.progress,
+            )
+
+        of = [segments, seed, digest(store.split("train"))]
+        return self._kept("speech", "encoder", encoder, store, of, "hearing segments of clips", make)
+
+    def _look(self, store: ClipStore, side: str, views: int) -> Arrays:
+        teacher, seed = self.graph.teachers[side], self.recipe.seed
+
+        def make(out: Path) -> None:
             look_all(
                 store,
                 teacher,
                 out,
                 device=self.policy.device,
                 views=views,
-                maps=maps,
-                generator=generator(self.recipe.seed, "views", side),
+                generator=generator(seed, "views", side),
                 progress=self.progress,
             )
-            self.view.end("teacher's vectors kept")
 
-        how = (views, maps, (self.recipe.seed, side) if views > 1 else None)
-        return self._kept(f"faces-{side}", f"teacher.{side}", teacher, store, how, make)
+        of, begun = [views, (seed, side) if views > 1 else None], f"looking at every clip once ({side})"
+        return self._kept(f"faces-{side}", f"teacher.{side}", teacher, store, of, begun, make)
+
+    def _map(self, store: ClipStore) -> Arrays:
+        teacher = self.graph.teachers["identity"]
+
+        def make(out: Path) -> None:
+            map_all(store, teacher, out, device=self.policy.device, progress=self.progress)
+
+        begun = "identity maps of every clip"
+        return self._kept("faces-maps", "teacher.identity", teacher, store, ["maps"], begun, make)
 
     def _kept(
         self,
@@ -143,16 +165,23 @@ class Cache:
         part: str,
         module: Any,
         store: ClipStore,
-        how: tuple[Any, ...],
+        of: list[Any],
+        begun: str,
         make: Callable[[Path], None],
     ) -> Arrays:
         """Open what a frozen part gives; its name holds the clips', weights' and options' hash."""
-        key = self.plan.frozen_key(
-            part, store.index.content or self.plan.data, digest_of_module(module), *how
-        )
+        content = store.index.content or self.plan.data
+        key = self.plan.frozen_key(part, content, digest_of_module(module), *of)
+
+        def begin(out: Path) -> None:
+            self.view.begin(begun)
+            self.policy.place(module).eval().requires_grad_(False)
+            make(out)
+            self.view.end("kept")
+
         folder = self.folder / f"{name}-{key}"
         self._hold(folder)
-        return cached(folder, make, f"{self.plan.slots[part].use} on {self.recipe.data.use}")
+        return cached(folder, begin, f"{self.plan.slots[part].use} on {self.recipe.data.use}")
 
     def _hold(self, folder: Path) -> None:
         """Keep an entry from being pruned until `close`."""
@@ -164,6 +193,3 @@ class Cache:
         """Let go of everything that was opened."""
         self._holds.close()
         self._held.clear()
-
-    def _freeze(self, module: Any) -> None:
-        self.policy.place(module).eval().requires_grad_(False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
@@ -11,29 +12,35 @@ import torch
 from pydantic import BaseModel
 from torch import nn
 
-from s2vkit.options import Slot, file_fields, unsaid_fields
+from s2vkit.options import Slot, file_fields, role_of
 
 
-def name_files(value: Any) -> Any:
-    """Turn a slot or options into plain data, the hash of its content in the place of each file.
+def digest(*what: Any) -> str:
+    """Hash plain data."""
+    text = json.dumps(what, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
 
-    Only options that are declared to name files are looked at, so a folder that happens to
-    hold a file called as a layer or a mode changes nothing. What names no file that is there
-    stays as it is. Options marked as later ones are left out at their defaults.
+
+def result_options(value: Any) -> Any:
+    """Turn a slot or options into plain data, those options alone that have the role `result`.
+
+    In the place of a file stands the hash of its content: a checkpoint may move, but not change.
+    Only options that are declared to name files are looked at, so a folder that happens to hold a
+    file called as a layer or a mode changes nothing.
     """
     if isinstance(value, Slot):
-        return {"use": value.use, **name_files(value.options)}
+        return {"use": value.use, **result_options(value.options)}
     if isinstance(value, BaseModel):
-        files, unsaid = file_fields(type(value)), unsaid_fields(value)
+        files = file_fields(type(value))
         return {
-            name: (_contents if name in files else name_files)(getattr(value, name))
-            for name in type(value).model_fields
-            if name not in unsaid
+            name: (_contents if name in files else result_options)(getattr(value, name))
+            for name, field in type(value).model_fields.items()
+            if role_of(field) == "result"
         }
     if isinstance(value, dict):
-        return {key: name_files(held) for key, held in value.items()}
+        return {key: result_options(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [name_files(held) for held in value]
+        return [result_options(item) for item in value]
     return value
 
 

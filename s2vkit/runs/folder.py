@@ -8,12 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from s2vkit.errors import ResourceError, RunFolderError
 from s2vkit.files import clear_parts, locked, read_json, remove, write_json
-from s2vkit.inference.bundle import FORMAT, check_run
 from s2vkit.runs.warning_log import now
 
+if TYPE_CHECKING:
+    from s2vkit.runs.plan import Step
+
+FORMAT = 2
 _LOCK = ".lock"
 
 
@@ -41,6 +45,19 @@ def taken(folder: Path, *, fresh: bool, command: str = "") -> Iterator[Path]:
         last = {"command": commands[-1]["command"]} if commands else {}
         write_json(folder / "run.json", {**about(), **last, "commands": commands})
         yield folder
+
+
+def check_run(run: Path) -> None:
+    """Raise RunFolderError unless the folder is a run of this format."""
+    about = read_json(run / "run.json")
+    if about is None:
+        raise RunFolderError(f"{run}: not a run folder: it has no readable run.json")
+    found = about.get("format") if isinstance(about, dict) else None
+    if found != FORMAT:
+        raise RunFolderError(
+            f"{run}: made by another version of s2vkit (format {found}, this one reads {FORMAT})",
+            hint="use the version that made it, or run the recipe again into a new folder",
+        )
 
 
 def _commands(folder: Path, command: str) -> list[dict[str, str]]:
@@ -108,7 +125,8 @@ def clear_cache(cache: Path) -> None:
                 remove(left)
 
 
-def record(folder: Path, fingerprint: str, seconds: float, **facts: object) -> None:
+def record(folder: Path, step: Step, seconds: float, **facts: object) -> None:
     """Mark a stage as done; `facts` are kept beside (its memory, the command that ran it)."""
-    done = {"fingerprint": fingerprint, "seconds": seconds, "finished": now(), **facts}
-    write_json(folder / "done.json", done)
+    segments = [segment.dump() for segment in step.segments]
+    done = {"identity": step.identity, "result": step.result, "segments": segments}
+    write_json(folder / "done.json", {**done, "seconds": seconds, "finished": now(), **facts})

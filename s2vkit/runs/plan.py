@@ -2,43 +2,68 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from s2vkit.build import part_slots
-from s2vkit.files import read_json
+from s2vkit.device import Policy
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.stage import Job, Stage
 from s2vkit.options import Slot
 from s2vkit.recipe.schema import Recipe
 from s2vkit.recipe.stages import after, ordered_stages
 from s2vkit.registry import Registry
-from s2vkit.runs.digest import name_files
-
-HEARD = frozenset({"features", "around", "mismatched", "summary", "codes"})
-"""What a batch may hold that an encoder has heard."""
+from s2vkit.runs.digest import digest, result_options
+from s2vkit.runs.progress import Progress, progress_of_job, progress_of_stage
+from s2vkit.runs.segments import Segment
 
 
 @dataclass
 class Step:
-    """One stage of the run: what it is, what it depends on, and whether it is done."""
+    """One stage of the run: what it is, what it depends on, and how far it is."""
 
     name: str
     stage: Stage | Job
-    fingerprint: str
+    identity: str  # of all that its result follows from, except its own schedule
     idle: str  # why there is nothing to do; empty: there is
-    done: bool
+    progress: Progress
     before: frozenset[str]  # stages that must be done first
-    changed: bool = False  # it was done once, but something it depends on changed since
-    seconds: float | None = None  # it took
+
+    @property
+    def done(self) -> bool:
+        """Whether its result is there, and what was asked for."""
+        return self.progress.done
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took, if it is done."""
+        return self.progress.seconds
+
+    @property
+    def segments(self) -> list[Segment]:
+        """The schedule that it will have been trained at, once it is done."""
+        return self.progress.segments
+
+    @property
+    def result(self) -> str:
+        """What tells its result from every other: its identity and its schedule."""
+        return result_of(self.identity, self.segments)
+
+
+def result_of(identity: str, segments: list[Segment]) -> str:
+    """Hash what the result of a stage follows from."""
+    return digest(identity, [segment.dump() for segment in segments])
 
 
 class Plan:
-    """The steps of a recipe in order, each with the fingerprint of all it depends on.
+    """The steps of a recipe in order, each with the identity of its result.
+
+    There is one notion of the same result, which guards finished stages, those taken over from
+    other runs, and caches: the options with the role `result` of all that a stage uses, the versions
+    of their plugins, the clips, what the stage reads of them, the seed, and the device and
+    precision that it is computed with. A stage depends on the schedule of those before it too.
 
     `corpus` is the identity of a corpus that is prepared already; without one, the clips
     follow from the recipe's options.
@@ -51,49 +76,54 @@ class Plan:
         graph: Graph,
         stages: Mapping[str, Stage | Job],
         run: Path,
+        policy: Policy,
         corpus: str = "",
     ) -> None:
         self.recipe, self.registry, self.graph, self.run = recipe, registry, graph, run
-        self.slots = part_slots(recipe)
-        said = [corpus] if corpus else [self._slot(recipe.data), recipe.seed]
-        self.data = self._hash("data", *said)
-        world = [graph.world.size, graph.world.fps, graph.world.sample_rate]
+        self.slots, self.policy = part_slots(recipe), policy
+        self.data = digest("data", *([corpus] if corpus else [self._slot(recipe.data), recipe.seed]))
+        world = [graph.data_spec.size, graph.data_spec.fps, graph.data_spec.sample_rate]
         self.versions = {
-            name: self._hash(name, self._slot(slot), recipe.seed, world) for name, slot in self.slots.items()
+            name: digest(name, self._slot(slot), recipe.seed, world) for name, slot in self.slots.items()
         }
-        trained = [s for s in stages.values() if isinstance(s, Stage)]
-        self.views = {
-            side: max([s.views.get(side, 1) for s in trained], default=1) for side in graph.teachers
-        }
-        self.stretches = max([s.stretches for s in trained], default=0)
-        self.maps = any("maps" in s.needs for s in trained)
         self._trainer: dict[str, str] = {}  # part -> the last stage so far that moves it
         self.steps = [self._step(name, stages[name]) for name in ordered_stages(recipe)]
 
     def _step(self, name: str, stage: Stage | Job) -> Step:
-        chosen = self.recipe.stages[name]
-        slot = self._slot(chosen)
-        uses = sorted(self._uses(stage))
-        depends = [self.versions[part] for part in uses]
-        how = self._how() if "encoder" in uses else {}
-        fingerprint = self._hash(name, slot, self.recipe.seed, self.data, depends, how)
+        chosen, uses = self.recipe.stages[name], sorted(self._uses(stage))
+        identity = digest(
+            name,
+            self._slot(chosen),
+            self.recipe.seed,
+            self.data,
+            [self.versions[p] for p in uses],
+            self._reads(stage),
+            *computed_with(self.policy, trained=isinstance(stage, Stage)),
+        )
         before = {self._trainer[part] for part in uses if part in self._trainer}
         idle = stage.idle() if isinstance(stage, Stage) else ""
+        progress = Progress() if idle else self._progress(name, stage, identity)
+        step = Step(name, stage, identity, idle, progress, frozenset(before | set(after(chosen))))
         if isinstance(stage, Stage) and not idle:
             for part in stage.optimizers():
-                self.versions[part], self._trainer[part] = fingerprint, name
-        record = read_json(self.run / "stages" / name / "done.json") or {}
-        done = record.get("fingerprint") == fingerprint and self._left(name, stage)
-        return Step(
-            name,
-            stage,
-            fingerprint,
-            idle,
-            done,
-            frozenset(before | set(after(chosen))),
-            changed=bool(record) and not done,
-            seconds=record.get("seconds") if done else None,
-        )
+                self.versions[part], self._trainer[part] = step.result, name
+        return step
+
+    def _progress(self, name: str, stage: Stage | Job, identity: str) -> Progress:
+        folder = self.run / "stages" / name
+        if isinstance(stage, Job):
+            return progress_of_job(folder, identity, [self.run / file for file in stage.leaves])
+        return progress_of_stage(folder, identity, stage.options)
+
+    def _reads(self, stage: Stage | Job) -> dict[str, Any]:
+        """Say what a stage reads of the clips, and how speech is laid on frames where it counts."""
+        reads: dict[str, Any] = {"fields": [field.describe() for field in stage.fields]}
+        encoded = any("encoder" in field.networks() for field in stage.fields)
+        if encoded or (isinstance(stage, Job) and "encoder" in self._uses(stage)):
+            reads["alignment"] = self.recipe.alignment.model_dump()
+        if isinstance(stage, Stage):
+            reads |= {"same_speaker": stage.same_speaker, "sample_rate": self.graph.encoder.sample_rate}
+        return reads
 
     @property
     def draws(self) -> bool:
@@ -107,40 +137,25 @@ class Plan:
         """Name the parts that a stage trains."""
         return frozenset(self._trainer)
 
-    def _left(self, name: str, stage: Stage | Job) -> bool:
-        if isinstance(stage, Job):
-            return all((self.run / file).exists() for file in stage.leaves)
-        return (self.run / "stages" / name / "weights.safetensors").exists()
-
     def _uses(self, stage: Stage | Job) -> set[str]:
         """Name the parts whose weights a stage depends on."""
         if isinstance(stage, Job):
             return {part for part in self.slots if part.split(".")[0] in stage.uses}
-        used = set(stage.optimizers()) & set(self.slots)
-        used |= {"encoder"} if stage.needs & HEARD else set()
-        of_need = {"codes": "student", "targets": "teacher"}
-        for need, kind in of_need.items():
-            if need in stage.needs:
-                used |= {part for part in self.slots if part.split(".")[0] == kind}
-        if "maps" in stage.needs:
-            used.add("teacher.identity")
-        return used
+        networks = {name for field in stage.fields for name in field.networks()}
+        return (networks | set(stage.uses) | set(stage.optimizers())) & set(self.slots)
 
     def frozen_key(self, part: str, content: str, weights: str, *how: Any) -> str:
         """Name what a frozen part gives: of which clips, with which weights, how prepared."""
-        return self._hash("frozen", content, weights, self._slot(self.slots[part]), *how)
-
-    def _how(self) -> dict[str, Any]:
-        return self.recipe.alignment.model_dump()
+        device = self.policy.device.type
+        return digest("frozen", content, weights, self._slot(self.slots[part]), device, *how)
 
     def _slot(self, slot: Slot) -> list[Any]:
         """Give a slot and all slots in it as plain data, with the owners of their code.
 
-        Of files, the content counts, not the name: a checkpoint may move, but not change. Those
-        of a corpus are the dataset's own affair, and may be many.
+        The files of a corpus are the dataset's own affair, and may be many: their names count.
         """
-        said = slot.dump() if slot.kind == "dataset" else name_files(slot)
-        return [said, sorted(self._owners(slot))]
+        options = slot.dump() if slot.kind == "dataset" else result_options(slot)
+        return [options, sorted(self._owners(slot))]
 
     def _owners(self, slot: Slot) -> set[str]:
         found = {self.registry.get(slot.kind, slot.use).owner}
@@ -155,10 +170,10 @@ class Plan:
                 values.extend(getattr(value, name) for name in type(value).model_fields)
         return found
 
-    @staticmethod
-    def _hash(*what: Any) -> str:
-        text = json.dumps(what, sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+def computed_with(policy: Policy, *, trained: bool) -> list[str]:
+    """Name the kind of device and the precision, which weights follow from; jobs compute in fp32."""
+    return [policy.device.type, policy.precision if trained else "fp32"]
 
 
 def _parameters(module: Any) -> Iterator[Any]:

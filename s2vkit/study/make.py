@@ -16,15 +16,19 @@ from s2vkit.build import Builder
 from s2vkit.data.corpus import FootageCorpus
 from s2vkit.data.store import ClipStore, Record
 from s2vkit.device import choose
+from s2vkit.engine.conditioning import condition_clip
 from s2vkit.engine.view import View
 from s2vkit.errors import InputError
 from s2vkit.files import atomic_folder, naming_full_disk, write_json
-from s2vkit.inference.bundle import load_model
+from s2vkit.inference.bundle import load_bundle
 from s2vkit.inference.pipeline import InferencePipeline
+from s2vkit.interfaces.graph import Graph
+from s2vkit.interfaces.pixels import to_uint8
 from s2vkit.media.video import VideoWriter
 from s2vkit.plugins import registry as installed
+from s2vkit.recipe.load import load_recipe
 from s2vkit.registry import Registry
-from s2vkit.report.pictures import enlarge, to_uint8
+from s2vkit.report.pictures import enlarge
 from s2vkit.runs.cache import Cache
 from s2vkit.runs.plan import Plan
 from s2vkit.study.page import write_study_page
@@ -41,7 +45,7 @@ class System:
 
     name: str
     run: Path
-    listener: InferencePipeline
+    pipeline: InferencePipeline
     store: ClipStore
 
     def __post_init__(self) -> None:
@@ -109,12 +113,13 @@ def open_systems(runs: Sequence[Path], device: str, view: View, registry: Regist
 
 
 def _open(name: str, run: Path, device: str, view: View, registry: Registry) -> System:
-    graph, recipe = load_model(run, registry)
+    bundle, recipe = load_bundle(run, registry), load_recipe(run / "recipe.yaml", registry=registry).recipe
     policy = choose(recipe.compute.model_copy(update={"device": device, "precision": "fp32"}))
-    dataset = Builder(recipe, registry).dataset()
+    builder = Builder(recipe, registry)
+    dataset, graph = builder.dataset(), Graph(**vars(bundle.graph), make=builder.make)
     identity = dataset.identity if isinstance(dataset, FootageCorpus) else ""
     bare = recipe.model_copy(update={"stages": {}})  # nothing is trained: the corpus alone
-    plan = Plan(bare, registry, graph, {}, run, identity)
+    plan = Plan(bare, registry, graph, {}, run, policy, identity)
     cache = Cache(plan, dataset, policy, view, view.advance)
     try:
         store = cache.open()
@@ -175,8 +180,8 @@ def _write_clips(folder: Path, study: Study, systems: Sequence[System], view: Vi
 
 
 def _made(system: System, clip: int) -> np.ndarray:
-    codes = system.listener.condition_clip(system.store, clip)
-    return np.concatenate([to_uint8(chunk) for chunk in system.listener.draw(codes)])
+    conditioning = condition_clip(system.pipeline, system.store, clip)
+    return np.concatenate([to_uint8(chunk) for chunk in system.pipeline.generate(conditioning)])
 
 
 def _true(system: System, clip: int) -> np.ndarray:

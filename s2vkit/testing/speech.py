@@ -57,7 +57,7 @@ def _check_stream(subject: Subject, encoder: Any, speech: Tensor) -> None:
     whole, its = encoder(speech, torch.tensor([speech.shape[1]]))
     stream, heard, first = encoder.stream(), [], 0
     for length in (1, 159, 0, 3333, 161, speech.shape[1]):
-        heard.append(stream.hear(speech[:, first : first + length]))
+        heard.append(stream.encode(speech[:, first : first + length]))
         first += length
     rest, summary = stream.finish()
     made = torch.cat([*heard, rest], 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import torch
@@ -10,8 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from s2vkit.interfaces.batch import Batch, Conditioning, GeneratorOutput
-from s2vkit.interfaces.discriminator import Discriminator
-from s2vkit.interfaces.graph import DataSpec, Graph
+from s2vkit.interfaces.discriminator import Discriminator, Inputs
+from s2vkit.interfaces.fields import BatchField, BatchSizes, Features, IdentityMaps, Mismatched, sampling_of
+from s2vkit.interfaces.generator import Generator
+from s2vkit.interfaces.graph import Graph
+from s2vkit.interfaces.specs import DataSpec
 from s2vkit.interfaces.stage import Stage
 from s2vkit.interfaces.teacher import Teacher
 from s2vkit.testing.checking import SIZE, noise, seeded
@@ -84,7 +88,7 @@ class Mind(nn.Linear):
         self.dim = dim
 
 
-class Hand(nn.Module):
+class Hand(Generator):
     """A generator."""
 
     size = SIZE
@@ -96,14 +100,12 @@ class Hand(nn.Module):
 
     def forward(self, codes: Conditioning) -> GeneratorOutput:
         """Draw the codes as coarse frames."""
-        assert codes.identity is not None
-        assert codes.emotion is not None
-        sides = torch.cat([codes.identity, codes.emotion], 1).unsqueeze(1)
+        sides = torch.cat([codes.codes["identity"], codes.codes["emotion"]], 1).unsqueeze(1)
         all_codes = torch.cat([codes.features, sides.expand(-1, codes.features.shape[1], -1)], 2)
         coarse = torch.tanh(self.draw(all_codes)).unflatten(2, (3, 4, 4))
         frames = coarse.repeat_interleave(SIZE // 4, 3).repeat_interleave(SIZE // 4, 4)
         maps = [
-            layer(codes.identity)[:, :, None, None].expand(-1, -1, h, w)
+            layer(codes.codes["identity"])[:, :, None, None].expand(-1, -1, h, w)
             for layer, (_, h, w) in zip(self.inflate, MAPS, strict=True)
         ]
         return GeneratorOutput(frames, maps)
@@ -129,12 +131,17 @@ class Witness(nn.Module):
         return self.see(bright), self.hear(loud.unfold(1, 5, 1))
 
 
-class Critic(nn.Module):
+class StandInDiscriminator(Discriminator):
     """A discriminator of whatever it wants."""
 
     def __init__(self, wants: tuple[str, ...]) -> None:
         super().__init__()
         self.wants = wants
+        conditions: dict[str, tuple[BatchField, ...]] = {
+            "identity_maps": (IdentityMaps(),),
+            "features": (Features(), Mismatched()),
+        }
+        self.fields = tuple(field for want in wants for field in conditions.get(want, ()))
         self.score = nn.LazyLinear(1)
         seen: dict[str, Any] = {
             "frames": torch.zeros(1, 3, SIZE, SIZE),
@@ -143,9 +150,24 @@ class Critic(nn.Module):
         }
         self(*(seen[want] for want in wants))
 
-    def forward(self, *seen: Tensor | list[Tensor]) -> Tensor:
-        """Score what is seen."""
-        flat = [t for s in seen for t in (s if isinstance(s, list) else [s])]
+    def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
+        """Take what it wants."""
+        if "identity_maps" in self.wants:
+            return (output.identity_maps,)
+        return output.frames.flatten(0, 1), *self._conditions(batch, batch.get("features"))
+
+    def mismatched(self, batch: Batch) -> Inputs | None:
+        """Take real frames with speech of another time, if it wants speech."""
+        if "features" not in self.wants:
+            return None
+        return batch["frames"].flatten(0, 1), *self._conditions(batch, batch.get("mismatched"))
+
+    def _conditions(self, batch: Batch, features: Tensor | None) -> Inputs:
+        return (features.flatten(0, 1),) if features is not None and "features" in self.wants else ()
+
+    def forward(self, *inputs: Tensor | list[Tensor]) -> Tensor:
+        """Score any inputs."""
+        flat = [t for s in inputs for t in (s if isinstance(s, list) else [s])]
         scores: Tensor = self.score(torch.cat([t.flatten(1) for t in flat], 1))
         return scores
 
@@ -163,10 +185,10 @@ def stand_in_graph(make: Callable[..., Any]) -> Graph:
             "mouth_aperture": Eye(4, (), "logits"),
             "eyelid_closure": Eye(4, (), "logits"),
         }
-        critics: dict[str, Discriminator] = {
-            "identity": Critic(("identity_maps",)),
-            "frame": Critic(("frames",)),
-            "sync": Critic(("frames", "features")),
+        discriminators: dict[str, Discriminator] = {
+            "identity": StandInDiscriminator(("identity_maps",)),
+            "frame": StandInDiscriminator(("frames",)),
+            "sync": StandInDiscriminator(("frames", "features")),
         }
         evaluators: dict[str, Teacher] = {name: Eye(4, eye.classes, "logits") for name, eye in eyes.items()}
         for name in ("identity", "emotion"):
@@ -174,41 +196,25 @@ def stand_in_graph(make: Callable[..., Any]) -> Graph:
         del eyes["mouth_aperture"], eyes["eyelid_closure"]
         return Graph(
             DataSpec(SIZE, 25.0, RATE, LABELS),
-            make,
             Ear(),
-            eyes,
             {"identity": Mind(IDENTITY), "emotion": Mind(EMOTION)},
             Hand(),
-            critics,
-            evaluators,
-            Witness(),
+            make=make,
+            teachers=eyes,
+            discriminators=discriminators,
+            evaluators=evaluators,
+            sync_evaluator=Witness(),
         )
 
 
 def stand_in_clips(stage: Stage) -> Batch:
-    """Make up a batch that holds what a stage needs."""
-    count, views = 2, stage.frames or 4
-    shapes: dict[str, tuple[int, ...]] = {
-        "speech": (count, RATE),
-        "frames": (count, views, 3, SIZE, SIZE),
-        "sounds": (count, views // stage.window, stage.lead + stage.window, stage.sound),
-        "stills": (count, 3, SIZE, SIZE),
-        "features": (count, views, FEATURES),
-        "around": (count, views, 2 * stage.reach + 1, FEATURES),
-        "mismatched": (count, views, FEATURES),
-        "summary": (count, SUMMARY),
-    }
-    needs = stage.needs | ({"summary"} if "codes" in stage.needs else set())
-    given = {name: noise(*shapes[name], seed=i) for i, name in enumerate(shapes) if name in needs}
-    clips = Batch(names=["one", "two"], **given)  # type: ignore[arg-type]
-    if "frames" in needs:
-        clips.times = torch.arange(views).expand(count, views)
-    if "speech" in needs:
-        clips.lengths = torch.tensor([RATE, RATE // 2])
-    clips.labels = {name: torch.tensor([0, 1]) for name in LABELS}
-    clips.labels["mouth_aperture"] = clips.labels["eyelid_closure"] = noise(count, views).abs()
-    if "targets" in needs:
-        clips.targets = {"identity": noise(count, IDENTITY), "emotion": noise(count, EMOTION)}
-    if "maps" in needs:
-        clips.maps = [noise(count, *shape) for shape in MAPS]
-    return clips
+    """Make up a batch that holds what a stage needs, from its fields."""
+    sampling, seeds = sampling_of(stage.fields), count(1)
+    sizes = BatchSizes(2, sampling.frames, sampling.window, stand_in_graph(lambda slot: None))
+    batch = Batch(["one", "two"], window=sampling.window)
+    for field in stage.fields:
+        batch.data.update(field.fake(sizes, lambda *shape: noise(*shape, seed=next(seeds))))
+    batch.labels = {name: torch.tensor([0, 1]) for name in LABELS}
+    for name in ("mouth_aperture", "eyelid_closure"):
+        batch.labels[name] = noise(2, sampling.frames).abs()
+    return batch

@@ -1,0 +1,62 @@
+"""Putting a model together: encoder, students and generator, each cut to the others' sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from s2vkit.errors import RecipeError
+from s2vkit.interfaces.inference_graph import InferenceGraph
+from s2vkit.interfaces.specs import ModelSpec
+from s2vkit.options import Slot
+
+
+@dataclass(frozen=True)
+class ModelSlots:
+    """The components of a model, with their checked options."""
+
+    encoder: Slot
+    students: dict[str, Slot]
+    generator: Slot
+
+    def named(self) -> dict[str, Slot]:
+        """Name every slot as the graph names its module."""
+        students = {f"student.{side}": slot for side, slot in self.students.items()}
+        return {"encoder": self.encoder, **students, "generator": self.generator}
+
+
+class BuildPart(Protocol):
+    """Builds the part of a name from its slot."""
+
+    def __call__(self, name: str, slot: Slot, **sizes: Any) -> Any:
+        """Build it, cut to the sizes."""
+        ...
+
+
+def build_inference_graph(slots: ModelSlots, spec: ModelSpec, build: BuildPart) -> InferenceGraph:
+    """Build encoder, students and generator. Raises RecipeError where sample rates differ."""
+    encoder = build("encoder", slots.encoder)
+    students = {
+        side: build(f"student.{side}", slot, inputs=encoder.summary_dim, dim=spec.codes[side])
+        for side, slot in slots.students.items()
+    }
+    codes = {side: spec.codes[side] for side in students}
+    generator = build(
+        "generator",
+        slots.generator,
+        size=spec.data.size,
+        features=encoder.dim,
+        codes=codes,
+        map_shapes=spec.map_shapes,
+    )
+    _check_rate(slots.generator.use, generator, encoder)
+    return InferenceGraph(spec.data, encoder, students, generator)
+
+
+def _check_rate(name: str, generator: Any, encoder: Any) -> None:
+    wanted = generator.audio_rate
+    if wanted is not None and wanted != encoder.sample_rate:
+        raise RecipeError(
+            f"generator '{name}' takes speech of {wanted} Hz, the audio encoder of {encoder.sample_rate} Hz",
+            hint="take an audio encoder of the same rate",
+        )

@@ -1,0 +1,66 @@
+"""Settings that training and inference share: where to compute, and how speech meets frames. No torch."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
+
+from s2vkit.options import Field, Options
+
+DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+
+
+def _device(value: str) -> str:
+    if not DEVICE.fullmatch(value):
+        raise ValueError(f"must be one of auto, cpu, cuda, cuda:N, mps, got the text '{value}'")
+    return value
+
+
+When = Literal["auto", "always", "never"]
+
+
+class Alignment(Options):
+    """How speech features are laid on video frames."""
+
+    mode: Literal["linear", "mean"] = Field(
+        default="linear", description="linear: interpolate at each frame's time; mean: average over its span"
+    )
+    shift: float = Field(
+        default=0.0,
+        ge=-10.0,
+        le=10.0,
+        description="seconds by which speech is heard later (positive) or earlier",
+    )
+
+
+class Compute(Options):
+    """What to compute on, and how."""
+
+    device: Annotated[str, AfterValidator(_device)] = Field(
+        default="auto", description="auto, cpu, cuda, cuda:N or mps; auto takes the best there is"
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        default="auto",
+        description="auto: bf16 where the GPU computes it natively, else fp32; fp16 scales the losses",
+    )
+    deterministic: bool = Field(
+        default=False, description="only operations that give the same bits each time; slower on a GPU"
+    )
+    compile: When = Field(
+        default="auto", role="monitor", description="whether to compile the parts that train"
+    )
+    channels_last: When = Field(
+        default="auto", role="monitor", description="whether images lie channels last"
+    )
+    workers: int = Field(default=2, ge=0, role="monitor", description="processes that load clips; 0: none")
+    loader_workers: int | None = Field(
+        default=None,
+        ge=0,
+        role="monitor",
+        description="processes that load batches while one trains; null: some for a GPU, none for a CPU",
+    )
+    threads: int = Field(
+        default=0, ge=0, role="monitor", description="CPU threads of the training; 0: all cores"
+    )
