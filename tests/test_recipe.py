@@ -132,7 +132,7 @@ def test_mappings_merge_deeply_and_lists_are_replaced(tmp_path: Path) -> None:
     ("over", "use", "width"),
     [
         ("{width: 0.5}", "vggface", 0.5),
-        ("{use: vggface, checkpoint: a.pt}", "vggface", 0.25),
+        ("{use: vggface, checkpoint: a.pt}", "vggface", 1.0),
         ("vggface", "vggface", 1.0),  # the short form is a whole slot
         ("{use: senet50}", "senet50", 1.0),  # another part does not inherit
         ("senet50", "senet50", 1.0),
@@ -392,7 +392,7 @@ def test_a_slot_that_repeats_its_word_starts_afresh(tmp_path: Path) -> None:
     child = tmp_path / "child.yaml"
     child.write_text(f"extends: {RECIPES}/speech2video.yaml\ngenerator: {{width: 64}}\n")
     over = tmp_path / "over.yaml"
-    over.write_text("extends: child.yaml\ngenerator: {use: frame_decoder, least: 24}\n")
+    over.write_text("extends: child.yaml\ngenerator: {use: frame_decoder, min_width: 24}\n")
     assert load_recipe(child).data["generator"]["width"] == 64
     assert load_recipe(over).data["generator"]["width"] == 256
     assert load_recipe(child, ["generator.use=frame_decoder"]).data["generator"]["width"] == 256

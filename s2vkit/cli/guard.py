@@ -25,8 +25,8 @@ def guard(command: click.Command, args: list[str]) -> int:
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.NoSuchOption as error:
-        error.message = error.message.rstrip(".") + _renamed_option(error.option_name)
-        error.show()
+        message = error.message.rstrip(".") + _renamed_option(error.option_name)
+        click.NoSuchOption(error.option_name, message, error.possibilities, error.ctx).show()
         return error.exit_code
     except click.ClickException as error:
         error.show()
