@@ -29,12 +29,12 @@ class PlainStep:
             module.to(device).to(memory_format=torch.contiguous_format)
             module.train(trained).requires_grad_(trained)
         options = next(s.options for s in builder.recipe.stages.values() if s.use == "adversarial")
-        self.game = builder.make(options.losses.adversarial)
+        self.adversarial_loss = builder.make(options.losses.adversarial)
         slots = (options.losses.similarity, options.losses.gradient)
         self.terms = [(slot.options.weight, builder.make(slot)) for slot in slots if slot]
-        players: dict[str, Any] = {"generator": graph.generator, **graph.discriminators}
+        networks: dict[str, Any] = {"generator": graph.generator, **graph.discriminators}
         self.optimizers = {
-            name: builder.make(slot, players[name].parameters()) for name, slot in options.optimizers.items()
+            name: builder.make(slot, networks[name].parameters()) for name, slot in options.optimizers.items()
         }
         self.fps = graph.world.fps
 
@@ -62,23 +62,26 @@ class PlainStep:
         features: Tensor,
         wrong: Tensor,
     ) -> None:
-        for name, player in self.graph.discriminators.items():
+        loss = self.adversarial_loss.discriminator
+        networks: dict[str, Any] = self.graph.discriminators
+        for name, network in networks.items():
             if name == "identity":
-                loss = self.game.discriminator(evaluator_maps(player, maps), evaluator_maps(player, inflated))
+                value = loss(identity_scores(network, maps), identity_scores(network, inflated))
             elif name == "frame":
-                loss = self.game.discriminator(patch(player, real), patch(player, fake))
+                value = loss(patch(network, real), patch(network, fake))
             else:
-                loss = self.game.discriminator(
-                    sync(player, real, features), sync(player, fake, features), sync(player, real, wrong)
-                )
-            self._move(name, loss)
+                scores = [
+                    sync(network, *pair) for pair in ((real, features), (fake, features), (real, wrong))
+                ]
+                value = loss(*scores)
+            self._move(name, value)
 
     def _generator(self, real: Tensor, fake: Tensor, inflated: list[Tensor], features: Tensor) -> None:
-        players: dict[str, Any] = self.graph.discriminators
+        networks: dict[str, Any] = self.graph.discriminators
         loss = sum(weight * term(fake, real) for weight, term in self.terms)
-        loss = loss + self.game.generator(evaluator_maps(players["identity"], inflated))
-        loss = loss + self.game.generator(patch(players["frame"], fake))
-        loss = loss + self.game.generator(sync(players["sync"], fake, features))
+        loss = loss + self.adversarial_loss.generator(identity_scores(networks["identity"], inflated))
+        loss = loss + self.adversarial_loss.generator(patch(networks["frame"], fake))
+        loss = loss + self.adversarial_loss.generator(sync(networks["sync"], fake, features))
         self._move("generator", loss)
 
     def _move(self, name: str, loss: Tensor) -> None:
@@ -109,24 +112,24 @@ def start(layer: Any, vector: Tensor) -> Tensor:
     return F.relu(layer.norm(layer.linear(vector).unflatten(1, layer.shape)))
 
 
-def evaluator_maps(player: Any, maps: list[Tensor]) -> Tensor:
+def identity_scores(discriminator: Any, maps: list[Tensor]) -> Tensor:
     """Score identity maps."""
     unit = [m * (m.square().mean((1, 2, 3), keepdim=True) + 1e-6).rsqrt() for m in maps]
-    scores = [head(m).flatten(1) for head, m in zip(player.heads, unit, strict=True)]
+    scores = [head(m).flatten(1) for head, m in zip(discriminator.heads, unit, strict=True)]
     return torch.cat(scores, 1)
 
 
-def patch(player: Any, images: Tensor) -> Tensor:
+def patch(discriminator: Any, images: Tensor) -> Tensor:
     """Score frames."""
-    scores: Tensor = plain(player.score, plain(player.trunk, images))
+    scores: Tensor = plain(discriminator.score, plain(discriminator.trunk, images))
     return scores
 
 
-def sync(player: Any, images: Tensor, features: Tensor) -> Tensor:
+def sync(discriminator: Any, images: Tensor, features: Tensor) -> Tensor:
     """Score frames with features."""
-    seen = F.leaky_relu(player.see(plain(player.trunk, images).flatten(1)), 0.2)
-    heard = F.leaky_relu(player.hear(features), 0.2)
-    scores: Tensor = player.score(torch.cat([seen, heard, seen * heard], 1))
+    seen = F.leaky_relu(discriminator.image(plain(discriminator.trunk, images).flatten(1)), 0.2)
+    heard = F.leaky_relu(discriminator.speech(features), 0.2)
+    scores: Tensor = discriminator.score(torch.cat([seen, heard, seen * heard], 1))
     return scores
 
 

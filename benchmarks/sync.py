@@ -234,8 +234,8 @@ def fit(clips: list[Clip], steps: int, start: SyncNet | None) -> SyncNet:
     begin, figures = time.process_time(), []
     for step, batch in enumerate(_batches(clips, stage, steps)):
         optimizer.param_groups[0]["lr"] = 2e-3 * min(1, (step + 1) / 10) * (1 - step / steps)
-        shared = stage.prepare(batch)
-        loss = stage.losses("all", batch, shared)["match"]
+        shared = stage.shared_forward(batch)
+        loss = stage.loss(batch, shared)["match"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -23,6 +23,7 @@ from s2vkit.errors import (
 )
 from s2vkit.hookspecs import Register, RegisterCommand, hookimpl
 from s2vkit.options import (
+    AdversarialLossOptions,
     AdversarialLossSlot,
     AudioEncoderSlot,
     Better,
@@ -51,15 +52,17 @@ if TYPE_CHECKING:
     from s2vkit.inference.model import TalkingFaceModel
     from s2vkit.interfaces.audio_encoder import AudioEncoder, SpeechStream
     from s2vkit.interfaces.batch import Batch, Conditioning, GeneratorOutput, align, pick_time, speech_steps
+    from s2vkit.interfaces.callback import Callback, TrainingState
     from s2vkit.interfaces.dataset import ClipFiles, Dataset, Footage, RawClip, Source, Survey
-    from s2vkit.interfaces.discriminator import Discriminator
+    from s2vkit.interfaces.discriminator import Discriminator, Inputs, detached, join, windows
     from s2vkit.interfaces.face_detector import FaceDetector, Faces
     from s2vkit.interfaces.generator import Generator
+    from s2vkit.interfaces.gradient_penalty import PenalisedLoss
     from s2vkit.interfaces.graph import Graph
     from s2vkit.interfaces.loss import AdversarialLoss, IndependenceLoss, PairLoss
     from s2vkit.interfaces.metric import Heard, Metric, Outcome, Probe, Score
     from s2vkit.interfaces.specs import DataSpec
-    from s2vkit.interfaces.stage import Job, Limit, Stage, Turn, Work
+    from s2vkit.interfaces.stage import Job, Phase, Stage, Threshold, Work
     from s2vkit.interfaces.student import Student
     from s2vkit.interfaces.sync_evaluator import SyncEvaluator
     from s2vkit.interfaces.teacher import Teacher
@@ -73,14 +76,16 @@ _LAZY = {
         ["Batch", "Conditioning", "GeneratorOutput", "align", "pick_time", "speech_steps"], "interfaces.batch"
     ),
     **dict.fromkeys(["ClipFiles", "Dataset", "Footage", "RawClip", "Source", "Survey"], "interfaces.dataset"),
-    "Discriminator": "interfaces.discriminator",
+    **dict.fromkeys(["Discriminator", "Inputs", "detached", "join", "windows"], "interfaces.discriminator"),
     **dict.fromkeys(["FaceDetector", "Faces"], "interfaces.face_detector"),
     "Generator": "interfaces.generator",
     "Graph": "interfaces.graph",
     "DataSpec": "interfaces.specs",
     **dict.fromkeys(["AdversarialLoss", "IndependenceLoss", "PairLoss"], "interfaces.loss"),
     **dict.fromkeys(["Heard", "Metric", "Outcome", "Probe", "Score"], "interfaces.metric"),
-    **dict.fromkeys(["Job", "Limit", "Stage", "Turn", "Work"], "interfaces.stage"),
+    **dict.fromkeys(["Job", "Phase", "Stage", "Threshold", "Work"], "interfaces.stage"),
+    **dict.fromkeys(["Callback", "TrainingState"], "interfaces.callback"),
+    "PenalisedLoss": "interfaces.gradient_penalty",
     "Student": "interfaces.student",
     "SyncEvaluator": "interfaces.sync_evaluator",
     "TalkingFaceModel": "inference.model",
@@ -111,11 +116,13 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "AdversarialLoss",
+    "AdversarialLossOptions",
     "AdversarialLossSlot",
     "AudioEncoder",
     "AudioEncoderSlot",
     "Batch",
     "Better",
+    "Callback",
     "Checkpoint",
     "ClipFiles",
     "CodeLossSlot",
@@ -140,8 +147,8 @@ __all__ = [
     "IndependenceLoss",
     "IndependenceLossSlot",
     "InputError",
+    "Inputs",
     "Job",
-    "Limit",
     "LossOptions",
     "Metric",
     "MetricSlot",
@@ -150,6 +157,8 @@ __all__ = [
     "Options",
     "Outcome",
     "PairLoss",
+    "PenalisedLoss",
+    "Phase",
     "PluginError",
     "Probe",
     "RawClip",
@@ -173,18 +182,22 @@ __all__ = [
     "TalkingFaceModel",
     "Teacher",
     "TeacherSlot",
+    "Threshold",
     "TrainingError",
-    "Turn",
+    "TrainingState",
     "Weights",
     "Work",
     "__version__",
     "align",
+    "detached",
     "fit_weights",
     "hookimpl",
+    "join",
     "load",
     "open_weights",
     "pick_time",
     "read_weights",
     "rename",
     "speech_steps",
+    "windows",
 ]

@@ -78,6 +78,23 @@ class LossOptions(Options):
     weight: float = Field(default=1.0, ge=0.0, description="factor of this term in the sum")
 
 
+class AdversarialLossOptions(LossOptions):
+    """What may be set of every adversarial loss."""
+
+    penalty: Literal["none", "r1", "gradient"] = Field(
+        default="none",
+        description="what else a discriminator minimises: r1, half the squared gradient of its "
+        "score at what is real; gradient, the squared distance of the gradient's norm from 1 "
+        "between real and fake",
+    )
+    penalty_weight: float = Field(default=10.0, ge=0.0, description="factor of the penalty")
+    penalty_every: int = Field(
+        default=1,
+        ge=1,
+        description="compute it in one step of so many, drawn at random, and weigh it up by that",
+    )
+
+
 class OptimizerOptions(Options):
     """What every optimizer understands."""
 
@@ -101,6 +118,11 @@ class OptimizerOptions(Options):
     every: int = Field(default=1000, ge=1, role="schedule", description="step: steps between two decays")
     decay: float = Field(
         default=0.5, gt=0.0, le=1.0, role="schedule", description="step: factor of each decay"
+    )
+    clip_gradients: float | None = Field(
+        default=None,
+        gt=0.0,
+        description="largest norm of a network's gradients together; larger ones are scaled down to it",
     )
 
 
@@ -292,6 +314,7 @@ def _plain(value: Any) -> Any:
 
 __all__ = [
     "KINDS",
+    "AdversarialLossOptions",
     "AdversarialLossSlot",
     "AudioEncoderSlot",
     "Better",

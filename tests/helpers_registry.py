@@ -80,14 +80,14 @@ class DistillOptions(StageOptions):
 
 
 class ComposeLosses(Options):
-    adversarial: AdversarialLossSlot = Field(description="the game")
+    adversarial: AdversarialLossSlot = Field(description="the adversarial loss")
     similarity: FrameLossSlot | None = Field(default=None, description="upper half")
     gradient: FrameLossSlot | None = Field(default=None, description="smooth gradient")
 
 
 class AdversarialOptions(StageOptions):
-    optimizer_keys: ClassVar[Literal["players"]] = "players"
-    optimizers: dict[str, OptimizerSlot] = Field(description="one for each player")
+    optimizer_keys: ClassVar[Literal["networks"]] = "networks"
+    optimizers: dict[str, OptimizerSlot] = Field(description="one for each network")
     losses: ComposeLosses = Field(description="the terms")
     weights: dict[str, float] = Field(default={}, description="weight of each discriminator")
 

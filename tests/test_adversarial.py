@@ -1,27 +1,28 @@
-"""The game: who is shown what, its balance, penalties; every part goes with every other."""
+"""Adversarial training: inputs, accuracies, penalties; every part goes with every other."""
 
 from itertools import product
 
 import pytest
 import torch
-from s2vkit_composer import SpeechSyncOptions
-from s2vkit_composer.discriminators import SpeechSync
-from s2vkit_critics import SdfaSyncOptions
-from s2vkit_critics.sdfa import SdfaSync
-from s2vkit_lsgan import GameOptions, LsganOptions
-from s2vkit_lsgan.losses import Hinge, Lsgan, Wasserstein
-from s2vkit_stages.adversarial import Adversarial, _score_together
+from s2vkit_discriminators import SdfaFrameOptions, SdfaSequenceOptions, SdfaSyncOptions, SpeechSyncOptions
+from s2vkit_discriminators.sdfa import SdfaFrame, SdfaSequence, SdfaSync
+from s2vkit_discriminators.speech2video import SpeechSync
+from s2vkit_gan_losses.losses import Hinge, Wasserstein
+from s2vkit_lsgan import LsganOptions
+from s2vkit_lsgan.losses import Lsgan
+from s2vkit_stages.adversarial import Adversarial
+from s2vkit_stages.terms import FeatureMatchingTerm, PerceptualTerm
 from torch import nn
 
-from s2vkit import RecipeError
+from s2vkit import AdversarialLossOptions, Batch, GeneratorOutput, RecipeError
 from s2vkit.options import Slot
 from s2vkit.plugins import registry
 from s2vkit.testing.checking import SIZE, noise
 from s2vkit.testing.stand_ins import EMOTION, FEATURES, IDENTITY, MAPS, stand_in_clips, stand_in_graph
 
 TINY = {
-    "frame_decoder": {"width": 16, "least": 4, "identity_width": 8},
-    "skip_decoder": {"width": 16, "least": 4, "identity_width": 8},
+    "frame_decoder": {"width": 16, "min_width": 4, "identity_width": 8},
+    "skip_decoder": {"width": 16, "min_width": 4, "identity_width": 8},
     "lsgan": {"penalty": "r1"},
     "hinge": {"penalty": "gradient"},
 }
@@ -40,7 +41,7 @@ def make(made):
     return registry().get(made.kind, made.use).load()(made.options)
 
 
-def game(generator, player, loss, **more):
+def composition(generator, discriminator, loss, **more):
     """The adversarial stage with one generator, one discriminator and one loss."""
     torch.manual_seed(0)
     graph = stand_in_graph(make)
@@ -54,7 +55,7 @@ def game(generator, player, loss, **more):
         map_shapes=MAPS,
     )
     sizes = {"size": SIZE, "features": FEATURES, "map_shapes": MAPS}
-    graph.discriminators = {"it": build("discriminator", player, **sizes)}
+    graph.discriminators = {"it": build("discriminator", discriminator, **sizes)}
     options = registry().get("stage", "adversarial").options
     losses = options.model_fields["losses"].annotation(adversarial=slot("loss", loss, **TINY.get(loss, {})))
     adam = slot("optimizer", "adam", lr=1e-3)
@@ -68,46 +69,46 @@ def names(kind, gives=()):
 
 
 @pytest.mark.parametrize(
-    ("generator", "player", "loss"),
+    ("generator", "discriminator", "loss"),
     [
-        (generator, player, loss)
-        for generator, player, loss in product(
+        (generator, discriminator, loss)
+        for generator, discriminator, loss in product(
             names("generator"), names("discriminator"), names("loss", ["adversarial"])
         )
-        if player != "identity_maps" or generator in names("generator", ["identity_maps"])
+        if discriminator != "identity_maps" or generator in names("generator", ["identity_maps"])
     ],
 )
-def test_every_generator_goes_with_every_discriminator_and_loss(generator, player, loss):
-    stage, graph, clips = game(generator, player, loss)
+def test_every_generator_goes_with_every_discriminator_and_loss(generator, discriminator, loss):
+    stage, graph, clips = composition(generator, discriminator, loss)
     sides = {"discriminators": graph.discriminators["it"], "generator": graph.generator}
-    shared = stage.prepare(clips)
-    assert shared.made.frames.shape == (2, 3, 3, SIZE, SIZE)
-    for turn in stage.turns():
+    shared = stage.shared_forward(clips)
+    assert shared.generated.frames.shape == (2, 3, 3, SIZE, SIZE)
+    for phase in stage.phases():
         for name, module in sides.items():
             module.zero_grad(set_to_none=True)
-            module.requires_grad_(name == turn.name)
-        terms = stage.losses(turn.name, clips, shared)
+            module.requires_grad_(name == phase.name)
+        terms = phase.loss(clips, shared)
         assert all(term.shape == () and term.isfinite() for term in terms.values())
         sum(terms.values()).backward()
         for name, module in sides.items():
             got = any(p.grad is not None and p.grad.any() for p in module.parameters())
-            assert got == (name == turn.name), (name, turn.name)
-    figures = stage.watch(clips, shared)
-    if hasattr(stage.game, "looks_real"):
-        assert 0 <= figures["balance.it"] <= 1
+            assert got == (name == phase.name), (name, phase.name)
+    figures = stage.extra_metrics(clips, shared)
+    if stage.adversarial_loss.looks_real(torch.zeros(1)) is not None:
+        assert 0 <= figures["discriminator_accuracy.it"] <= 1
 
 
 def test_windows_must_be_drawn_where_they_are_wanted():
-    with pytest.raises(RecipeError, match="looks at runs of frames, but single ones are drawn"):
-        game("frame_decoder", "temporal_patch", "lsgan", window=1)
+    with pytest.raises(RecipeError, match="scores runs of frames, but single ones are drawn"):
+        composition("frame_decoder", "temporal_patch", "lsgan", window=1)
     with pytest.raises(RecipeError, match="no whole number of windows"):
-        game("frame_decoder", "temporal_patch", "lsgan", frames=4)
+        composition("frame_decoder", "temporal_patch", "lsgan", frames=4)
 
 
 # The speed-ups change nothing
 
 
-def test_looking_once_at_the_real_frames_scores_as_looking_twice():
+def test_real_frames_encoded_once_have_the_scores_of_encoding_them_twice():
     torch.manual_seed(0)
     options = SpeechSyncOptions(channels=4, joint=8)
     evaluator = SpeechSync(options, size=32, features=FEATURES, map_shapes=[])
@@ -115,7 +116,7 @@ def test_looking_once_at_the_real_frames_scores_as_looking_twice():
     evaluator.trunk.register_forward_hook(lambda module, given, out: seen.append(len(given[0])))
     real, fake = ((noise(3, 3, 32, 32, seed=s), noise(3, FEATURES, seed=s + 2)) for s in (1, 2))
     wrong = noise(3, FEATURES, seed=9)
-    once = _score_together(evaluator, real, fake, wrong)
+    once = evaluator.score_kinds(real, fake, (real[0], wrong))
     assert seen == [6]
     apart = [evaluator(*real), evaluator(*fake), evaluator(real[0], wrong)]
     for one, other in zip(once, apart, strict=True):
@@ -129,7 +130,7 @@ def test_looking_once_at_the_real_frames_scores_as_looking_twice():
         assert torch.allclose(one, other, atol=1e-6)
 
 
-# The balance
+# Accuracy
 
 
 def test_which_side_of_the_boundary_a_score_lies_on():
@@ -137,22 +138,48 @@ def test_which_side_of_the_boundary_a_score_lies_on():
     paper, usual = Lsgan(LsganOptions()), Lsgan(LsganOptions(labels="usual"))
     assert paper.looks_real(scores).tolist() == [True, True, False, False]
     assert usual.looks_real(1 - scores).tolist() == paper.looks_real(scores).tolist()
-    assert Hinge(GameOptions()).looks_real(scores - 0.5).tolist() == [False, False, True, True]
-    assert not hasattr(Wasserstein(GameOptions()), "looks_real")
+    assert Hinge(AdversarialLossOptions()).looks_real(scores - 0.5).tolist() == [False, False, True, True]
+    assert Wasserstein(AdversarialLossOptions()).looks_real(scores) is None
 
 
-def test_the_balance_is_the_mean_of_right_answers_over_real_and_fake():
-    stage, _, clips = game("frame_decoder", "speech_sync", "hinge")
-    shared = stage.prepare(clips)
-    stage.losses("discriminators", clips, shared)
-    seen = {k: float(v) for k, v in stage.watch(clips, shared).items()}
-    fakes = (seen["accuracy.it.made"] + seen["accuracy.it.mismatched"]) / 2
-    assert seen["balance.it"] == pytest.approx((seen["accuracy.it.real"] + fakes) / 2)
-    assert stage.shown == ("balance.it",)
-    (limit,) = stage.limits()
-    assert limit.figure == "balance.it"
-    assert not limit.stops
-    assert game("frame_decoder", "patch", "wasserstein")[0].limits() == []
+def test_the_accuracy_is_the_mean_of_right_answers_over_real_and_fake():
+    stage, _, clips = composition("frame_decoder", "speech_sync", "hinge")
+    shared = stage.shared_forward(clips)
+    stage.discriminator_loss(clips, shared)
+    seen = {k: float(v) for k, v in stage.extra_metrics(clips, shared).items()}
+    fakes = (seen["accuracy.it.fake"] + seen["accuracy.it.mismatched"]) / 2
+    assert seen["discriminator_accuracy.it"] == pytest.approx((seen["accuracy.it.real"] + fakes) / 2)
+    assert stage.progress_metrics == ("discriminator_accuracy.it",)
+    (threshold,) = stage.thresholds()
+    assert threshold.metric == "discriminator_accuracy.it"
+    assert not threshold.stops
+    assert composition("frame_decoder", "patch", "wasserstein")[0].thresholds() == []
+
+
+def test_the_equilibrium_is_no_collapse():
+    """At an accuracy of 0.5 fakes cannot be told from real: what an adversarial training aims at."""
+    (threshold,) = composition("frame_decoder", "patch", "lsgan")[0].thresholds()
+    assert threshold.minimum < 0.45 < 0.5 < 0.55 < threshold.maximum
+    assert threshold.minimum > 0
+    assert threshold.maximum < 1
+
+
+# Batch norm
+
+
+def test_batch_norm_treats_fakes_alike_in_both_phases():
+    """In one batch with real frames, fakes would be normalised by other statistics than alone."""
+    torch.manual_seed(0)
+    options = SdfaFrameOptions(channels=4, max_multiple=2)
+    discriminator = SdfaFrame(options, size=32, features=0, map_shapes=[])
+    assert any(isinstance(m, nn.BatchNorm2d) for m in discriminator.modules())
+    clips = Batch(["a", "b"], frames=noise(2, 3, 3, 32, 32), stills=noise(2, 3, 32, 32, seed=2))
+    generated = GeneratorOutput(0.2 * noise(2, 3, 3, 32, 32, seed=3) - 0.5)
+    real = discriminator.inputs(clips, GeneratorOutput(clips.frames))
+    fake = discriminator.inputs(clips, generated)
+    first, second = discriminator.score_kinds(real, fake, None)
+    assert torch.allclose(second, discriminator(*fake), atol=1e-5)
+    assert torch.allclose(first, discriminator(*real), atol=1e-5)
 
 
 # Penalties
@@ -171,30 +198,32 @@ class Slope(nn.Module):
 
 def test_r1_by_hand():
     real, fake = torch.tensor([[1.0, 2.0], [0.0, 1.0]]), torch.zeros(2, 2)
-    loss, player = Lsgan(LsganOptions(penalty="r1", penalty_weight=4.0)), Slope()
-    value = loss.penalty(player, (real,), (fake,))
+    loss, discriminator = Lsgan(LsganOptions(penalty="r1", penalty_weight=4.0)), Slope()
+    value = loss.penalty(discriminator, (real,), (fake,))
     assert value.item() == pytest.approx(4 * 0.5 * 9 * (5 + 1) / 2)
     value.backward()
-    assert player.w.grad.item() == pytest.approx(4 * 3 * (5 + 1) / 2)  # d/dw of w^2
+    assert discriminator.w.grad.item() == pytest.approx(4 * 3 * (5 + 1) / 2)  # d/dw of w^2
 
 
 def test_the_gradient_penalty_by_hand():
-    def linear(x):
-        return 3 * x.flatten(1).sum(1, keepdim=True)
+    class Linear(nn.Module):
+        def forward(self, x):
+            return 3 * x.flatten(1).sum(1, keepdim=True)
 
-    loss = Wasserstein(GameOptions(penalty="gradient", penalty_weight=10.0))
-    value = loss.penalty(linear, (torch.ones(2, 4),), (torch.zeros(2, 4),))
+    loss = Wasserstein(AdversarialLossOptions(penalty="gradient", penalty_weight=10.0))
+    value = loss.penalty(Linear(), (torch.ones(2, 4),), (torch.zeros(2, 4),))
     assert value.item() == pytest.approx(10 * (3 * 4**0.5 - 1) ** 2, rel=1e-4)
 
 
 def test_penalties_of_maps_count_all_maps_and_leave_speech_alone():
     maps = [torch.ones(2, 1, 2, 2), torch.full((2, 1, 1, 1), 2.0)]
-    loss = Hinge(GameOptions(penalty="r1", penalty_weight=2.0))
+    loss = Hinge(AdversarialLossOptions(penalty="r1", penalty_weight=2.0))
 
-    def player(seen):
-        return sum(m.flatten(1).sum(1, keepdim=True) for m in seen)
+    class Sum(nn.Module):
+        def forward(self, maps):
+            return sum(m.flatten(1).sum(1, keepdim=True) for m in maps)
 
-    assert loss.penalty(player, (maps,), (maps,)).item() == pytest.approx(4 + 1)
+    assert loss.penalty(Sum(), (maps,), (maps,)).item() == pytest.approx(4 + 1)
     features = torch.ones(2, 3, requires_grad=True)
     loss.penalty(Slope(), (torch.ones(2, 4), features), (torch.ones(2, 4), features))
     assert features.grad is None
@@ -202,8 +231,8 @@ def test_penalties_of_maps_count_all_maps_and_leave_speech_alone():
 
 def test_no_penalty_unless_asked_for_and_a_lazy_one_now_and_then():
     real = (torch.ones(2, 2),)
-    assert Hinge(GameOptions()).penalty(Slope(), real, real) is None
-    lazy = Hinge(GameOptions(penalty="r1", penalty_weight=1.0, penalty_every=4))
+    assert Hinge(AdversarialLossOptions()).penalty(Slope(), real, real) is None
+    lazy = Hinge(AdversarialLossOptions(penalty="r1", penalty_weight=1.0, penalty_every=4))
     torch.manual_seed(0)
     found = [lazy.penalty(Slope(), real, real) for _ in range(200)]
     given = [v.item() for v in found if v is not None]
@@ -211,22 +240,48 @@ def test_no_penalty_unless_asked_for_and_a_lazy_one_now_and_then():
     assert set(given) == {4 * 0.5 * 9 * 2.0}
 
 
+@pytest.mark.parametrize("kind", ["r1", "gradient"])
+def test_a_penalty_of_a_recurrent_network_does_without_cudnn(monkeypatch, kind):
+    """cuDNN's GRU has no second derivative; this one refuses to run where cuDNN would be used."""
+    torch.manual_seed(0)
+    options = SdfaSequenceOptions(channels=4, hidden=8)
+    discriminator = SdfaSequence(options, size=32, features=0, map_shapes=[])
+    forward, calls = nn.GRU.forward, []
+
+    def without_cudnn(self, *given):
+        assert not torch.backends.cudnn.enabled
+        calls.append(1)
+        return forward(self, *given)
+
+    monkeypatch.setattr(nn.GRU, "forward", without_cudnn)
+    runs = (noise(2, 3, 3, 32, 32),)
+    before = torch.backends.cudnn.enabled
+    loss = Hinge(AdversarialLossOptions(penalty=kind))
+    loss.penalty(discriminator, runs, (noise(2, 3, 3, 32, 32, seed=2),)).backward()
+    assert calls == [1]
+    assert torch.backends.cudnn.enabled == before
+    assert any(p.grad is not None and p.grad.any() for p in discriminator.follow.parameters())
+
+
 # Perceptual and feature-matching terms
 
 
-@pytest.mark.parametrize("player", ["patch", "multi_scale_patch", "temporal_patch"])
-def test_terms_of_layers_are_zero_for_equal_frames_and_reach_the_generator(player):
-    stage, graph, clips = game("frame_decoder", player, "lsgan")
-    stage.perceptual, stage.matching = 2.0, 3.0
+@pytest.mark.parametrize("discriminator", ["patch", "multi_scale_patch", "temporal_patch"])
+def test_terms_of_layers_are_zero_for_equal_frames_and_reach_the_generator(discriminator):
+    stage, graph, clips = composition("frame_decoder", discriminator, "lsgan")
+    stage.terms = {
+        "perceptual": PerceptualTerm(2.0, graph.teachers["identity"]),
+        "feature_matching": FeatureMatchingTerm(3.0, graph.discriminators),
+    }
     graph.discriminators["it"].requires_grad_(False)
-    shared = stage.prepare(clips)
-    terms = stage.losses("generator", clips, shared)
+    shared = stage.shared_forward(clips)
+    terms = stage.generator_loss(clips, shared)
     for name in ("G.perceptual", "G.feature_matching"):
         graph.generator.zero_grad(set_to_none=True)
         terms[name].backward(retain_graph=True)
         assert any(p.grad is not None and p.grad.any() for p in graph.generator.parameters())
-    shared.made.frames = clips.frames
-    equal = stage.losses("generator", clips, shared)
+    shared.generated.frames = clips.frames
+    equal = stage.generator_loss(clips, shared)
     assert equal["G.perceptual"] == equal["G.feature_matching"] == 0
 
 

@@ -4,15 +4,15 @@ import pytest
 import torch
 from torch import nn
 
-from s2vkit.engine.averaging import average_of
+from s2vkit.engine.callbacks.averaging import RunningMean
 
 
 def follow(decay, values):
     module = nn.Linear(1, 1, bias=False)
-    average = average_of(module, decay)
+    average = RunningMean(module, decay)
     for value in values:
         nn.init.constant_(module.weight, value)
-        average.update_parameters(module)
+        average.update(module)
     return average.module.weight.item()
 
 
@@ -27,11 +27,22 @@ def test_the_mean_is_young_at_first():
 
 def test_running_figures_are_averaged_and_counts_copied():
     module = nn.BatchNorm1d(1)
-    average = average_of(module, 0.5)
+    average = RunningMean(module, 0.5)
     for mean in (0.0, 10.0, 10.0):
         module.running_mean.fill_(mean)
         module.num_batches_tracked.add_(1)
-        average.update_parameters(module)
+        average.update(module)
     assert 0 < float(average.module.running_mean) < 10
     assert int(average.module.num_batches_tracked) == 3
     assert not torch.equal(average.module.running_mean, module.running_mean)
+
+
+def test_the_number_of_steps_is_read_without_waiting_for_a_device():
+    """On `meta`, as on a GPU without waiting, no value can be read: the average must not try to."""
+    with torch.device("meta"):
+        module = nn.Linear(2, 2)
+        average = RunningMean(module, 0.9)
+    assert average.n_averaged.device.type == "cpu"
+    average.update(module)
+    average.update(module)
+    assert int(average.n_averaged) == 2

@@ -2,10 +2,11 @@
 
 import pytest
 import torch
-from s2vkit_composer import FrameDecoderOptions, IdentityMapsOptions, PatchOptions, SpeechSyncOptions
+from s2vkit_composer import FrameDecoderOptions
 from s2vkit_composer.blocks import Join
 from s2vkit_composer.decoder import FrameDecoder
-from s2vkit_composer.discriminators import IdentityMaps, Patch, SpeechSync
+from s2vkit_discriminators import IdentityMapsOptions, PatchOptions, SpeechSyncOptions
+from s2vkit_discriminators.speech2video import IdentityMaps, Patch, SpeechSync
 
 from s2vkit import Conditioning, Discriminator, Generator, RecipeError
 
@@ -15,7 +16,7 @@ FEATURES, IDENTITY, EMOTION = 20, 24, 5
 
 def build(size=64, *, identity=IDENTITY, emotion=EMOTION, shapes=SHAPES, **options):
     torch.manual_seed(0)
-    options = FrameDecoderOptions(**{"width": 32, "least": 8, "identity_width": 16, **options})
+    options = FrameDecoderOptions(**{"width": 32, "min_width": 8, "identity_width": 16, **options})
     return FrameDecoder(
         options, size=size, features=FEATURES, identity=identity, emotion=emotion, map_shapes=shapes
     )

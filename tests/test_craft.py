@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -9,15 +10,16 @@ import pytest
 import torch
 from helpers_toy import run_toy
 from test_data import drawer
-from test_engine import NOBODY, Set, copy
+from test_engine import Set, copy
 
 from s2vkit.data.store import ClipStore
-from s2vkit.engine.monitor import Watchdog, suspects
+from s2vkit.engine.callbacks.monitor import Monitor
+from s2vkit.engine.finite import suspects
 from s2vkit.engine.schedule import share
-from s2vkit.engine.trainer import Hooks
 from s2vkit.errors import TrainingError
 from s2vkit.interfaces.batch import Batch, neighbours
-from s2vkit.interfaces.stage import Limit
+from s2vkit.interfaces.callback import TrainingState
+from s2vkit.interfaces.stage import Threshold
 from s2vkit.options import OptimizerOptions
 
 pytestmark = pytest.mark.usefixtures("no_curves")
@@ -50,7 +52,7 @@ def test_each_part_follows_its_own_schedule(tmp_path):
     trainer, rates = made.trainer("compose"), []
     for step in range(4):
         trainer.step(step)
-        moves = [trainer.optimizers[k] for k in ("generator", "discriminator.frame")]
+        moves = [trainer.optimization.optimizers[k] for k in ("generator", "discriminator.frame")]
         rates.append([optimizer.param_groups[0]["lr"] for optimizer in moves])
     assert [r for r, _ in rates] == pytest.approx([0.1, 0.075, 0.025, 0.0])
     assert [r for _, r in rates] == pytest.approx([0.01, 0.02, 0.03, 0.04])
@@ -87,12 +89,12 @@ def _part(clips: Batch, rows: slice) -> Batch:
 
 def test_accumulating_runs_end_in_the_same_weights_when_interrupted(tmp_path):
     sets = ["stages.compose.accumulate=2", "stages.compose.steps=3"]
-    Set(tmp_path, *sets).trainer("compose").run(tmp_path / "straight", NOBODY, 1e9)
+    Set(tmp_path, *sets).trainer("compose").run(tmp_path / "straight", save_seconds=1e9)
     steps = []
-    hooks = Hooks(lambda *at: steps.append(at), lambda: len(steps) >= 1)
+    stopped = Set(tmp_path, *sets).trainer("compose", show=lambda *at: steps.append(at))
     with pytest.raises(KeyboardInterrupt):
-        Set(tmp_path, *sets).trainer("compose").run(tmp_path / "stopped", hooks, 1e9)
-    Set(tmp_path, *sets).trainer("compose").run(tmp_path / "stopped", NOBODY, 1e9)
+        stopped.run(tmp_path / "stopped", stopped=lambda: len(steps) >= 1)
+    Set(tmp_path, *sets).trainer("compose").run(tmp_path / "stopped", save_seconds=1e9)
     one, two = (tmp_path / n / "weights.safetensors" for n in ("straight", "stopped"))
     assert one.read_bytes() == two.read_bytes()
 
@@ -100,47 +102,58 @@ def test_accumulating_runs_end_in_the_same_weights_when_interrupted(tmp_path):
 # Early warnings
 
 
-LIMIT = Limit("balance.frame", 0.51, 0.99, 3, "discriminator 'frame' has collapsed")
+ACCURACY = "discriminator_accuracy.frame"
+THRESHOLD = Threshold(ACCURACY, 0.51, 0.99, 3, "discriminator 'frame' has collapsed")
 
 
-def watch(values, limit=LIMIT, lines=()):
-    said = []
-    dog = Watchdog("compose", [limit], lines, said.append)
+def watch(tmp_path, values, threshold=THRESHOLD, lines=()):
+    warnings = []
+    monitor = Monitor([threshold], warnings.append)
+    state = TrainingState("compose", 100, {}, lambda: ["one", "two"], folder=tmp_path, step=len(lines))
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    monitor.on_train_start(state)
     for step, value in enumerate(values, 1 + len(lines)):
-        dog.look(step, {"balance.frame": value}, lambda: ["one", "two"])
-    return said
+        state.step, state.values = step, {ACCURACY: value}
+        monitor.on_metrics(state)
+    return warnings
 
 
-def test_a_collapse_is_told_once_and_only_when_it_lasts():
-    assert watch([1.0, 1.0, 0.8, 1.0, 1.0]) == []
-    (said,) = watch([1.0, 1.0, 1.0, 1.0])
-    assert said.startswith("stage 'compose', step 3: balance.frame was 1 on average over 3 steps")
+def test_a_collapse_is_told_once_and_only_when_it_lasts(tmp_path):
+    assert watch(tmp_path, [1.0, 1.0, 0.8, 1.0, 1.0]) == []
+    (said,) = watch(tmp_path, [1.0, 1.0, 1.0, 1.0])
+    assert said.startswith(
+        "stage 'compose', step 3: discriminator_accuracy.frame was 1 on average over 3 steps"
+    )
     assert "discriminator 'frame' has collapsed" in said
-    assert len(watch([0.5] * 3 + [0.8] * 3 + [0.5] * 3)) == 2
+    assert len(watch(tmp_path, [0.5] * 3 + [0.8] * 3 + [0.5] * 3)) == 2
 
 
-def test_a_collapse_may_stop_the_training():
+def test_a_collapse_may_stop_the_training(tmp_path):
     from dataclasses import replace
 
-    with pytest.raises(TrainingError, match=r"step 3: balance.frame was 0.5 .* clips .* one, two") as e:
-        watch([0.5] * 5, replace(LIMIT, stops=True))
+    with pytest.raises(
+        TrainingError, match=r"step 3: discriminator_accuracy.frame was 0.5 .* clips .* one, two"
+    ) as e:
+        watch(tmp_path, [0.5] * 5, replace(THRESHOLD, stops=True))
     assert e.value.exit_code == 7
     assert "the last good checkpoint is kept" in str(e.value)
 
 
-def test_a_resumed_stage_is_watched_as_an_unbroken_one():
-    lines = [{"step": s, "balance.frame": 1.0} for s in (1, 2)]
-    assert len(watch([1.0], lines=lines)) == 1
-    lines.append({"step": 3, "balance.frame": 1.0})
-    assert watch([1.0], lines=lines) == []  # it was told before the run was broken off
+def test_a_resumed_stage_is_watched_as_an_unbroken_one(tmp_path):
+    lines = [{"step": s, "discriminator_accuracy.frame": 1.0} for s in (1, 2)]
+    assert len(watch(tmp_path, [1.0], lines=lines)) == 1
+    lines.append({"step": 3, "discriminator_accuracy.frame": 1.0})
+    assert watch(tmp_path, [1.0], lines=lines) == []  # it was told before the run was broken off
 
 
 def test_a_collapsed_run_stops_with_its_checkpoint(tmp_path):
     collapse = "stages.compose.collapse="
-    sets = [f"{collapse}{{then: stop, steps: 2, won: 0.95, lost: 0.9}}"]
+    sets = [f"{collapse}{{action: stop, steps: 2, max_accuracy: 0.95, min_accuracy: 0.9}}"]
     made = Set(tmp_path, *sets)
-    with pytest.raises(TrainingError, match=r"stage 'compose', step \d: balance\.\w+ was") as caught:
-        made.trainer("compose").run(tmp_path / "stage", NOBODY, 1e-6)
+    with pytest.raises(
+        TrainingError, match=r"stage 'compose', step \d: discriminator_accuracy\.\w+ was"
+    ) as caught:
+        made.trainer("compose").run(tmp_path / "stage", save_seconds=1e-6)
     assert caught.value.exit_code == 7
     assert (tmp_path / "stage" / "checkpoint" / "state.json").exists()
 
@@ -148,10 +161,10 @@ def test_a_collapsed_run_stops_with_its_checkpoint(tmp_path):
 def test_the_clip_that_holds_no_numbers_is_named():
     frames = torch.zeros(3, 2, 3, 4, 4)
     clips = Batch(["a", "b", "c"], frames=frames, maps=[torch.zeros(3, 1, 2, 2)])
-    assert suspects(clips) == ["a", "b", "c"]
+    assert suspects([clips]) == ["a", "b", "c"]
     clips.maps[0][2] = float("nan")
     frames[1, 0, 0, 0, 0] = float("inf")
-    assert suspects(clips) == ["b", "c"]
+    assert suspects([clips]) == ["b", "c"]
 
 
 def test_a_bad_clip_stops_the_run_and_is_named(tmp_path):
@@ -161,7 +174,7 @@ def test_a_bad_clip_stops_the_run_and_is_named(tmp_path):
     clips.names = ["good", "bad"]
     clips.frames[1] = float("nan")
     with pytest.raises(TrainingError, match=r"D\.frame.* no longer a number.*clips of this step: bad"):
-        trainer.run(tmp_path / "stage", NOBODY, 1e-6)
+        trainer.run(tmp_path / "stage", save_seconds=1e-6)
 
 
 # Runs of frames, neighbourhoods, samples
@@ -173,7 +186,7 @@ def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("s2vkit.rendering.held_out.draw_curves", lambda *args: True)
         more = """
-generator: {use: skip_decoder, reach: 2, width: 16, least: 4}
+generator: {use: skip_decoder, reach: 2, width: 16, min_width: 4}
 discriminators: {motion: {use: temporal_patch, channels: 4}}
 stages: {compose: {frames: 6, window: 3, samples: 2, optimizers: {motion: {use: adam, lr: 1.0e-4}}}}
 """

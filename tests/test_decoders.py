@@ -13,7 +13,7 @@ from s2vkit import Conditioning
 SHAPES = [(6, 8, 8), (5, 16, 16)]
 FEATURES, IDENTITY, EMOTION = 20, 12, 5
 SIZES = {"size": 32, "features": FEATURES, "identity": IDENTITY, "emotion": EMOTION, "map_shapes": SHAPES}
-SMALL = {"width": 16, "least": 4, "identity_width": 8}
+SMALL = {"width": 16, "min_width": 4, "identity_width": 8}
 
 
 def paper(**options):

@@ -156,7 +156,7 @@ def test_terms_are_weighted_and_named_by_side():
     paper = stage(losses={"match": {"use": "normalized_l2", "weight": 0.025}})
     clips = stand_in_clips(plain)
     torch.manual_seed(0)
-    a, b = plain.losses("all", clips, None), paper.losses("all", clips, None)
+    a, b = plain.loss(clips, None), paper.loss(clips, None)
     assert set(a) == {f"{side}.{term}" for side in ("identity", "emotion") for term in ("match", "distill")}
     assert set(b) == {"identity.match", "emotion.match"}
     for name, term in b.items():
@@ -171,7 +171,7 @@ def test_through_the_head_codes_are_named_before_they_are_compared():
     clips = stand_in_clips(made)
     code = graph.students["identity"](clips.summary)
     expected = SoftTargets(SoftTargetsOptions())(2 * code[:, :3], 2 * clips.targets["identity"][:, :3])
-    found = made.losses("all", clips, None)
+    found = made.loss(clips, None)
     assert found["identity.distill"].item() == pytest.approx(expected.item())
 
 
@@ -186,7 +186,7 @@ def test_apart_is_taken_of_codes_without_dropout_and_leaves_the_mode():
     student = graph.students["identity"]
     student.register_forward_pre_hook(lambda module, _: modes.append(module.training))
     student.train()
-    found = made.losses("all", stand_in_clips(made), None)
+    found = made.loss(stand_in_clips(made), None)
     assert modes == [True, False]
     assert student.training
     assert {"identity.apart", "emotion.apart"} < set(found)

@@ -205,14 +205,14 @@ def test_contrastive_reaches_every_parameter_and_repeats(predictor):
     totals = []
     for _ in range(2):
         torch.manual_seed(3)
-        shared = trained.prepare(clips)
-        totals.append(trained.losses("all", clips, shared)["contrastive"])
+        shared = trained.shared_forward(clips)
+        totals.append(trained.loss(clips, shared)["contrastive"])
     assert torch.equal(*totals)
     assert 0.5 < totals[0].item() / (3 * math.log(6)) < 2  # about chance, summed over k
     totals[0].backward()
     for module in (encoder, trained.predictor):
         assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in module.parameters())
-    assert set(trained.watch(clips, shared)) == {"accuracy", *(f"accuracy_{k}" for k in (1, 2, 3))}
+    assert set(trained.extra_metrics(clips, shared)) == {"accuracy", *(f"accuracy_{k}" for k in (1, 2, 3))}
 
 
 def test_contrastive_learns():
@@ -228,7 +228,7 @@ def test_contrastive_learns():
     optimizer = torch.optim.Adam(parameters, lr=3e-3)
     seen = []
     for _ in range(60):
-        shared = trained.prepare(clips)
+        shared = trained.shared_forward(clips)
         optimizer.zero_grad()
         shared.losses.sum().backward()
         optimizer.step()

@@ -12,9 +12,11 @@ from torch import nn
 
 from s2vkit.build import Builder, data_spec_of, describe_graphs
 from s2vkit.device import choose
+from s2vkit.engine.callbacks.logging import Logging, Progress
+from s2vkit.engine.callbacks.monitor import Monitor
 from s2vkit.engine.log import Log, read_log
 from s2vkit.engine.preflight import check_splits, make_up, time_load, time_stages
-from s2vkit.engine.trainer import Hooks, Trainer
+from s2vkit.engine.trainer import Trainer
 from s2vkit.errors import InputError, RecipeError, ResourceError, TrainingError
 from s2vkit.registry import Entry
 from s2vkit.rendering.held_out import pick_clips
@@ -23,8 +25,6 @@ from s2vkit.runs.plan import Plan
 from s2vkit.settings import Compute
 
 CPU = choose(Compute(device="cpu", precision="fp32", threads=1))
-NOBODY = Hooks(lambda step, total, figures: None, lambda: False)
-
 
 pytestmark = pytest.mark.usefixtures("no_curves")
 
@@ -38,9 +38,10 @@ class Set:
         self.graph = self.builder.graph(data_spec_of(self.builder.dataset()))
         self.stages = self.builder.stages(self.graph, torch.device("cpu"))
 
-    def trainer(self, name, policy=CPU, **how):
+    def trainer(self, name, policy=CPU, show=lambda *at: None, **how):
         stage = self.stages[name]
         clips = make_up(stage, self.graph, policy.device)
+        callbacks = [Logging(), Progress(show), Monitor(stage.thresholds(), lambda text: None)]
         return Trainer(
             stage,
             name,
@@ -49,6 +50,7 @@ class Set:
             policy=policy,
             seed=1,
             make_optimizer=self.builder.make,
+            callbacks=callbacks,
             **how,
         )
 
@@ -74,43 +76,47 @@ def with_grad(modules):
 # Who moves
 
 
-def test_each_half_of_the_game_moves_only_its_own_side(tmp_path, monkeypatch):
+def test_each_phase_updates_only_its_own_side(tmp_path, monkeypatch):
     made = Set(tmp_path)
     modules, stage = made.graph.modules(), made.stages["compose"]
-    players = {f"discriminator.{n}" for n in ("identity", "frame", "sync")}
+    discriminators = {f"discriminator.{n}" for n in ("identity", "frame", "sync")}
     trainer, seen = made.trainer("compose"), []
-    turn = trainer._turn
+    zero, update, state = trainer.optimization.zero, trainer.optimization.update, {}
 
-    def watched(which, *given):
-        before = copy(modules)
+    def zeroing(names):
         for module in modules.values():
             module.zero_grad(set_to_none=True)
-        figures = turn(which, *given)
-        seen.append((which.name, with_grad(modules), moved(modules, before)))
+        state["before"] = copy(modules)
+        zero(names)
+
+    def updating(names, step):
+        reached = with_grad(modules)
+        figures = update(names, step)
+        seen.append((set(names), reached, moved(modules, state["before"])))
         return figures
 
-    monkeypatch.setattr(trainer, "_turn", watched)
-    frozen = copy({n: m for n, m in modules.items() if n not in {"generator", *players}})
+    monkeypatch.setattr(trainer.optimization, "zero", zeroing)
+    monkeypatch.setattr(trainer.optimization, "update", updating)
+    frozen = copy({n: m for n, m in modules.items() if n not in {"generator", *discriminators}})
     for step in range(2):
         trainer.step(step)
-    expected = [("discriminators", players, players), ("generator", {"generator"}, {"generator"})]
-    assert seen == expected * 2
-    assert [t.name for t in stage.turns()] == ["discriminators", "generator"]
-    for name, state in frozen.items():  # running means too
-        assert all(torch.equal(v, modules[name].state_dict()[k]) for k, v in state.items()), name
+    assert seen == [(discriminators,) * 3, ({"generator"},) * 3] * 2
+    assert [p.name for p in stage.phases()] == ["discriminators", "generator"]
+    for name, tensors in frozen.items():  # running means too
+        assert all(torch.equal(v, modules[name].state_dict()[k]) for k, v in tensors.items()), name
 
 
-def test_the_discriminators_see_made_frames_without_their_history(tmp_path):
+def test_the_discriminators_get_generated_frames_without_their_history(tmp_path):
     made = Set(tmp_path)
     trainer = made.trainer("compose")
     clips = trainer.batches(0)
-    shared = made.stages["compose"].prepare(clips)
-    assert shared.made.frames.requires_grad
-    losses = made.stages["compose"].losses("discriminators", clips, shared)
+    shared = made.stages["compose"].shared_forward(clips)
+    assert shared.generated.frames.requires_grad
+    losses = made.stages["compose"].discriminator_loss(clips, shared)
     total = sum(losses.values())
-    shared.made.frames.retain_grad()
+    shared.generated.frames.retain_grad()
     total.backward()
-    assert shared.made.frames.grad is None
+    assert shared.generated.frames.grad is None
     assert with_grad(made.graph.modules()) == {f"discriminator.{n}" for n in made.graph.discriminators}
 
 
@@ -197,7 +203,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(tmp_p
     wild(monkeypatch, "Wild")
     made = Set(tmp_path, "teachers.emotion=null")
     with pytest.raises(TrainingError) as caught:
-        made.trainer("distill").run(tmp_path / "stage", NOBODY, 1e-6)
+        made.trainer("distill").run(tmp_path / "stage", save_seconds=1e-6)
     assert caught.value.exit_code == 7
     assert "stage 'distill', step 4: identity.match is no longer a number" in str(caught.value)
     assert "the last good checkpoint is kept" in str(caught.value)
@@ -211,21 +217,21 @@ def test_weights_that_are_no_numbers_are_never_saved(tmp_path, monkeypatch):
     wild(monkeypatch, "Cliff")
     made = Set(tmp_path, "teachers.emotion=null", "stages.distill.steps=1")
     with pytest.raises(TrainingError, match=r"step 1: student.identity is no longer a number"):
-        made.trainer("distill").run(tmp_path / "stage", NOBODY, 1e-6)
+        made.trainer("distill").run(tmp_path / "stage", save_seconds=1e-6)
     assert not (tmp_path / "stage" / "checkpoint").exists()
     assert not (tmp_path / "stage" / "weights.safetensors").exists()
 
 
 def test_a_stopped_stage_goes_on_to_the_same_weights(tmp_path):
     straight = Set(tmp_path)
-    straight.trainer("compose").run(tmp_path / "straight", NOBODY, 1e9)
+    straight.trainer("compose").run(tmp_path / "straight", save_seconds=1e9)
     for stop_after in (1, 0):
         made, steps = Set(tmp_path), []
-        hooks = Hooks(lambda *at, s=steps: s.append(at), lambda s=steps, n=stop_after: len(s) >= n)
+        trainer = made.trainer("compose", show=lambda *at, s=steps: s.append(at))
         with pytest.raises(KeyboardInterrupt):
-            made.trainer("compose").run(tmp_path / "stopped", hooks, 1e9)
+            trainer.run(tmp_path / "stopped", stopped=lambda s=steps, n=stop_after: len(s) >= n)
     made = Set(tmp_path)
-    made.trainer("compose").run(tmp_path / "stopped", NOBODY, 1e9)
+    made.trainer("compose").run(tmp_path / "stopped", save_seconds=1e9)
     one, two = (tmp_path / n / "weights.safetensors" for n in ("straight", "stopped"))
     assert one.read_bytes() == two.read_bytes()
     lines = [read_log(tmp_path / n / "log.jsonl") for n in ("straight", "stopped")]
@@ -313,7 +319,7 @@ def test_a_step_that_does_not_fit_into_memory_is_told(tmp_path, monkeypatch):
     def hungry(*args):
         torch.empty(2**48)
 
-    monkeypatch.setattr(stage, "losses", hungry)
+    monkeypatch.setattr(stage, "loss", hungry)
     with pytest.raises(ResourceError, match=r"stage 'distill': a step of 4 clips does not fit"):
         time_stages({"distill": stage}, made.builder, made.graph, CPU)
 
@@ -362,7 +368,7 @@ EVERYTHING = {"train_teachers", "train_evaluators", "distill", "compose", "evalu
         ("compute.threads=2", set()),
         ("stages.compose.samples=2", set()),
         ("stages.distill.validate_every=1", set()),
-        ("stages.compose.collapse.then=ignore", set()),
+        ("stages.compose.collapse.action=ignore", set()),
         ("stages.compose.collapse.steps=7", set()),
         ("stages.distill.stretches=1", {"distill", "compose", "evaluate"}),
         ("stages.distill.emotion_pool=8", {"distill", "compose", "evaluate"}),

@@ -5,13 +5,14 @@ import math
 
 import pytest
 import torch
+from s2vkit_gan_losses.losses import Hinge, NonSaturating, Wasserstein
 from s2vkit_losses import PixelOptions, SmoothGradientOptions, SoftTargetsOptions
 from s2vkit_losses.codes import NormalizedL2, SoftTargets
 from s2vkit_losses.frames import L1, L2, SmoothGradient
-from s2vkit_lsgan import GameOptions, LsganOptions
-from s2vkit_lsgan.losses import Hinge, Lsgan, NonSaturating, Wasserstein
+from s2vkit_lsgan import LsganOptions
+from s2vkit_lsgan.losses import Lsgan
 
-from s2vkit import LossOptions, PluginError
+from s2vkit import AdversarialLossOptions, LossOptions, PluginError
 
 REAL = torch.tensor([[0.2], [-0.4]])
 FAKE = torch.tensor([[0.5], [1.5]])
@@ -130,9 +131,20 @@ def test_eqs_as_printed_push_the_fakes_to_be_spotted():
     assert good.grad.item() == pytest.approx(0.5)  # descent lowers D, towards "real"
 
 
-def test_eq5_summed_as_printed():
+def test_eq5_sums_over_t_and_takes_the_mean_over_clips_and_patches():
     loss = Lsgan(LsganOptions(reduction="sum"))
-    assert loss.discriminator(REAL, FAKE).item() == pytest.approx(0.5 * 0.5 + 0.5 * 0.2)
+    real = torch.tensor([[[0.1, 0.3], [0.5, 0.7], [0.0, 0.2]], [[0.2, 0.2], [0.4, 0.0], [1.0, 0.6]]])
+    fake = 1 - 2 * real  # 2 clips, 3 times, 2 patches
+    over_t = sum(
+        sum((fake[b, t, p] - 1) ** 2 + real[b, t, p] ** 2 for b in range(2) for p in range(2)).item() / 4
+        for t in range(3)
+    )
+    assert loss.discriminator(real, fake).item() == pytest.approx(0.5 * over_t)
+    twice = torch.cat([fake, fake])  # more clips, or more patches, weigh nothing more
+    assert loss.generator(twice).item() == pytest.approx(loss.generator(fake).item())
+    patches = torch.cat([fake, fake], 2)
+    assert loss.generator(patches).item() == pytest.approx(loss.generator(fake).item())
+    assert loss.generator(torch.cat([fake, fake], 1)).item() == pytest.approx(2 * loss.generator(fake).item())
 
 
 @pytest.mark.parametrize("kind", [Hinge, NonSaturating, Wasserstein])
@@ -152,7 +164,7 @@ def test_the_other_losses_by_hand(kind):
     def mean(rule, scores):
         return sum(map(rule, scores.flatten().tolist())) / scores.numel()
 
-    loss = kind(GameOptions())
+    loss = kind(AdversarialLossOptions())
     real, fake, wrong = mean(of_real, REAL), mean(of_fake, FAKE), mean(of_fake, WRONG)
     assert loss.discriminator(REAL, FAKE).item() == pytest.approx(real + fake, abs=1e-6)
     assert loss.discriminator(REAL, FAKE, WRONG).item() == pytest.approx(

@@ -283,9 +283,9 @@ def trained():
     for step in range(120):
         starts = torch.randint(60 - stage.frames, (6,)).tolist()
         clips = batch_of(stage, range(10 * step, 10 * step + 6), starts)
-        shared = stage.prepare(clips)
+        shared = stage.shared_forward(clips)
         optimizer.zero_grad()
-        stage.losses("all", clips, shared)["match"].backward()
+        stage.loss(clips, shared)["match"].backward()
         optimizer.step()
     return evaluator.eval()
 

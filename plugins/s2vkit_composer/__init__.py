@@ -1,4 +1,4 @@
-"""The adversarial composer of Speech2Video: the frame decoder and its three discriminators."""
+"""The generators of Speech2Video: the frame decoder, and one with output skips."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ class IdentityBranchOptions(Options):
     width: int = Field(
         default=256, ge=8, le=2048, description="channels of the start map; halved at each doubling"
     )
-    least: int = Field(default=16, ge=4, le=512, description="fewest channels of any map")
+    min_width: int = Field(default=16, ge=4, le=512, description="fewest channels of any map")
     start: int = Field(default=4, ge=2, le=16, description="height and width of the start map")
     norm: Literal["batch", "instance", "none"] = Field(
         default="batch", description="normalisation after each doubling convolution"
@@ -52,44 +52,9 @@ class SkipDecoderOptions(FrameDecoderOptions):
     )
 
 
-class IdentityMapsOptions(Options):
-    """What may be set of the identity discriminator."""
-
-    channels: int = Field(default=32, ge=4, le=1024, description="channels inside each head")
-    normalize: bool = Field(
-        default=True,
-        description="divide each map by its root mean square, so that the scale of a teacher's "
-        "layer does not matter",
-    )
-    spectral_norm: bool = Field(default=False, description="spectral norm on every layer")
-
-
-class PatchOptions(Options):
-    """What may be set of the frame discriminator."""
-
-    channels: int = Field(
-        default=32, ge=4, le=512, description="channels of the first layer; doubled, at most to 4x"
-    )
-    layers: int = Field(default=3, ge=1, le=6, description="layers that halve the image")
-    spectral_norm: bool = Field(default=False, description="spectral norm on every layer")
-
-
-class SpeechSyncOptions(Options):
-    """What may be set of the synchrony discriminator."""
-
-    channels: int = Field(
-        default=32, ge=4, le=512, description="channels of the first layer; doubled, at most to 4x"
-    )
-    joint: int = Field(default=128, ge=4, le=2048, description="size of the joint space")
-    region: Literal["full", "lower"] = Field(
-        default="full", description="what is seen of the face: all, or its lower half"
-    )
-    spectral_norm: bool = Field(default=False, description="spectral norm on every layer")
-
-
 @hookimpl
 def s2vkit_register(register: Register) -> None:
-    """Register the generator and the three discriminators."""
+    """Register the generators."""
     register(
         "generator",
         "frame_decoder",
@@ -109,31 +74,4 @@ def s2vkit_register(register: Register) -> None:
         wants=("features",),
         summary="the frame decoder with output skips: a frame is the sum of pictures of every size",
         reference="Si et al. 2021, section 2.2; StyleGAN2 (Karras et al. 2020), section 4.1",
-    )
-    register(
-        "discriminator",
-        "identity_maps",
-        "s2vkit_composer.discriminators:IdentityMaps",
-        IdentityMapsOptions,
-        wants=("identity_maps",),
-        summary="three small patch heads on the inflated identity maps",
-        reference="Si et al. 2021, D_ID, Eq. 4",
-    )
-    register(
-        "discriminator",
-        "patch",
-        "s2vkit_composer.discriminators:Patch",
-        PatchOptions,
-        wants=("frames",),
-        summary="scores patches of single frames",
-        reference="Si et al. 2021, D_fr, Eq. 5; PatchGAN (Isola et al. 2017)",
-    )
-    register(
-        "discriminator",
-        "speech_sync",
-        "s2vkit_composer.discriminators:SpeechSync",
-        SpeechSyncOptions,
-        wants=("frames", "features"),
-        summary="scores a frame and the speech feature of its time together",
-        reference="Si et al. 2021, D_sync, Eq. 6",
     )

@@ -52,7 +52,7 @@ class FrameDecoder(nn.Module):
         shapes = self.branch.shapes if self.branch else []
         sides = [options.start << i for i in range(doublings)]
         self.joined = nearest_sides(sides, shapes)
-        widths = [max(options.width >> i, options.least) for i in range(doublings + 1)]
+        widths = [max(options.width >> i, options.min_width) for i in range(doublings + 1)]
         self.scaled = Scaled(features, options.speech) if options.start_input == "scaled" else None
         self.start = Start(features + emotion, widths[0], options.start, options.norm)
         self.rises = nn.ModuleList(
@@ -108,7 +108,7 @@ def branch_of(
     """Make the identity branch, if there is an identity side."""
     if not identity:
         return None
-    shapes = map_shapes or default_shapes(size, options.start, options.width, options.least)
+    shapes = map_shapes or default_shapes(size, options.start, options.width, options.min_width)
     return IdentityBranch(
         identity,
         list(shapes),

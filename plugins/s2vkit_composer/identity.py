@@ -66,11 +66,11 @@ class IdentityBranch(nn.Module):
         return F.relu(inflated) if self.activation == "relu" else inflated
 
 
-def default_shapes(size: int, start: int, width: int, least: int) -> list[Shape]:
+def default_shapes(size: int, start: int, width: int, min_width: int) -> list[Shape]:
     """Give the maps of a branch that no teacher shapes: three, or as many as there is room for.
 
     They lie at 2, 4 and 8 times the start map, at most at half the frame, and have as many
     channels as the decoder has there.
     """
     sides = [side for side in (start << i for i in range(4)) if side <= size // 2][-3:]
-    return [(max(width * start // side, least), side, side) for side in sides]
+    return [(max(width * start // side, min_width), side, side) for side in sides]

@@ -59,9 +59,9 @@ class Contrastive(Stage):
         self.predictor = Predictors(options.predictor, dim, self.anchors, options.predictions)
         return {"predictor": self.predictor}
 
-    def prepare(self, clips: Batch) -> Foretold:
+    def shared_forward(self, batch: Batch) -> Foretold:
         """Encode a window of every clip and score what comes next."""
-        speech = draw_windows(clips.need("speech"), clips.need("lengths"), self.samples)
+        speech = draw_windows(batch.need("speech"), batch.need("lengths"), self.samples)
         z = self.graph.encoder.encode(speech)[:, : self.steps]
         c = self.graph.encoder.context(z)
         logits = self.score(z, self.predictor(c[:, : self.anchors])).float().flatten(0, 1)
@@ -84,11 +84,11 @@ class Contrastive(Stage):
         """Say by what a score's sum over dimensions is divided."""
         return float(dim) if self.options.score == "mean" else dim**0.5
 
-    def losses(self, turn: str, clips: Batch, shared: Foretold) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, shared: Foretold) -> dict[str, Tensor]:
         """Give the sum of the losses of every step ahead."""
         return {"contrastive": shared.losses.sum()}
 
-    def watch(self, clips: Batch, shared: Foretold) -> dict[str, Tensor]:
+    def extra_metrics(self, batch: Batch, shared: Foretold) -> dict[str, Tensor]:
         """Give the accuracy of every step ahead, and their mean."""
         steps = {f"accuracy_{k}": a for k, a in enumerate(shared.accuracies, start=1)}
         return {"accuracy": shared.accuracies.mean(), **steps}

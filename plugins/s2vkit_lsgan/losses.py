@@ -1,20 +1,16 @@
-"""Adversarial losses. All take scores (N, ...) and give float32 scalars.
-
-Real parts in wrong company (`mismatched`) count as fakes, each kind of fake by half (Eq. 6).
-"""
+"""The least-squares adversarial loss of the paper: of scores (B, T, ...), a float32 scalar."""
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor
 
+from s2vkit import PenalisedLoss
 from s2vkit_lsgan import LsganOptions
-from s2vkit_lsgan.penalty import Penalised
 
 _LABELS = {"paper": (0.0, 1.0, 0.0), "usual": (1.0, 0.0, 1.0)}
 
 
-class Lsgan(Penalised):
+class Lsgan(PenalisedLoss):
     """Least squares to labels (Eqs. 4 to 6): real 0, fake 1 and the generator's aim 0.
 
     As printed, Eqs. 4 to 6 are what the discriminators minimise; that the generator minimised
@@ -49,76 +45,6 @@ class Lsgan(Penalised):
         return (scores.float() - self.real).abs() < (scores.float() - self.fake).abs()
 
     def _distance(self, scores: Tensor, label: float) -> Tensor:
-        squared = (scores.float() - label).square()
-        return squared.sum() if self.sums else squared.mean()
-
-
-class _Ranked(Penalised):
-    """Base of losses whose scores are high where real."""
-
-    def discriminator(self, real: Tensor, fake: Tensor, mismatched: Tensor | None = None) -> Tensor:
-        """Give the loss of real scores plus that of fakes, halves where there are two kinds."""
-        wrong = self.of_fake(fake.float())
-        if mismatched is not None:
-            wrong = 0.5 * (wrong + self.of_fake(mismatched.float()))
-        return self.of_real(real.float()) + wrong
-
-    def generator(self, fake: Tensor) -> Tensor:
-        """Give the negated mean score of what was made."""
-        return -fake.float().mean()
-
-    def of_real(self, scores: Tensor) -> Tensor:
-        """Give the discriminator's loss of real scores."""
-        raise NotImplementedError
-
-    def of_fake(self, scores: Tensor) -> Tensor:
-        """Give the discriminator's loss of fake scores."""
-        raise NotImplementedError
-
-
-class Hinge(_Ranked):
-    """max(0, 1 - D(real)) + max(0, 1 + D(fake)); the generator's is -D(fake)."""
-
-    def of_real(self, scores: Tensor) -> Tensor:
-        """Give E[max(0, 1 - D)]."""
-        return F.relu(1 - scores).mean()
-
-    def of_fake(self, scores: Tensor) -> Tensor:
-        """Give E[max(0, 1 + D)]."""
-        return F.relu(1 + scores).mean()
-
-    def looks_real(self, scores: Tensor) -> Tensor:
-        """Say of each score whether it is above 0."""
-        return scores > 0
-
-
-class NonSaturating(_Ranked):
-    """Cross-entropy of logits D; the generator's is -log sigmoid(D(fake))."""
-
-    def of_real(self, scores: Tensor) -> Tensor:
-        """Give E[-log sigmoid(D)]."""
-        return F.softplus(-scores).mean()
-
-    def of_fake(self, scores: Tensor) -> Tensor:
-        """Give E[-log(1 - sigmoid(D))]."""
-        return F.softplus(scores).mean()
-
-    def generator(self, fake: Tensor) -> Tensor:
-        """Give E[-log sigmoid(D(fake))]."""
-        return self.of_real(fake.float())
-
-    def looks_real(self, scores: Tensor) -> Tensor:
-        """Say of each score whether it is above 0."""
-        return scores > 0
-
-
-class Wasserstein(_Ranked):
-    """D(fake) - D(real). Unbounded: the critic is kept smooth, by spectral norm or a penalty."""
-
-    def of_real(self, scores: Tensor) -> Tensor:
-        """Give E[-D]."""
-        return -scores.mean()
-
-    def of_fake(self, scores: Tensor) -> Tensor:
-        """Give E[D]."""
-        return scores.mean()
+        """Give E[(D - label)^2] over clips and patches; with `reduction: sum`, summed over t (Eq. 5)."""
+        distance = (scores.float() - label).square().mean()
+        return scores.shape[1] * distance if self.sums and scores.dim() > 1 else distance

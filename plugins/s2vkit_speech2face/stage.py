@@ -41,9 +41,9 @@ class Voice(Stage):
         """Average both, if asked to."""
         return dict.fromkeys(PARTS, self.options.average) if self.options.average else {}
 
-    def losses(self, turn: str, clips: Batch, shared: Any) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, shared: Any) -> dict[str, Tensor]:
         """Give the terms."""
-        _, summary = self.graph.encoder(clips.need("speech"), clips.need("lengths"))
+        _, summary = self.graph.encoder(batch.need("speech"), batch.need("lengths"))
         code = self.graph.students["identity"](summary).float()
-        target = clips.targets["identity"]
+        target = batch.targets["identity"]
         return {name: weight * loss(code, target) for name, (weight, loss) in self.terms.items()}

@@ -109,7 +109,7 @@ class DistillOptions(StageOptions):
 
 
 class LayersLoss(Options):
-    """A term that compares what a network sees in made and true frames."""
+    """A term that compares the activations of a network for generated and real frames."""
 
     weight: float = Field(default=0.0, ge=0.0, description="factor of the term; 0: left out")
 
@@ -117,7 +117,9 @@ class LayersLoss(Options):
 class ComposeLosses(Options):
     """The terms of Eq. 10."""
 
-    adversarial: AdversarialLossSlot = Field(description="the game of every discriminator")
+    adversarial: AdversarialLossSlot = Field(
+        description="the loss of every discriminator, and of the generator against it"
+    )
     similarity: FrameLossSlot | None = Field(default=None, description="Eq. 8")
     gradient: FrameLossSlot | None = Field(default=None, description="Eq. 9")
     still: FrameLossSlot | None = Field(
@@ -126,41 +128,46 @@ class ComposeLosses(Options):
     )
     perceptual: LayersLoss = Field(
         default=LayersLoss(),
-        description="absolute difference of the identity teacher's maps of made and true frames",
+        description="absolute difference of the identity teacher's maps of generated and real frames",
     )
     feature_matching: LayersLoss = Field(
         default=LayersLoss(),
-        description="absolute difference of the discriminators' layers, of those that show them",
+        description="absolute difference of the discriminators' layers, of those that give them",
     )
     extra: dict[str, FrameLossSlot] = Field(default={}, description="further terms, by name")
 
 
 class CollapseOptions(Options):
-    """When a discriminator counts as collapsed: by its share of right answers, over many steps."""
+    """When a discriminator counts as collapsed: by its accuracy, averaged over many steps.
 
-    then: Literal["warn", "stop", "ignore"] = Field(
-        default="warn", description="say so and go on, end the training, or do nothing"
+    An accuracy of 0.5 is no collapse: it is the equilibrium, where fakes cannot be told from real.
+    """
+
+    action: Literal["warn", "stop", "ignore"] = Field(
+        default="warn", description="warn and go on, end the training, or do nothing"
     )
-    steps: int = Field(default=500, ge=1, description="over how many steps the share is averaged")
-    won: float = Field(
-        default=0.995,
-        gt=0.5,
-        le=1.0,
-        description="above this it has won: the generator learns little from it",
+    steps: int = Field(default=500, ge=1, description="over how many steps the accuracy is averaged")
+    max_accuracy: float = Field(
+        default=0.995, gt=0.5, le=1.0, description="above this the generator learns little from it"
     )
-    lost: float = Field(
-        default=0.51, ge=0.0, lt=1.0, description="below this it is lost: it guesses; 0.5 is chance"
+    min_accuracy: float = Field(
+        default=0.2,
+        ge=0.0,
+        lt=1.0,
+        description="below this it takes fakes for real, and real for fakes; 0.5 is guessing",
     )
 
 
 class AdversarialOptions(StageOptions):
     """Train the generator against every discriminator (Eqs. 4-10)."""
 
-    optimizer_keys: ClassVar[str] = "players"
+    optimizer_keys: ClassVar[str] = "networks"
     batch: int = Field(default=16, ge=1, description="clips in a step")
     frames: int = Field(default=4, ge=1, description="frames of each clip in a step")
     gap: int = Field(default=5, ge=1, description="least frames between a time and a mismatch")
-    optimizers: dict[str, OptimizerSlot] = Field(description="one for the generator and each player")
+    optimizers: dict[str, OptimizerSlot] = Field(
+        description="one for the generator and one for each discriminator"
+    )
     losses: ComposeLosses = Field(description="the terms of Eq. 10")
     average: float = Field(
         default=0.0,
@@ -227,7 +234,7 @@ def s2vkit_register(register: Register) -> None:
         "adversarial",
         "s2vkit_stages.adversarial:Adversarial",
         AdversarialOptions,
-        summary="the generator plays against the discriminators",
+        summary="trains the generator against the discriminators",
         reference=f"{paper}, section 2.2, Eqs. 4-10",
     )
     register(

@@ -53,13 +53,13 @@ class Classify(Stage):
         """Average every network, if asked to."""
         return dict.fromkeys(self.optimizers(), self.options.average)
 
-    def prepare(self, clips: Batch) -> Tensor:
+    def shared_forward(self, batch: Batch) -> Tensor:
         """Vary the images (B * V, 3, H, W), so that a face is known by its features."""
-        return vary(clips.need("frames").flatten(0, 1), self.options)
+        return vary(batch.need("frames").flatten(0, 1), self.options)
 
-    def losses(self, turn: str, clips: Batch, shared: Tensor) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, shared: Tensor) -> dict[str, Tensor]:
         """Give each network's error on its label."""
-        return {name: self._error(name, clips, shared) for name in self.group}
+        return {name: self._error(name, batch, shared) for name in self.group}
 
     def _error(self, name: str, clips: Batch, images: Tensor) -> Tensor:
         network = self.group[name]

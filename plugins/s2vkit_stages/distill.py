@@ -75,18 +75,18 @@ class Distill(Stage):
         """Average the students, if asked to."""
         return dict.fromkeys(self.optimizers(), self.options.average)
 
-    def losses(self, turn: str, clips: Batch, shared: Any) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, shared: Any) -> dict[str, Tensor]:
         """Give the weighted terms of Eq. 2, side by side."""
         found = {}
         for side, student in self.graph.students.items():
-            code = student(clips.need("summary")).float()
+            code = student(batch.need("summary")).float()
             for name, (weight, loss) in self.terms.items():
-                pair = (code, clips.targets[side])
+                pair = (code, batch.targets[side])
                 if name == "distill" and self.options.through_head:
                     pair = (self._named(side, pair[0]), self._named(side, pair[1]))
                 found[f"{side}.{name}"] = weight * loss(*pair)
         if self.apart and len(self.graph.students) == 2:
-            found.update(self._hold_apart(clips, *self.apart))
+            found.update(self._hold_apart(batch, *self.apart))
         return found
 
     def _named(self, side: str, code: Tensor) -> Tensor:

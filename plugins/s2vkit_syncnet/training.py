@@ -57,17 +57,17 @@ class TrainSyncEvaluator(Stage):
         self.scale = _Scale()
         return {"scale": self.scale}
 
-    def prepare(self, clips: Batch) -> Compared:
+    def shared_forward(self, batch: Batch) -> Compared:
         """Compare windows of lips and speech of every clip."""
         evaluator = self.graph.sync_evaluator
         assert evaluator is not None
-        frames = vary_frames(clips.need("frames"), self.options)
-        speech = vary_speech(self._speech(clips, evaluator), self.options)
+        frames = vary_frames(batch.need("frames"), self.options)
+        speech = vary_speech(self._speech(batch, evaluator), self.options)
         lips, sounds = evaluator(fit_rate(frames, self.graph.world.fps, evaluator.fps), speech)
         distances = (lips.float().unsqueeze(2) - sounds.float().unsqueeze(1)).norm(dim=-1)
         return Compared(distances, self.scale())
 
-    def losses(self, turn: str, clips: Batch, shared: Compared) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, shared: Compared) -> dict[str, Tensor]:
         """Give the cross-entropy of finding the speech of lips, and the lips of speech."""
         logits = -shared.distances * shared.scale
         right = torch.arange(logits.shape[1], device=logits.device).repeat(len(logits))
@@ -75,7 +75,7 @@ class TrainSyncEvaluator(Stage):
         by_speech = F.cross_entropy(logits.mT.flatten(0, 1), right)
         return {"match": (by_lips + by_speech) / 2}
 
-    def watch(self, clips: Batch, shared: Compared) -> dict[str, Tensor]:
+    def extra_metrics(self, batch: Batch, shared: Compared) -> dict[str, Tensor]:
         """Give how often the nearest speech is the right one, and how often to within a frame."""
         nearest = shared.distances.argmin(2)
         apart = (nearest - torch.arange(nearest.shape[1], device=nearest.device)).abs()

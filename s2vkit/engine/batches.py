@@ -97,7 +97,7 @@ class Batches:
 
     def _make(self, drawn: SampleIndices, step: int | None) -> Batch:
         store, needs = self.sources.store, self.stage.needs
-        clips = Batch(names=[store.clips[i].name for i in drawn.clips])
+        clips = Batch(names=[store.clips[i].name for i in drawn.clips], window=self.stage.window)
         clips.labels = self._labels(drawn)
         if "speech" in needs:
             speech, lengths = pad_speech([store.speech(i, self.sources.rate) for i in drawn.clips])

@@ -33,7 +33,11 @@ class Log:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with suppress(OSError) if error is not None else nullcontext():
-            self._file.close()
+            self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Add the figures of a step."""

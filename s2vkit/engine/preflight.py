@@ -167,7 +167,7 @@ def make_up(stage: Stage, graph: Graph, device: torch.device) -> Batch:
         "summary": (b, graph.encoder.summary_dim),
     }
     needs = stage.needs | ({"summary"} if "codes" in stage.needs else set())
-    clips = Batch(names=["made up"] * b)
+    clips = Batch(names=["made up"] * b, window=stage.window)
     for name in needs & set(shapes):
         made = torch.randn(shapes[name], generator=random).mul_(0.3)
         setattr(clips, name, _channels_last(made) if name in {"frames", "stills"} else made)

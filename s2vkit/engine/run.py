@@ -17,22 +17,27 @@ from s2vkit.data.corpus import FootageCorpus
 from s2vkit.device import choose
 from s2vkit.engine.announce import announce
 from s2vkit.engine.batches import Batches, Sources
+from s2vkit.engine.callbacks.finishing import Finishing
+from s2vkit.engine.callbacks.logging import Logging, Progress
+from s2vkit.engine.callbacks.monitor import Monitor
+from s2vkit.engine.callbacks.validation import Validation
 from s2vkit.engine.log import spent
 from s2vkit.engine.memory import Peak
 from s2vkit.engine.preflight import check_evaluators, check_labels, check_splits
 from s2vkit.engine.stop import Stopped, stop_flag
-from s2vkit.engine.trainer import Hooks, Trainer
+from s2vkit.engine.trainer import Trainer
 from s2vkit.engine.view import View
 from s2vkit.engine.workspace import RunWork
 from s2vkit.errors import RecipeError, RunFolderError
 from s2vkit.files import naming_full_disk, read_json, remove, write_text
 from s2vkit.inference.pipeline import InferencePipeline
+from s2vkit.interfaces.callback import Callback
 from s2vkit.interfaces.stage import Job, Stage
 from s2vkit.plugins import registry as installed
 from s2vkit.recipe.load import Loaded, dump_recipe
 from s2vkit.registry import Registry, nearest
 from s2vkit.rendering.held_out import show_run
-from s2vkit.rendering.training_samples import Sketches
+from s2vkit.rendering.training_samples import SamplePictures
 from s2vkit.report.page import write_page
 from s2vkit.report.table import metrics_table
 from s2vkit.runs.cache import Cache
@@ -232,24 +237,23 @@ class Run:
             policy=self.policy,
             seed=seed,
             make_optimizer=self.builder.make,
+            callbacks=self._callbacks(stage, batches),
         )
-        sketches = Sketches(self.folder, step.name, self.store, self.recipe.alignment)
-        every = max(1, stage.options.steps // stage.pictures) if stage.pictures else 0
-
-        def look(done: int) -> None:
-            if every and done % every == 0:
-                sketches.draw(trainer, done)
-
-        hooks = Hooks(
-            self.view.advance,
-            self.stopped.is_set,
-            held_out=batches.held_out,
-            heard=batches.heard,
-            warn=self.warn,
-            look=look,
-        )
-        trainer.run(folder, hooks, self.recipe.checkpoint_seconds)
+        trainer.run(folder, save_seconds=self.recipe.checkpoint_seconds, stopped=self.stopped.is_set)
         self.view.end(f"{stage.options.steps} steps")
+
+    def _callbacks(self, stage: Stage, batches: Batches) -> list[Callback]:
+        """Give what is done beside the steps of a stage, in this order."""
+        return [
+            Validation(stage, self.policy, batches.held_out),
+            SamplePictures(
+                self.folder, self.store, self.graph, self.recipe.alignment, self.policy, stage.samples
+            ),
+            Logging(),
+            Progress(self.view.advance, stage.progress_metrics),
+            Monitor(stage.thresholds(), self.warn),
+            Finishing(stage, batches.heard),
+        ]
 
     def work(self, step: Step | None = None, folder: Path | None = None) -> RunWork:
         """Give what a job is offered; its results go into `folder`, or the run's own."""

@@ -22,8 +22,9 @@ def share(options: OptimizerOptions, step: int, total: int) -> float:
     return options.final + (1 - options.final) * left
 
 
-def set_rate(optimizer: optim.Optimizer, options: OptimizerOptions, step: int, total: int) -> None:
-    """Set the learning rate of every group for a step."""
+def set_rate(optimizer: optim.Optimizer, options: OptimizerOptions, step: int, total: int) -> float:
+    """Set the learning rate of every group for a step; give it."""
     rate = options.lr * share(options, step, total)
     for group in optimizer.param_groups:
         group["lr"] = rate
+    return rate

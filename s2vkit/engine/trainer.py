@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,33 +12,20 @@ import torch
 from torch import Tensor, nn, optim
 
 from s2vkit.device import Policy
-from s2vkit.engine.averaging import average_of
+from s2vkit.engine.callbacks.averaging import Averaging
 from s2vkit.engine.checkpoint import load_state, save_state
-from s2vkit.engine.log import Log, read_log
-from s2vkit.engine.monitor import Watchdog, some, suspects
-from s2vkit.engine.schedule import set_rate
+from s2vkit.engine.finite import check_metrics, check_weights, suspects
+from s2vkit.engine.optimization import Optimization
 from s2vkit.engine.stop import Stopped
-from s2vkit.errors import TrainingError
 from s2vkit.interfaces.batch import Batch
+from s2vkit.interfaces.callback import Callback, TrainingState
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.seed import derive, seed_step
-from s2vkit.interfaces.stage import Stage, Turn
-from s2vkit.options import OptimizerOptions, Slot
+from s2vkit.interfaces.stage import Phase, Stage
+from s2vkit.options import Slot
 from s2vkit.tensors import save_modules
 
-CHECK_EVERY = 20  # steps between looks at the figures where looking costs (a GPU waits)
-
-
-@dataclass
-class Hooks:
-    """What the loop tells others: every figure, and when to stop."""
-
-    step: Callable[[int, int, Mapping[str, float]], None]
-    stopped: Callable[[], bool]
-    held_out: Callable[[], Batch | None] = lambda: None  # clips for `Stage.validate`
-    heard: Callable[[], Batch | None] = lambda: None  # clips for `Stage.finish`
-    warn: Callable[[str], None] = lambda said: None
-    look: Callable[[int], None] = lambda step: None  # called after each step, for pictures
+READ_EVERY = 20  # steps between readings of the metrics where reading makes a GPU wait
 
 
 class Trainer:
@@ -56,21 +41,21 @@ class Trainer:
         policy: Policy,
         seed: int,
         make_optimizer: Callable[[Slot, Any], optim.Optimizer],
+        callbacks: Sequence[Callback] = (),
         compiled: bool = True,
     ) -> None:
         self.stage, self.name, self.graph, self.batches = stage, name, graph, batches
         self.policy, self.seed = policy, seed
         everything: dict[str, nn.Module] = {**graph.modules(), **self._extras()}
-        self.slots = slots = stage.optimizers()
+        slots = stage.optimizers()
+        policy.place_all(everything, training=slots)
         self.trained = {key: everything[key] for key in slots}
-        for key, module in everything.items():
-            policy.place(module).train(key in slots).requires_grad_(key in slots)
-        self.optimizers = {
-            key: make_optimizer(slot, self.trained[key].parameters()) for key, slot in slots.items()
-        }
-        self.averages = {
-            key: average_of(self.trained[key], decay) for key, decay in stage.averages().items() if decay
-        }
+        self.optimization = Optimization(
+            self.trained, slots, make_optimizer, policy.scaler(), stage.options.steps
+        )
+        averaging = Averaging(self.trained, stage.averages())
+        self.callbacks: list[Callback] = [averaging, *stage.callbacks(), *callbacks]
+        self.state = TrainingState(name, stage.options.steps, self.trained, self._clip_names)
         if policy.compile and compiled:
             for module in self.trained.values():
                 module.compile()
@@ -80,160 +65,117 @@ class Trainer:
             seed_step(self.seed, "extras", self.name)
             return self.stage.extras()
 
-    def run(self, folder: Path, hooks: Hooks, save_seconds: float) -> None:
+    def run(
+        self, folder: Path, *, save_seconds: float = 600.0, stopped: Callable[[], bool] = lambda: False
+    ) -> None:
         """Train to the end, saving every `save_seconds`; raise Stopped when asked to stop."""
-        done = load_state(folder / "checkpoint", self._state(), self.optimizers)
-        with Log(folder / "log.jsonl", since=done) as log:
-            lines = read_log(folder / "log.jsonl")
-            self.watchdog = Watchdog(self.name, self.stage.limits(), lines, hooks.warn)
-            self._loop(folder / "checkpoint", log, hooks, done, save_seconds)
-        for key, average in self.averages.items():
-            self.trained[key].load_state_dict(average.module.state_dict())
-        clips = hooks.heard() if self.stage.finish_with else None
-        if clips is not None:
-            self._finish(clips)
+        self.state.folder = folder
+        self.state.step = load_state(folder / "checkpoint", self._saved(), self.optimization.optimizers)
+        with self._open_callbacks():
+            self._loop(folder / "checkpoint", save_seconds, stopped)
+            self._notify("on_train_end")
+        check_weights(self.state)
         save_modules(folder / "weights.safetensors", self.trained)
 
-    @torch.no_grad()
-    def _finish(self, clips: Batch) -> None:
-        for module in self.trained.values():
-            module.eval()
-        self.stage.finish(clips)
-        self._check_weights(self.stage.options.steps - 1)
-
-    def _state(self) -> dict[str, nn.Module]:
-        """Name all that a checkpoint holds."""
-        return {**self.trained, **{f"average.{k}": v for k, v in self.averages.items()}}
-
-    def _loop(self, checkpoint: Path, log: Log, hooks: Hooks, done: int, save_seconds: float) -> None:
-        total, saved = self.stage.options.steps, time.monotonic()
-        every = self.stage.validate_every
-        held_out = hooks.held_out() if every else None
-        for step in range(done, total):
-            figures = self.step(step)
-            last = step + 1 == total
-            stop = hooks.stopped()
-            save = last or stop or time.monotonic() - saved > save_seconds
-            validate = held_out is not None and (last or (step + 1) % every == 0)
-            if validate and held_out is not None:
-                figures |= self._validate(held_out)
-            if save or validate or self.policy.device.type == "cpu" or step % CHECK_EVERY == 0:
-                values = self._checked(figures, step)
-                log.write(step + 1, values)
-                hooks.step(step + 1, total, self._ordered(values))
-                self.watchdog.look(step + 1, values, partial(self._names, step))
-            hooks.look(step + 1)
-            if save:
-                self._check_weights(step)
-                log.flush()
-                save_state(checkpoint, step + 1, self._state(), self.optimizers)
+    def _loop(self, checkpoint: Path, save_seconds: float, stopped: Callable[[], bool]) -> None:
+        state, saved = self.state, time.monotonic()
+        for number in range(state.step, state.total):
+            self.step(number)
+            stopping = stopped()
+            saving = state.last or stopping or time.monotonic() - saved > save_seconds
+            if saving or state.read_now or self._reads(number):
+                check_metrics(state)
+                self._notify("on_metrics")
+            if saving:
+                check_weights(state)
+                self._notify("on_checkpoint")
+                save_state(checkpoint, state.step, self._saved(), self.optimization.optimizers)
                 saved = time.monotonic()
-            if stop and not last:
+            if stopping and not state.last:
                 raise Stopped
 
-    def step(self, step: int) -> dict[str, Tensor]:
-        """Do one step; give the figures, their means where gradients of batches add up."""
-        batches = [self.batches(number) for number in self._numbers(step)]
-        shared = self._prepare(batches[0], step, 0) if len(batches) == 1 else None
+    def step(self, number: int) -> dict[str, Tensor]:
+        """Do one step, numbered from 0; give its metrics, means where several batches add up."""
+        self.state.step, self.state.read_now = number + 1, False
+        batches = [self.batches(index) for index in self._batch_numbers(number)]
+        self.state.metrics = self._optimize(batches, number)
+        self._notify("on_step_end")
+        return self.state.metrics
+
+    def _optimize(self, batches: list[Batch], number: int) -> dict[str, Tensor]:
+        """Go through the phases; with several batches, what they share is computed for each anew."""
+        shared = self._forward(batches[0], number) if len(batches) == 1 else None
         found: list[dict[str, Tensor]] = [{} for _ in batches]
-        for turn in self.stage.turns():
-            for figures, more in zip(found, self._turn(turn, batches, shared, step), strict=True):
-                figures.update(more)
-        for key, average in self.averages.items():
-            average.update_parameters(self.trained[key])
+        updates: dict[str, Tensor] = {}
+        for phase in self.stage.phases():
+            self.optimization.zero(phase.trains)
+            for part, batch in enumerate(batches):
+                given = shared if len(batches) == 1 else self._forward(batch, number, part)
+                found[part].update(self._backward(phase, batch, given))
+                if len(batches) > 1:
+                    found[part].update(self._extra_metrics(batch, given))
+            updates.update(self.optimization.update(phase.trains, number))
+        self.optimization.end_step()
         if len(batches) == 1:
-            return {**found[0], **self._watch(batches[0], shared)}
-        return {k: torch.stack([f[k].float() for f in found]).mean() for k in found[0]}
+            return {**found[0], **self._extra_metrics(batches[0], shared), **updates}
+        means = {k: torch.stack([f[k].float() for f in found]).mean() for k in found[0]}
+        return {**means, **updates}
 
-    @torch.no_grad()
-    def _validate(self, clips: Batch) -> dict[str, Tensor]:
-        """Look at held-out clips with all modules as they will be used."""
-        for module in self.trained.values():
-            module.eval()
-        with self.policy.autocast():
-            figures = self.stage.validate(clips)
-        for module in self.trained.values():
-            module.train()
-        return {f"val.{name}": figure for name, figure in figures.items()}
-
-    def _turn(self, turn: Turn, batches: list[Batch], shared: Any, step: int) -> list[dict[str, Tensor]]:
-        """Move what a turn trains; where there are several batches, each is drawn anew."""
-        for key in turn.trains:
-            self.optimizers[key].zero_grad(set_to_none=True)
-        found = []
-        for part, clips in enumerate(batches):
-            drawn = shared if len(batches) == 1 else self._prepare(clips, step, part)
-            self._free(turn.trains)
-            found.append(self._gradients(turn, clips, drawn))
-            if len(batches) > 1:
-                found[-1].update(self._watch(clips, drawn))
-        for key in turn.trains:
-            options = self.slots[key].options
-            if isinstance(options, OptimizerOptions):
-                set_rate(self.optimizers[key], options, step, self.stage.options.steps)
-            self.optimizers[key].step()
-        return found
-
-    def _numbers(self, step: int) -> range:
-        """Number the batches of a step."""
-        count = self.stage.options.accumulate
-        return range(step * count, (step + 1) * count)
-
-    def _prepare(self, clips: Batch, step: int, part: int) -> Any:
-        """Compute what turns share, with the same draws however often it is done."""
-        names = ("step", self.name, step) if part == 0 else ("step", self.name, step, part)
+    def _forward(self, batch: Batch, number: int, part: int = 0) -> Any:
+        """Compute what phases share, with the same random draws however often it is done."""
+        names = ("step", self.name, number) if part == 0 else ("step", self.name, number, part)
         torch.manual_seed(derive(self.seed, *names))
-        self._free(tuple(self.trained))
+        self._unfreeze(tuple(self.trained))
         with self.policy.autocast():
-            return self.stage.prepare(clips)
+            return self.stage.shared_forward(batch)
 
-    def _watch(self, clips: Batch, shared: Any) -> dict[str, Tensor]:
-        with torch.no_grad(), self.policy.autocast():
-            return self.stage.watch(clips, shared)
-
-    def _gradients(self, turn: Turn, clips: Batch, shared: Any) -> dict[str, Tensor]:
-        """Add the gradients of one batch for one turn; give its terms."""
+    def _backward(self, phase: Phase, batch: Batch, shared: Any) -> dict[str, Tensor]:
+        """Add the gradients of one batch for one phase; give its terms."""
+        self._unfreeze(phase.trains)
         with self.policy.autocast():
-            terms = self.stage.losses(turn.name, clips, shared)
+            terms = phase.loss(batch, shared)
         total = torch.stack([term.float() for term in terms.values()]).sum()
-        (total / self.stage.options.accumulate).backward()  # type: ignore[no-untyped-call]
+        self.optimization.backward(total / self.stage.options.accumulate)
         return {name: term.detach() for name, term in terms.items()}
 
-    def _ordered(self, values: dict[str, float]) -> dict[str, float]:
-        first = [name for name in self.stage.shown if name in values]
-        return {name: values[name] for name in dict.fromkeys([*first, *values])}
+    def _extra_metrics(self, batch: Batch, shared: Any) -> dict[str, Tensor]:
+        with torch.no_grad(), self.policy.autocast():
+            return self.stage.extra_metrics(batch, shared)
 
-    def _names(self, step: int) -> list[str]:
-        """Name the clips of a step, those alone that hold no numbers if there are any."""
-        batches = [self.batches(number) for number in self._numbers(step)]
-        bad = [suspects(clips) for clips in batches]
-        worse = [b for b, clips in zip(bad, batches, strict=True) if b != clips.names]
-        return [name for names in worse or bad for name in names]
-
-    def _free(self, names: tuple[str, ...]) -> None:
+    def _unfreeze(self, names: tuple[str, ...]) -> None:
         for key, module in self.trained.items():
             module.requires_grad_(key in names)
 
-    def _checked(self, figures: Mapping[str, Tensor], step: int) -> dict[str, float]:
-        values = {name: float(figure) for name, figure in figures.items()}
-        wrong = [name for name, value in values.items() if not math.isfinite(value)]
-        self._give_up(step, wrong)
-        return values
+    def _reads(self, number: int) -> bool:
+        return self.policy.device.type == "cpu" or number % READ_EVERY == 0
 
-    def _check_weights(self, step: int) -> None:
-        """A loss can still be a number where the step it led to made the weights none."""
-        self._give_up(step, [k for k, m in self.trained.items() if not _finite(m)])
+    def _batch_numbers(self, number: int) -> range:
+        count = self.stage.options.accumulate
+        return range(number * count, (number + 1) * count)
 
-    def _give_up(self, step: int, wrong: list[str]) -> None:
-        if wrong:
-            parts = [k for k, m in self.trained.items() if not _finite(m)]
-            lost = f"; weights lost: {', '.join(parts)}" if parts and parts != wrong else ""
-            raise TrainingError(
-                f"stage '{self.name}', step {step + 1}: {', '.join(wrong)} is no longer a number"
-                f"{lost}; clips of this step: {some(self._names(step))}",
-                hint="the last good checkpoint is kept; lower a learning rate and run again",
-            )
+    def _clip_names(self) -> list[str]:
+        return suspects([self.batches(index) for index in self._batch_numbers(self.state.step - 1)])
 
+    def _saved(self) -> dict[str, nn.Module]:
+        """Name all that a checkpoint holds."""
+        more = {name: part for callback in self.callbacks for name, part in callback.modules().items()}
+        return {**self.trained, **self.optimization.modules(), **more}
 
-def _finite(module: nn.Module) -> bool:
-    return all(bool(p.isfinite().all()) for p in module.state_dict().values())
+    def _notify(self, event: str) -> None:
+        for callback in self.callbacks:
+            getattr(callback, event)(self.state)
+
+    @contextmanager
+    def _open_callbacks(self) -> Iterator[None]:
+        try:
+            self._notify("on_train_start")
+            yield
+        except BaseException:
+            with suppress(OSError):
+                self._close_callbacks()
+            raise
+        self._close_callbacks()
+
+    def _close_callbacks(self) -> None:
+        for callback in self.callbacks:
+            callback.close()

@@ -35,11 +35,9 @@ class RunWork:
     ) -> None:
         self.graph, self.folder, self.store = graph, folder, store
         self.pipeline, self.progress, self.sources = pipeline, progress, sources
-        evaluators: list[Any] = [*graph.evaluators.values(), graph.sync_evaluator]
-        for module in evaluators:
-            if module is None:
-                continue
-            pipeline.policy.place(module).eval().requires_grad_(False)
+        looking = ("teacher", "evaluator", "sync_evaluator")  # the pipeline has placed the others
+        modules = graph.modules().items()
+        pipeline.policy.place_all({k: m for k, m in modules if k.split(".")[0] in looking})
 
     def outcomes(self, split: str, most: int | None) -> Iterator[Outcome]:
         """Make the clips of a split, at most `most`, spread over the split."""

@@ -29,8 +29,7 @@ class InferencePipeline:
 
     def __init__(self, graph: InferenceGraph, alignment: Alignment, policy: Policy) -> None:
         self.graph, self.alignment, self.policy = graph, alignment, policy
-        for module in graph.inference_modules().values():
-            policy.place(module).eval().requires_grad_(False)
+        policy.place_all(graph.inference_modules())
 
     @property
     def sample_rate(self) -> int:

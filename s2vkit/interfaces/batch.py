@@ -31,6 +31,7 @@ class Batch:
     labels: dict[str, Tensor] = field(default_factory=dict)  # (B,) classes or (B, V) truth
     targets: dict[str, Tensor] = field(default_factory=dict)  # teacher's name -> (B, dim)
     maps: list[Tensor] = field(default_factory=list)  # [(B, C, h, w)] identity teacher's
+    window: int = 1  # the frames are runs of so many consecutive ones
 
     def need(self, name: str) -> Tensor:
         """Give a field that must be there; its absence is an error of the stage's `needs`."""

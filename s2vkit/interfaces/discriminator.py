@@ -1,34 +1,71 @@
-"""The contract of a discriminator: it scores what is real and what is made."""
+"""The contract of a discriminator: it scores real and generated frames, or identity maps."""
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from torch import Tensor
+from s2vkit.interfaces.batch import Batch, GeneratorOutput
+
+Inputs = tuple[Tensor | list[Tensor], ...]
 
 
-@runtime_checkable
-class Discriminator(Protocol):
-    """Built as `Discriminator(options, size=, features=, map_shapes=)`; an nn.Module.
+class Discriminator(nn.Module):
+    """Base of discriminators. Built as `Discriminator(options, size=, features=, map_shapes=)`.
 
-    `wants` says what it is called with, and real and made go through the same call:
-
-    - ("identity_maps",): a list of maps [(B, C, h, w)]
-    - ("frames",): images (N, 3, H, W) in [-1, 1]
-    - ("frames", "features"): images (N, 3, H, W) and features (N, D); then it is also shown
-      real frames with features of another time (`mismatched`)
-    - ("frames", "stills"): images (N, 3, H, W), and one still of each one's speaker, alike
-    - ("windows",): runs of W consecutive frames (M, W, 3, H, W); the stage draws such runs
-    - ("windows", "features"): the same with their features (M, W, D), and `mismatched` ones
-
-    It may have a method `layers(*seen)`, which gives what its layers see [(N, ...)], for the
-    matching of features. One of ("frames", "features") may say `pairs = True`: then it also
-    takes `which` (M,), with features (M, D) of which feature m goes with image `which[m]`, so
-    that it need not look twice at the real frames.
+    It takes its own inputs from a batch and from what was generated; the real side is a
+    `GeneratorOutput` too, of the batch's frames and the identity teacher's maps. Its first
+    input is what is generated, the others (speech features, reference images) are conditions.
     """
 
-    wants: tuple[str, ...]
+    wants: tuple[str, ...] = ()
+    """What must be in the batch: identity_maps, frames, windows (runs of consecutive frames),
+    features (then the batch has mismatched ones too), stills."""
 
-    def __call__(self, *seen: Tensor | list[Tensor]) -> Tensor:
-        """Give scores, one or more an item: (N, ...)."""
-        ...
+    def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
+        """Take what is scored: of each clip as many items (N, ...), clip by clip."""
+        raise NotImplementedError
+
+    def mismatched(self, batch: Batch) -> Inputs | None:
+        """Take real frames under wrong conditions, which count as fake (Eq. 6); None: not used."""
+        return None
+
+    def layers(self, *inputs: Tensor | list[Tensor]) -> list[Tensor]:
+        """Give the activations of layers [(N, ...)], for feature matching; by default none."""
+        return []
+
+    def score_kinds(self, real: Inputs, fake: Inputs, mismatched: Inputs | None) -> tuple[Tensor, ...]:
+        """Score each kind (N, ...): in one pass, or kind by kind where there is batch norm.
+
+        In the generator's phase fakes are scored alone; so that batch norm treats them alike in
+        both phases, no other kind is in their batch here either.
+        """
+        kinds = [real, fake] if mismatched is None else [real, fake, mismatched]
+        if any(isinstance(module, _BatchNorm) for module in self.modules()):
+            return tuple(self(*kind) for kind in kinds)
+        scores: tuple[Tensor, ...] = self(*join(*kinds)).chunk(len(kinds))
+        return scores
+
+
+def join(*kinds: Inputs) -> Inputs:
+    """Concatenate inputs of several kinds along their first dimension."""
+    joined: list[Tensor | list[Tensor]] = []
+    for parts in zip(*kinds, strict=True):
+        lists = [part for part in parts if isinstance(part, list)]
+        if lists:
+            joined.append([torch.cat(maps) for maps in zip(*lists, strict=True)])
+        else:
+            joined.append(torch.cat([part for part in parts if isinstance(part, Tensor)]))
+    return tuple(joined)
+
+
+def detached(inputs: Inputs) -> Inputs:
+    """Give inputs without their history, so that no gradient reaches the generator."""
+    return tuple([t.detach() for t in part] if isinstance(part, list) else part.detach() for part in inputs)
+
+
+def windows(batch: Batch, values: Tensor) -> Tensor:
+    """Divide (B, V, ...) into the runs of consecutive frames that the batch has: (M, W, ...)."""
+    runs: Tensor = values.unflatten(1, (-1, batch.window)).flatten(0, 1)  # type: ignore[no-untyped-call]
+    return runs

@@ -1,10 +1,12 @@
-"""The contracts of losses: of a pair, of independence, and of the adversarial game."""
+"""The contracts of losses: of a pair, of independence, and adversarial ones."""
 
 from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from torch import Tensor
+from torch import Tensor, nn
+
+from s2vkit.interfaces.discriminator import Discriminator, Inputs
 
 
 @runtime_checkable
@@ -28,21 +30,24 @@ class IndependenceLoss(Protocol):
         ...
 
 
-@runtime_checkable
-class AdversarialLoss(Protocol):
-    """Built as `Loss(options)`; an nn.Module. Registered with gives=("adversarial",).
+class AdversarialLoss(nn.Module):
+    """Base of adversarial losses, built as `Loss(options)`. Registered with gives=("adversarial",).
 
-    Two methods more may be there. `looks_real(scores)` says of each score which side of the
-    game's boundary it lies on; from it the balance of the game is watched. `penalty(player,
-    real, fake)` is what else a discriminator minimises, a scalar or None: `player(*seen)` gives
-    scores, `real` and `fake` are the parts it sees, and the gradient of the penalty flows
-    through the gradient of its scores (R1, gradient penalty).
+    Scores are (B, T, ...): B clips, T frames (or windows, or 1), any number of scores of each.
     """
 
     def generator(self, fake: Tensor) -> Tensor:
-        """Give the generator's scalar loss from the scores of what it made."""
-        ...
+        """Give the generator's scalar loss from the scores of what it generated."""
+        raise NotImplementedError
 
     def discriminator(self, real: Tensor, fake: Tensor, mismatched: Tensor | None = None) -> Tensor:
-        """Give the discriminator's scalar loss; `mismatched` are real parts in wrong company."""
-        ...
+        """Give the discriminator's scalar loss; `mismatched` are real frames with wrong speech."""
+        raise NotImplementedError
+
+    def penalty(self, discriminator: Discriminator, real: Inputs, fake: Inputs) -> Tensor | None:
+        """Give what a discriminator minimises besides (R1, gradient penalty); by default nothing."""
+        return None
+
+    def looks_real(self, scores: Tensor) -> Tensor | None:
+        """Say of each score on which side of the decision boundary it lies; None: there is none."""
+        return None

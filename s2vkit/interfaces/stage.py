@@ -1,12 +1,12 @@
-"""The contract of a stage that trains: it says what it trains and how it is wrong.
+"""The contract of a stage that trains: its phases, each with what it trains and its loss.
 
 The engine owns the one loop: drawing batches, freezing, precision, optimizers, checkpoints,
-resuming, devices. A stage is only its step, cut into turns where parts play against each other.
+resuming, devices. A stage is only its step, in phases where networks train against each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,29 +14,37 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from s2vkit.interfaces.batch import Batch
+from s2vkit.interfaces.callback import Callback
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.metric import Heard, Outcome
 from s2vkit.options import Slot, StageOptions
 
+Loss = Callable[[Batch, Any], dict[str, Tensor]]  # of a batch and what its phases share
+
 
 @dataclass(frozen=True)
-class Turn:
-    """A part of a step: only the modules named in `trains` move, all others are frozen."""
+class Phase:
+    """A part of a step: only the modules named in `trains` are updated, all others are frozen.
+
+    `loss` gives the weighted terms whose sum is minimised, by name, from the batch and from what
+    `Stage.shared_forward` gave.
+    """
 
     name: str
     trains: tuple[str, ...]  # names of `Graph.modules()` or of `Stage.extras()`
+    loss: Loss
 
 
 @dataclass(frozen=True)
-class Limit:
-    """What a figure must not be for long: an early warning."""
+class Threshold:
+    """The range in which a metric's mean over steps should stay: an early warning."""
 
-    figure: str  # the name of a figure, of `losses` or `watch`
-    low: float  # its mean over `steps` may lie from here
-    high: float  # to here
-    steps: int
-    says: str  # what it means when it does not
-    stops: bool = False  # whether training then ends, or the user is only told
+    metric: str  # a name in the log
+    minimum: float
+    maximum: float
+    steps: int  # over which the mean is taken
+    meaning: str  # of a mean outside the range, for the user
+    stops: bool = False  # whether training ends then, or only a warning is given
 
 
 class Stage:
@@ -56,8 +64,8 @@ class Stage:
     sound: int = 0  # samples of raw speech at each frame, where `sounds` are needed
     lead: int = 0  # frames before each run whose sounds are there too
     window: int = 1  # the drawn frames are runs of so many consecutive ones; `times` says where
-    pictures: int = 0  # how often on the way sample pictures are drawn; needs the generator
-    shown: tuple[str, ...] = ()  # figures that the live view shows before all others
+    samples: int = 0  # how often during training sample pictures are drawn; needs the generator
+    progress_metrics: tuple[str, ...] = ()  # metrics that the live view shows before all others
     chosen: Mapping[str, int] = {}  # how many of those views a step averages (Eq. 1); all if absent
     held_out: int = 512  # clips of the split val that `validate` is shown at most
     finish_with: int = 0  # training clips that `finish` is shown at most; 0: it is not called
@@ -79,24 +87,28 @@ class Stage:
         """Say whose weights end as a running mean over steps, and with which decay; 0: none."""
         return {}
 
-    def turns(self) -> Sequence[Turn]:
-        """Cut a step into turns; by default one, of everything that has an optimizer."""
-        return [Turn("all", tuple(self.optimizers()))]
+    def phases(self) -> Sequence[Phase]:
+        """Divide a step into phases; by default one, of everything that has an optimizer."""
+        return [Phase("all", tuple(self.optimizers()), self.loss)]
 
-    def prepare(self, clips: Batch) -> Any:
-        """Compute, with gradient, what the turns of one step share; by default nothing."""
+    def shared_forward(self, batch: Batch) -> Any:
+        """Compute, with gradient, what the phases of one step share; by default nothing."""
         return None
 
-    def losses(self, turn: str, clips: Batch, shared: Any) -> dict[str, Tensor]:
-        """Give the weighted terms whose sum the turn minimises, by name."""
+    def loss(self, batch: Batch, shared: Any) -> dict[str, Tensor]:
+        """Give the weighted terms of a stage of one phase, by name."""
         raise NotImplementedError
 
-    def watch(self, clips: Batch, shared: Any) -> dict[str, Tensor]:
-        """Give further figures to log (accuracies); never trained on."""
+    def extra_metrics(self, batch: Batch, shared: Any) -> dict[str, Tensor]:
+        """Give further metrics to log (accuracies); never trained on."""
         return {}
 
-    def limits(self) -> Sequence[Limit]:
-        """Say which figures must not go astray for long; by default none."""
+    def thresholds(self) -> Sequence[Threshold]:
+        """Name the metrics that should stay in a range; by default none."""
+        return []
+
+    def callbacks(self) -> Sequence[Callback]:
+        """Give callbacks of the stage itself; by default none."""
         return []
 
     def validate(self, clips: Batch) -> dict[str, Tensor]:

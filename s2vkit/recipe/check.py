@@ -97,14 +97,14 @@ class Checker:
         entries = {k: i for k, i in items.items() if k != "use"}
         return Slot(of.kind, use, self.model(entry.options, entries, path, item.key, of=use))
 
-    def slots(self, of: SlotOf, item: Item, path: Path, players: bool) -> dict[str, Slot]:
-        """Resolve a mapping of slots; of the players' optimizers, `generator` names the rest's."""
+    def slots(self, of: SlotOf, item: Item, path: Path, networks: bool) -> dict[str, Slot]:
+        """Resolve a mapping of slots; of the networks' optimizers, `generator` names the rest's."""
         if not isinstance(item.value, Map):
             message = f"expected a mapping of names to {plural(of.kind)}, "
             self.problems.add(item.place, path, message + f"got {describe(item.value)}")
             return {}
         items = item.value.items
-        lead = items.get("generator") if players else None
+        lead = items.get("generator") if networks else None
         implied = word_of(use_of(lead.value)) if lead else None
         found = {}
         for name, inner in items.items():
@@ -128,8 +128,8 @@ class Checker:
         for name, field in model.model_fields.items():
             item, below = entries.get(name), (*path, name)
             if item is not None and not is_null(item.value):
-                players = getattr(model, "optimizer_keys", "") == "players"
-                values[name] = self._value(field, slots.get(name), item, below, players)
+                networks = getattr(model, "optimizer_keys", "") == "networks"
+                values[name] = self._value(field, slots.get(name), item, below, networks)
             elif item is not None and takes_none(field):
                 values[name] = None
             elif field.is_required():
@@ -139,9 +139,11 @@ class Checker:
                 values.update(stand_ins(name, slots.get(name)))
         return values
 
-    def _value(self, field: FieldInfo, slots: SlotField | None, item: Item, path: Path, players: bool) -> Any:
+    def _value(
+        self, field: FieldInfo, slots: SlotField | None, item: Item, path: Path, networks: bool
+    ) -> Any:
         if slots and slots.many:
-            return self.slots(slots.of, item, path, players and slots.of.kind == "optimizer")
+            return self.slots(slots.of, item, path, networks and slots.of.kind == "optimizer")
         if slots:
             return self.slot(slots.of, item, path)
         inner = option_model(field)

@@ -159,13 +159,13 @@ class Wired:
                 self.add((group, name), message, hint + f"or `{group}: {{{name}: null}}`")
 
     def check_stages(self) -> None:
-        """Check what every stage says of players and metrics, and adapt its optimizers."""
+        """Check every stage's optimizers and metrics, and adapt its optimizers."""
         stages = {}
         for name, slot in self.recipe.stages.items():
             path = ("stages", name)
             options = slot.options
-            if getattr(type(options), "optimizer_keys", "") == "players":
-                options = self._players(options, path)
+            if getattr(type(options), "optimizer_keys", "") == "networks":
+                options = self._networks(options, path)
             for below, inner in slots_in(options, path):
                 entry = self.entry(inner)
                 if entry and inner.kind == "metric":
@@ -175,7 +175,7 @@ class Wired:
             stages[name] = Slot(slot.kind, slot.use, options)
         self.recipe = self.recipe.model_copy(update={"stages": stages})
 
-    def _players(self, options: Options, path: tuple[str, ...]) -> Options:
+    def _networks(self, options: Options, path: tuple[str, ...]) -> Options:
         present = {"generator", *self.recipe.discriminators}
         if not (self.sound("discriminators") and self.sound(*path, "optimizers")):
             return options
@@ -186,17 +186,17 @@ class Wired:
             given = getattr(options, name, None)
             if isinstance(given, dict):
                 changed[name] = {k: v for k, v in given.items() if k not in gone}
-                players = present if name == "optimizers" else present - {"generator"}
-                self._unknown_players(changed[name], players, (*path, name))
-        for player in sorted(present - {*changed.get("optimizers", {})}, key=_by_role):
+                networks = present if name == "optimizers" else present - {"generator"}
+                self._unknown_networks(changed[name], networks, (*path, name))
+        for network in sorted(present - {*changed.get("optimizers", {})}, key=_by_role):
             if "optimizers" in changed and find(self.root, (*path, "optimizers")):
-                who = player if player == "generator" else f"discriminator '{player}'"
-                hint = f"add `{player}: {{lr: 1.0e-4}}`"
-                below = (*path, "optimizers", player)
+                who = network if network == "generator" else f"discriminator '{network}'"
+                hint = f"add `{network}: {{lr: 1.0e-4}}`"
+                below = (*path, "optimizers", network)
                 self.add(below, f"no optimizer for {who}", hint)
         return options.model_copy(update=changed)
 
-    def _unknown_players(self, given: dict[str, Any], known: set[str], path: Path) -> None:
+    def _unknown_networks(self, given: dict[str, Any], known: set[str], path: Path) -> None:
         for name in given:
             if name not in known:
                 near = nearest(name, known)

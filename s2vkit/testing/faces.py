@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from s2vkit.interfaces.batch import Conditioning, GeneratorOutput
+from s2vkit.interfaces.batch import Batch, Conditioning, GeneratorOutput
+from s2vkit.interfaces.discriminator import Discriminator, Inputs
 from s2vkit.interfaces.face_detector import Faces
 from s2vkit.testing.checking import SIZE, Subject, noise
 from s2vkit.testing.stand_ins import EMOTION, FEATURES, IDENTITY, LABELS, MAPS
@@ -118,28 +118,52 @@ def _check_made(subject: Subject, made: Any, maps: list[tuple[int, int, int]]) -
 
 
 def check_discriminator(subject: Subject) -> None:
-    """Check that it scores every item of what it wants, with gradient to what it sees."""
-    player = subject.build(size=SIZE, features=FEATURES, map_shapes=MAPS)
-    subject.require_module(player)
-    subject.require_attributes(player, wants=tuple)
-    subject.require(player.wants in _WANTS, f"wants {player.wants}, not one of {sorted(_WANTS)}")
-    said = f"wants {player.wants} but is registered as wanting {subject.entry.wants}"
-    subject.require(player.wants == subject.entry.wants, said)
-    time = (WINDOW,) if "windows" in player.wants else ()
-    kinds: dict[str, list[Tensor]] = {
-        "frames": [noise(4, 3, SIZE, SIZE).requires_grad_()],
-        "windows": [noise(4, WINDOW, 3, SIZE, SIZE).requires_grad_()],
-        "stills": [noise(4, 3, SIZE, SIZE, seed=3).requires_grad_()],
-        "features": [noise(4, *time, FEATURES).requires_grad_()],
-        "identity_maps": [noise(4, *shape).requires_grad_() for shape in MAPS],
-    }
-    seen = [kinds[w] if w == "identity_maps" else kinds[w][0] for w in player.wants]
-    scores = player.train()(*seen)
-    subject.require_tensor("scores", scores, (4, *scores.shape[1:]))
-    subject.require_gradients("training", player, scores)
-    for want in player.wants:
-        reached = all(t.grad is not None and t.grad.abs().sum() > 0 for t in kinds[want])
-        subject.require(reached, f"no gradient reaches its {want}")
+    """Check that it takes its inputs from a batch and scores them, with gradient to the fakes."""
+    discriminator = subject.build(size=SIZE, features=FEATURES, map_shapes=MAPS)
+    subject.require(isinstance(discriminator, Discriminator), "is not derived from Discriminator")
+    subject.require_attributes(discriminator, wants=tuple)
+    wants = discriminator.wants
+    subject.require(wants in _WANTS, f"wants {wants}, not one of {sorted(_WANTS)}")
+    message = f"wants {wants} but is registered as wanting {subject.entry.wants}"
+    subject.require(wants == subject.entry.wants, message)
+    batch = _batch(WINDOW if "windows" in wants else 1)
+    generated = GeneratorOutput(noise(2, WINDOW, 3, SIZE, SIZE, seed=4).requires_grad_())
+    generated.identity_maps = [noise(2, *shape).requires_grad_() for shape in MAPS]
+    fake = discriminator.train().inputs(batch, generated)
+    scores = discriminator(*fake)
+    subject.require(len(scores) % 2 == 0, f"{len(scores)} scores of 2 clips: not as many of each")
+    subject.require_tensor("scores", scores, scores.shape)
+    subject.require_gradients("training", discriminator, scores)
+    sources = generated.identity_maps if "identity_maps" in wants else [generated.frames]
+    reached = all(t.grad is not None and t.grad.abs().sum() > 0 for t in sources)
+    subject.require(reached, "no gradient reaches what is generated")
+    _check_kinds(subject, discriminator, batch, fake)
+
+
+def _check_kinds(subject: Subject, discriminator: Discriminator, batch: Batch, fake: Inputs) -> None:
+    """Check that kinds which are scored together have the scores they have alone."""
+    real = discriminator.inputs(batch, GeneratorOutput(batch.need("frames"), batch.maps))
+    mismatched = discriminator.mismatched(batch)
+    kinds = [real, fake] if mismatched is None else [real, fake, mismatched]
+    discriminator.eval()
+    with torch.no_grad():
+        together = discriminator.score_kinds(real, fake, mismatched)
+        subject.require(len(together) == len(kinds), f"score_kinds gives {len(together)} of {len(kinds)}")
+        for one, kind in zip(together, kinds, strict=True):
+            subject.require_equal("scored together, a kind has other scores", one, discriminator(*kind))
+
+
+def _batch(window: int) -> Batch:
+    """Make a batch of two clips that holds all that a discriminator may want."""
+    return Batch(
+        names=["one", "two"],
+        frames=noise(2, WINDOW, 3, SIZE, SIZE),
+        features=noise(2, WINDOW, FEATURES),
+        mismatched=noise(2, WINDOW, FEATURES, seed=2),
+        stills=noise(2, 3, SIZE, SIZE, seed=3),
+        maps=[noise(2, *shape, seed=5) for shape in MAPS],
+        window=window,
+    )
 
 
 def check_face_detector(subject: Subject) -> None:

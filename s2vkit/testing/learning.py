@@ -11,9 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn, optim
 
+from s2vkit.interfaces.batch import Batch
 from s2vkit.interfaces.graph import Graph
+from s2vkit.interfaces.loss import AdversarialLoss
 from s2vkit.interfaces.metric import Heard, Outcome
-from s2vkit.interfaces.stage import Job, Stage, Turn
+from s2vkit.interfaces.stage import Job, Phase, Stage
 from s2vkit.options import Slot
 from s2vkit.testing.checking import SIZE, Subject, noise, seeded
 from s2vkit.testing.data import heard, outcomes
@@ -35,12 +37,13 @@ _NEEDS = {
 
 
 def check_loss(subject: Subject) -> None:
-    """Check a loss of a pair, of independence, or of the adversarial game."""
+    """Check a loss of a pair, of independence, or an adversarial one."""
     loss, gives = subject.build(), subject.entry.gives
     subject.require_module(loss)
     said = "its options have no 'weight'; derive them from LossOptions"
     subject.require(hasattr(subject.options, "weight"), said)
     if gives == ("adversarial",):
+        subject.require(isinstance(loss, AdversarialLoss), "is not derived from AdversarialLoss")
         fake, real = noise(4, 3).requires_grad_(), noise(4, 3, seed=2).requires_grad_()
         _check_scalar(subject, "generator", loss.generator(fake), fake)
         _check_scalar(subject, "discriminator", loss.discriminator(real, fake), real, fake)
@@ -122,16 +125,16 @@ def _check_step(
         module.train(key in trained).requires_grad_(key in trained)
     clips = stand_in_clips(stage)
     with seeded():
-        shared = stage.prepare(clips)
-        turns = stage.turns()
-        for turn in turns:
-            subject.require(set(turn.trains) <= set(trained), f"'{turn.name}' has no optimizer")
-            _check_turn(subject, stage, turn, trained, stage.losses, (clips, shared))
-        moved = {key for turn in turns for key in turn.trains}
-        subject.require(moved == set(trained), f"no turn trains {set(trained) - moved}")
-        for name, figure in stage.watch(clips, shared).items():
+        shared = stage.shared_forward(clips)
+        phases = stage.phases()
+        for phase in phases:
+            subject.require(set(phase.trains) <= set(trained), f"'{phase.name}' has no optimizer")
+            _check_phase(subject, phase, trained, clips, shared)
+        moved = {key for phase in phases for key in phase.trains}
+        subject.require(moved == set(trained), f"no phase trains {set(trained) - moved}")
+        for name, figure in stage.extra_metrics(clips, shared).items():
             finite = math.isfinite(float(figure.detach()))
-            subject.require(finite, f"watch: '{name}' is not finite")
+            subject.require(finite, f"extra_metrics: '{name}' is not finite")
     for module in trained.values():
         module.eval()
     with torch.no_grad():
@@ -140,26 +143,21 @@ def _check_step(
             subject.require(finite, f"validate: '{name}' is not finite")
 
 
-def _check_turn(
-    subject: Subject,
-    stage: Stage,
-    turn: Turn,
-    trained: dict[str, nn.Module],
-    losses: Any,
-    given: tuple[Any, Any],
+def _check_phase(
+    subject: Subject, phase: Phase, trained: dict[str, nn.Module], batch: Batch, shared: Any
 ) -> None:
     for key, module in trained.items():
         module.zero_grad(set_to_none=True)
-        module.requires_grad_(key in turn.trains)
-    terms = losses(turn.name, *given)
-    subject.require(terms, f"turn '{turn.name}' has no losses")
+        module.requires_grad_(key in phase.trains)
+    terms = phase.loss(batch, shared)
+    subject.require(terms, f"phase '{phase.name}' has no losses")
     for name, term in terms.items():
         subject.require_tensor(f"loss '{name}'", term, ())
     torch.stack(list(terms.values())).sum().backward()
-    for key in turn.trains:
+    for key in phase.trains:
         gradients = [p.grad for p in trained[key].parameters() if p.grad is not None]
         reached = any(g.abs().sum() > 0 for g in gradients)
-        subject.require(reached, f"turn '{turn.name}' trains '{key}', but no gradient reaches it")
+        subject.require(reached, f"phase '{phase.name}' trains '{key}', but no gradient reaches it")
 
 
 class _Desk:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from s2vkit.interfaces.batch import Batch, Conditioning, GeneratorOutput
-from s2vkit.interfaces.discriminator import Discriminator
+from s2vkit.interfaces.discriminator import Discriminator, Inputs
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.specs import DataSpec
 from s2vkit.interfaces.stage import Stage
@@ -130,7 +130,7 @@ class Witness(nn.Module):
         return self.see(bright), self.hear(loud.unfold(1, 5, 1))
 
 
-class Critic(nn.Module):
+class StandInDiscriminator(Discriminator):
     """A discriminator of whatever it wants."""
 
     def __init__(self, wants: tuple[str, ...]) -> None:
@@ -144,9 +144,24 @@ class Critic(nn.Module):
         }
         self(*(seen[want] for want in wants))
 
-    def forward(self, *seen: Tensor | list[Tensor]) -> Tensor:
-        """Score what is seen."""
-        flat = [t for s in seen for t in (s if isinstance(s, list) else [s])]
+    def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
+        """Take what it wants."""
+        if "identity_maps" in self.wants:
+            return (output.identity_maps,)
+        return output.frames.flatten(0, 1), *self._conditions(batch, batch.features)
+
+    def mismatched(self, batch: Batch) -> Inputs | None:
+        """Take real frames with speech of another time, if it wants speech."""
+        if "features" not in self.wants:
+            return None
+        return batch.need("frames").flatten(0, 1), *self._conditions(batch, batch.mismatched)
+
+    def _conditions(self, batch: Batch, features: Tensor | None) -> Inputs:
+        return (features.flatten(0, 1),) if features is not None and "features" in self.wants else ()
+
+    def forward(self, *inputs: Tensor | list[Tensor]) -> Tensor:
+        """Score any inputs."""
+        flat = [t for s in inputs for t in (s if isinstance(s, list) else [s])]
         scores: Tensor = self.score(torch.cat([t.flatten(1) for t in flat], 1))
         return scores
 
@@ -164,10 +179,10 @@ def stand_in_graph(make: Callable[..., Any]) -> Graph:
             "mouth_aperture": Eye(4, (), "logits"),
             "eyelid_closure": Eye(4, (), "logits"),
         }
-        critics: dict[str, Discriminator] = {
-            "identity": Critic(("identity_maps",)),
-            "frame": Critic(("frames",)),
-            "sync": Critic(("frames", "features")),
+        discriminators: dict[str, Discriminator] = {
+            "identity": StandInDiscriminator(("identity_maps",)),
+            "frame": StandInDiscriminator(("frames",)),
+            "sync": StandInDiscriminator(("frames", "features")),
         }
         evaluators: dict[str, Teacher] = {name: Eye(4, eye.classes, "logits") for name, eye in eyes.items()}
         for name in ("identity", "emotion"):
@@ -180,7 +195,7 @@ def stand_in_graph(make: Callable[..., Any]) -> Graph:
             Hand(),
             make=make,
             teachers=eyes,
-            discriminators=critics,
+            discriminators=discriminators,
             evaluators=evaluators,
             sync_evaluator=Witness(),
         )
@@ -201,7 +216,7 @@ def stand_in_clips(stage: Stage) -> Batch:
     }
     needs = stage.needs | ({"summary"} if "codes" in stage.needs else set())
     given = {name: noise(*shapes[name], seed=i) for i, name in enumerate(shapes) if name in needs}
-    clips = Batch(names=["one", "two"], **given)  # type: ignore[arg-type]
+    clips = Batch(names=["one", "two"], window=stage.window, **given)  # type: ignore[arg-type]
     if "frames" in needs:
         clips.times = torch.arange(views).expand(count, views)
     if "speech" in needs:

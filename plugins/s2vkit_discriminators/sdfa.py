@@ -1,8 +1,8 @@
 """The three discriminators of speech-driven facial animation (Vougioukas et al. 2019).
 
-Their training code was never published. What is known is kept: the frame critic sees a frame
-beside the speaker's first one; the sequence critic is convolutions in space and time and a GRU;
-the synchrony critic compares embeddings of five lower half faces and of the speech at that
+Their training code was never published. What is known is kept: the frame discriminator sees a frame
+beside the speaker's first one; the sequence discriminator is convolutions in space and time and a GRU;
+the synchrony discriminator compares embeddings of five lower half faces and of the speech at that
 time by their distance, real pairs out of step being fakes. Layer widths are options. Speech is
 here the audio encoder's features of those frames, in the place of 0.2 s of raw speech. Scores
 are linear, without the sigmoid, so that any adversarial loss goes with them.
@@ -14,13 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit_critics import SdfaFrameOptions, SdfaSequenceOptions, SdfaSyncOptions
-from s2vkit_critics.layers import SLOPE, Layer, halvings, layer_of, leaky, widths_of
+from s2vkit import Batch, Discriminator, GeneratorOutput, Inputs, windows
+from s2vkit_discriminators import SdfaFrameOptions, SdfaSequenceOptions, SdfaSyncOptions
+from s2vkit_discriminators.layers import Shape, halvings, layer_of, leaky, space_time, widths_of
 
-Shape = tuple[int, int, int]
 
-
-class SdfaFrame(nn.Module):
+class SdfaFrame(Discriminator):
     """Scores a frame and a still of its speaker, laid on each other: 6 channels, halved to 4 px."""
 
     wants = ("frames", "stills")
@@ -31,7 +30,7 @@ class SdfaFrame(nn.Module):
         super().__init__()
         layer = layer_of(options.spectral_norm)
         layers = halvings(size, 4)
-        widths = widths_of(6, options.channels, options.most, layers)
+        widths = widths_of(6, options.channels, options.max_multiple, layers)
         body: list[nn.Module] = []
         for i in range(layers):
             body.append(layer(nn.Conv2d(widths[i], widths[i + 1], 4, 2, 1)))
@@ -42,6 +41,11 @@ class SdfaFrame(nn.Module):
         self.body = nn.Sequential(*body, layer(nn.Conv2d(widths[-1], 1, max(1, side))))
         self.to(memory_format=torch.channels_last)
 
+    def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
+        """Take single frames, each with the still of its speaker: twice (N, 3, H, W)."""
+        frames = output.frames
+        return frames.flatten(0, 1), batch.need("stills").repeat_interleave(frames.shape[1], 0)
+
     def forward(self, images: Tensor, stills: Tensor) -> Tensor:
         """Score (N, 3, H, W) beside (N, 3, H, W), both in [-1, 1]: (N, 1)."""
         both = torch.cat([images, stills], 1).contiguous(memory_format=torch.channels_last)
@@ -49,7 +53,7 @@ class SdfaFrame(nn.Module):
         return scores
 
 
-class SdfaSequence(nn.Module):
+class SdfaSequence(Discriminator):
     """Scores a run of frames: convolutions in space and time, then a GRU over the frames."""
 
     wants = ("windows",)
@@ -59,18 +63,22 @@ class SdfaSequence(nn.Module):
     ) -> None:
         super().__init__()
         layer = layer_of(options.spectral_norm)
-        self.see, out = _space_time(layer, options.channels, options.most, halvings(size, 4))
+        self.see, out = space_time(layer, options.channels, options.max_multiple, halvings(size, 4))
         self.follow = nn.GRU(out, options.hidden, batch_first=True)
         self.score = layer(nn.Linear(options.hidden, 1))
 
-    def forward(self, windows: Tensor) -> Tensor:
+    def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
+        """Take runs of frames (M, W, 3, H, W)."""
+        return (windows(batch, output.frames),)
+
+    def forward(self, runs: Tensor) -> Tensor:
         """Score (M, W, 3, H, W) in [-1, 1]: (M, 1)."""
-        seen = self.see(windows.transpose(1, 2)).mean((3, 4)).transpose(1, 2)
+        seen = self.see(runs.transpose(1, 2)).mean((3, 4)).transpose(1, 2)
         scores: Tensor = self.score(self.follow(seen)[0][:, -1])
         return scores
 
 
-class SdfaSync(nn.Module):
+class SdfaSync(Discriminator):
     """Scores how far the embeddings of lower half faces and of their speech lie apart."""
 
     wants = ("windows", "features")
@@ -80,7 +88,7 @@ class SdfaSync(nn.Module):
     ) -> None:
         super().__init__()
         layer, joint = layer_of(options.spectral_norm), options.joint
-        self.see, out = _space_time(layer, options.channels, options.most, halvings(size // 2, 4))
+        self.see, out = space_time(layer, options.channels, options.max_multiple, halvings(size // 2, 4))
         self.mouth = layer(nn.Linear(2 * out, joint))
         self.hear = nn.Sequential(
             layer(nn.Conv1d(features, joint, 3, padding=1)),
@@ -92,22 +100,20 @@ class SdfaSync(nn.Module):
         self.score = layer(nn.Linear(1, 1))
         nn.init.ones_(self.score.weight)
 
-    def forward(self, windows: Tensor, features: Tensor) -> Tensor:
+    def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
+        """Take runs of frames (M, W, 3, H, W) and their features (M, W, D)."""
+        return windows(batch, output.frames), windows(batch, batch.need("features"))
+
+    def mismatched(self, batch: Batch) -> Inputs:
+        """Take real runs with features of other times."""
+        return windows(batch, batch.need("frames")), windows(batch, batch.need("mismatched"))
+
+    def forward(self, runs: Tensor, features: Tensor) -> Tensor:
         """Score (M, W, 3, H, W) in [-1, 1] with (M, W, D): (M, 1)."""
-        lower = windows[..., windows.shape[-2] // 2 :, :]
+        lower = runs[..., runs.shape[-2] // 2 :, :]
         seen = self.see(lower.transpose(1, 2)).mean(2)  # over time
         mouth = self.mouth(F.adaptive_avg_pool2d(seen, (1, 2)).flatten(1))
         speech = self.speech(self.hear(features.transpose(1, 2)).mean(2))
         apart = (mouth - speech).square().mean(1, keepdim=True).add(1e-6).sqrt()
         scores: Tensor = self.score(apart)
         return scores
-
-
-def _space_time(layer: Layer, channels: int, most: int, layers: int) -> tuple[nn.Sequential, int]:
-    """Make 3-D convolutions that halve height and width, and say how many channels come out."""
-    widths = widths_of(3, channels, most, layers)
-    body: list[nn.Module] = []
-    for i in range(layers):
-        conv = nn.Conv3d(widths[i], widths[i + 1], (3, 4, 4), (1, 2, 2), (1, 1, 1))
-        body += [layer(conv), nn.LeakyReLU(SLOPE, inplace=True)]
-    return nn.Sequential(*body), widths[-1]

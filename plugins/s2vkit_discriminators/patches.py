@@ -6,16 +6,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit_critics import MultiScalePatchOptions, TemporalPatchOptions
-from s2vkit_critics.layers import Layer, halvings, layer_of, leaky, widths_of
+from s2vkit import Batch, Discriminator, GeneratorOutput, Inputs, windows
+from s2vkit_discriminators import MultiScalePatchOptions, TemporalPatchOptions
+from s2vkit_discriminators.layers import (
+    Layer,
+    Shape,
+    activations,
+    halvings,
+    layer_of,
+    leaky,
+    space_time,
+    widths_of,
+)
 
-Shape = tuple[int, int, int]
 
+class MultiScalePatch(Discriminator):
+    """A patch discriminator each for the frame, its half, its quarter: texture and whole alike.
 
-class MultiScalePatch(nn.Module):
-    """One patch critic each for the frame, its half, its quarter: texture and whole alike.
-
-    As pix2pixHD's three critics, without norms. A scale smaller than 8 px is left out.
+    As pix2pixHD's three discriminators, without norms. A scale smaller than 8 px is left out.
     """
 
     wants = ("frames",)
@@ -26,47 +34,41 @@ class MultiScalePatch(nn.Module):
         super().__init__()
         layer = layer_of(options.spectral_norm)
         sides = [size >> i for i in range(options.scales) if size >> i >= 8]
-        self.critics = nn.ModuleList(_patch(layer, options, side) for side in sides)
+        self.scales = nn.ModuleList(_patch(layer, options, side) for side in sides)
         self.to(memory_format=torch.channels_last)
+
+    def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
+        """Take single frames (N, 3, H, W)."""
+        return (output.frames.flatten(0, 1),)
 
     def forward(self, images: Tensor) -> Tensor:
         """Score (N, 3, H, W) in [-1, 1]: (N, P), the scores of all patches of all scales."""
         x = images.contiguous(memory_format=torch.channels_last)
         scores = []
-        for i, critic in enumerate(self.critics):
+        for i, network in enumerate(self.scales):
             x = F.avg_pool2d(x, 2) if i else x
-            scores.append(critic(x).flatten(1))
+            scores.append(network(x).flatten(1))
         return torch.cat(scores, 1)
 
     def layers(self, images: Tensor) -> list[Tensor]:
-        """Show what every layer of every critic sees in (N, 3, H, W)."""
+        """Show what every layer of every scale sees in (N, 3, H, W)."""
         x, found = images.contiguous(memory_format=torch.channels_last), []
-        for i, critic in enumerate(self.critics):
+        for i, network in enumerate(self.scales):
             x = F.avg_pool2d(x, 2) if i else x
-            found += shown(critic, x)
+            found += activations(network, x)
         return found
-
-
-def shown(critic: nn.Module, x: Tensor) -> list[Tensor]:
-    """Give what follows each activation of a chain of layers."""
-    found = []
-    for module in critic.children():
-        x = module(x)
-        if isinstance(module, nn.LeakyReLU):
-            found.append(x)
-    return found
 
 
 def _patch(layer: Layer, options: MultiScalePatchOptions, side: int) -> nn.Sequential:
     layers = min(options.layers, halvings(side, 2))
-    widths = widths_of(3, options.channels, options.most, layers)
+    widths = widths_of(3, options.channels, options.max_multiple, layers)
     body: list[nn.Module] = []
     for i in range(layers):
         body += [layer(nn.Conv2d(widths[i], widths[i + 1], 4, 2, 1)), leaky()]
     return nn.Sequential(*body, layer(nn.Conv2d(widths[-1], 1, 3, padding=1)))
 
 
-class TemporalPatch(nn.Module):
+class TemporalPatch(Discriminator):
     """Scores overlapping patches of runs of frames, so that motion must look real too.
 
     Three-dimensional convolutions, 3 frames deep, that halve height and width only.
@@ -80,18 +82,18 @@ class TemporalPatch(nn.Module):
         super().__init__()
         layer = layer_of(options.spectral_norm)
         layers = min(options.layers, halvings(size, 2))
-        widths = widths_of(3, options.channels, options.most, layers)
-        body: list[nn.Module] = []
-        for i in range(layers):
-            conv = nn.Conv3d(widths[i], widths[i + 1], (3, 4, 4), (1, 2, 2), (1, 1, 1))
-            body += [layer(conv), leaky()]
-        self.body = nn.Sequential(*body, layer(nn.Conv3d(widths[-1], 1, 3, padding=1)))
+        body, out = space_time(layer, options.channels, options.max_multiple, layers)
+        self.body = nn.Sequential(*body, layer(nn.Conv3d(out, 1, 3, padding=1)))
 
-    def forward(self, windows: Tensor) -> Tensor:
+    def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
+        """Take runs of frames (M, W, 3, H, W)."""
+        return (windows(batch, output.frames),)
+
+    def forward(self, runs: Tensor) -> Tensor:
         """Score (M, W, 3, H, W) in [-1, 1]: (M, 1, W, h, w), h = H / 2**layers."""
-        scores: Tensor = self.body(windows.transpose(1, 2))
+        scores: Tensor = self.body(runs.transpose(1, 2))
         return scores
 
-    def layers(self, windows: Tensor) -> list[Tensor]:
+    def layers(self, runs: Tensor) -> list[Tensor]:
         """Show what every layer sees in (M, W, 3, H, W)."""
-        return shown(self.body, windows.transpose(1, 2))
+        return activations(self.body, runs.transpose(1, 2))

@@ -1,0 +1,1 @@
+"""What is done beside the training step: averages, validation, the log, early warnings."""
