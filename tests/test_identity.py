@@ -98,16 +98,16 @@ def test_a_schedule_that_depends_on_the_length_is_recorded_as_it_was(tmp_path):
 def test_after_a_nan_a_lower_rate_goes_on_from_the_last_good_checkpoint(tmp_path, monkeypatch):
     from s2vkit_stages.classify import Classify
 
-    losses = Classify.losses
+    loss = Classify.loss
 
     def lost(stage, *how):
-        terms = losses(stage, *how)
+        terms = loss(stage, *how)
         rate = stage.options.optimizer.options.lr
         lost.calls += 1
         return {k: v * torch.nan if rate > 0.5 and lost.calls > 3 else v for k, v in terms.items()}
 
     lost.calls = 0
-    monkeypatch.setattr(Classify, "losses", lost)
+    monkeypatch.setattr(Classify, "loss", lost)
     few = ("checkpoint_seconds=1e-9", "stages.train_teachers.steps=6")
     with pytest.raises(TrainingError, match="no longer a number") as caught:
         run_toy(tmp_path, *few, f"{LR}=0.6", stages=["train_teachers"], quiet=True)

@@ -126,7 +126,7 @@ def test_prepare_of_a_recipe(tmp_path, root, capsys):
         *[w for s in sets for w in ("--set", s)],
     )
     assert done.code == 0, done.err
-    assert read_json(tmp_path / "out" / "corpus.json")["labelling"]["folders"] == ["identity"]
+    assert "ann0" in read_json(tmp_path / "out" / "index.json")["labels"]["identity"]
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def count(store: ClipStore, label: str) -> dict[str, Count]:
     """Count clips and seconds by the values of a label, or by "split"."""
     groups: dict[str, list[Record]] = {}
     for clip in store.clips:
-        value = clip.split if label == "split" else clip.labels.get(label, "(not known)")
+        value = (clip.split or "(of each run)") if label == "split" else clip.labels.get(label, "(not known)")
         groups.setdefault(value, []).append(clip)
     return {value: _count(clips, store.index.fps) for value, clips in sorted(groups.items())}
 
