@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from s2vkit import align
 from s2vkit.build import Builder
 from s2vkit.device import choose
+from s2vkit.engine.workspace import RunWork
 from s2vkit.errors import InputError, RunFolderError
 from s2vkit.files import read_json, write_json
 from s2vkit.inference import pipeline as module
@@ -83,6 +84,16 @@ def test_the_model_draws_as_the_run_did(home):
     assert own
     assert all(torch.equal(value, held[f"generator/{key}"]) for key, value in own.items())
     assert set(graph.inference_modules()) == {"encoder", "generator", "student.identity", "student.emotion"}
+
+
+def test_pictures_use_teachers_that_are_placed_and_in_eval_mode(tmp_path):
+    """Else a process that trains nothing would draw them from a teacher on the CPU, in train mode."""
+    pipeline = pipeline_of(tmp_path, "audio_encoder: logmel")
+    teacher = pipeline.graph.teachers["identity"]
+    assert teacher.training
+    RunWork(pipeline.graph, tmp_path, None, pipeline, lambda done, total: None, lambda: None)
+    assert not teacher.training
+    assert not any(p.requires_grad for p in teacher.parameters())
 
 
 # Windows

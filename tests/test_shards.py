@@ -262,17 +262,17 @@ def drawer(store, **how):
 def test_drawing_goes_on_in_mid_epoch_at_the_very_next_sample(out, how):
     store = ShardStore(out)
     first = drawer(store, **how)
-    drawn = [first.draw(step) for step in range(9)]
+    drawn = [first.sample(step) for step in range(9)]
     again = drawer(ShardStore(out), **how)  # as after a kill at step 5
     for step in range(5, 9):
-        later = again.draw(step)
+        later = again.sample(step)
         for name in ("clips", "frames", "others"):
             np.testing.assert_array_equal(getattr(later, name), getattr(drawn[step], name))
 
 
 def test_every_clip_is_drawn_once_an_epoch_in_another_order_each(out):
     draws = drawer(ShardStore(out))
-    clips = np.concatenate([draws.draw(step).clips for step in range(9)]).reshape(6, 6)
+    clips = np.concatenate([draws.sample(step).clips for step in range(9)]).reshape(6, 6)
     for epoch in clips:
         assert sorted(epoch) == list(range(6))
     assert len({tuple(epoch) for epoch in clips}) > 1
@@ -284,7 +284,7 @@ def test_balanced_drawing_hears_every_speaker_alike(out):
     draws = BatchSampler(
         store, lopsided, batch=5, frames=1, make_generator=partial(generator, 1), balanced=True
     )
-    clips = np.concatenate([draws.draw(step).clips for step in range(12)])
+    clips = np.concatenate([draws.sample(step).clips for step in range(12)])
     speakers = Counter(store.clips[i].labels["identity"] for i in clips)
     assert speakers == {"ann0": 20, "ann1": 20, "ann2": 20}
     assert Counter(clips.tolist()) == {0: 20, 2: 10, 3: 10, 4: 10, 5: 10}

@@ -105,8 +105,8 @@ def read_config(data: object, name: str) -> BundleConfig:
     unknown = {part for part in config.components if part.partition(".")[0] not in KINDS}
     if lacking := {"encoder", "generator"} - config.components.keys():
         raise _wrong(name, f"components lacks {', '.join(sorted(lacking))}")
-    if unknown or sides - config.codes.keys():
-        raise _wrong(name, f"no such component or code: {', '.join(sorted(unknown | sides))}")
+    if unknown := unknown | (sides - config.codes.keys()):
+        raise _wrong(name, f"no such component or code: {', '.join(sorted(unknown))}")
     return config
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from s2vkit.data.store import ClipStore
 from s2vkit.engine.conditioning import condition_clip
@@ -27,15 +27,13 @@ def draw_grids(
 ) -> None:
     """Write identity_emotion.png and identity_maps.png, as far as the graph has those sides.
 
-    `teacher` is the identity teacher, whose maps are shown beside; it need not be on the device yet.
+    `teacher` is the identity teacher, whose maps are shown beside; it is on the device.
     """
     clips = {clip: condition_clip(pipeline, store, clip) for clip in _of_each(store)}
     if not clips:
         return
     if pipeline.graph.students.keys() >= {"identity", "emotion"}:
         _speakers_by_emotions(pipeline, store, clips, folder / "identity_emotion.png")
-    if isinstance(teacher, nn.Module):
-        pipeline.policy.place(teacher).eval().requires_grad_(False)
     _maps(pipeline, store, clips, teacher, folder / "identity_maps.png")
 
 
@@ -59,7 +57,11 @@ def _speakers_by_emotions(
     sound = pipeline.segment(clips[first], time, time + 1)
     rows = [
         [
-            to_uint8(frames_of(pipeline, replace(sound, identity=speaker, emotion=emotion))[0])
+            to_uint8(
+                frames_of(
+                    pipeline, replace(sound, codes={**sound.codes, "identity": speaker, "emotion": emotion})
+                )[0]
+            )
             for emotion in emotions.values()
         ]
         for speaker in speakers.values()
@@ -67,11 +69,15 @@ def _speakers_by_emotions(
     contact_sheet(rows, [f"{name} x {', '.join(emotions)}" for name in speakers], path)
 
 
+def with_codes(conditioning: Conditioning, **codes: Tensor) -> Conditioning:
+    """Put other codes of some sides into conditioning."""
+    return replace(conditioning, codes={**conditioning.codes, **codes})
+
+
 def _means(store: ClipStore, clips: dict[int, Conditioning], side: str) -> dict[str, Tensor]:
     groups: dict[str, list[Tensor]] = {}
     for clip, codes in clips.items():
-        code = getattr(codes, side)
-        groups.setdefault(store.clips[clip].labels.get(side, ""), []).append(code)
+        groups.setdefault(store.clips[clip].labels.get(side, ""), []).append(codes.codes[side])
     return {name: torch.stack(codes).mean(0) for name, codes in sorted(groups.items())}
 
 

@@ -1,0 +1,220 @@
+"""A trained model that stands alone: `s2vkit.load`, what it imports, and what a bundle refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers_toy import REGISTRY, ROOT, run_toy
+from safetensors.torch import load_file, save_file
+
+import s2vkit
+from s2vkit.errors import InputError, PluginError, RunFolderError
+from s2vkit.files import read_json, write_json
+from s2vkit.hookspecs import ENTRY_POINT_GROUP
+from s2vkit.inference.bundle import load_bundle
+from s2vkit.inference.model import load_model
+from s2vkit.plugins import Origin, load_named, origin_of
+
+LIMIT = 45  # modules of ours, the plugins' too
+REST = ("data", "recipe", "engine", "runs", "report", "rendering", "benchmark", "build", "cli", "testing")
+MODEL_PLUGINS = ("logmel", "students", "composer")
+
+LOAD = """
+import json, sys
+import s2vkit
+model = s2vkit.load(sys.argv[1], device="cpu")
+ours = sorted(name for name in sys.modules if name.split(".")[0].startswith("s2vkit"))
+import numpy as np
+speech = 0.1 * np.random.default_rng(0).standard_normal(16000).astype(np.float32)
+frames = model.generate(speech, 16000)
+print(json.dumps({"ours": ours, "shape": frames.shape, "sum": int(frames.astype(int).sum())}))
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A finished run."""
+    folder = tmp_path_factory.mktemp("bundle")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("s2vkit.rendering.held_out.draw_curves", lambda *args: True)
+        run_toy(folder)
+    return folder
+
+
+@pytest.fixture
+def bundle(home, tmp_path):
+    """A copy of the run's model, elsewhere."""
+    return Path(shutil.copytree(home / "run" / "model", tmp_path / "copy"))
+
+
+def noise(samples=16000):
+    return 0.1 * np.random.default_rng(0).standard_normal(samples).astype(np.float32)
+
+
+# Using it
+
+
+@pytest.mark.parametrize("where", ["run", "run/model"])
+def test_a_run_and_its_bundle_give_the_same_model(home, where):
+    model = s2vkit.load(home / where, device="cpu")
+    assert (model.sample_rate, model.fps, model.size, model.needs_image) == (16000, 25.0, 32, False)
+    frames = model.generate(noise(), 16000)
+    assert frames.shape == (25, 32, 32, 3)
+    assert frames.dtype == np.uint8
+    assert np.array_equal(frames, s2vkit.load(home / "run").generate(noise(), 16000))
+
+
+def test_speech_of_any_rate_is_resampled(home):
+    model = s2vkit.load(home / "run", device="cpu")
+    assert model.generate(noise(44100), 44100).shape == (25, 32, 32, 3)
+
+
+@pytest.mark.parametrize("speech", [np.zeros((2, 100)), np.zeros(0), np.full(100, np.nan)])
+def test_what_is_no_speech_is_refused(home, speech):
+    with pytest.raises(InputError, match="not one row of finite samples"):
+        s2vkit.load(home / "run", device="cpu").generate(speech, 16000)
+
+
+def test_an_image_that_is_not_needed_is_refused(home):
+    with pytest.raises(InputError, match="speech alone"):
+        s2vkit.load(home / "run", device="cpu").generate(
+            noise(), 16000, image=np.zeros((32, 32, 3), np.uint8)
+        )
+
+
+def test_loading_leaves_the_callers_torch_as_it_was(home):
+    torch.manual_seed(7)
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
+    s2vkit.load(home / "run", device="cpu")
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.get_num_threads() == threads
+
+
+# What it imports
+
+
+def load_in_a_process(path: Path, *, search: list[str] | None = None) -> subprocess.CompletedProcess:
+    """Load and use a model in a fresh process; `search` replaces where modules are found."""
+    command = [sys.executable, *(["-S"] if search else []), "-c", LOAD, str(path)]
+    env = {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "PYTHONPATH": ":".join(search or [])}
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+
+
+def test_loading_a_model_imports_little_and_nothing_of_training(home):
+    done = load_in_a_process(home / "run")
+    assert done.returncode == 0, done.stderr
+    ours = json.loads(done.stdout)["ours"]
+    assert len(ours) <= LIMIT, ours
+    assert [name for name in ours if name.startswith(tuple(f"s2vkit.{room}" for room in REST))] == []
+    plugins = {name.split(".")[0] for name in ours} - {"s2vkit"}
+    assert plugins == {f"s2vkit_{name}" for name in MODEL_PLUGINS}
+    contracts = {"stage", "metric", "dataset", "graph", "teacher", "discriminator"}
+    assert not contracts & {name.removeprefix("s2vkit.interfaces.") for name in ours}
+
+
+def environment(folder: Path, plugins: tuple[str, ...]) -> list[str]:
+    """Install the core and these plugins alone; give where modules are found."""
+    about = folder / f"s2vkit-{s2vkit.__version__}.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: s2vkit\nVersion: {s2vkit.__version__}\n")
+    points = "".join(f"{name} = s2vkit_{name}\n" for name in plugins)
+    (about / "entry_points.txt").write_text(f"[{ENTRY_POINT_GROUP}]\n{points}")
+    (folder / "s2vkit").symlink_to(ROOT / "s2vkit")
+    for name in plugins:
+        (folder / f"s2vkit_{name}").symlink_to(ROOT / "plugins" / f"s2vkit_{name}")
+    ours = (str(ROOT), str(ROOT / "plugins"), str(ROOT / "tests"))
+    return [str(folder), *(path for path in sys.path if path and not path.startswith(ours))]
+
+
+def test_a_bundle_elsewhere_needs_its_own_plugins_alone(home, bundle, tmp_path):
+    done = load_in_a_process(bundle, search=environment(tmp_path / "site", MODEL_PLUGINS))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["shape"] == [25, 32, 32, 3]
+    assert found["sum"] == json.loads(load_in_a_process(home / "run").stdout)["sum"]
+
+
+def test_a_missing_plugin_is_named_with_its_distribution(bundle, tmp_path):
+    done = load_in_a_process(bundle, search=environment(tmp_path / "site", ("logmel", "composer")))
+    assert done.returncode != 0
+    assert f"a plugin is not installed: 'students' of s2vkit {s2vkit.__version__}" in done.stderr
+
+
+def test_a_plugin_of_another_distribution_is_not_taken_for_it():
+    assert load_named({"logmel": Origin(distribution="S2VKIT", version="0")}).names("audio_encoder")
+    with pytest.raises(PluginError, match="'logmel' of other 2"):
+        load_named({"logmel": Origin(distribution="other", version="2")})
+
+
+def test_every_plugin_tells_where_it_is_from():
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        owner = f"s2vkit {s2vkit.__version__} ({point.name})"
+        if point.dist is not None and point.dist.name == "s2vkit":
+            assert origin_of(owner) == (point.name, Origin(distribution="s2vkit", version=s2vkit.__version__))
+
+
+# What it refuses
+
+
+def change(bundle: Path, **values: object) -> None:
+    write_json(bundle / "config.json", {**read_json(bundle / "config.json"), **values})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"format": 2}, "a model of format 2, and this version of s2vkit reads 1"),
+        ({"codes": {}}, "no such component or code: emotion, identity"),
+        ({"codes": {"identity": -1, "emotion": 4}}, "codes.identity: .*greater than or equal to 1"),
+        ({"codes": {"identity": 10**9, "emotion": 4}}, "codes.identity: .*less than or equal to"),
+        ({"components": {}}, "components lacks encoder, generator"),
+        ({"alignment": {"mode": "nearest"}}, "alignment.mode"),
+        ({"pickle": "x"}, "pickle: Extra inputs are not permitted"),
+    ],
+)
+def test_a_config_that_describes_no_model_is_refused(bundle, values, message):
+    change(bundle, **values)
+    with pytest.raises(RunFolderError, match=message):
+        load_bundle(bundle)
+
+
+def test_options_that_a_plugin_does_not_take_are_refused(bundle):
+    components = read_json(bundle / "config.json")["components"]
+    change(bundle, components={**components, "generator": {**components["generator"], "fingers": 6}})
+    with pytest.raises(RunFolderError, match=r"do not take these options(.|\n)*fingers"):
+        load_bundle(bundle)
+
+
+def test_weights_of_other_sizes_are_refused(bundle):
+    codes = read_json(bundle / "config.json")["codes"]
+    change(bundle, codes={**codes, "identity": codes["identity"] + 1})
+    with pytest.raises(RunFolderError, match="does not fit"):
+        load_bundle(bundle)
+    tensors = load_file(bundle / "model.safetensors")
+    cut = {name: value[:1] for name, value in tensors.items() if value.dim()}
+    save_file(cut, bundle / "model.safetensors")
+    change(bundle, codes=codes)
+    with pytest.raises(RunFolderError, match="does not fit encoder"):
+        load_bundle(bundle)
+
+
+def test_a_bundle_holds_tensors_and_json_alone(bundle):
+    assert sorted(path.name for path in bundle.iterdir()) == ["config.json", "model.safetensors"]
+    config = read_json(bundle / "config.json")
+    assert set(config["plugins"]) == set(MODEL_PLUGINS)
+    assert config["plugins"]["logmel"] == {"distribution": "s2vkit", "version": s2vkit.__version__}
+    assert str(bundle.parent) not in (bundle / "config.json").read_text()
+    parts = {name.split("/")[0] for name in load_file(bundle / "model.safetensors")}
+    assert parts == {"encoder", "generator", "student.identity", "student.emotion"}
+
+
+def test_a_registry_may_be_given(bundle):
+    assert load_model(bundle, device="cpu", registry=REGISTRY).size == 32
