@@ -147,7 +147,7 @@ class Plan:
     def frozen_key(self, part: str, content: str, weights: str, *how: Any) -> str:
         """Name what a frozen part gives: of which clips, with which weights, how prepared."""
         device = self.policy.device.type
-        rates = [self.graph.world.fps, self.graph.world.sample_rate]
+        rates = [self.graph.data_spec.fps, self.graph.data_spec.sample_rate]
         return digest("frozen", content, weights, self._slot(self.slots[part]), device, rates, *how)
 
     def _slot(self, slot: Slot) -> list[Any]:
