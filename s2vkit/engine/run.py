@@ -49,6 +49,7 @@ from s2vkit.runs.plan import Plan, Step
 from s2vkit.runs.progress import IDENTITY
 from s2vkit.runs.reuse import reuse
 from s2vkit.runs.segments import write_segments
+from s2vkit.runs.split import write_split
 from s2vkit.runs.warning_log import Notes
 from s2vkit.tensors import load_modules
 
@@ -144,6 +145,7 @@ class Run:
         chosen = self._with_needs(only) if only else everything
         with self.view:
             self.store = self.cache.open()
+            write_split(self.folder, self.store)
             for step in self.plan.steps:
                 if step.name in chosen and not step.idle:
                     self._one(step)

@@ -44,7 +44,9 @@ class Cache:
         self.recipe, self.graph = plan.recipe, plan.graph
         self.folder = Path(self.recipe.cache)
         self._holds, self._held = ExitStack(), set[Path]()
-        self.corpus = self.folder / f"corpus-{self.recipe.data.use}-{plan.data}"
+        content = dataset.contents if isinstance(dataset, FootageCorpus) else ""
+        of = digest("decoded", content) if content else plan.data
+        self.corpus = self.folder / f"corpus-{self.recipe.data.use}-{of}"
 
     def open(self) -> ClipStore:
         """Open the corpus, preparing it first where it is not there."""

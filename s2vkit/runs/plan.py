@@ -147,7 +147,8 @@ class Plan:
     def frozen_key(self, part: str, content: str, weights: str, *how: Any) -> str:
         """Name what a frozen part gives: of which clips, with which weights, how prepared."""
         device = self.policy.device.type
-        return digest("frozen", content, weights, self._slot(self.slots[part]), device, *how)
+        rates = [self.graph.data_spec.fps, self.graph.data_spec.sample_rate]
+        return digest("frozen", content, weights, self._slot(self.slots[part]), device, rates, *how)
 
     def _slot(self, slot: Slot) -> list[Any]:
         """Give a slot and all slots in it as plain data, with the owners of their code.
