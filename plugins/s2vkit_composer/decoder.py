@@ -10,13 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import Conditioning, GeneratorOutput, RecipeError
+from s2vkit import Conditioning, Generator, GeneratorOutput, RecipeError
 from s2vkit_composer import FrameDecoderOptions, IdentityBranchOptions
 from s2vkit_composer.blocks import Rise, Scaled, Start, start_weights
 from s2vkit_composer.identity import IdentityBranch, Shape, default_shapes
 
 
-class FrameDecoder(nn.Module):
+class FrameDecoder(Generator):
     """Draws each frame from its speech feature, the emotion code and the identity code.
 
     Si et al. 2021, section 2.2 and Fig. 2. A frame's feature c_t, concatenated with the

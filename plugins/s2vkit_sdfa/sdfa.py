@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import Conditioning, GeneratorOutput, RecipeError, fit_weights, read_weights
+from s2vkit import Conditioning, Generator, GeneratorOutput, RecipeError, fit_weights, read_weights
 from s2vkit_sdfa import SdfaFromVoiceOptions, SdfaOptions, SdfaSizes
 from s2vkit_sdfa.networks import (
     HEARD,
@@ -26,7 +26,7 @@ PUBLISHED = (128, 96)  # height, width
 _NOISE_SEED = 0
 
 
-class _Animator(nn.Module):
+class _Animator(Generator):
     """What both generators share: content, noise and the decoder over runs of frames.
 
     At each frame: content from a GRU over 0.2 s windows of raw speech, noise from a GRU, and

@@ -48,8 +48,9 @@ class Adversarial(Stage):
         self.samples = options.samples
         self.discriminators: dict[str, Discriminator] = graph.discriminators
         self.reach = graph.reach
-        self.sound = int(getattr(graph.generator, "sound_samples", 0))
-        self.lead = int(getattr(graph.generator, "lead", 0))
+        assert graph.generator is not None
+        self.sound = graph.generator.sound_samples
+        self.lead = graph.generator.lead
         self.needs = needs_of(options, graph)
         check_window(options, graph)
         self.adversarial_loss = graph.make(options.losses.adversarial)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from s2vkit.device import Policy
 from s2vkit.errors import InputError
-from s2vkit.interfaces.audio_encoder import Streaming
+from s2vkit.interfaces.audio_encoder import SpeechStream
 from s2vkit.interfaces.audio_windows import at_peak, cut_sounds
 from s2vkit.interfaces.batch import Conditioning, GeneratorOutput, align, neighbours, speech_steps
 from s2vkit.interfaces.inference_graph import InferenceGraph
@@ -51,8 +51,9 @@ class InferencePipeline:
         mean over windows, weighted by their length.
         """
         encoder = self.graph.encoder
-        if isinstance(encoder, Streaming) and len(speech) > WINDOW * self.sample_rate:
-            steps, summary = self._encode_stream(speech, encoder)
+        stream = encoder.stream() if len(speech) > WINDOW * self.sample_rate else None
+        if stream is not None:
+            steps, summary = self._encode_stream(speech, stream)
         else:
             steps, summary = self._encode_windows(speech)
         features = align(
@@ -76,9 +77,9 @@ class InferencePipeline:
             conditioning.speech = at_peak(torch.from_numpy(np.ascontiguousarray(speech)).to(device))
         return conditioning
 
-    def _encode_stream(self, speech: np.ndarray, encoder: Streaming) -> tuple[Tensor, Tensor]:
+    def _encode_stream(self, speech: np.ndarray, stream: SpeechStream) -> tuple[Tensor, Tensor]:
         """Encode pieces as they come: features (1, A, D) and summary (1, E) of the whole."""
-        stream, piece = encoder.stream(), int(WINDOW * self.sample_rate)
+        piece = int(WINDOW * self.sample_rate)
         pieces = []
         for start in range(0, len(speech), piece):
             samples = torch.from_numpy(np.ascontiguousarray(speech[start : start + piece]))
@@ -126,13 +127,14 @@ class InferencePipeline:
     def segment(self, conditioning: Conditioning, start: int, stop: int, state: Any = None) -> Conditioning:
         """Take frames start to stop of a clip's conditioning, to go on from `state` or anew."""
         reach, generator = self.graph.reach, self.graph.generator
+        assert generator is not None
         features = conditioning.features
         around = neighbours(features, reach, start, stop) if reach else None
         part = replace(conditioning, features=features[:, start:stop], around=around, state=state)
         if conditioning.speech is not None:
-            first = start - (getattr(generator, "lead", 0) if state is None else 0)
+            first = start - (generator.lead if state is None else 0)
             times = torch.arange(first, stop, device=features.device)[None, None]
-            samples = int(getattr(generator, "sound_samples", 0))
+            samples = generator.sound_samples
             fps = self.graph.world.fps
             part.sounds = cut_sounds(conditioning.speech, self.sample_rate, fps, times, samples)
         return part

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from torch import nn
 
 from s2vkit.interfaces.batch import Conditioning, GeneratorOutput
 
 
-@runtime_checkable
-class Generator(Protocol):
-    """Built as `Generator(options, size=, features=, identity=, emotion=, map_shapes=)`.
+class Generator(nn.Module):
+    """Base of generators, built as `Generator(options, size=, features=, identity=, emotion=, map_shapes=)`.
 
-    An nn.Module. `size` is H = W of the frames; `features`, `identity` and `emotion` are the
-    sizes of the codes, 0 for a side that the recipe leaves out; `map_shapes` are the identity
-    teacher's, small to large, empty where there are none (then no identity maps are made).
-    One that hears the frames around each one too says how many, `reach`, to either side; then
-    the codes hold their features, `around`.
+    `size` is H = W of the frames; `features`, `identity` and `emotion` are the sizes of the
+    codes, 0 for a side that the recipe leaves out; `map_shapes` are the identity teacher's,
+    small to large, empty where there are none (then no identity maps are made).
 
-    Two things it may have besides. `wants` names what it looks at beyond the codes of speech:
-    "stills", a still image of each speaker from another clip; "sounds", raw speech at each
-    frame. For the latter it says `sound_rate` (Hz; the encoder's must be the same),
-    `sound_samples` of each frame and `lead`, how many frames before the first one it hears.
-    One that remembers from frame to frame gives `GeneratorOutput.state`, which it is told again, as
+    One that remembers from frame to frame gives `GeneratorOutput.state`, which comes back, as
     `Conditioning.state`, with the frames that follow; without it, it begins anew, at each run of
     frames that the sounds have.
     """
 
     size: int
 
-    def __call__(self, codes: Conditioning) -> GeneratorOutput:
-        """Draw codes of B clips at V times: frames (B, V, 3, H, W) in [-1, 1]."""
-        ...
+    pretrained: bool = False
+    """Whether its weights came from a file."""
+    reach: int = 0
+    """Frames to either side of each one whose features it needs too, as `Conditioning.around`."""
+    wants: tuple[str, ...] = ()
+    """What it needs beside codes of speech: "stills", an image of each speaker from another clip;
+    "sounds", raw speech at each frame."""
+    sound_rate: int | None = None
+    """Hz of the sounds, which the encoder's must be too; None: any."""
+    sound_samples: int = 0
+    """Samples of speech at each frame."""
+    lead: int = 0
+    """Frames before the first one whose sounds it is given, to warm its memory up."""
+
+    def forward(self, codes: Conditioning) -> GeneratorOutput:
+        """Generate the frames of B clips at V times: (B, V, 3, H, W) in [-1, 1]."""
+        raise NotImplementedError

@@ -34,12 +34,12 @@ class InferenceGraph:
     @property
     def reach(self) -> int:
         """How many frames to either side the generator encodes."""
-        return int(getattr(self.generator, "reach", 0))
+        return self.generator.reach if self.generator is not None else 0
 
     @property
     def wants(self) -> frozenset[str]:
         """Name what the generator needs beyond codes: stills, sounds."""
-        return frozenset(getattr(self.generator, "wants", ())) & {"stills", "sounds"}
+        return frozenset(self.generator.wants if self.generator is not None else ())
 
     def condition(self, features: Tensor, summary: Tensor, around: Tensor | None = None) -> Conditioning:
         """Have the students map the summary (B, E) to codes: what the generator is conditioned on."""

@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from s2vkit.interfaces.batch import Batch, Conditioning, GeneratorOutput
 from s2vkit.interfaces.discriminator import Discriminator, Inputs
-from s2vkit.interfaces.face_detector import Faces
+from s2vkit.interfaces.face_detector import FaceDetector, Faces
+from s2vkit.interfaces.generator import Generator
+from s2vkit.interfaces.teacher import Teacher
 from s2vkit.testing.checking import SIZE, Subject, noise
 from s2vkit.testing.stand_ins import EMOTION, FEATURES, IDENTITY, LABELS, MAPS
 
@@ -29,7 +32,7 @@ def check_teacher(subject: Subject) -> None:
     """Check a teacher of labels and one of a number: sizes, classes, maps and gradients."""
     for labels in (LABELS["identity"], ()):
         teacher = subject.build(size=SIZE, labels=labels)
-        subject.require_module(teacher)
+        subject.require_contract(teacher, Teacher)
         subject.require_attributes(
             teacher, dim=int, gives=str, map_shapes=list, classes=tuple, pretrained=bool
         )
@@ -56,6 +59,17 @@ def _check_looking(subject: Subject, teacher: Any) -> None:
             subject.require_tensor("classify", logits, (3, max(1, len(teacher.classes))))
         said = "in eval, what it sees depends on the batch"
         subject.require_equal(said, seen[:1], teacher(images[:1]))
+        _check_head(subject, teacher, seen)
+
+
+def _check_head(subject: Subject, teacher: Teacher, codes: Tensor) -> None:
+    """Check that `has_head` and `head` go together."""
+    if teacher.has_head:
+        logits = teacher.head(codes)
+        subject.require_tensor("head", logits, (len(codes), max(1, len(teacher.classes))))
+    elif not teacher.pretrained:
+        own = type(teacher).head is not Teacher.head
+        subject.require(not own, "has a method `head`, but does not say `has_head = True`")
 
 
 def _check_maps(subject: Subject, teacher: Any) -> None:
@@ -84,18 +98,18 @@ def check_generator(subject: Subject) -> None:
         generator = subject.build(
             size=SIZE, features=FEATURES, identity=identity, emotion=emotion, map_shapes=maps
         )
-        subject.require_module(generator)
+        subject.require_contract(generator, Generator)
         subject.require(generator.size == SIZE, f"its size is {generator.size}, not {SIZE}")
         codes = Conditioning(
             noise(2, 3, FEATURES),
             noise(2, identity) if identity else None,
             noise(2, emotion) if emotion else None,
         )
-        if reach := getattr(generator, "reach", 0):
-            codes.around = noise(2, 3, 2 * reach + 1, FEATURES)
-        if "stills" in getattr(generator, "wants", ()):
+        if generator.reach:
+            codes.around = noise(2, 3, 2 * generator.reach + 1, FEATURES)
+        if "stills" in generator.wants:
             codes.stills = noise(2, 3, SIZE, SIZE, seed=3)
-        if "sounds" in getattr(generator, "wants", ()):
+        if "sounds" in generator.wants:
             codes.sounds = noise(2, 1, generator.lead + 3, generator.sound_samples)
         made = generator.train()(codes)
         _check_made(subject, made, maps if "identity_maps" in subject.entry.gives else [])
@@ -108,7 +122,7 @@ def check_generator(subject: Subject) -> None:
 
 
 def _check_made(subject: Subject, made: Any, maps: list[tuple[int, int, int]]) -> None:
-    subject.require(isinstance(made, GeneratorOutput), f"gives a {type(made).__name__}, not Made")
+    subject.require(isinstance(made, GeneratorOutput), f"gives a {type(made).__name__}, not GeneratorOutput")
     subject.require_tensor("frames", made.frames, (2, 3, 3, SIZE, SIZE))
     subject.require(made.frames.detach().abs().max() <= 1.0, "draws frames outside [-1, 1]")
     count = len(made.identity_maps)
@@ -120,7 +134,7 @@ def _check_made(subject: Subject, made: Any, maps: list[tuple[int, int, int]]) -
 def check_discriminator(subject: Subject) -> None:
     """Check that it takes its inputs from a batch and scores them, with gradient to the fakes."""
     discriminator = subject.build(size=SIZE, features=FEATURES, map_shapes=MAPS)
-    subject.require(isinstance(discriminator, Discriminator), "is not derived from Discriminator")
+    subject.require_contract(discriminator, Discriminator)
     subject.require_attributes(discriminator, wants=tuple)
     wants = discriminator.wants
     subject.require(wants in _WANTS, f"wants {wants}, not one of {sorted(_WANTS)}")
@@ -169,6 +183,7 @@ def _batch(window: int) -> Batch:
 def check_face_detector(subject: Subject) -> None:
     """Check that it gives boxes and scores for every picture."""
     detector = subject.build()
+    subject.require_contract(detector, FaceDetector)
     pictures = np.random.default_rng(0).integers(0, 256, (2, 48, 40, 3), dtype=np.uint8)
     found = detector(pictures)
     said = "does not give one Faces for each picture"
