@@ -36,17 +36,17 @@ class PlainStep:
         self.optimizers = {
             name: builder.make(slot, networks[name].parameters()) for name, slot in options.optimizers.items()
         }
-        self.fps = graph.world.fps
+        self.fps = graph.data_spec.fps
 
     def __call__(self, clips: Batch, speech: Tensor, lengths: Tensor) -> None:
         """Do one step on a batch of frames and the speech of its clips."""
-        times = clips.need("frames").shape[1]
+        times = clips["frames"].shape[1]
         with torch.no_grad():
             heard, summary = self.graph.encoder(speech, lengths)
             whole = align(heard, self.graph.encoder.rate, self.fps, 2 * times)
             features, wrong = whole[:, :times].flatten(0, 1), whole[:, times:].flatten(0, 1)
             codes = {name: student(summary) for name, student in self.graph.students.items()}
-            real = clips.need("frames").flatten(0, 1)
+            real = clips["frames"].flatten(0, 1)
             maps = self.graph.teachers["identity"].maps(real)
         each = {name: code.repeat_interleave(times, 0) for name, code in codes.items()}
         fake, inflated = draw(self.graph.generator, features, each["identity"], each["emotion"])
@@ -94,16 +94,16 @@ class PlainStep:
 def draw(generator: Any, features: Tensor, identity: Tensor, emotion: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Run the frame decoder literally, with codes (N, ...) of every frame."""
     branch = generator.branch
-    x, maps = start(branch.start, branch.rescaled(identity)), []
-    for rise, finish in zip(branch.rises, branch.aligns, strict=True):
-        x = rise(x)
+    x, maps = start(branch.stem, branch.rescaled(identity)), []
+    for block, finish in zip(branch.blocks, branch.aligns, strict=True):
+        x = block(x)
         maps.append(F.relu(finish(x)))
-    x = start(generator.start, torch.cat([features, emotion], 1))
-    for rise, joined in zip(generator.rises, generator.joined, strict=True):
+    x = start(generator.stem, torch.cat([features, emotion], 1))
+    for block, joined in zip(generator.blocks, generator.joined, strict=True):
         x = torch.cat([x, *(maps[m] for m in joined)], 1)
-        x = F.relu(rise.norm(rise.join.conv(x)))
-        x = rise.second(F.relu(rise.first(x)))
-        x = x if rise.last else F.relu(x)
+        x = F.relu(block.norm(block.up.conv(x)))
+        x = block.second(F.relu(block.first(x)))
+        x = x if block.last else F.relu(x)
     return torch.tanh(x), maps
 
 

@@ -20,7 +20,7 @@ MISSPELT = {
     "AudioEncoder": ("stream", "streams"),
     "Teacher": ("has_head", "has_heads"),
     "Student": ("last_layer", "last_layers"),
-    "Generator": ("reach", "reech"),
+    "Generator": ("context_radius", "context_radious"),
     "Discriminator": ("mismatched", "mismatch"),
     "AdversarialLoss": ("looks_real", "look_real"),
     "FaceDetector": ("blind", "blinded"),
@@ -68,7 +68,7 @@ def test_a_misspelt_ability_is_caught(name):
 @pytest.mark.parametrize("name", MISSPELT)
 def test_a_part_that_says_nothing_more_passes(name):
     contract = getattr(s2vkit, name)
-    subject().require_contract(part(contract, radius=3, _stream=None), contract)
+    subject().require_contract(part(contract, colour=3, _stream=None), contract)
 
 
 def test_what_is_near_to_an_ability_that_is_there_passes():
@@ -92,7 +92,8 @@ def test_a_part_of_another_base_is_caught():
 
 def test_defaults_are_those_of_a_part_without_the_ability():
     generator = part(s2vkit.Generator)
-    assert (generator.reach, generator.wants, generator.lead, generator.sound_samples) == (0, (), 0, 0)
+    assert (generator.context_radius, generator.warmup_frames, generator.audio_samples) == (0, 0, 0)
+    assert not generator.takes_reference_image
     assert part(s2vkit.AudioEncoder).stream() is None
     assert part(s2vkit.Student).last_layer() is None
     assert part(s2vkit.Teacher).maps(torch.zeros(1, 3, 8, 8)) == []

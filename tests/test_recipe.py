@@ -95,9 +95,7 @@ def test_blocks_and_byte_order_marks_are_read(tmp_path: Path) -> None:
 
 def test_every_slot_is_resolved_with_its_own_options(tmp_path: Path) -> None:
     recipe = child(tmp_path).recipe
-    assert recipe.teachers.identity == Slot(
-        "teacher", "vggface", recipe.teachers.identity.options if recipe.teachers.identity else None
-    )
+    assert recipe.teachers["identity"] == Slot("teacher", "vggface", recipe.teachers["identity"].options)
     compose = recipe.stages["compose"].options
     assert isinstance(compose, StageOptions)
     assert compose.after == ["distill"]  # one word stands for a list of one
@@ -105,7 +103,7 @@ def test_every_slot_is_resolved_with_its_own_options(tmp_path: Path) -> None:
     assert compose.optimizers["sync"].options.lr == 1e-5  # type: ignore[attr-defined]
     similarity = compose.losses.similarity  # type: ignore[attr-defined]
     assert similarity.options == L1Options(region="upper")
-    assert list(recipe.teachers.present()) == ["identity", "emotion"]
+    assert list(recipe.teachers) == ["identity", "emotion"]
 
 
 def test_origins_name_file_line_and_column(tmp_path: Path) -> None:
@@ -209,8 +207,8 @@ def test_set_replaces_a_slot_by_a_word(tmp_path: Path) -> None:
 
 def test_a_side_without_a_teacher_is_left_out_with_its_student(tmp_path: Path) -> None:
     loaded = child(tmp_path, "teachers: {emotion: null}\n")
-    assert list(loaded.recipe.students.present()) == ["identity"]
-    assert loaded.data["students"]["emotion"] is None
+    assert list(loaded.recipe.students) == ["identity"]
+    assert "emotion" not in loaded.data["students"]
     assert loaded.dropped == ["students.emotion is left out, because there is no teachers.emotion"]
 
 

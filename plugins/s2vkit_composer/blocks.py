@@ -60,7 +60,7 @@ class Scaled(nn.Module):
         return joined * (joined.shape[-1] / len(parts)) ** 0.5
 
 
-class Start(nn.Module):
+class Stem(nn.Module):
     """A transposed convolution of a vector (N, inputs), a 1x1 map: (N, channels, size, size).
 
     From 1x1 with kernel `size` it is a linear map of the vector, and is computed as one.
@@ -77,7 +77,7 @@ class Start(nn.Module):
         return F.relu(self.norm(self.linear(vector).unflatten(1, self.shape)))
 
 
-class Join(nn.Module):
+class ConcatUpConv(nn.Module):
     """Transposed convolution (k4 s2 p1) of frame maps concatenated with a clip's identity maps.
 
     The circled plus of Fig. 2. The convolution of a concatenation is the sum of the
@@ -105,12 +105,12 @@ class Join(nn.Module):
         return (own.unflatten(0, (clips, -1)) + shared.unsqueeze(1)).flatten(0, 1)
 
 
-class Rise(nn.Module):
+class UpBlock(nn.Module):
     """One doubling of the frame decoder: join, norm, then two 1x1 convolutions (Fig. 2)."""
 
     def __init__(self, channels: int, identity: int, out: int, norm: str, last: int = 0) -> None:
         super().__init__()
-        self.join = Join(channels, identity, out, bias=norm == "none")
+        self.up = ConcatUpConv(channels, identity, out, bias=norm == "none")
         self.norm = norm_layer(norm, out)
         self.first = nn.Conv2d(out, out, 1)
         self.second = nn.Conv2d(out, last or out, 1)
@@ -118,6 +118,6 @@ class Rise(nn.Module):
 
     def forward(self, frames: Tensor, identity: Tensor | None) -> Tensor:
         """Double (B*V, C, h, w), with (B, I, h, w) or None; no activation after the last one."""
-        x = F.relu_(self.norm(self.join(frames, identity)))
+        x = F.relu_(self.norm(self.up(frames, identity)))
         x = self.second(F.relu_(self.first(x)))
         return x if self.last else F.relu_(x)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit_composer.blocks import Start, norm_layer
+from s2vkit_composer.blocks import Stem, norm_layer
 
 Shape = tuple[int, int, int]
 
@@ -30,8 +30,8 @@ class IdentityBranch(nn.Module):
         self.scale = scale
         self.activation = activation
         widths = [width] + [max(width >> i, min(width, 32)) for i in range(len(shapes))]
-        self.start = Start(dim, width, max(1, shapes[0][1] // 2), norm)
-        self.rises = nn.ModuleList(
+        self.stem = Stem(dim, width, max(1, shapes[0][1] // 2), norm)
+        self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.ConvTranspose2d(a, b, 4, stride=2, padding=1, bias=norm == "none"),
                 norm_layer(norm, b),
@@ -45,10 +45,10 @@ class IdentityBranch(nn.Module):
 
     def forward(self, code: Tensor) -> list[Tensor]:
         """Inflate (B, dim): [(B, C, h, w)] of the shapes asked for."""
-        x = self.start(self.rescaled(code)).contiguous(memory_format=torch.channels_last)
+        x = self.stem(self.rescaled(code)).contiguous(memory_format=torch.channels_last)
         maps = []
-        for rise, align, shape in zip(self.rises, self.aligns, self.shapes, strict=True):
-            x = rise(x)
+        for block, align, shape in zip(self.blocks, self.aligns, self.shapes, strict=True):
+            x = block(x)
             maps.append(self._finish(align(x), shape))
         return maps
 

@@ -89,7 +89,7 @@ def start_of(size: tuple[int, int]) -> tuple[int, int]:
     return START, START * size[1] // size[0]
 
 
-class Rise(nn.Module):
+class UpBlock(nn.Module):
     """Two transposed convolutions: one takes a skip in, one doubles."""
 
     def __init__(self, inputs: int, skip: int, out: int) -> None:
@@ -119,9 +119,9 @@ class FrameDecoder(nn.Module):
             nn.BatchNorm2d(widths[0]),
             nn.ReLU(),
         )
-        rises = [Rise(a, a if skips else 0, b) for a, b in pairwise(widths)]
+        blocks = [UpBlock(a, a if skips else 0, b) for a, b in pairwise(widths)]
         last = nn.ConvTranspose2d(widths[-1], 3, 4, 2, 1, bias=False)
-        self.dcl = nn.ModuleList([first, *rises, last])
+        self.dcl = nn.ModuleList([first, *blocks, last])
 
     def follow(self, noise: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
         """Let noise (M, T, Z) flow through its GRU: (M, T, Z), and the state after it."""

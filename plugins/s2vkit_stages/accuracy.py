@@ -1,4 +1,4 @@
-"""How often discriminators are right, and what it means when that stays extreme for long."""
+"""The scores of discriminators: how often they are right, and when that is a collapse."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
-from s2vkit import AdversarialLoss, Threshold
+from s2vkit import AdversarialLoss, Batch, Threshold
 from s2vkit_stages import CollapseOptions
 
 KINDS = ("real", "fake", "mismatched")
+
+
+def by_clip(batch: Batch, scores: Tensor) -> Tensor:
+    """Divide scores (B*T, ...) by clip: (B, T, ...), in float32."""
+    return scores.float().unflatten(0, (len(batch.names), -1))
 
 
 def accuracies(loss: AdversarialLoss, scores: Mapping[str, tuple[Tensor, ...]]) -> dict[str, Tensor]:

@@ -20,8 +20,8 @@ from s2vkit import (
     detached,
 )
 from s2vkit_stages import AdversarialOptions
-from s2vkit_stages.accuracy import accuracies, collapse_thresholds
-from s2vkit_stages.requirements import check_window, needs_of
+from s2vkit_stages.accuracy import accuracies, by_clip, collapse_thresholds
+from s2vkit_stages.requirements import check_window, fields_of, used_modules
 from s2vkit_stages.terms import make_terms
 
 
@@ -44,16 +44,13 @@ class Adversarial(Stage):
 
     def __init__(self, options: AdversarialOptions, *, graph: Graph) -> None:
         self.options, self.graph = options, graph
-        self.frames, self.gap, self.window = options.frames, options.gap, options.window
-        self.samples = options.samples
+        self.sample_pictures = options.samples
         self.discriminators: dict[str, Discriminator] = graph.discriminators
-        self.reach = graph.reach
-        assert graph.generator is not None
-        self.sound = graph.generator.sound_samples
-        self.lead = graph.generator.lead
-        self.needs = needs_of(options, graph)
+        self.fields, self.uses = fields_of(options, graph), used_modules(options, graph)
         check_window(options, graph)
         self.adversarial_loss = graph.make(options.losses.adversarial)
+        weight = options.losses.adversarial.options.weight
+        self.weights = {name: weight * options.weights.get(name, 1.0) for name in self.discriminators}
         self.terms = make_terms(options.losses, graph)
         self.progress_metrics = tuple(f"discriminator_accuracy.{name}" for name in self.discriminators)
 
@@ -80,9 +77,9 @@ class Adversarial(Stage):
         """Generate F(c_t, nu, mu) and the inflated identity maps, once for both phases."""
         assert self.graph.generator is not None
         with torch.no_grad():
-            codes = self.graph.condition(batch.need("features"), batch.need("summary"), batch.around)
-        codes.sounds, codes.stills = batch.sounds, batch.stills
-        return Shared(GeneratorOutput(batch.need("frames"), batch.maps), self.graph.generator(codes))
+            conditioning = self.graph.condition_batch(batch)
+        real = GeneratorOutput(batch["frames"], batch.identity_maps)
+        return Shared(real, self.graph.generator(conditioning))
 
     def discriminator_loss(self, batch: Batch, shared: Shared) -> dict[str, Tensor]:
         """Give l_adv of each discriminator: Eq. 4, Eq. 5, and with mismatched pairs Eq. 6."""
@@ -105,7 +102,7 @@ class Adversarial(Stage):
         for name, discriminator in self.discriminators.items():
             fake: Inputs = discriminator.inputs(batch, shared.generated)
             loss = self.adversarial_loss.generator(by_clip(batch, discriminator(*fake)))
-            found[f"G.{name}"] = self.weight(name) * loss
+            found[f"G.{name}"] = self.weights[name] * loss
         for name, term in self.terms.items():
             value = term(batch, shared.real, shared.generated)
             if value is not None:
@@ -115,12 +112,3 @@ class Adversarial(Stage):
     def extra_metrics(self, batch: Batch, shared: Shared) -> dict[str, Tensor]:
         """Give mean scores, and how often each discriminator is right."""
         return accuracies(self.adversarial_loss, shared.scores)
-
-    def weight(self, name: str) -> float:
-        """Give the weight of a discriminator's term in the generator's loss."""
-        return self.options.losses.adversarial.options.weight * self.options.weights.get(name, 1.0)
-
-
-def by_clip(batch: Batch, scores: Tensor) -> Tensor:
-    """Divide scores (B*T, ...) by clip: (B, T, ...), in float32."""
-    return scores.float().unflatten(0, (len(batch.names), -1))

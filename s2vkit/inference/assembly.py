@@ -48,8 +48,7 @@ def build_inference_graph(slots: ModelSlots, spec: ModelSpec, build: BuildPart) 
         slots.generator,
         size=spec.data.size,
         features=encoder.dim,
-        identity=codes.get("identity", 0),
-        emotion=codes.get("emotion", 0),
+        codes=codes,
         map_shapes=spec.map_shapes,
     )
     _check_rate(slots.generator.use, generator, encoder)
@@ -57,8 +56,8 @@ def build_inference_graph(slots: ModelSlots, spec: ModelSpec, build: BuildPart) 
 
 
 def _check_rate(name: str, generator: Generator, encoder: AudioEncoder) -> None:
-    wanted = generator.sound_rate
-    if wanted not in (None, encoder.sample_rate):
+    wanted = generator.audio_rate
+    if wanted is not None and wanted != encoder.sample_rate:
         raise RecipeError(
             f"generator '{name}' takes speech of {wanted} Hz, the audio encoder of {encoder.sample_rate} Hz",
             hint="take an audio encoder of the same rate",
