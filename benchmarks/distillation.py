@@ -30,10 +30,12 @@ from s2vkit.build import Builder
 from s2vkit.data.arrays import Arrays
 from s2vkit.data.frozen import hear_all, look_all
 from s2vkit.device import choose
-from s2vkit.engine.batches import Batches, Sources
+from s2vkit.engine.loading import BatchDataset, BatchLoader
 from s2vkit.engine.log import Log
 from s2vkit.engine.preflight import make_up
+from s2vkit.engine.sources import Sources
 from s2vkit.engine.trainer import Trainer
+from s2vkit.interfaces.fields import FrozenFeatures
 from s2vkit.interfaces.pixels import to_images
 from s2vkit.interfaces.seed import generator
 from s2vkit.interfaces.specs import DataSpec
@@ -100,7 +102,7 @@ class Bench:
         said = (
             f"stages.distill.steps={steps}",
             f"stages.distill.batch={batch}",
-            "stages.distill.stretches=0",
+            "stages.distill.segments=0",
             f"data.size={size}",
             *sets,
         )
@@ -120,17 +122,9 @@ class Bench:
         """Do the one pass of the frozen networks, as the engine does it."""
         device, quiet = self.policy.device, lambda done, total: None
         hear_all(
-            self.store,
-            self.graph.encoder,
-            folder,
-            device=device,
-            mode="linear",
-            shift=0.0,
-            stretches=0,
-            generator=generator(0),
-            progress=quiet,
+            self.store, self.graph.encoder, folder, device=device, mode="linear", shift=0.0, progress=quiet
         )
-        faces = {}
+        arrays = {FrozenFeatures("speech"): Arrays(folder)}
         for side, views in (("identity", 1), ("emotion", VIEWS)):
             out = folder / side
             out.mkdir()
@@ -140,12 +134,11 @@ class Bench:
                 out,
                 device=device,
                 views=views,
-                maps=False,
                 generator=generator(0, side),
                 progress=quiet,
             )
-            faces[side] = Arrays(out)
-        return Sources(self.store, RATE, Arrays(folder), faces)
+            arrays[FrozenFeatures("targets", side, views)] = Arrays(out)
+        return Sources(self.store, RATE, arrays)
 
     def trainer(self, batches: Callable[[int], Any]) -> Trainer:
         """Make the engine's trainer of the stage."""
@@ -170,7 +163,7 @@ class Bench:
             at = np.random.default_rng(step).integers(0, self.store.count, count) * (count > 1)
             frames = np.concatenate([self.store.frames(i, at) for i in rows])
             seen = self.graph.teachers[side](to_images(torch.from_numpy(frames)))
-            clips.targets[side] = seen.view(len(rows), count, -1).mean(1)
+            clips.data[f"targets.{side}"] = seen.view(len(rows), count, -1).mean(1)
         return clips
 
 
@@ -180,7 +173,8 @@ def small(clips: int, batch: int) -> float:
     with tempfile.TemporaryDirectory() as name:
         with stopwatch() as once:
             sources = bench.freeze(Path(name))
-        batches = Batches(sources, bench.stage, "distill", seed=1, device=bench.policy.device)
+        dataset = BatchDataset(sources, bench.stage, "distill", seed=1)
+        batches = BatchLoader(dataset, device=bench.policy.device)
         engine, bare = _in_turns(bench, batches, Path(name))
         live = bench.trainer(lambda step: _as_new(bench.look_live(batches(step), step)))
         each = processor_seconds_of(lambda: live.step(1), repeats=2, warm=0)
@@ -201,7 +195,7 @@ def small(clips: int, batch: int) -> float:
     return cached / least
 
 
-def _in_turns(bench: Bench, batches: Batches, folder: Path) -> tuple[float, float]:
+def _in_turns(bench: Bench, batches: BatchLoader, folder: Path) -> tuple[float, float]:
     """Do the engine's loop and the bare arithmetic, an epoch each in turn: seconds of both."""
     held = batches(0)
     whole, bare = bench.trainer(batches), bench.trainer(lambda step: held)

@@ -36,17 +36,17 @@ class PlainStep:
         self.optimizers = {
             name: builder.make(slot, networks[name].parameters()) for name, slot in options.optimizers.items()
         }
-        self.fps = graph.world.fps
+        self.fps = graph.data_spec.fps
 
     def __call__(self, clips: Batch, speech: Tensor, lengths: Tensor) -> None:
         """Do one step on a batch of frames and the speech of its clips."""
-        times = clips.need("frames").shape[1]
+        times = clips["frames"].shape[1]
         with torch.no_grad():
             heard, summary = self.graph.encoder(speech, lengths)
             whole = align(heard, self.graph.encoder.rate, self.fps, 2 * times)
             features, wrong = whole[:, :times].flatten(0, 1), whole[:, times:].flatten(0, 1)
             codes = {name: student(summary) for name, student in self.graph.students.items()}
-            real = clips.need("frames").flatten(0, 1)
+            real = clips["frames"].flatten(0, 1)
             maps = self.graph.teachers["identity"].maps(real)
         each = {name: code.repeat_interleave(times, 0) for name, code in codes.items()}
         fake, inflated = draw(self.graph.generator, features, each["identity"], each["emotion"])

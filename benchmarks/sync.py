@@ -258,7 +258,7 @@ def _batches(clips: list[Clip], stage: TrainSyncEvaluator, steps: int) -> Iterat
             [clips[i].speech[r.start * FRAME : r.stop * FRAME] for i, r in zip(chosen, runs, strict=True)]
         )
         times = torch.arange(stage.frames).expand(len(chosen), -1)
-        yield Batch(frames=to_images(frames), speech=speech, times=times)
+        yield Batch([], data={"frames": to_images(frames), "speech": speech, "times": times})
 
 
 class _Ear:

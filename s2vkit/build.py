@@ -54,7 +54,7 @@ class Builder:
         world = world or data_spec_of(self.dataset())
         teachers = {
             name: self._face(f"teacher.{name}", slot, name, world)
-            for name, slot in self.recipe.teachers.present().items()
+            for name, slot in self.recipe.teachers.items()
         }
         identity = teachers.get("identity")
         spec = ModelSpec(
@@ -95,7 +95,7 @@ class Builder:
         """Write the model that a graph trained: a folder that stands alone."""
         identity = graph.teachers.get("identity")
         spec = ModelSpec(
-            graph.world,
+            graph.data_spec,
             {side: student.dim for side, student in graph.students.items()},
             list(identity.map_shapes) if identity else [],
         )
@@ -108,7 +108,7 @@ class Builder:
 
 def model_slots(recipe: Recipe) -> ModelSlots:
     """Pick from a recipe the components that a trained model consists of."""
-    return ModelSlots(recipe.audio_encoder, recipe.students.present(), recipe.generator)
+    return ModelSlots(recipe.audio_encoder, recipe.students, recipe.generator)
 
 
 def build_dataset(slot: Slot, seed: int, registry: Registry) -> Dataset:
@@ -176,8 +176,8 @@ def part_slots(recipe: Recipe) -> dict[str, Slot]:
     if recipe.sync_evaluator is not None:
         slots["sync_evaluator"] = recipe.sync_evaluator
     groups: dict[str, dict[str, Slot]] = {
-        "teacher": recipe.teachers.present(),
-        "student": recipe.students.present(),
+        "teacher": recipe.teachers,
+        "student": recipe.students,
         "discriminator": recipe.discriminators,
         "evaluator": recipe.evaluators,
     }
@@ -187,7 +187,7 @@ def part_slots(recipe: Recipe) -> dict[str, Slot]:
 
 
 def _flow(name: str, graph: Graph) -> tuple[str, str]:
-    size, encoder = graph.world.size, graph.encoder
+    size, encoder = graph.data_spec.size, graph.encoder
     kind, _, side = name.partition(".")
     image = f"(N, 3, {size}, {size})"
     if kind == "encoder":
@@ -201,6 +201,8 @@ def _flow(name: str, graph: Graph) -> tuple[str, str]:
         maps = "".join(f", {c}x{h}x{w}" for c, h, w in face.map_shapes if kind == "teacher")
         return f"images {image}", f"{face.gives} (N, {face.dim}){maps}"
     if kind == "discriminator":
-        return " + ".join(graph.discriminators[side].wants), "scores"
-    codes = [f"{k} {v.dim}" for k, v in graph.students.items()] + sorted(graph.wants)
+        return " + ".join(graph.discriminators[side].input_names()), "scores"
+    codes = [f"{k} {v.dim}" for k, v in graph.students.items()] + [
+        field.name for field in graph.generator_fields()
+    ]
     return " + ".join([f"features {encoder.dim}", *codes]), f"frames (B, V, 3, {size}, {size})"

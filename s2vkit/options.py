@@ -122,6 +122,7 @@ class OptimizerOptions(Options):
     clip_gradients: float | None = Field(
         default=None,
         gt=0.0,
+        role="schedule",
         description="largest norm of a network's gradients together; larger ones are scaled down to it",
     )
 

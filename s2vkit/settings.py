@@ -55,6 +55,12 @@ class Compute(Options):
         default="auto", role="monitor", description="whether images lie channels last"
     )
     workers: int = Field(default=2, ge=0, role="monitor", description="processes that load clips; 0: none")
+    loader_workers: int | None = Field(
+        default=None,
+        ge=0,
+        role="monitor",
+        description="processes that load batches while one trains; null: some for a GPU, none for a CPU",
+    )
     threads: int = Field(
         default=0, ge=0, role="monitor", description="CPU threads of the training; 0: all cores"
     )

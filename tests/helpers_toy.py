@@ -44,7 +44,9 @@ stages:
   pretrain: null
   train_teachers: {{steps: 4, batch: 4}}
   train_evaluators: {{steps: 4, batch: 4, blur: 0.5, colour: 0.3, noise: 0.1}}
-  distill: {{after: [train_teachers], steps: 6, batch: 4, emotion_pool: 4, emotion_frames: 2}}
+  distill:
+    {{after: [train_teachers], steps: 6, batch: 4, cached_frames: {{emotion: 4}},
+     sampled_frames: {{emotion: 2}}}}
   compose: {{steps: 4, batch: 2, frames: 2}}
 compute: {{workers: 0, threads: 1}}
 """

@@ -50,8 +50,7 @@ def composition(generator, discriminator, loss, **more):
         generator,
         size=SIZE,
         features=FEATURES,
-        identity=IDENTITY,
-        emotion=EMOTION,
+        codes={"identity": IDENTITY, "emotion": EMOTION},
         map_shapes=MAPS,
     )
     sizes = {"size": SIZE, "features": FEATURES, "map_shapes": MAPS}
@@ -173,9 +172,11 @@ def test_batch_norm_treats_fakes_alike_in_both_phases():
     options = SdfaFrameOptions(channels=4, max_multiple=2)
     discriminator = SdfaFrame(options, size=32, features=0, map_shapes=[])
     assert any(isinstance(m, nn.BatchNorm2d) for m in discriminator.modules())
-    clips = Batch(["a", "b"], frames=noise(2, 3, 3, 32, 32), stills=noise(2, 3, 32, 32, seed=2))
+    clips = Batch(
+        ["a", "b"], data={"frames": noise(2, 3, 3, 32, 32), "reference_images": noise(2, 3, 32, 32, seed=2)}
+    )
     generated = GeneratorOutput(0.2 * noise(2, 3, 3, 32, 32, seed=3) - 0.5)
-    real = discriminator.inputs(clips, GeneratorOutput(clips.frames))
+    real = discriminator.inputs(clips, GeneratorOutput(clips["frames"]))
     fake = discriminator.inputs(clips, generated)
     first, second = discriminator.score_kinds(real, fake, None)
     assert torch.allclose(second, discriminator(*fake), atol=1e-5)
@@ -280,7 +281,7 @@ def test_terms_of_layers_are_zero_for_equal_frames_and_reach_the_generator(discr
         graph.generator.zero_grad(set_to_none=True)
         terms[name].backward(retain_graph=True)
         assert any(p.grad is not None and p.grad.any() for p in graph.generator.parameters())
-    shared.generated.frames = clips.frames
+    shared.generated.frames = clips["frames"]
     equal = stage.generator_loss(clips, shared)
     assert equal["G.perceptual"] == equal["G.feature_matching"] == 0
 
@@ -292,7 +293,7 @@ def test_perceptual_needs_a_teacher_with_maps():
     graph = stand_in_graph(make)
     adam = slot("optimizer", "adam", lr=1e-3)
     chosen = options(optimizers={"generator": adam}, losses=losses)
-    assert "maps" in Adversarial(chosen, graph=graph).needs
+    assert "teacher.identity" in Adversarial(chosen, graph=graph).uses
     graph.teachers.clear()
     with pytest.raises(RecipeError, match="no teacher's maps"):
         Adversarial(chosen, graph=graph)

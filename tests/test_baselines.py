@@ -8,14 +8,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from helpers_batches import loader_of
 from helpers_cli import call
 from helpers_toy import REGISTRY, ROOT
 from PIL import Image
 
+from s2vkit import AudioWindows, Frames, ReferenceImages
 from s2vkit.data.store import ClipStore
 from s2vkit.device import choose
-from s2vkit.engine.batches import Batches, Sources
 from s2vkit.engine.conditioning import condition_clip
+from s2vkit.engine.sources import Sources
 from s2vkit.errors import InputError
 from s2vkit.files import read_json
 from s2vkit.inference.bundle import load_bundle
@@ -115,7 +117,7 @@ def test_a_baseline_is_trained_and_measured_as_ours(home, name):
     log = (home / name / "stages" / "compose" / "log.jsonl").read_text()
     for term in ("G.similarity", "G.frame", "G.sequence", "G.sync", "D.frame", "D.sync"):
         assert term in log
-    assert ("G.still" in log) == (name == "s2f_sdfa")
+    assert ("G.reference" in log) == (name == "s2f_sdfa")
 
 
 @pytest.mark.parametrize("name", ["sdfa", "s2f_sdfa"])
@@ -147,36 +149,29 @@ def test_a_still_is_of_another_clip_of_the_speaker(store):
 def test_the_stills_of_training_are_of_other_clips(store):
     stage = SimpleNamespace(
         options=SimpleNamespace(batch=6, sampling="uniform"),
-        frames=2,
-        window=2,
         same_speaker=False,
-        gap=5,
-        needs={"stills", "sounds"},
-        lead=3,
-        sound=3200,
-        stretches=0,
-        chosen={},
+        fields=(Frames(2, 2), ReferenceImages(), AudioWindows(3200, 3)),
     )
     import torch
 
-    batches = Batches(Sources(store), stage, "compose", seed=1, device=torch.device("cpu"))
+    batches = loader_of(Sources(store, 16000), stage, "compose")
     by_name = {record.name: i for i, record in enumerate(store.clips)}
     seen = set()
     for step in range(4):
         clips = batches(step)
-        assert clips.sounds.shape == (6, 1, 5, 3200)
+        assert clips["audio_windows"].shape == (6, 1, 5, 3200)
         for row, name in enumerate(clips.names):
             found = [
                 other
                 for other in range(len(store.clips))
                 if torch.equal(
-                    clips.stills[row],
+                    clips["reference_images"][row],
                     to_images(torch.from_numpy(store.frames(other, np.zeros(1, int)))).squeeze(0),
                 )
             ]
             assert set(found) & set(store.others(by_name[name]))
             seen.add((name, tuple(found)))
-        assert torch.equal(clips.stills, batches(step).stills)
+        assert torch.equal(clips["reference_images"], batches(step)["reference_images"])
     assert len(seen) > len({name for name, _ in seen})  # another one each time
 
 
@@ -197,7 +192,7 @@ def test_sdfa_draws_what_the_still_shows(home, store):
 
 def test_s2f_sdfa_draws_from_speech_alone(home, store):
     pipeline = pipeline_of(home, "s2f_sdfa")
-    assert pipeline.graph.wants == {"sounds"}
+    assert not pipeline.graph.takes_reference_image
     speech = store.speech(0, 16000)
     still = np.zeros((32, 32, 3), np.uint8)
     assert np.array_equal(clip_of(pipeline, speech, 5).numpy(), clip_of(pipeline, speech, 5, still).numpy())

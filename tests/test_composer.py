@@ -1,5 +1,7 @@
 """The frame decoder and the three discriminators."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from s2vkit_composer import FrameDecoderOptions
@@ -14,11 +16,15 @@ SHAPES = [(12, 8, 8), (10, 16, 16), (6, 32, 32)]
 FEATURES, IDENTITY, EMOTION = 20, 24, 5
 
 
+def sides(identity, emotion):
+    return {side: dim for side, dim in (("identity", identity), ("emotion", emotion)) if dim}
+
+
 def build(size=64, *, identity=IDENTITY, emotion=EMOTION, shapes=SHAPES, **options):
     torch.manual_seed(0)
     options = FrameDecoderOptions(**{"width": 32, "min_width": 8, "identity_width": 16, **options})
     return FrameDecoder(
-        options, size=size, features=FEATURES, identity=identity, emotion=emotion, map_shapes=shapes
+        options, size=size, features=FEATURES, codes=sides(identity, emotion), map_shapes=shapes
     )
 
 
@@ -30,8 +36,10 @@ def draw_codes(clips=2, times=3, *, identity=IDENTITY, emotion=EMOTION):
 
     return Conditioning(
         randn(clips, times, FEATURES),
-        randn(clips, identity) * 30 if identity else None,
-        randn(clips, emotion) if emotion else None,
+        {
+            **({"identity": randn(clips, identity) * 30} if identity else {}),
+            **({"emotion": randn(clips, emotion)} if emotion else {}),
+        },
     )
 
 
@@ -65,7 +73,7 @@ def test_without_a_teachers_shapes_the_branch_has_its_own_and_gives_none(size):
     assert made.identity_maps == []
     assert [side for _, side, _ in decoder.branch.shapes] == {32: [4, 8, 16], 64: [8, 16, 32]}[size]
     other = draw_codes()
-    other.identity = other.identity.flip(0)
+    other.codes["identity"] = other.codes["identity"].flip(0)
     assert not torch.allclose(decoder(other).frames, made.frames)
 
 
@@ -114,8 +122,7 @@ def test_frames_do_not_depend_on_how_speech_is_cut(norm):
     with torch.no_grad():
         whole = decoder(codes).frames
         parts = [
-            decoder(Conditioning(part, codes.identity, codes.emotion)).frames
-            for part in codes.features.split([1, 5, 3], 1)
+            decoder(Conditioning(part, codes.codes)).frames for part in codes.features.split([1, 5, 3], 1)
         ]
     assert torch.allclose(torch.cat(parts, 1), whole, atol=1e-5)
     assert whole.std() > 1e-3
@@ -123,7 +130,7 @@ def test_frames_do_not_depend_on_how_speech_is_cut(norm):
 
 def test_instance_norm_keeps_frames_free_in_training_too():
     decoder, codes = build(norm="instance", start_input="none"), draw_codes(2, 4)
-    alone = Conditioning(codes.features[:, :1], codes.identity, codes.emotion)
+    alone = Conditioning(codes.features[:, :1], codes.codes)
     assert torch.allclose(decoder(codes).frames[:, :1], decoder(alone).frames, atol=1e-5)
 
 
@@ -144,7 +151,10 @@ def test_each_code_changes_the_frames(name):
     decoder, codes = settle(build()), draw_codes()
     with torch.no_grad():
         before = decoder(codes).frames
-        setattr(codes, name, getattr(codes, name) + torch.linspace(-3, 3, getattr(codes, name).shape[-1]))
+        values = codes.features if name == "features" else codes.codes[name]
+        changed = values + torch.linspace(-3, 3, values.shape[-1])
+        changes = {"features": changed} if name == "features" else {"codes": {**codes.codes, name: changed}}
+        codes = replace(codes, **changes)
         assert (decoder(codes).frames - before).abs().max() > 1e-3
 
 
@@ -152,7 +162,7 @@ def test_the_scale_of_the_identity_code_does_not_matter():
     decoder, codes = settle(build()), draw_codes()
     with torch.no_grad():
         before = decoder(codes).frames
-        codes.identity = codes.identity * 100
+        codes.codes["identity"] = codes.codes["identity"] * 100
         assert torch.allclose(decoder(codes).frames, before, atol=1e-4)
         raw = settle(build(identity_input="none"))
         assert not torch.allclose(raw(codes).frames, raw(draw_codes()).frames, atol=1e-2)
@@ -204,7 +214,7 @@ def shown(evaluator, n=3):
         "frames": torch.rand(n, 3, 64, 64, generator=generator) * 2 - 1,
         "features": torch.randn(n, FEATURES, generator=generator),
     }
-    return [things[want] for want in evaluator.wants]
+    return [things[want] for want in evaluator.input_names()]
 
 
 @pytest.mark.parametrize("spectral", [False, True])

@@ -43,10 +43,10 @@ TINY = {
         {"width": 32, "identity_width": 16},
         {"width": 32, "start_input": "none"},
     ],
-    ("generator", "skip_decoder"): [{"width": 32, "identity_width": 16}, {"width": 32, "reach": 2}],
+    ("generator", "skip_decoder"): [{"width": 32, "identity_width": 16}, {"width": 32, "context_radius": 2}],
     ("generator", "sdfa"): [
         {"channels": 4, "content": 16, "identity": 8},
-        {"channels": 4, "content": 16, "identity": 8, "shape": "portrait", "lead": 0},
+        {"channels": 4, "content": 16, "identity": 8, "shape": "portrait", "warmup_frames": 0},
     ],
     ("generator", "sdfa_from_voice"): [
         {"channels": 4, "content": 16, "identity": 8, "face": face} for face in ("drawn", "code")
@@ -218,7 +218,7 @@ class Forgetful(Encoder):
             usable = speech[:, : speech.shape[1] // 160 * 160]
             return self.mix(usable.unflatten(1, (-1, 160))) if usable.numel() else self.none()
 
-        return SimpleNamespace(hear=hear, finish=lambda: (self.none(), torch.zeros(1, 4)))
+        return SimpleNamespace(encode=hear, finish=lambda: (self.none(), torch.zeros(1, 4)))
 
     def none(self):
         return torch.zeros(1, 0, 4)

@@ -82,9 +82,9 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(tmp_path):
 
 
 def _part(clips: Batch, rows: slice) -> Batch:
-    cut = {k: v[rows] for k, v in vars(clips).items() if isinstance(v, torch.Tensor)}
-    labels = {k: v[rows] for k, v in clips.labels.items()}
-    return Batch(clips.names[rows], **cut, labels=labels, maps=[m[rows] for m in clips.maps])
+    part = clips._map(lambda tensor: tensor[rows])
+    part.names = clips.names[rows]
+    return part
 
 
 def test_accumulating_runs_end_in_the_same_weights_when_interrupted(tmp_path):
@@ -160,9 +160,9 @@ def test_a_collapsed_run_stops_with_its_checkpoint(tmp_path):
 
 def test_the_clip_that_holds_no_numbers_is_named():
     frames = torch.zeros(3, 2, 3, 4, 4)
-    clips = Batch(["a", "b", "c"], frames=frames, maps=[torch.zeros(3, 1, 2, 2)])
+    clips = Batch(["a", "b", "c"], data={"frames": frames, "identity_maps": [torch.zeros(3, 1, 2, 2)]})
     assert suspects([clips]) == ["a", "b", "c"]
-    clips.maps[0][2] = float("nan")
+    clips.identity_maps[0][2] = float("nan")
     frames[1, 0, 0, 0, 0] = float("inf")
     assert suspects([clips]) == ["b", "c"]
 
@@ -172,7 +172,7 @@ def test_a_bad_clip_stops_the_run_and_is_named(tmp_path):
     trainer = made.trainer("compose")
     clips = trainer.batches(0)
     clips.names = ["good", "bad"]
-    clips.frames[1] = float("nan")
+    clips["frames"][1] = float("nan")
     with pytest.raises(TrainingError, match=r"D\.frame.* no longer a number.*clips of this step: bad"):
         trainer.run(tmp_path / "stage", save_seconds=1e-6)
 
@@ -186,7 +186,7 @@ def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("s2vkit.rendering.held_out.draw_curves", lambda *args: True)
         more = """
-generator: {use: skip_decoder, reach: 2, width: 16, min_width: 4}
+generator: {use: skip_decoder, context_radius: 2, width: 16, min_width: 4}
 discriminators: {motion: {use: temporal_patch, channels: 4}}
 stages: {compose: {frames: 6, window: 3, samples: 2, optimizers: {motion: {use: adam, lr: 1.0e-4}}}}
 """
@@ -202,7 +202,7 @@ def store(folder):
 def test_windows_are_consecutive_and_mismatched_as_a_whole(store):
     draw = drawer(store, batch=8, frames=6, window=3, gap=4)
     for step in range(4):
-        drawn = draw.draw(step)
+        drawn = draw.sample(step)
         for frames in (drawn.frames, drawn.others):
             assert frames.shape == (8, 6)
             assert (np.diff(frames.reshape(8, 2, 3), axis=2) == 1).all()
@@ -212,7 +212,7 @@ def test_windows_are_consecutive_and_mismatched_as_a_whole(store):
 
 
 def test_a_window_longer_than_a_clip_holds_its_last_frame(store):
-    drawn = drawer(store, batch=2, frames=40, window=40).draw(0)
+    drawn = drawer(store, batch=2, frames=40, window=40).sample(0)
     counts = [store.clips[i].frames for i in drawn.clips]
     assert [f[-1] for f in drawn.frames] == [n - 1 for n in counts]
 
@@ -249,7 +249,7 @@ def test_a_generator_that_hears_around_draws_the_same_in_chunks(tmp_path, monkey
     from s2vkit.inference import pipeline
     from s2vkit.settings import Compute
 
-    made = Set(tmp_path, "generator={use: skip_decoder, reach: 2}")
+    made = Set(tmp_path, "generator={use: skip_decoder, context_radius: 2}")
     model = pipeline.InferencePipeline(
         made.graph, made.recipe.alignment, choose(Compute(device="cpu", threads=1))
     )

@@ -8,16 +8,17 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from helpers_batches import loader_of
 from helpers_toy import Toy, ToyOptions
 
-from s2vkit import Stage, StageOptions, align
+from s2vkit import FrozenFeatures, Stage, StageOptions, Summary, align
 from s2vkit.data.arrays import Arrays, new_array
 from s2vkit.data.cache_entries import cached
-from s2vkit.data.frozen import hear_all, pad_speech
+from s2vkit.data.frozen import encode_segments, hear_all, pad_speech
 from s2vkit.data.preparation.prepare import prepare
 from s2vkit.data.sampling import BatchSampler
 from s2vkit.data.store import ClipStore
-from s2vkit.engine.batches import Batches, Sources
+from s2vkit.engine.sources import Sources
 from s2vkit.errors import InputError, PluginError
 from s2vkit.files import atomic_folder, locked, read_json, recover_folder, replacing, write_json
 from s2vkit.interfaces.pixels import to_images
@@ -159,7 +160,7 @@ def drawer(store, seed=1, clips=None, **how):
 
 def test_every_clip_is_drawn_once_an_epoch(store):
     draw = drawer(store)
-    order = np.concatenate([draw.draw(step).clips for step in range(16)])  # 3 epochs of 16
+    order = np.concatenate([draw.sample(step).clips for step in range(16)])  # 3 epochs of 16
     epochs = order.reshape(3, 16)
     for epoch in epochs:
         assert sorted(epoch) == list(range(16))
@@ -167,25 +168,25 @@ def test_every_clip_is_drawn_once_an_epoch(store):
 
 
 def test_a_batch_greater_than_the_corpus_wraps_round(store):
-    clips = drawer(store, batch=40).draw(0).clips
+    clips = drawer(store, batch=40).sample(0).clips
     assert sorted(clips[:16]) == sorted(clips[16:32]) == list(range(16))
 
 
 def test_a_batch_is_a_function_of_seed_and_step_alone(store):
     straight, jumping = drawer(store), drawer(store)
-    steps = [straight.draw(step) for step in range(9)]
+    steps = [straight.sample(step) for step in range(9)]
     for step in (8, 2, 5):
-        again = jumping.draw(step)
+        again = jumping.sample(step)
         for name in ("clips", "frames", "others"):
             np.testing.assert_array_equal(getattr(again, name), getattr(steps[step], name))
-    assert any(not np.array_equal(drawer(store, seed=2).draw(i).clips, steps[i].clips) for i in range(3))
+    assert any(not np.array_equal(drawer(store, seed=2).sample(i).clips, steps[i].clips) for i in range(3))
 
 
 @pytest.mark.parametrize("gap", [1, 5, 9])
 def test_a_mismatched_time_is_at_least_the_gap_away(store, gap):
     draw, distances = drawer(store, batch=16, frames=20, gap=gap), []
     for step in range(20):
-        drawn = draw.draw(step)
+        drawn = draw.sample(step)
         counts = np.array([store.clips[i].frames for i in drawn.clips])[:, None]
         assert (drawn.others < counts).all()
         assert (drawn.frames < counts).all()
@@ -195,20 +196,20 @@ def test_a_mismatched_time_is_at_least_the_gap_away(store, gap):
 
 
 def test_clips_shorter_than_twice_the_gap_still_have_a_mismatch(store):
-    drawn = drawer(store, batch=16, frames=6, gap=50).draw(0)
+    drawn = drawer(store, batch=16, frames=6, gap=50).sample(0)
     assert (np.abs(drawn.others - drawn.frames) >= 10).all()
 
 
 def test_drawn_frames_are_distinct_where_there_are_enough(store):
-    rows = drawer(store, batch=16, frames=20).draw(0).frames
+    rows = drawer(store, batch=16, frames=20).sample(0).frames
     assert all(len(set(row)) == 20 for row in rows)
-    more = drawer(store, batch=2, frames=40).draw(0).frames
+    more = drawer(store, batch=2, frames=40).sample(0).frames
     assert more.shape == (2, 40)
 
 
 def test_a_batch_may_be_of_one_speaker(store):
     draw = drawer(store, batch=5, same_speaker=True)
-    speakers = [{store.clips[i].labels["identity"] for i in draw.draw(step).clips} for step in range(4)]
+    speakers = [{store.clips[i].labels["identity"] for i in draw.sample(step).clips} for step in range(4)]
     assert speakers == [{"s0"}, {"s1"}, {"s0"}, {"s1"}]
 
 
@@ -368,53 +369,46 @@ class Ear:
         return steps, torch.stack([lengths.float(), power], 1)
 
 
-def heard(store, folder, stretches, seed=5):
+def heard(store, folder, segments, seed=5):
     folder.mkdir()
-    hear_all(
-        store,
-        Ear(),
-        folder,
-        device=torch.device("cpu"),
-        mode="linear",
-        shift=0.0,
-        stretches=stretches,
-        generator=generator(seed, "stretches"),
-        progress=lambda *at: None,
-    )
+    cpu, quiet = torch.device("cpu"), lambda *at: None
+    hear_all(store, Ear(), folder, device=cpu, mode="linear", shift=0.0, progress=quiet)
+    random = generator(seed, "stretches")
+    encode_segments(store, Ear(), folder, device=cpu, segments=segments, generator=random, progress=quiet)
     return Arrays(folder)
 
 
-def test_stretches_are_pieces_of_the_training_clips(store, tmp_path):
+def test_segments_are_pieces_of_the_training_clips(store, tmp_path):
     arrays = heard(store, tmp_path / "one", 3)
     whole = arrays["summary"][:, 0]
     np.testing.assert_array_equal(whole, [clip.samples for clip in store.clips])
     for i in store.split("train"):
-        share = arrays["stretches"][i, :, 0] / whole[i]
+        share = arrays["segments"][i, :, 0] / whole[i]
         assert (share > 0.3).all()
         assert (share < 0.91).all()
         assert len(set(share)) == 3
-    assert not arrays["stretches"][store.split("test")].any()
+    assert not arrays["segments"][store.split("test")].any()
     again = heard(store, tmp_path / "two", 3)
-    np.testing.assert_array_equal(arrays["stretches"], again["stretches"])
+    np.testing.assert_array_equal(arrays["segments"], again["segments"])
     other = heard(store, tmp_path / "three", 3, seed=6)
-    assert (arrays["stretches"][0] != other["stretches"][0]).any()
+    assert (arrays["segments"][0] != other["segments"][0]).any()
 
 
-def test_a_step_hears_wholes_and_stretches(store, tmp_path):
+def test_a_step_hears_wholes_and_segments(store, tmp_path):
     arrays = heard(store, tmp_path / "heard", 3)
 
     class Listens(Stage):
-        needs = frozenset({"summary"})
-        stretches = 3
+        fields = (Summary(segments=3),)
         options = StageOptions(steps=1, batch=4)
 
-    batches = Batches(Sources(store, speech=arrays), Listens(), "listens", seed=1, device=torch.device("cpu"))
+    frozen = {FrozenFeatures("speech"): arrays, FrozenFeatures("segments", count=3): arrays}
+    batches = loader_of(Sources(store, 16000, frozen), Listens(), "listens")
     seen = set()
     for step in range(20):
         clips = batches(step)
-        for name, summary in zip(clips.names, clips.summary, strict=True):
+        for name, summary in zip(clips.names, clips["summary"], strict=True):
             i = [clip.name for clip in store.clips].index(name)
-            known = [tuple(arrays["summary"][i]), *map(tuple, arrays["stretches"][i])]
+            known = [tuple(arrays["summary"][i]), *map(tuple, arrays["segments"][i])]
             seen.add(known.index(tuple(summary.tolist())))
     assert seen == {0, 1, 2, 3}
-    assert torch.equal(batches(7).summary, batches(7).summary)
+    assert torch.equal(batches(7)["summary"], batches(7)["summary"])

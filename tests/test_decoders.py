@@ -12,7 +12,12 @@ from s2vkit import Conditioning
 
 SHAPES = [(6, 8, 8), (5, 16, 16)]
 FEATURES, IDENTITY, EMOTION = 20, 12, 5
-SIZES = {"size": 32, "features": FEATURES, "identity": IDENTITY, "emotion": EMOTION, "map_shapes": SHAPES}
+SIZES = {
+    "size": 32,
+    "features": FEATURES,
+    "codes": {"identity": IDENTITY, "emotion": EMOTION},
+    "map_shapes": SHAPES,
+}
 SMALL = {"width": 16, "min_width": 4, "identity_width": 8}
 
 
@@ -26,17 +31,17 @@ def skip(**options):
     return SkipDecoder(SkipDecoderOptions(**{**SMALL, **options}), **SIZES)
 
 
-def codes(clips=2, times=4, reach=2):
+def codes(clips=2, times=4, radius=2):
     random = torch.Generator().manual_seed(1)
-    around = torch.randn(clips, times, 2 * reach + 1, FEATURES, generator=random) * 2
+    context = torch.randn(clips, times, 2 * radius + 1, FEATURES, generator=random) * 2
     identity = torch.randn(clips, IDENTITY, generator=random)
     emotion = torch.randn(clips, EMOTION, generator=random)
-    return Conditioning(around[:, :, reach], identity, emotion, around)
+    return Conditioning(context[:, :, radius], {"identity": identity, "emotion": emotion}, context)
 
 
 def louder(given):
-    given.features, given.around = 50 * given.features + 3, 50 * given.around + 3
-    given.emotion = 7 * given.emotion
+    given.features, given.context = 50 * given.features + 3, 50 * given.context + 3
+    given.codes["emotion"] = 7 * given.codes["emotion"]
     return given
 
 
@@ -66,7 +71,7 @@ def test_unscaled_the_start_is_the_concatenation_as_printed():
     with torch.no_grad():
         start = paper(start_input="none")._vector(given).unflatten(0, (2, 4))
     assert torch.equal(start[..., :FEATURES], given.features)
-    assert torch.equal(start[..., FEATURES:], given.emotion.unsqueeze(1).expand(-1, 4, -1))
+    assert torch.equal(start[..., FEATURES:], given.codes["emotion"].unsqueeze(1).expand(-1, 4, -1))
 
 
 @pytest.mark.parametrize("side", ["identity", "emotion", "features"])
@@ -75,7 +80,10 @@ def test_every_code_changes_the_frames(make, side):
     decoder, given = make().eval(), codes()
     with torch.no_grad():
         before = decoder(given).frames
-        setattr(given, side, getattr(given, side).flip(0) + 1)
+        if side == "features":
+            given.features = given.features.flip(0) + 1
+        else:
+            given.codes[side] = given.codes[side].flip(0) + 1
         assert (decoder(given).frames - before).abs().max() > 1e-3
 
 
@@ -111,13 +119,13 @@ def test_without_its_skips_it_draws_as_the_papers_does():
         assert torch.allclose(decoder(codes()).frames, plain(codes()).frames, atol=1e-6)
 
 
-def test_it_hears_as_far_as_its_reach():
-    decoder, given = skip(reach=2).eval(), codes()
+def test_it_hears_as_far_as_its_context_radius():
+    decoder, given = skip(context_radius=2).eval(), codes()
     with torch.no_grad():
         before = decoder(given).frames
-        given.around = given.around.clone()
-        given.around[:, :, 0] += 5  # two frames before
+        given.context = given.context.clone()
+        given.context[:, :, 0] += 5  # two frames before
         assert (decoder(given).frames - before).abs().max() > 1e-3
-        given.around = None
+        given.context = None
         with pytest.raises(ValueError, match="neighbouring features"):
             decoder(given)

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from helpers_batches import loader_of
 from helpers_toy import read_json, run_toy
 from s2vkit_losses import DecorrelateOptions, HsicOptions, SoftTargetsOptions
 from s2vkit_losses.codes import NormalizedL2, SoftTargets
@@ -18,8 +19,9 @@ from s2vkit_students import LinearOptions, MlpOptions
 from s2vkit_students.students import Linear, Mlp
 from torch import nn
 
-from s2vkit import LossOptions, RecipeError
+from s2vkit import FrozenFeatures, LossOptions, RecipeError, Targets
 from s2vkit.engine.log import read_log
+from s2vkit.engine.sources import Sources
 from s2vkit.options import Slot
 from s2vkit.plugins import registry
 from s2vkit.recipe.check import Checker
@@ -169,8 +171,8 @@ def test_through_the_head_codes_are_named_before_they_are_compared():
     teacher.head = lambda code: 2.0 * code[:, :3]
     made = stage(graph, losses={"distill": "soft_targets"}, through_head=True)
     clips = stand_in_clips(made)
-    code = graph.students["identity"](clips.summary)
-    expected = SoftTargets(SoftTargetsOptions())(2 * code[:, :3], 2 * clips.targets["identity"][:, :3])
+    code = graph.students["identity"](clips["summary"])
+    expected = SoftTargets(SoftTargetsOptions())(2 * code[:, :3], 2 * clips["targets.identity"][:, :3])
     found = made.loss(clips, None)
     assert found["identity.distill"].item() == pytest.approx(expected.item())
 
@@ -234,20 +236,20 @@ def test_principal_components_are_as_many_as_hold_the_share():
 def test_after_finish_no_line_tells_what_the_other_teacher_saw(student):
     graph = stand_in_graph(lambda slot: None)
     clips = stand_in_clips(stage(graph, losses={"match": "normalized_l2"}))
-    n, (inputs, sides) = 60, (clips.summary.shape[1], ("identity", "emotion"))
-    clips.summary = spread(n, inputs).float()
-    tell = {"identity": clips.summary[:, :2], "emotion": clips.summary[:, 2:4]}
+    n, (inputs, sides) = 60, (clips["summary"].shape[1], ("identity", "emotion"))
+    clips.data["summary"] = spread(n, inputs).float()
+    tell = {"identity": clips["summary"][:, :2], "emotion": clips["summary"][:, 2:4]}
     for side in sides:
-        clips.targets[side] = 3 * tell[side] @ spread(2, graph.teachers[side].dim, 5).float()
+        clips.data[f"targets.{side}"] = 3 * tell[side] @ spread(2, graph.teachers[side].dim, 5).float()
         kind, options = {"mlp": (Mlp, MlpOptions(hidden=[24])), "linear": (Linear, LinearOptions())}[student]
         graph.students[side] = kind(options, inputs=inputs, dim=graph.students[side].dim).eval()
-    before = {side: graph.students[side](clips.summary).detach() for side in sides}
+    before = {side: graph.students[side](clips["summary"]).detach() for side in sides}
     made = stage(graph, losses={"match": "normalized_l2"}, erase=1.0)
     with torch.no_grad():
         made.finish(clips)
     for side, other in (("identity", "emotion"), ("emotion", "identity")):
-        seen = made._seen(other, clips.targets[other])
-        after = graph.students[side](clips.summary).detach()
+        seen = made._seen(other, clips.data[f"targets.{other}"])
+        after = graph.students[side](clips["summary"]).detach()
         torch.testing.assert_close(after.mean(0), before[side].mean(0), atol=1e-4, rtol=1e-4)
         covaries = [((c - c.mean(0)).T @ (seen - seen.mean(0))).abs().max() for c in (before[side], after)]
         assert covaries[1] < 1e-3 * covaries[0]
@@ -289,8 +291,6 @@ def test_a_run_erases_once_after_the_last_step(tmp_path):
 
 
 def test_k_of_m_views_are_drawn_anew_each_step(tmp_path):
-    from s2vkit.engine.batches import Batches, Sources
-
     held = 2.0 ** np.arange(2 * 6 * 3, dtype=np.float32).reshape(2, 6, 3)
     record = SimpleNamespace(name="c", labels={}, split="train", frame=0, frames=4, samples=1)
     store = SimpleNamespace(
@@ -299,20 +299,20 @@ def test_k_of_m_views_are_drawn_anew_each_step(tmp_path):
         truths={},
         index=SimpleNamespace(labels={}, clips=[record, record]),
     )
-    made = stage(losses={"match": "normalized_l2"}, emotion_frames=2, emotion_pool=6, batch=2)
-    made.needs = frozenset({"targets"})
-    batches = Batches(
-        Sources(store, None, None, {"emotion": {"targets": held}}),
-        made,
-        "distill",
-        seed=1,
-        device=torch.device("cpu"),
+    made = stage(
+        losses={"match": "normalized_l2"},
+        sampled_frames={"emotion": 2},
+        cached_frames={"emotion": 6},
+        batch=2,
     )
-    assert made.views == {"identity": 1, "emotion": 6}
+    (target_field,) = (f for f in made.fields if f == Targets("emotion", 2, 6))
+    made.fields = (target_field,)
+    sources = Sources(store, 16000, {FrozenFeatures("targets", "emotion", 6): {"targets": held}})
+    batches = loader_of(sources, made, "distill")
     seen = set()
     for step in range(60):
-        target = batches(step).targets["emotion"]
-        again = batches(step).targets["emotion"]
+        target = batches(step)["targets.emotion"]
+        again = batches(step)["targets.emotion"]
         assert torch.equal(target, again)
         row = target[:, 0].min().item()
         pairs = [(i, j) for i in range(6) for j in range(i) if held[0, [i, j], 0].mean() == row]

@@ -201,7 +201,7 @@ def test_contrastive_reaches_every_parameter_and_repeats(predictor):
     encoder = small_cpc().train()
     trained = stage(encoder, predictor=predictor)
     trained.predictor.eval()
-    clips = Batch(speech=torch.randn(2, 5000), lengths=torch.tensor([5000, 2000]))
+    clips = Batch([], data={"speech": torch.randn(2, 5000), "lengths": torch.tensor([5000, 2000])})
     totals = []
     for _ in range(2):
         torch.manual_seed(3)
@@ -223,7 +223,7 @@ def test_contrastive_learns():
     # Every clip hums at its own pitch, in noise: what comes next can be told from other clips.
     hums = [torch.sin(2 * math.pi * hz * time) for hz in (100, 300, 900, 2700)]
     noise = 0.05 * torch.randn(4, 16000)
-    clips = Batch(speech=torch.stack(hums) + noise, lengths=torch.full((4,), 16000))
+    clips = Batch([], data={"speech": torch.stack(hums) + noise, "lengths": torch.full((4,), 16000)})
     parameters = [*encoder.parameters(), *trained.predictor.parameters()]
     optimizer = torch.optim.Adam(parameters, lr=3e-3)
     seen = []

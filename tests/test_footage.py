@@ -81,6 +81,7 @@ def test_a_prepared_corpus_is_whole(whole, root):
         "index.json",
         "report.csv",
         "shards",
+        "sources.json",
     ]
     assert about(whole)["clips"] == 6
 

@@ -37,7 +37,9 @@ stages:
 
 def counted(name: str) -> bool:
     """Whether a figure is a loss: shares of right answers jump by whole items."""
-    return name not in IGNORED and "accuracy" not in name
+    return name not in IGNORED and not any(
+        word in name for word in ("accuracy", "score.", "gradient_norm.", "lr.")
+    )
 
 
 def tolerance(name: str) -> float:

@@ -98,16 +98,16 @@ def test_a_schedule_that_depends_on_the_length_is_recorded_as_it_was(tmp_path):
 def test_after_a_nan_a_lower_rate_goes_on_from_the_last_good_checkpoint(tmp_path, monkeypatch):
     from s2vkit_stages.classify import Classify
 
-    losses = Classify.losses
+    loss = Classify.loss
 
     def lost(stage, *how):
-        terms = losses(stage, *how)
+        terms = loss(stage, *how)
         rate = stage.options.optimizer.options.lr
         lost.calls += 1
         return {k: v * torch.nan if rate > 0.5 and lost.calls > 3 else v for k, v in terms.items()}
 
     lost.calls = 0
-    monkeypatch.setattr(Classify, "losses", lost)
+    monkeypatch.setattr(Classify, "loss", lost)
     few = ("checkpoint_seconds=1e-9", "stages.train_teachers.steps=6")
     with pytest.raises(TrainingError, match="no longer a number") as caught:
         run_toy(tmp_path, *few, f"{LR}=0.6", stages=["train_teachers"], quiet=True)
@@ -153,4 +153,4 @@ def test_a_run_of_another_format_is_refused_with_one_message(tmp_path):
     write_json(tmp_path / "run" / "run.json", {**about, "format": 1})
     with pytest.raises(RunFolderError, match="made by another version of s2vkit \\(format 1") as caught:
         teachers(tmp_path)
-    assert "output" in caught.value.hint
+    assert "run the recipe again" in caught.value.hint

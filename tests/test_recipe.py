@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from helpers_cli import RECIPES
 from helpers_registry import L1Options, fake_registry
 
 from s2vkit.errors import RecipeError
@@ -95,9 +96,7 @@ def test_blocks_and_byte_order_marks_are_read(tmp_path: Path) -> None:
 
 def test_every_slot_is_resolved_with_its_own_options(tmp_path: Path) -> None:
     recipe = child(tmp_path).recipe
-    assert recipe.teachers.identity == Slot(
-        "teacher", "vggface", recipe.teachers.identity.options if recipe.teachers.identity else None
-    )
+    assert recipe.teachers["identity"] == Slot("teacher", "vggface", recipe.teachers["identity"].options)
     compose = recipe.stages["compose"].options
     assert isinstance(compose, StageOptions)
     assert compose.after == ["distill"]  # one word stands for a list of one
@@ -105,7 +104,7 @@ def test_every_slot_is_resolved_with_its_own_options(tmp_path: Path) -> None:
     assert compose.optimizers["sync"].options.lr == 1e-5  # type: ignore[attr-defined]
     similarity = compose.losses.similarity  # type: ignore[attr-defined]
     assert similarity.options == L1Options(region="upper")
-    assert list(recipe.teachers.present()) == ["identity", "emotion"]
+    assert list(recipe.teachers) == ["identity", "emotion"]
 
 
 def test_origins_name_file_line_and_column(tmp_path: Path) -> None:
@@ -133,7 +132,7 @@ def test_mappings_merge_deeply_and_lists_are_replaced(tmp_path: Path) -> None:
     ("over", "use", "width"),
     [
         ("{width: 0.5}", "vggface", 0.5),
-        ("{use: vggface, checkpoint: a.pt}", "vggface", 0.25),
+        ("{use: vggface, checkpoint: a.pt}", "vggface", 1.0),
         ("vggface", "vggface", 1.0),  # the short form is a whole slot
         ("{use: senet50}", "senet50", 1.0),  # another part does not inherit
         ("senet50", "senet50", 1.0),
@@ -209,8 +208,8 @@ def test_set_replaces_a_slot_by_a_word(tmp_path: Path) -> None:
 
 def test_a_side_without_a_teacher_is_left_out_with_its_student(tmp_path: Path) -> None:
     loaded = child(tmp_path, "teachers: {emotion: null}\n")
-    assert list(loaded.recipe.students.present()) == ["identity"]
-    assert loaded.data["students"]["emotion"] is None
+    assert list(loaded.recipe.students) == ["identity"]
+    assert "emotion" not in loaded.data["students"]
     assert loaded.dropped == ["students.emotion is left out, because there is no teachers.emotion"]
 
 
@@ -384,3 +383,16 @@ def test_loading_a_recipe_imports_neither_torch_nor_rich() -> None:
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_slot_that_repeats_its_word_starts_afresh(tmp_path: Path) -> None:
+    """A parent's options of the same component must not leak in where `use` is written again."""
+    text = (RECIPES / "cremad.yaml").read_text()
+    assert "generator: {use: rmsprop, lr: 3.0e-4}" in text
+    child = tmp_path / "child.yaml"
+    child.write_text(f"extends: {RECIPES}/speech2video.yaml\ngenerator: {{width: 64}}\n")
+    over = tmp_path / "over.yaml"
+    over.write_text("extends: child.yaml\ngenerator: {use: frame_decoder, min_width: 24}\n")
+    assert load_recipe(child).data["generator"]["width"] == 64
+    assert load_recipe(over).data["generator"]["width"] == 256
+    assert load_recipe(child, ["generator.use=frame_decoder"]).data["generator"]["width"] == 256

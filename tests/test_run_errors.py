@@ -74,11 +74,11 @@ def test_an_empty_folder_or_what_a_kill_at_the_start_left_is_taken(tmp_path):
 def test_a_run_of_another_version_is_told_and_left(home):
     path = home / "run" / "run.json"
     write_json(path, {**read_json(path), "format": 0})
-    with pytest.raises(RunFolderError, match=r"another version of s2vkit \(format 0, .* reads 1\)"):
+    with pytest.raises(RunFolderError, match=r"another version of s2vkit \(format 0, .* reads 2\)"):
         run_toy(home)
     assert read_json(path)["format"] == 0
     run_toy(home, fresh=True, stages=["train_teachers"])
-    assert read_json(path)["format"] == 1
+    assert read_json(path)["format"] == 2
     assert not (home / "run" / "metrics.json").exists()
 
 
@@ -135,7 +135,7 @@ def test_damaged_files_of_a_finished_run_are_told(home, pattern, said):
     run_toy(home, "stages.compose.steps=5", stages=["evaluate"])
 
 
-@pytest.mark.parametrize("name", ["speech-*/features.npy", "faces-identity-*/maps1.npy"])
+@pytest.mark.parametrize("name", ["speech-*/features.npy", "faces-maps-*/maps1.npy"])
 def test_damaged_caches_are_told(home, name):
     path = one(home / "cache", name)
     cut(path)
@@ -163,7 +163,7 @@ def test_damaged_checkpoints_are_told(home, name, how):
     with pytest.raises(RunFolderError) as caught:
         run_toy(home)
     assert str(stage / "checkpoint") in str(caught.value)
-    assert "delete it to do its stage again" in str(caught.value)
+    assert "move it away, and the same command trains its stage again" in str(caught.value)
     shutil.rmtree(stage / "checkpoint")
     before = (stage / "weights.safetensors").read_bytes()
     run_toy(home)

@@ -17,7 +17,7 @@ from s2vkit import Conditioning, InputError, RecipeError
 from s2vkit.interfaces.audio_windows import at_peak, cut_sounds
 from s2vkit.plugins import registry
 
-SIZES = {"features": 4, "emotion": 0, "map_shapes": []}
+SIZES = {"features": 4, "map_shapes": []}
 TINY = {"channels": 4, "content": 16, "identity": 6}
 
 
@@ -31,13 +31,13 @@ def lively(generator):
 
 def tiny(size=32, **options):
     torch.manual_seed(0)
-    return lively(Sdfa(SdfaOptions(**TINY, **options), size=size, identity=0, **SIZES))
+    return lively(Sdfa(SdfaOptions(**TINY, **options), size=size, codes={}, **SIZES))
 
 
 def from_voice(**options):
     torch.manual_seed(0)
     options = SdfaFromVoiceOptions(**TINY, **options)
-    return lively(SdfaFromVoice(options, size=32, identity=10, **SIZES))
+    return lively(SdfaFromVoice(options, size=32, codes={"identity": 10}, **SIZES))
 
 
 def codes(clips=2, frames=4, lead=5, runs=1, size=32):
@@ -45,9 +45,9 @@ def codes(clips=2, frames=4, lead=5, runs=1, size=32):
     per_run = lead + frames // runs
     return Conditioning(
         torch.zeros(clips, frames, 4),
-        identity=torch.randn(clips, 10, generator=random),
-        stills=torch.rand(clips, 3, size, size, generator=random) * 2 - 1,
-        sounds=torch.randn(clips, runs, per_run, 3200, generator=random) * 0.3,
+        {"identity": torch.randn(clips, 10, generator=random)},
+        reference_images=torch.rand(clips, 3, size, size, generator=random) * 2 - 1,
+        audio_windows=torch.randn(clips, runs, per_run, 3200, generator=random) * 0.3,
     )
 
 
@@ -62,9 +62,13 @@ def on_meta(given):
     return replace(
         given,
         features=given.features.to("meta"),
-        stills=given.stills.to("meta"),
-        sounds=given.sounds.to("meta"),
+        reference_images=given.reference_images.to("meta"),
+        audio_windows=given.audio_windows.to("meta"),
     )
+
+
+def flipped(given):
+    return replace(given, codes={"identity": given.codes["identity"].flip(0)})
 
 
 @torch.no_grad()
@@ -77,9 +81,9 @@ def draw(generator, given):
 
 @pytest.fixture(scope="module")
 def whole():
-    options = SdfaOptions(shape="portrait", lead=0)
+    options = SdfaOptions(shape="portrait", warmup_frames=0)
     with torch.device("meta"):  # sizes need no numbers
-        return Sdfa(options, size=128, identity=0, **SIZES).eval()
+        return Sdfa(options, size=128, codes={}, **SIZES).eval()
 
 
 def test_it_has_the_published_tensors_and_size(whole):
@@ -150,8 +154,8 @@ def test_the_published_file_is_read(whole, tmp_path):
     }
     path = tmp_path / "crema.dat"
     torch.save({**parts, **extra}, path)
-    options = SdfaOptions(checkpoint=str(path), shape="portrait", lead=0)
-    loaded = Sdfa(options, size=64, identity=0, **SIZES).eval()
+    options = SdfaOptions(checkpoint=str(path), shape="portrait", warmup_frames=0)
+    loaded = Sdfa(options, size=64, codes={}, **SIZES).eval()
     for key, value in loaded.state_dict().items():
         assert torch.equal(value, weights[key]), key
     frames = draw(loaded, codes(1, 2, lead=0, size=64))
@@ -165,14 +169,14 @@ def test_a_file_of_another_rate_is_refused(tmp_path):
     torch.save(weights, tmp_path / "grid.dat")
     options = SdfaOptions(checkpoint=str(tmp_path / "grid.dat"), shape="portrait")
     with pytest.raises(InputError, match=r"cl\.0\.weight \(16, 1, 250\) for \(16, 1, 80\)"):
-        Sdfa(options, size=128, identity=0, **SIZES)
+        Sdfa(options, size=128, codes={}, **SIZES)
 
 
 def test_a_file_with_code_beside_the_weights_is_refused(tmp_path):
     torch.save({"encoder": {"x": torch.zeros(1)}, "mean_face": np.array([print])}, tmp_path / "x")
     options = SdfaOptions(checkpoint=str(tmp_path / "x"), shape="portrait")
     with pytest.raises(InputError, match="not a readable checkpoint"):
-        Sdfa(options, size=128, identity=0, **SIZES)
+        Sdfa(options, size=128, codes={}, **SIZES)
 
 
 def test_a_file_needs_the_published_shape():
@@ -188,35 +192,35 @@ def test_a_file_needs_the_published_shape():
 def test_sdfa_sees_the_still_and_no_code():
     generator, given = tiny(), codes()
     frames = draw(generator, given)
-    assert torch.equal(frames, draw(generator, replace(given, identity=given.identity.flip(0))))
-    swapped = draw(generator, replace(given, stills=given.stills.flip(0)))
+    assert torch.equal(frames, draw(generator, flipped(given)))
+    swapped = draw(generator, replace(given, reference_images=given.reference_images.flip(0)))
     assert not torch.allclose(frames, swapped, atol=1e-4)
 
 
 @pytest.mark.parametrize("face", ["drawn", "code"])
 def test_from_voice_sees_the_code_and_no_still(face):
     generator, given = from_voice(face=face), codes()
-    assert "stills" not in generator.wants
+    assert not generator.takes_reference_image
     frames = draw(generator, given)
-    assert torch.equal(frames, draw(generator, replace(given, stills=None)))
-    swapped = draw(generator, replace(given, identity=given.identity.flip(0)))
+    assert torch.equal(frames, draw(generator, replace(given, reference_images=None)))
+    swapped = draw(generator, flipped(given))
     assert not torch.allclose(frames, swapped, atol=1e-5)
 
 
 def test_the_drawn_still_is_given_and_the_skips_come_from_it():
     given = codes()
-    assert from_voice()(given).still.shape == (2, 3, 32, 32)
+    assert from_voice()(given).reference_image.shape == (2, 3, 32, 32)
     without = from_voice(face="code")
-    assert without(given).still is None
+    assert without(given).reference_image is None
     rises = [rise.dcl1.in_channels for rise in without.generator.dcl[1:-1]]
     assert rises == [rise.dcl1.in_channels // 2 for rise in from_voice().generator.dcl[1:-1]]
 
 
 def test_frames_follow_the_sounds_up_to_them():
     generator, given = tiny(), codes(1, 6)
-    later = given.sounds.clone()
+    later = given.audio_windows.clone()
     later[:, :, -1] = 0
-    changed = (draw(generator, given) - draw(generator, replace(given, sounds=later))).abs()
+    changed = (draw(generator, given) - draw(generator, replace(given, audio_windows=later))).abs()
     assert changed[:, :5].max() == 0
     assert changed[:, 5].max() > 1e-5
 
@@ -228,10 +232,15 @@ def test_frames_follow_the_sounds_up_to_them():
 def test_chunks_are_drawn_as_if_at_once(make):
     generator, given = make(), codes(1, 6)
     whole = draw(generator, given)
-    first = replace(given, features=given.features[:, :2], sounds=given.sounds[:, :, :7])
+    first = replace(given, features=given.features[:, :2], audio_windows=given.audio_windows[:, :, :7])
     with torch.no_grad():
         one = generator(first)
-        rest = replace(given, features=given.features[:, 2:], sounds=given.sounds[:, :, 7:], state=one.state)
+        rest = replace(
+            given,
+            features=given.features[:, 2:],
+            audio_windows=given.audio_windows[:, :, 7:],
+            state=one.state,
+        )
         two = generator(rest)
     assert torch.allclose(torch.cat([one.frames, two.frames], 1), whole, atol=1e-5)
     forgot = draw(generator, replace(rest, state=None))
@@ -240,7 +249,7 @@ def test_chunks_are_drawn_as_if_at_once(make):
 
 def test_runs_do_not_hear_each_other():
     generator, given = tiny(), codes(1, 6, runs=2)
-    alone = replace(given, features=given.features[:, :3], sounds=given.sounds[:, 1:])
+    alone = replace(given, features=given.features[:, :3], audio_windows=given.audio_windows[:, 1:])
     assert torch.allclose(draw(generator, given)[:, 3:], draw(generator, alone), atol=1e-5)
 
 
@@ -292,8 +301,10 @@ def test_sounds_are_cut_around_the_middle_of_each_frame():
 def test_a_still_makes_it_learn_a_face():
     """A few steps on one clip: the difference from it falls by half."""
     generator, given = tiny().train(), codes(2, 4)
-    given.stills = given.stills[:, :, ::16, ::16].repeat_interleave(16, 2).repeat_interleave(16, 3)
-    target = given.stills[:, None].expand(-1, 4, -1, -1, -1) * 0.5
+    given.reference_images = (
+        given.reference_images[:, :, ::16, ::16].repeat_interleave(16, 2).repeat_interleave(16, 3)
+    )
+    target = given.reference_images[:, None].expand(-1, 4, -1, -1, -1) * 0.5
     optimizer = torch.optim.Adam(generator.parameters(), lr=3e-3)
     falls = []
     for _ in range(40):
@@ -308,4 +319,4 @@ def test_a_still_makes_it_learn_a_face():
 def test_it_is_offered_as_other_published_weights_are():
     entry = registry().get("generator", "sdfa")
     assert [c.file for c in entry.checkpoints] == ["crema.dat"]
-    assert entry.wants == ("stills", "sounds")
+    assert entry.wants == ("reference_images", "audio_windows")

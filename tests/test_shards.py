@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import shutil
 import tarfile
 from collections import Counter
 from functools import partial
@@ -22,6 +23,7 @@ from s2vkit.data.shards.shard_store import ShardStore
 from s2vkit.data.shards.shards import join, pack
 from s2vkit.data.store import ClipStore
 from s2vkit.errors import InputError
+from s2vkit.files import read_json, write_json
 from s2vkit.interfaces.seed import generator
 
 
@@ -180,7 +182,8 @@ def test_a_corpus_that_fits_is_decoded_once(root, out, tmp_path):
     for clip in range(6):
         np.testing.assert_array_equal(store.frames(clip), shards.frames(clip))
         np.testing.assert_array_equal(store.speech(clip), shards.speech(clip))
-    assert store.clips == shards.clips
+    assert [clip.name for clip in store.clips] == [clip.name for clip in shards.clips]
+    assert {clip.split for clip in store.clips} == {"train"}
     corpus.open(tmp_path / "cache", lambda *at: pytest.fail("it is there already"))
 
 
@@ -205,19 +208,33 @@ def test_other_settings_are_refused(root, out):
         corpus_of(root, out, size=48).clips()
 
 
-def test_other_splits_are_taken_over_without_cutting(root, tmp_path, monkeypatch):
+def test_a_prepared_corpus_holds_no_split_and_each_run_makes_its_own(root, tmp_path, monkeypatch):
     folder = tmp_path / "out"
     corpus = corpus_of(root, folder)
     assert corpus.prepare(workers=0, progress=lambda *at: None)
-    before = corpus.identity
-    shard = (folder / "shards" / "000000.tar").stat().st_mtime_ns
+    kept = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    assert {clip["split"] for clip in read_json(folder / "index.json")["clips"]} == {""}
     monkeypatch.setattr("s2vkit.data.preparation.cut_one.cut_source", lambda *a: pytest.fail("cut again"))
-    other = corpus_of(root, folder, split="by_speaker", val=0.34, test=0.34)
-    assert Counter(clip.split for clip in other.clips()) == {"train": 2, "val": 2, "test": 2}
-    assert other.identity != before
-    assert (folder / "shards" / "000000.tar").stat().st_mtime_ns == shard
-    with pytest.raises(InputError, match="prepared with other labels or splits"):
-        corpus_of(None, folder).clips()
+    how = {"split": "by_speaker", "val": 0.34, "test": 0.34}
+    other, third = corpus_of(root, folder, **how), corpus_of(root, folder, seed=8, **how)
+    for one in (other, third):
+        assert one.prepare(workers=0, progress=lambda *at: None)
+        assert Counter(clip.split for clip in one.clips()) == {"train": 2, "val": 2, "test": 2}
+    splits = [[clip.split for clip in one.clips()] for one in (corpus, other, third)]
+    assert splits[0] == ["train"] * 6
+    assert splits[1] != splits[2]
+    assert len({one.identity for one in (corpus, other, third)}) == 3
+    assert len({one.contents for one in (corpus, other, third)}) == 1
+    rootless = corpus_of(None, folder, seed=8, **how)
+    assert [clip.split for clip in rootless.clips()] == splits[2]
+    assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == kept
+
+
+def test_a_corpus_of_another_format_is_refused(root, out, tmp_path):
+    shutil.copytree(out, tmp_path / "old")
+    write_json(tmp_path / "old" / "corpus.json", {**read_json(out / "corpus.json"), "format": 1})
+    with pytest.raises(InputError, match="another format \\(1, this one reads 2\\)"):
+        corpus_of(root, tmp_path / "old").clips()
 
 
 def test_the_identity_of_a_corpus_is_its_content(root, tmp_path):
@@ -233,7 +250,12 @@ def test_the_identity_of_a_corpus_is_its_content(root, tmp_path):
 
 def drawer(store, **how):
     return BatchSampler(
-        store, store.split("train"), batch=4, frames=2, make_generator=partial(generator, 5, "draw"), **how
+        store,
+        list(range(len(store.clips))),
+        batch=4,
+        frames=2,
+        make_generator=partial(generator, 5, "draw"),
+        **how,
     )
 
 
@@ -241,17 +263,17 @@ def drawer(store, **how):
 def test_drawing_goes_on_in_mid_epoch_at_the_very_next_sample(out, how):
     store = ShardStore(out)
     first = drawer(store, **how)
-    drawn = [first.draw(step) for step in range(9)]
+    drawn = [first.sample(step) for step in range(9)]
     again = drawer(ShardStore(out), **how)  # as after a kill at step 5
     for step in range(5, 9):
-        later = again.draw(step)
+        later = again.sample(step)
         for name in ("clips", "frames", "others"):
             np.testing.assert_array_equal(getattr(later, name), getattr(drawn[step], name))
 
 
 def test_every_clip_is_drawn_once_an_epoch_in_another_order_each(out):
     draws = drawer(ShardStore(out))
-    clips = np.concatenate([draws.draw(step).clips for step in range(9)]).reshape(6, 6)
+    clips = np.concatenate([draws.sample(step).clips for step in range(9)]).reshape(6, 6)
     for epoch in clips:
         assert sorted(epoch) == list(range(6))
     assert len({tuple(epoch) for epoch in clips}) > 1
@@ -263,7 +285,7 @@ def test_balanced_drawing_hears_every_speaker_alike(out):
     draws = BatchSampler(
         store, lopsided, batch=5, frames=1, make_generator=partial(generator, 1), balanced=True
     )
-    clips = np.concatenate([draws.draw(step).clips for step in range(12)])
+    clips = np.concatenate([draws.sample(step).clips for step in range(12)])
     speakers = Counter(store.clips[i].labels["identity"] for i in clips)
     assert speakers == {"ann0": 20, "ann1": 20, "ann2": 20}
     assert Counter(clips.tolist()) == {0: 20, 2: 10, 3: 10, 4: 10, 5: 10}

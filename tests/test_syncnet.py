@@ -262,7 +262,7 @@ def batch_of(stage, seeds, starts):
     frames = torch.stack([clip[0][at] for clip, at in zip(clips, times, strict=True)])
     speech = torch.stack([clip[1] for clip in clips])
     lengths = torch.full((len(clips),), speech.shape[1])
-    return Batch(frames=frames, speech=speech, lengths=lengths, times=times)
+    return Batch([], data={"frames": frames, "speech": speech, "lengths": lengths, "times": times})
 
 
 STAGE = {"optimizer": {"use": "adam", "lr": 1e-3}, "windows": 16, "batch": 6}

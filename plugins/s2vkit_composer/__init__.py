@@ -47,7 +47,7 @@ class FrameDecoderOptions(IdentityBranchOptions):
 class SkipDecoderOptions(FrameDecoderOptions):
     """What may be set of the skip decoder."""
 
-    reach: int = Field(
+    context_radius: int = Field(
         default=0, ge=0, le=16, description="frames before and after whose speech is heard too"
     )
 

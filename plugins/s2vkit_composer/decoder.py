@@ -10,13 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import Conditioning, GeneratorOutput, RecipeError
+from s2vkit import Conditioning, Generator, GeneratorOutput, RecipeError
 from s2vkit_composer import FrameDecoderOptions, IdentityBranchOptions
 from s2vkit_composer.blocks import Scaled, Stem, UpBlock, start_weights
 from s2vkit_composer.identity import IdentityBranch, Shape, default_shapes
 
 
-class FrameDecoder(nn.Module):
+class FrameDecoder(Generator):
     """Draws each frame from its speech feature, the emotion code and the identity code.
 
     Si et al. 2021, section 2.2 and Fig. 2. A frame's feature c_t, concatenated with the
@@ -39,13 +39,13 @@ class FrameDecoder(nn.Module):
         *,
         size: int,
         features: int,
-        identity: int,
-        emotion: int,
+        codes: dict[str, int],
         map_shapes: list[Shape],
     ) -> None:
         super().__init__()
         self.size = size
-        self.emotion = emotion
+        identity = codes.get("identity", 0)
+        self.sides = [side for side in codes if side != "identity"]  # joined where a frame starts
         self.gives_maps = bool(identity and map_shapes)
         doublings = doublings_of(size, options.start, self.name)
         self.branch = branch_of(options, size, identity, map_shapes)
@@ -54,7 +54,8 @@ class FrameDecoder(nn.Module):
         self.joined = nearest_sides(sides, shapes)
         widths = [max(options.width >> i, options.min_width) for i in range(doublings + 1)]
         self.scaled = Scaled(features, options.speech) if options.start_input == "scaled" else None
-        self.stem = Stem(features + emotion, widths[0], options.start, options.norm)
+        inputs = features + sum(codes[side] for side in self.sides)
+        self.stem = Stem(inputs, widths[0], options.start, options.norm)
         self.blocks = nn.ModuleList(
             UpBlock(
                 widths[i],
@@ -71,7 +72,7 @@ class FrameDecoder(nn.Module):
     def forward(self, codes: Conditioning) -> GeneratorOutput:
         """Draw frames (B, V, 3, size, size) in [-1, 1] and the clip's identity maps."""
         clips, times = codes.features.shape[:2]
-        maps = self.branch(given(codes.identity, "identity code")) if self.branch else []
+        maps = self.branch(given(codes.codes.get("identity"), "identity code")) if self.branch else []
         x = self.stem(self._vector(codes))
         x = x.contiguous(memory_format=torch.channels_last)
         frames = torch.tanh(self._frame(self._raised(x, maps)).float()).unflatten(0, (clips, times))
@@ -92,9 +93,9 @@ class FrameDecoder(nn.Module):
         heard = self._heard(codes)
         times = heard.shape[1]
         parts = [heard.flatten(0, 1)]
-        if self.emotion:
-            emotion = given(codes.emotion, "emotion code").unsqueeze(1)
-            parts.append(emotion.expand(-1, times, -1).flatten(0, 1))
+        for side in self.sides:
+            code = given(codes.codes.get(side), f"{side} code").unsqueeze(1)
+            parts.append(code.expand(-1, times, -1).flatten(0, 1))
         return self.scaled(parts) if self.scaled else torch.cat(parts, -1)
 
     def _heard(self, codes: Conditioning) -> Tensor:

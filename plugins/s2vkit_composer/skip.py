@@ -22,7 +22,7 @@ class SkipDecoder(FrameDecoder):
     After each doubling a 1x1 convolution shows the maps as a picture, and the frame is the sum
     of all of them, each enlarged (bilinear). Colours and broad shapes are so learned near the
     start map, and the last doublings are left with what is fine. It can hear the speech of
-    `reach` frames before and after each one too. Sizes and sides are the frame decoder's.
+    `context_radius` frames before and after each one too. Sizes and sides are the frame decoder's.
     """
 
     name = "skip_decoder"
@@ -33,19 +33,17 @@ class SkipDecoder(FrameDecoder):
         *,
         size: int,
         features: int,
-        identity: int,
-        emotion: int,
+        codes: dict[str, int],
         map_shapes: list[Shape],
     ) -> None:
         super().__init__(
             options,
             size=size,
-            features=(2 * options.reach + 1) * features,
-            identity=identity,
-            emotion=emotion,
+            features=(2 * options.context_radius + 1) * features,
+            codes=codes,
             map_shapes=map_shapes,
         )
-        self.reach = options.reach
+        self.context_radius = options.context_radius
         widths = [block.first.out_channels for block in list(self.blocks)[:-1]]
         self.to_rgb = nn.ModuleList(nn.Conv2d(width, 3, 1) for width in widths)
         for layer in self.to_rgb:
@@ -61,6 +59,6 @@ class SkipDecoder(FrameDecoder):
         return frame
 
     def _heard(self, codes: Conditioning) -> Tensor:
-        if not self.reach:
+        if not self.context_radius:
             return codes.features
-        return given(codes.around, "neighbouring features").flatten(2)
+        return given(codes.context, "neighbouring features").flatten(2)

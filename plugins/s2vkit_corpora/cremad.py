@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -108,10 +110,20 @@ class Cremad:
     def sources(self) -> list[Source]:
         """List the clips by name, with actor, emotion, sentence, level, and sex if it is known."""
         self.survey()
-        sounds, sexes, splits = self._sounds(), self._sexes(), self._splits()
+        sounds, sexes = self._sounds(), self._sexes()
+        return self.relabel(
+            [
+                Source(name, path, {}, "", sounds.get(name), sexes.get(name[:4], {}))
+                for name, path in self._videos.items()
+            ]
+        )
+
+    def relabel(self, sources: Sequence[Source]) -> list[Source]:
+        """Label clips by their names, and split them as the options say."""
+        splits = self._splits([source.name for source in sources])
         return [
-            Source(name, path, {**labels_of(name), **sexes.get(name[:4], {})}, splits[name], sounds.get(name))
-            for name, path in self._videos.items()
+            replace(source, labels={**labels_of(source.name), **source.facts}, split=splits[source.name])
+            for source in sources
         ]
 
     def _sexes(self) -> dict[str, dict[str, str]]:
@@ -128,8 +140,8 @@ class Cremad:
             if row.get("ActorID") and row.get("Sex")
         }
 
-    def _splits(self) -> dict[str, str]:
-        names, how = list(self._videos), self.options.split
+    def _splits(self, names: list[str]) -> dict[str, str]:
+        how = self.options.split
         if how == "by_clip":
             return shares(names, self.seed, 0.15, 0.15)
         if how == "by_actor":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -69,9 +71,20 @@ class Folder:
     def sources(self) -> list[Source]:
         """List the videos with the labels that are known of each."""
         self.survey()
-        labels = {file: self._labels(file) for file in self._videos}
-        splits, names = self._splits(labels), self._names()
-        return [Source(names[file], self._root / file, labels[file], splits[file]) for file in self._videos]
+        names = self._names()
+        return self.relabel(
+            [Source(names[file], self._root / file, {}, "", facts={"file": file}) for file in self._videos]
+        )
+
+    def relabel(self, sources: Sequence[Source]) -> list[Source]:
+        """Label videos by their folders' names and by the table, and split them by clip or speaker."""
+        files = [source.facts["file"] for source in sources]
+        labels = {file: self._labels(file) for file in files}
+        splits = self._splits(labels)
+        return [
+            replace(source, labels=labels[file], split=splits[file])
+            for source, file in zip(sources, files, strict=True)
+        ]
 
     def _names(self) -> dict[str, str]:
         """Make names of paths; of two alike, the suffix or a number tells them apart."""
@@ -96,7 +109,7 @@ class Folder:
         return found | told
 
     def _splits(self, labels: dict[str, dict[str, str]]) -> dict[str, str]:
-        options, files = self.options, self._videos
+        options, files = self.options, list(labels)
         if options.split == "table":
             return {file: self._split_told(file) for file in files}
         if options.split == "by_clip":
@@ -104,7 +117,7 @@ class Folder:
         nameless = [file for file in files if "identity" not in labels[file]]
         if nameless:
             raise InputError(
-                f"{self._root / nameless[0]}: no speaker is known of it "
+                f"{nameless[0]}: no speaker is known of it "
                 f"({len(nameless)} such videos), so the speakers cannot be split",
                 hint="name them by `folders: [identity]` or in a `table`, or `split: by_clip`",
             )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -122,22 +123,33 @@ class VoxCeleb2:
     def sources(self) -> list[Source]:
         """List the utterances by set, speaker, video and number."""
         self.survey()
-        speakers = [s for s in self._speakers["dev"] if _SPEAKER.fullmatch(s)]
+        return self.relabel(
+            [
+                Source(
+                    f"{speaker}_{video}_{number}",
+                    self._root / which / "mp4" / speaker / video / f"{number}.mp4",
+                    {},
+                    "",
+                    self._sound(which, speaker, video, number),
+                    self._facts(which, speaker),
+                )
+                for which, speaker, video, number in self._videos
+            ]
+        )
+
+    def relabel(self, sources: Sequence[Source]) -> list[Source]:
+        """Label utterances by their speaker; test is test, and speakers of dev become val."""
+        facts = [source.facts for source in sources]
+        speakers = sorted({one["identity"] for one in facts if one["set"] == "dev"})
         val = set(ranked_by(self.seed, speakers)[: min(self.options.val_speakers, _half(speakers))])
         return [
-            Source(
-                f"{speaker}_{video}_{number}",
-                self._root / which / "mp4" / speaker / video / f"{number}.mp4",
-                self._labels(speaker),
-                "test" if which == "test" else "val" if speaker in val else "train",
-                self._sound(which, speaker, video, number),
-            )
-            for which, speaker, video, number in self._videos
+            replace(source, labels=_labels(source.facts), split=_split(source.facts, val))
+            for source in sources
         ]
 
-    def _labels(self, speaker: str) -> dict[str, str]:
+    def _facts(self, which: str, speaker: str) -> dict[str, str]:
         gender = self._meta.get(speaker, {}).get("gender")
-        return {"identity": speaker} | ({"gender": gender} if gender else {})
+        return {"set": which, "identity": speaker} | ({"gender": gender} if gender else {})
 
     def _sound(self, which: str, speaker: str, video: str, number: str) -> Path | None:
         if f"{number}.m4a" not in self._sounds(which, speaker, video):
@@ -151,6 +163,14 @@ class VoxCeleb2:
             names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
             self._last = (folder, frozenset(names))
         return self._last[1]
+
+
+def _labels(facts: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in facts.items() if name != "set"}
+
+
+def _split(facts: Mapping[str, str], val: set[str]) -> str:
+    return "test" if facts["set"] == "test" else "val" if facts["identity"] in val else "train"
 
 
 def _folders(place: Path) -> list[str]:

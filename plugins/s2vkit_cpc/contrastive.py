@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import Batch, Graph, Slot, Stage
+from s2vkit import Batch, Graph, Slot, Speech, Stage
 from s2vkit_cpc import ContrastiveOptions
 from s2vkit_cpc.predictor import Predictors
 
@@ -28,7 +28,7 @@ class Contrastive(Stage):
     a clip shorter than the window is repeated. Anchors are all steps with K steps after them.
     """
 
-    needs = frozenset({"speech"})
+    fields = (Speech(),)
     options: ContrastiveOptions
     predictor: Predictors
 
@@ -61,7 +61,7 @@ class Contrastive(Stage):
 
     def shared_forward(self, batch: Batch) -> Foretold:
         """Encode a window of every clip and score what comes next."""
-        speech = draw_windows(batch.need("speech"), batch.need("lengths"), self.samples)
+        speech = draw_windows(batch["speech"], batch["lengths"], self.samples)
         z = self.graph.encoder.encode(speech)[:, : self.steps]
         c = self.graph.encoder.context(z)
         logits = self.score(z, self.predictor(c[:, : self.anchors])).float().flatten(0, 1)

@@ -143,7 +143,7 @@ def s2vkit_register(register: Register) -> None:
         "sdfa_frame",
         "s2vkit_discriminators.sdfa:SdfaFrame",
         SdfaFrameOptions,
-        wants=("frames", "stills"),
+        wants=("frames", "reference_images"),
         reference=sdfa,
         summary="scores a frame beside a still of its speaker",
     )

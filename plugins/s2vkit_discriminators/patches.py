@@ -26,8 +26,6 @@ class MultiScalePatch(Discriminator):
     As pix2pixHD's three discriminators, without norms. A scale smaller than 8 px is left out.
     """
 
-    wants = ("frames",)
-
     def __init__(
         self, options: MultiScalePatchOptions, *, size: int, features: int, map_shapes: list[Shape]
     ) -> None:
@@ -74,7 +72,7 @@ class TemporalPatch(Discriminator):
     Three-dimensional convolutions, 3 frames deep, that halve height and width only.
     """
 
-    wants = ("windows",)
+    runs = True
 
     def __init__(
         self, options: TemporalPatchOptions, *, size: int, features: int, map_shapes: list[Shape]

@@ -14,7 +14,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import Batch, Discriminator, GeneratorOutput, Inputs, windows
+from s2vkit import (
+    Batch,
+    Discriminator,
+    Features,
+    GeneratorOutput,
+    Inputs,
+    Mismatched,
+    ReferenceImages,
+    windows,
+)
 from s2vkit_discriminators import SdfaFrameOptions, SdfaSequenceOptions, SdfaSyncOptions
 from s2vkit_discriminators.layers import Shape, halvings, layer_of, leaky, space_time, widths_of
 
@@ -22,7 +31,7 @@ from s2vkit_discriminators.layers import Shape, halvings, layer_of, leaky, space
 class SdfaFrame(Discriminator):
     """Scores a frame and a still of its speaker, laid on each other: 6 channels, halved to 4 px."""
 
-    wants = ("frames", "stills")
+    fields = (ReferenceImages(),)
 
     def __init__(
         self, options: SdfaFrameOptions, *, size: int, features: int, map_shapes: list[Shape]
@@ -44,7 +53,7 @@ class SdfaFrame(Discriminator):
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
         """Take single frames, each with the still of its speaker: twice (N, 3, H, W)."""
         frames = output.frames
-        return frames.flatten(0, 1), batch.need("stills").repeat_interleave(frames.shape[1], 0)
+        return frames.flatten(0, 1), batch["reference_images"].repeat_interleave(frames.shape[1], 0)
 
     def forward(self, images: Tensor, stills: Tensor) -> Tensor:
         """Score (N, 3, H, W) beside (N, 3, H, W), both in [-1, 1]: (N, 1)."""
@@ -56,7 +65,7 @@ class SdfaFrame(Discriminator):
 class SdfaSequence(Discriminator):
     """Scores a run of frames: convolutions in space and time, then a GRU over the frames."""
 
-    wants = ("windows",)
+    runs = True
 
     def __init__(
         self, options: SdfaSequenceOptions, *, size: int, features: int, map_shapes: list[Shape]
@@ -81,7 +90,8 @@ class SdfaSequence(Discriminator):
 class SdfaSync(Discriminator):
     """Scores how far the embeddings of lower half faces and of their speech lie apart."""
 
-    wants = ("windows", "features")
+    fields = (Features(), Mismatched())
+    runs = True
 
     def __init__(
         self, options: SdfaSyncOptions, *, size: int, features: int, map_shapes: list[Shape]
@@ -102,11 +112,11 @@ class SdfaSync(Discriminator):
 
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
         """Take runs of frames (M, W, 3, H, W) and their features (M, W, D)."""
-        return windows(batch, output.frames), windows(batch, batch.need("features"))
+        return windows(batch, output.frames), windows(batch, batch["features"])
 
     def mismatched(self, batch: Batch) -> Inputs:
         """Take real runs with features of other times."""
-        return windows(batch, batch.need("frames")), windows(batch, batch.need("mismatched"))
+        return windows(batch, batch["frames"]), windows(batch, batch["mismatched"])
 
     def forward(self, runs: Tensor, features: Tensor) -> Tensor:
         """Score (M, W, 3, H, W) in [-1, 1] with (M, W, D): (M, 1)."""

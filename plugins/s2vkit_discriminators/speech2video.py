@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import Batch, Discriminator, GeneratorOutput, Inputs, RecipeError, join
+from s2vkit import Batch, Discriminator, Features, GeneratorOutput, Inputs, Mismatched, RecipeError, join
+from s2vkit import IdentityMaps as TeacherMaps
 from s2vkit_discriminators import IdentityMapsOptions, PatchOptions, SpeechSyncOptions
 from s2vkit_discriminators.layers import SLOPE, Layer, Shape, layer_of, leaky, widths_of
 
@@ -31,7 +32,7 @@ class IdentityMaps(Discriminator):
     its map until it is as small as the smallest map's, so that each map has an equal say.
     """
 
-    wants = ("identity_maps",)
+    fields = (TeacherMaps(),)
 
     def __init__(
         self, options: IdentityMapsOptions, *, size: int, features: int, map_shapes: list[Shape]
@@ -82,8 +83,6 @@ class Patch(Discriminator):
     It has `layers` halving layers, or fewer where the frame would get smaller than 2x2.
     """
 
-    wants = ("frames",)
-
     def __init__(self, options: PatchOptions, *, size: int, features: int, map_shapes: list[Shape]) -> None:
         super().__init__()
         layer = layer_of(options.spectral_norm)
@@ -117,7 +116,7 @@ class SpeechSync(Discriminator):
     ones; a joint head sees both and their product.
     """
 
-    wants = ("frames", "features")
+    fields = (Features(), Mismatched())
 
     def __init__(
         self, options: SpeechSyncOptions, *, size: int, features: int, map_shapes: list[Shape]
@@ -139,11 +138,11 @@ class SpeechSync(Discriminator):
 
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
         """Take single frames (N, 3, H, W) and the features (N, D) of their times."""
-        return output.frames.flatten(0, 1), batch.need("features").flatten(0, 1)
+        return output.frames.flatten(0, 1), batch["features"].flatten(0, 1)
 
     def mismatched(self, batch: Batch) -> Inputs:
         """Take real frames with features of other times, tau' of Eq. 6."""
-        return batch.need("frames").flatten(0, 1), batch.need("mismatched").flatten(0, 1)
+        return batch["frames"].flatten(0, 1), batch["mismatched"].flatten(0, 1)
 
     def forward(self, images: Tensor, features: Tensor) -> Tensor:
         """Score (N, 3, H, W) in [-1, 1] with (N, D): (N, 1)."""

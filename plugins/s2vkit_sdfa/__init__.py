@@ -24,7 +24,7 @@ class SdfaSizes(Options):
     identity: int = Field(default=128, ge=4, le=1024, description="size of the identity code")
     noise: int = Field(default=10, ge=1, le=128, description="size of the noise at a frame")
     noise_scale: float = Field(default=0.33, ge=0.0, description="its standard deviation")
-    lead: int = Field(
+    warmup_frames: int = Field(
         default=5,
         ge=0,
         le=100,
@@ -83,7 +83,7 @@ def s2vkit_register(register: Register) -> None:
         "s2vkit_sdfa.sdfa:Sdfa",
         SdfaOptions,
         gives=("frames",),
-        wants=("stills", "sounds"),
+        wants=("reference_images", "audio_windows"),
         summary="animates a still image of the speaker by raw speech, with a memory over frames",
         reference="Vougioukas et al. 2019, Realistic Speech-Driven Facial Animation with GANs",
         checkpoints=CHECKPOINTS,
@@ -94,7 +94,7 @@ def s2vkit_register(register: Register) -> None:
         "s2vkit_sdfa.sdfa:SdfaFromVoice",
         SdfaFromVoiceOptions,
         gives=("frames",),
-        wants=("identity", "sounds"),
+        wants=("identity", "audio_windows"),
         summary="SDFA with a face heard in the voice in the place of the still (S2F+SDFA)",
         reference="Si et al. 2021, section 3.2; Vougioukas et al. 2019; Oh et al. 2019",
     )

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import Conditioning, GeneratorOutput, RecipeError, fit_weights, read_weights
+from s2vkit import Conditioning, Generator, GeneratorOutput, RecipeError, fit_weights, read_weights
 from s2vkit_sdfa import SdfaFromVoiceOptions, SdfaOptions, SdfaSizes
 from s2vkit_sdfa.networks import (
     HEARD,
@@ -26,7 +26,7 @@ PUBLISHED = (128, 96)  # height, width
 _NOISE_SEED = 0
 
 
-class _Animator(nn.Module):
+class _Animator(Generator):
     """What both generators share: content, noise and the decoder over runs of frames.
 
     At each frame: content from a GRU over 0.2 s windows of raw speech, noise from a GRU, and
@@ -35,16 +35,15 @@ class _Animator(nn.Module):
     noise is the same for every clip, whatever it is batched or cut with.
     """
 
-    sound_rate = RATE
-    sound_samples = HEARD
-    pretrained = False
+    audio_rate = RATE
+    audio_samples = HEARD
 
     def __init__(
         self, options: SdfaSizes, *, size: int, canvas: tuple[int, int], skips: bool, name: str
     ) -> None:
         super().__init__()
         _check_size(size, canvas, name)
-        self.size, self.canvas, self.lead = size, canvas, options.lead
+        self.size, self.canvas, self.warmup_frames = size, canvas, options.warmup_frames
         self.noise = (options.noise, options.noise_scale)
         self.encoder = ContentEncoder(options.content)
         self.generator = FrameDecoder(
@@ -53,7 +52,7 @@ class _Animator(nn.Module):
 
     def animate(self, codes: Conditioning, identity: Tensor, maps: list[Tensor]) -> tuple[Tensor, Any]:
         """Draw the frames (B, V, 3, size, size) of codes for a face, and give the state."""
-        sounds = _given(codes.sounds, "sounds")
+        sounds = _given(codes.audio_windows, "audio windows")
         clips, runs = sounds.shape[:2]
         heard, noise, flow = codes.state or (None, None, None)
         content, heard = self.encoder(sounds.flatten(0, 1), heard)
@@ -86,7 +85,7 @@ class Sdfa(_Animator):
     parameters. Square frames are of 4 px times a power of two.
     """
 
-    wants = ("stills", "sounds")
+    takes_reference_image = True
 
     def __init__(
         self,
@@ -94,8 +93,7 @@ class Sdfa(_Animator):
         *,
         size: int,
         features: int,
-        identity: int,
-        emotion: int,
+        codes: dict[str, int],
         map_shapes: list[Shape],
     ) -> None:
         canvas = PUBLISHED if options.shape == "portrait" else (size, size)
@@ -117,7 +115,7 @@ class Sdfa(_Animator):
 
     def forward(self, codes: Conditioning) -> GeneratorOutput:
         """Draw frames (B, V, 3, size, size) in [-1, 1] of stills and sounds."""
-        stills = _resize(_given(codes.stills, "stills"), self.canvas)
+        stills = _resize(_given(codes.reference_images, "reference images"), self.canvas)
         frames, state = self.animate(codes, *self.encoder_id(stills))
         return GeneratorOutput(frames, state=state)
 
@@ -135,20 +133,18 @@ class SdfaFromVoice(_Animator):
     skips. Neither ever sees a picture.
     """
 
-    wants = ("sounds",)
-
     def __init__(
         self,
         options: SdfaFromVoiceOptions,
         *,
         size: int,
         features: int,
-        identity: int,
-        emotion: int,
+        codes: dict[str, int],
         map_shapes: list[Shape],
     ) -> None:
         canvas, draws = (size, size), options.face == "drawn"
         super().__init__(options, size=size, canvas=canvas, skips=draws, name="sdfa_from_voice")
+        identity = codes.get("identity", 0)
         if not identity:
             raise RecipeError(
                 "generator 'sdfa_from_voice' has no identity code to draw a face from",
@@ -164,10 +160,10 @@ class SdfaFromVoice(_Animator):
 
     def forward(self, codes: Conditioning) -> GeneratorOutput:
         """Draw frames (B, V, 3, size, size) in [-1, 1] of identity codes and sounds."""
-        face = self.face(_given(codes.identity, "identity"))
+        face = self.face(_given(codes.codes.get("identity"), "identity"))
         code, maps = self.encoder_id(face) if self.draws else (face, [])
         frames, state = self.animate(codes, code, maps)
-        return GeneratorOutput(frames, still=face if self.draws else None, state=state)
+        return GeneratorOutput(frames, reference_image=face if self.draws else None, state=state)
 
 
 def _check_size(size: int, canvas: tuple[int, int], name: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from s2vkit import Batch, Graph, RecipeError, Slot, Stage
+from s2vkit import Batch, Graph, RecipeError, Slot, Speech, Stage, Targets
 from s2vkit_speech2face import VoiceStageOptions
 
 PARTS = ("encoder", "student.identity")
@@ -20,7 +20,7 @@ class Voice(Stage):
     only a normalised loss of the embeddings supervises the identity, which `match` is.
     """
 
-    needs = frozenset({"speech", "targets"})
+    fields = (Speech(), Targets("identity"))
     options: VoiceStageOptions
 
     def __init__(self, options: VoiceStageOptions, *, graph: Graph) -> None:
@@ -43,7 +43,7 @@ class Voice(Stage):
 
     def loss(self, batch: Batch, shared: Any) -> dict[str, Tensor]:
         """Give the terms."""
-        _, summary = self.graph.encoder(batch.need("speech"), batch.need("lengths"))
+        _, summary = self.graph.encoder(batch["speech"], batch["lengths"])
         code = self.graph.students["identity"](summary).float()
-        target = batch.targets["identity"]
+        target = batch["targets.identity"]
         return {name: weight * loss(code, target) for name, (weight, loss) in self.terms.items()}

@@ -67,16 +67,23 @@ class DistillOptions(StageOptions):
     batch: int = Field(default=64, ge=1, description="clips in a step")
     optimizer: OptimizerSlot = Field(description="moves every student")
     losses: DistillLosses = Field(description="the terms of Eq. 2")
-    stretches: int = Field(
+    segments: int = Field(
         default=0,
         ge=0,
         le=64,
-        description="random stretches of each clip whose summary the students hear besides the "
+        description="random segments of each clip whose summary the students learn from besides the "
         "whole clip's; 0 as the paper",
     )
-    emotion_frames: int = Field(default=5, ge=1, description="K of Eq. 1, drawn anew each step")
-    emotion_pool: int = Field(default=16, ge=1, description="frames a clip the teacher looks at")
-    identity_frames: int = Field(default=1, ge=1, description="1: the first frame, as the paper")
+    sampled_frames: dict[str, int] = Field(
+        default={"emotion": 5},
+        description="K of Eq. 1 by side: frames whose mean is the target, drawn anew each step; a side that "
+        "is not named: all that its teacher sees",
+    )
+    cached_frames: dict[str, int] = Field(
+        default={"emotion": 16},
+        description="frames of each clip that the teacher of a side sees; a side that is not named: the "
+        "first frame, as the paper's identity",
+    )
     average: float = Field(
         default=0.0,
         ge=0.0,
@@ -122,9 +129,9 @@ class ComposeLosses(Options):
     )
     similarity: FrameLossSlot | None = Field(default=None, description="Eq. 8")
     gradient: FrameLossSlot | None = Field(default=None, description="Eq. 9")
-    still: FrameLossSlot | None = Field(
+    reference: FrameLossSlot | None = Field(
         default=None,
-        description="compares the still that a generator draws for itself with one of the speaker",
+        description="compares the reference image that a generator draws for itself with one of the speaker",
     )
     perceptual: LayersLoss = Field(
         default=LayersLoss(),

@@ -21,7 +21,7 @@ from s2vkit import (
 )
 from s2vkit_stages import AdversarialOptions
 from s2vkit_stages.accuracy import accuracies, by_clip, collapse_thresholds
-from s2vkit_stages.requirements import check_window, needs_of
+from s2vkit_stages.requirements import check_window, fields_of, used_modules
 from s2vkit_stages.terms import make_terms
 
 
@@ -44,13 +44,9 @@ class Adversarial(Stage):
 
     def __init__(self, options: AdversarialOptions, *, graph: Graph) -> None:
         self.options, self.graph = options, graph
-        self.frames, self.gap, self.window = options.frames, options.gap, options.window
         self.sample_pictures = options.samples
         self.discriminators: dict[str, Discriminator] = graph.discriminators
-        self.reach = graph.reach
-        self.sound = int(getattr(graph.generator, "sound_samples", 0))
-        self.lead = int(getattr(graph.generator, "lead", 0))
-        self.needs = needs_of(options, graph)
+        self.fields, self.uses = fields_of(options, graph), used_modules(options, graph)
         check_window(options, graph)
         self.adversarial_loss = graph.make(options.losses.adversarial)
         weight = options.losses.adversarial.options.weight
@@ -81,9 +77,9 @@ class Adversarial(Stage):
         """Generate F(c_t, nu, mu) and the inflated identity maps, once for both phases."""
         assert self.graph.generator is not None
         with torch.no_grad():
-            codes = self.graph.condition(batch.need("features"), batch.need("summary"), batch.around)
-        codes.sounds, codes.stills = batch.sounds, batch.stills
-        return Shared(GeneratorOutput(batch.need("frames"), batch.maps), self.graph.generator(codes))
+            conditioning = self.graph.condition_batch(batch)
+        real = GeneratorOutput(batch["frames"], batch.identity_maps)
+        return Shared(real, self.graph.generator(conditioning))
 
     def discriminator_loss(self, batch: Batch, shared: Shared) -> dict[str, Tensor]:
         """Give l_adv of each discriminator: Eq. 4, Eq. 5, and with mismatched pairs Eq. 6."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from s2vkit import Batch, Graph, RecipeError, Slot, Stage, Teacher
+from s2vkit import Batch, Frames, Graph, RecipeError, Slot, Stage, Teacher
 from s2vkit_stages import ClassifyOptions
 from s2vkit_stages.vary import vary
 
@@ -19,7 +19,7 @@ class Classify(Stage):
     left to the stage that names it in `only`.
     """
 
-    needs = frozenset({"frames"})
+    fields = (Frames(),)
     options: ClassifyOptions
 
     def __init__(self, options: ClassifyOptions, *, graph: Graph) -> None:
@@ -55,7 +55,7 @@ class Classify(Stage):
 
     def shared_forward(self, batch: Batch) -> Tensor:
         """Vary the images (B * V, 3, H, W), so that a face is known by its features."""
-        return vary(batch.need("frames").flatten(0, 1), self.options)
+        return vary(batch["frames"].flatten(0, 1), self.options)
 
     def loss(self, batch: Batch, shared: Tensor) -> dict[str, Tensor]:
         """Give each network's error on its label."""
@@ -67,7 +67,7 @@ class Classify(Stage):
         label = clips.labels[self.label[name]]
         if not network.classes:
             return F.smooth_l1_loss(given.squeeze(1), label.flatten().float(), beta=0.1)
-        names = self.graph.world.labels[self.label[name]]
+        names = self.graph.data_spec.labels[self.label[name]]
         place = torch.tensor([network.classes.index(n) for n in names], device=given.device)
         known = label >= 0  # clips without this label teach nothing of it
         wanted = torch.where(known, place[label], -100)

@@ -10,12 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import Batch, Graph, RecipeError, Slot, Stage
+from s2vkit import Batch, Graph, RecipeError, Slot, Stage, Summary, Targets
 from s2vkit_stages import DistillOptions
 from s2vkit_stages.erase import eraser, fold, principal
 from s2vkit_stages.held_out import agreement, retrieval
 
-_OTHER = {"identity": "emotion", "emotion": "identity"}
 _ERASED_BY = 16384  # clips are enough to know what some hundreds of features tell
 
 
@@ -28,22 +27,24 @@ class Distill(Stage):
     end is projected out.
     """
 
-    needs = frozenset({"summary", "targets"})
     options: DistillOptions
 
     def __init__(self, options: DistillOptions, *, graph: Graph) -> None:
         self.options, self.graph = options, graph
-        self.views = {"identity": options.identity_frames, "emotion": options.emotion_pool}
-        self.stretches = options.stretches
-        self.chosen = {"emotion": min(options.emotion_frames, options.emotion_pool)}
+        self.fields = (Summary(options.segments), *(self._targets(side) for side in graph.students))
         self.validate_every = options.validate_every
-        self.finish_with = _ERASED_BY if options.erase and len(graph.students) == 2 else 0
+        self.finish_with = _ERASED_BY if options.erase and len(graph.students) > 1 else 0
         slots = {"match": options.losses.match, "distill": options.losses.distill}
         self.terms = {name: (slot.options.weight, graph.make(slot)) for name, slot in slots.items() if slot}
         apart = options.losses.apart
         self.apart = (apart.options.weight, graph.make(apart)) if apart else None
         self._check_heads()
         self._check_lasts()
+
+    def _targets(self, side: str) -> Targets:
+        """Eq. 1: the mean over K frames of those that the teacher of a side sees."""
+        cached = self.options.cached_frames.get(side, 1)
+        return Targets(side, min(self.options.sampled_frames.get(side, cached), cached), cached)
 
     def _check_heads(self) -> None:
         for side in self.graph.students if self.options.through_head else ():
@@ -79,13 +80,13 @@ class Distill(Stage):
         """Give the weighted terms of Eq. 2, side by side."""
         found = {}
         for side, student in self.graph.students.items():
-            code = student(batch.need("summary")).float()
+            code = student(batch["summary"]).float()
             for name, (weight, loss) in self.terms.items():
-                pair = (code, batch.targets[side])
+                pair = (code, batch[f"targets.{side}"])
                 if name == "distill" and self.options.through_head:
                     pair = (self._named(side, pair[0]), self._named(side, pair[1]))
                 found[f"{side}.{name}"] = weight * loss(*pair)
-        if self.apart and len(self.graph.students) == 2:
+        if self.apart and len(self.graph.students) > 1:
             found.update(self._hold_apart(batch, *self.apart))
         return found
 
@@ -94,13 +95,18 @@ class Distill(Stage):
         teacher: Any = self.graph.teachers[side]
         return code if teacher.gives == "logits" else teacher.head(code)
 
-    def _hold_apart(self, clips: Batch, weight: float, loss: Any) -> dict[str, Tensor]:
+    def _hold_apart(self, batch: Batch, weight: float, loss: Any) -> dict[str, Tensor]:
+        """Keep each code from telling what the teachers of all other sides give."""
         found = {}
-        for side, other in _OTHER.items():
+        for side in self.graph.students:
             with _as_used(self.graph.students[side]) as student:
-                code = student(clips.need("summary")).float()
-            found[f"{side}.apart"] = weight * loss(code, self._seen(other, clips.targets[other]))
+                code = student(batch["summary"]).float()
+            others = [self._seen(other, batch[f"targets.{other}"]) for other in self._others(side)]
+            found[f"{side}.apart"] = weight * loss(code, torch.cat(others, 1))
         return found
+
+    def _others(self, side: str) -> list[str]:
+        return [other for other in self.graph.students if other != side]
 
     def _seen(self, side: str, target: Tensor) -> Tensor:
         """Give what a teacher saw: probabilities of its logits, directions of its embeddings."""
@@ -109,29 +115,31 @@ class Distill(Stage):
         return F.normalize(target.float(), dim=-1)
 
     def finish(self, clips: Batch) -> None:
-        """Erase from each code what a line tells of the other side.
+        """Erase from each code what a line tells of the other sides.
 
-        First from the emotion code what the identity teacher saw; then from the identity code
-        what the emotion teacher saw and what that student, now clean, says. The other way round
-        a code that still tells the other side would take from it what is its own.
+        Last from the identity code, of the others' teachers and of their codes, clean by then.
+        The other way round a code that still tells the identity would take from it what is its
+        own.
         """
         clean: dict[str, Tensor] = {}
-        for side, other in (("emotion", "identity"), ("identity", "emotion")):
-            words = [clips.targets[other], *([clean[other]] if other in clean else [])]
-            said = [principal(self._seen(other, w).cpu(), self.options.erase) for w in words]
+        for side in sorted(self.graph.students, key=lambda name: name == "identity"):
+            others = self._others(side)
+            vectors = [(other, clips[f"targets.{other}"]) for other in others]
+            vectors += [(other, clean[other]) for other in others if other in clean]
+            parts = [principal(self._seen(other, one).cpu(), self.options.erase) for other, one in vectors]
             student: Any = self.graph.students[side]
-            features = student.features(clips.need("summary")).cpu()
-            fold(student.last, *eraser(features, torch.cat(said, 1), self.options.erase_shrinkage))
-            clean[side] = student(clips.need("summary"))
+            features = student.features(clips["summary"]).cpu()
+            fold(student.last, *eraser(features, torch.cat(parts, 1), self.options.erase_shrinkage))
+            clean[side] = student(clips["summary"])
 
     def validate(self, clips: Batch) -> dict[str, Tensor]:
         """Say how often held-out codes find their face, and name what the teacher or label says."""
         found = {}
         for side, student in self.graph.students.items():
-            code, target = student(clips.need("summary")).float(), clips.targets[side].float()
+            code, target = student(clips["summary"]).float(), clips[f"targets.{side}"].float()
             labels = clips.labels.get(side)
             teacher = self.graph.teachers[side]
-            names = self.graph.world.labels.get(side, ())
+            names = self.graph.data_spec.labels.get(side, ())
             if teacher.gives == "logits":
                 places = [teacher.classes.index(n) if n in teacher.classes else -1 for n in names]
                 found.update(_under(side, agreement(code, target, labels, places)))

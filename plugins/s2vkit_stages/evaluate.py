@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from s2vkit import Graph, Job, Metric, Probe, RecipeError, Score, Work
+from s2vkit import Graph, Job, Metric, Probe, RecipeError, Score, Summary, Targets, Work
 from s2vkit_stages import EvaluateOptions
 
 
@@ -32,8 +32,9 @@ class Evaluate(Job):
         self.uses = ("encoder", "student")
         self.uses += ("generator", "evaluator", "sync_evaluator") if self.metrics or not made else ()
         self.uses += ("teacher",) if self.probes else ()
-        self.needs = frozenset({"summary", "codes", "targets"}) if self.probes else frozenset()
-        self.views = options.cached_frames if self.probes else {}
+        if self.probes:
+            targets = (Targets(side, cached=options.cached_frames.get(side, 1)) for side in graph.teachers)
+            self.fields = (Summary(), *targets)
         self.splits = (options.split, "train") if self.probes else (options.split,)
 
     def run(self, work: Work) -> None:

@@ -36,9 +36,9 @@ class ReferenceTerm(FrameTerm):
 
     def __call__(self, batch: Batch, real: GeneratorOutput, generated: GeneratorOutput) -> Tensor | None:
         """Compare one image a clip (B, 3, H, W), if the generator drew any."""
-        if generated.still is None:
+        if generated.reference_image is None:
             return None
-        return self.weight * self.loss(generated.still.float(), batch.need("stills"))
+        return self.weight * self.loss(generated.reference_image.float(), batch["reference_images"])
 
 
 class PerceptualTerm:
@@ -88,8 +88,9 @@ def make_terms(losses: ComposeLosses, graph: Graph) -> dict[str, Term]:
     terms: dict[str, Term] = {
         name: FrameTerm(slot.options.weight, graph.make(slot)) for name, slot in slots.items() if slot
     }
-    if losses.still is not None:
-        terms["still"] = ReferenceTerm(losses.still.options.weight, graph.make(losses.still))
+    if losses.reference is not None:
+        weight = losses.reference.options.weight
+        terms["reference"] = ReferenceTerm(weight, graph.make(losses.reference))
     if losses.perceptual.weight:
         terms["perceptual"] = PerceptualTerm(losses.perceptual.weight, graph.teachers["identity"])
     if losses.feature_matching.weight:

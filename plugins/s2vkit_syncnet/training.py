@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import Batch, Graph, Slot, Stage, SyncEvaluator
+from s2vkit import Batch, Frames, Graph, Slot, Speech, Stage, SyncEvaluator
 from s2vkit_syncnet import SyncEvaluatorStageOptions
 from s2vkit_syncnet.retime import fit_rate, resample
 
@@ -28,14 +28,14 @@ class TrainSyncEvaluator(Stage):
     own speech is seen.
     """
 
-    needs = frozenset({"frames", "speech"})
     options: SyncEvaluatorStageOptions
 
     def __init__(self, options: SyncEvaluatorStageOptions, *, graph: Graph) -> None:
         self.options, self.graph = options, graph
         evaluator = graph.sync_evaluator
-        rate = evaluator.fps if evaluator is not None else graph.world.fps
-        self.frames = self.window = round((options.windows + 5) * graph.world.fps / rate)
+        rate = evaluator.fps if evaluator is not None else graph.data_spec.fps
+        self.frames = round((options.windows + 5) * graph.data_spec.fps / rate)
+        self.fields = (Frames(self.frames, self.frames), Speech())
 
     def idle(self) -> str:
         """Say that there is no evaluator to train, or that its weights came from a file."""
@@ -61,9 +61,9 @@ class TrainSyncEvaluator(Stage):
         """Compare windows of lips and speech of every clip."""
         evaluator = self.graph.sync_evaluator
         assert evaluator is not None
-        frames = vary_frames(batch.need("frames"), self.options)
+        frames = vary_frames(batch["frames"], self.options)
         speech = vary_speech(self._speech(batch, evaluator), self.options)
-        lips, sounds = evaluator(fit_rate(frames, self.graph.world.fps, evaluator.fps), speech)
+        lips, sounds = evaluator(fit_rate(frames, self.graph.data_spec.fps, evaluator.fps), speech)
         distances = (lips.float().unsqueeze(2) - sounds.float().unsqueeze(1)).norm(dim=-1)
         return Compared(distances, self.scale())
 
@@ -83,9 +83,9 @@ class TrainSyncEvaluator(Stage):
 
     def _speech(self, clips: Batch, evaluator: SyncEvaluator) -> Tensor:
         """Cut out the speech of the drawn frames: (B, S) at the evaluator's rate."""
-        rate, fps = self.graph.encoder.sample_rate, self.graph.world.fps
-        speech = clips.need("speech")
-        first = (clips.need("times")[:, 0] * rate / fps).round().long()
+        rate, fps = self.graph.encoder.sample_rate, self.graph.data_spec.fps
+        speech = clips["speech"]
+        first = (clips["times"][:, 0] * rate / fps).round().long()
         length = round(self.frames * rate / fps)
         at = first.unsqueeze(1) + torch.arange(length, device=speech.device)
         padded = F.pad(speech, (0, max(0, int(at.max()) + 1 - speech.shape[1])))

@@ -69,7 +69,7 @@ def draw_figures(
         with opened(held.folder, console, registry, asked.sets, asked.device) as run:
             run.view.begin(f"drawing the figures: {title}")
             _follow(run, held, title, moments)
-            if "stills" in run.graph.wants:
+            if run.graph.takes_reference_image:
                 faces.seeing.append(title)
             else:
                 _hear(run, title, faces, unheard, registry)

@@ -68,11 +68,17 @@ def _print(facts: dict[str, Any]) -> None:
         f"{facts['size']} x {facts['size']} at {facts['fps']:g} frames/s, "
         f"{facts['sample_rate']:,} Hz\n"
     )
-    for label in ("splits", *facts["labels"]):
-        rows = counted_rows(facts[label])
-        more = [("...", f"{len(rows) - _SHOWN:,} more", "", "")] if len(rows) > _SHOWN else []
+    split = ["splits"] if facts["splits"] else []  # footage is split by each run
+    columns = ("clips", "minutes", *(["train / val / test"] if split else []))
+    for label in (*split, *facts["labels"]):
+        rows = [row[: len(columns) + 1] for row in counted_rows(facts[label])]
+        more = (
+            [("...", f"{len(rows) - _SHOWN:,} more", *[""] * (len(columns) - 1))]
+            if len(rows) > _SHOWN
+            else []
+        )
         name = "split" if label == "splits" else label
-        print_table((name, "clips", "minutes", "train / val / test"), [*rows[:_SHOWN], *more])
+        print_table((name, *columns), [*rows[:_SHOWN], *more])
         click.echo()
     if facts["outcomes"]:
         became = [(str(o["outcome"]), f"{o['files']:,}") for o in facts["outcomes"]]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,15 +13,16 @@ from typing import Any
 import numpy as np
 
 from s2vkit.data.arrays import flush, new_array
-from s2vkit.data.preparation.finish import about, is_finished, relabel
+from s2vkit.data.preparation.check import SPLITS
+from s2vkit.data.preparation.finish import about, is_finished, read_sources, source_of
 from s2vkit.data.preparation.footage import prepare_footage
-from s2vkit.data.preparation.listing import Listing
+from s2vkit.data.preparation.listing import FORMAT, Listing, labels_of
 from s2vkit.data.preparation.ranks import ALONE, Rank
 from s2vkit.data.shards.shard_store import ShardStore
 from s2vkit.data.store import ClipStore, Index, load_index
-from s2vkit.errors import InputError
+from s2vkit.errors import InputError, PluginError
 from s2vkit.files import atomic_folder, locked, recover_folder, write_json
-from s2vkit.interfaces.dataset import ClipFiles, Footage, RawClip
+from s2vkit.interfaces.dataset import ClipFiles, Footage, RawClip, Source
 from s2vkit.interfaces.face_detector import FaceDetector
 from s2vkit.options import FootageOptions, Slot
 
@@ -64,14 +67,31 @@ class FootageCorpus:
 
     @cached_property
     def index(self) -> Index:
-        """The index of the prepared corpus."""
+        """The index of the prepared corpus, labelled and split by this run's options and seed."""
         self._check()
-        return load_index(self.folder)
+        stored = load_index(self.folder)
+        sources = {source.name: source for source in self.footage.relabel(read_sources(self.folder))}
+        _check_labelled(self.name, sources)
+        found = [sources[source_of(clip.name, sources)] for clip in stored.clips]
+        records = [
+            replace(clip, labels=dict(source.labels), split=source.split)
+            for clip, source in zip(stored.clips, found, strict=True)
+        ]
+        return replace(stored, labels=labels_of(records), clips=records, content=self.contents)
 
     @property
-    def identity(self) -> str:
-        """What tells the prepared corpus from every other: a hash of its index and its clips."""
+    def contents(self) -> str:
+        """What tells the clips of the prepared corpus from every other's, however they are split."""
         return str((about(self.folder) or {}).get("identity", "")) if self.ready else ""
+
+    @cached_property
+    def identity(self) -> str:
+        """What tells the corpus as this run sees it from every other: its clips, labels and splits."""
+        if not self.ready:
+            return ""
+        labelled = [[clip.name, clip.labels, clip.split] for clip in self.index.clips]
+        text = json.dumps([self.contents, labelled], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def size(self) -> int:
@@ -110,12 +130,10 @@ class FootageCorpus:
     ) -> bool:
         """Cut this rank's share; see `prepare_footage`. Gives whether the corpus is whole.
 
-        Of a corpus that is whole, labels and splits are read again.
+        Raises InputError where it is prepared with other settings.
         """
         if is_finished(self.folder):
             self._check()
-            if self.options.root is not None and Path(self.options.root).is_dir():
-                relabel(self.listing, self.folder)
             return True
         if self.options.root is None:
             raise InputError(
@@ -130,7 +148,8 @@ class FootageCorpus:
             rank=rank,
             max_rejected=max_rejected,
         )
-        self.__dict__.pop("ready", None)
+        for known in ("ready", "index", "identity"):
+            self.__dict__.pop(known, None)
         return whole
 
     def unknown_videos(self) -> int:
@@ -140,32 +159,22 @@ class FootageCorpus:
         return len(self.listing.sources) - int((about(self.folder) or {}).get("sources", 0))
 
     def _check(self) -> None:
-        """See that the prepared corpus is what the options say; take over other labels."""
-        told = about(self.folder) or {}
+        """See that the prepared corpus is what the options say."""
+        stored = about(self.folder) or {}
+        found = stored.get("format")
+        if found != FORMAT:
+            raise InputError(
+                f"{self.folder}: a corpus of another format ({found}, this one reads {FORMAT})",
+                hint="prepare it again, into another folder",
+            )
         listing = Listing(self.name, self.options, self.seed, [], self.make_detector, self.detector.dump())
         wanted = {"dataset": self.name, "settings": listing.settings}
         for what, mine in wanted.items():
-            if told.get(what) != mine:
+            if stored.get(what) != mine:
                 raise InputError(
-                    f"{self.folder}: prepared otherwise: {_difference(what, told.get(what), mine)}",
+                    f"{self.folder}: prepared otherwise: {_difference(what, stored.get(what), mine)}",
                     hint="change the options back, name another `corpus`, or delete the folder",
                 )
-        if told.get("labelling") != listing.labelling:
-            self._relabel(told.get("labelling"), listing.labelling)
-
-    def _relabel(self, held: Any, wanted: dict[str, Any]) -> None:
-        """Write other labels and splits into the index; no clip is cut again.
-
-        Where the root is not there, another seed is no reason to refuse what was prepared.
-        """
-        if self.options.root is None:
-            if isinstance(held, dict) and {**held, "seed": 0} == {**wanted, "seed": 0}:
-                return
-            raise InputError(
-                f"{self.folder}: prepared with other labels or splits",
-                hint="set `root`, from which they are read, or change the options back",
-            )
-        relabel(self.listing, self.folder)
 
     @property
     def decoded_bytes(self) -> int:
@@ -177,13 +186,13 @@ class FootageCorpus:
     def open(self, cache: Path, progress: Progress) -> ClipStore:
         """Open the clips: decoded and memory-mapped in `cache` where they fit, else the shards."""
         if self.decoded_bytes > self.options.crop_cache_gb * 1e9:
-            return ShardStore(self.folder)
+            return ShardStore(self.folder, self.index)
         store = ShardStore(self.folder)
         with locked(cache.with_name(f".{cache.name}.lock"), wait=True):
             if not recover_folder(cache):
                 with atomic_folder(cache) as part:
                     unpack(store, part, progress)
-        return ClipStore(cache)
+        return ClipStore(cache, self.index)
 
 
 def unpack(store: ClipStore, out: Path, progress: Progress) -> None:
@@ -200,6 +209,16 @@ def unpack(store: ClipStore, out: Path, progress: Progress) -> None:
     flush(all_frames, all_speech)
     np.savez(out / "truth.npz")
     write_json(out / "index.json", store.index.dump())
+
+
+def _check_labelled(name: str, sources: Mapping[str, Source]) -> None:
+    wrong = [source for source in sources.values() if source.split not in SPLITS]
+    if wrong:
+        raise PluginError(
+            f"dataset '{name}': '{wrong[0].name}' is in split '{wrong[0].split}', "
+            f"not one of {', '.join(SPLITS)} ({len(wrong)} such problems)",
+            hint="this is a bug of the dataset's plugin",
+        )
 
 
 def _difference(what: str, held: Any, mine: Any) -> str:

@@ -51,7 +51,7 @@ def count(store: ClipStore, label: str) -> dict[str, Count]:
 
 
 def _count(clips: list[Record], fps: float) -> Count:
-    splits = dict(Counter(clip.split for clip in clips))
+    splits = dict(Counter(clip.split for clip in clips if clip.split))
     return Count(len(clips), sum(clip.frames for clip in clips) / fps, splits)
 
 
@@ -67,7 +67,7 @@ def overview(store: ClipStore) -> dict[str, Any]:
         "clips": everything.clips,
         "hours": round(everything.seconds / 3600, 4),
         "labels": {label: len(values) for label, values in index.labels.items()},
-        "splits": {k: vars(v) for k, v in count(store, "split").items()},
+        "splits": {k: vars(v) for k, v in count(store, "split").items() if k},
         **{label: {k: vars(v) for k, v in count(store, label).items()} for label in index.labels},
         "outcomes": outcomes(store),
     }
@@ -91,13 +91,14 @@ def problems(store: ClipStore, looked_at: list[int]) -> list[str]:
 
 
 def _problems_of_index(store: ClipStore) -> list[str]:
+    """Look for labels and splits that lack clips; a prepared corpus of footage has no split."""
     found = []
-    splits = count(store, "split")
-    found += [f"no clip in split '{s}'" for s in ("train", "val", "test") if s not in splits]
+    splits = {split for split in count(store, "split") if split}
+    found += [f"no clip in split '{s}'" for s in ("train", "val", "test") if splits and s not in splits]
     for label, values in store.index.labels.items():
         held = count(store, label)
         empty = [value for value in values if value not in held]
-        unseen = [v for v, c in held.items() if "train" not in c.by_split and v in values]
+        unseen = [v for v, c in held.items() if splits and "train" not in c.by_split and v in values]
         lone = [v for v, c in held.items() if c.clips == 1 and v in values]
         found += [f"{label}: no clip is left of {_some(empty)}"] if empty else []
         found += [f"{label}: only val and test have {_some(unseen)}"] if unseen else []

@@ -2,7 +2,7 @@
 
 Speech features at the frames' times, summaries, teachers' vectors and the identity teacher's
 maps are each one flat array in a folder that its maker names by what they depend on. What is
-large (features, stretches, maps) is kept as float16; summaries and vectors, which losses
+large (features, segments, maps) is kept as float16; summaries and vectors, which losses
 compare and which are small, as float32.
 """
 
@@ -65,32 +65,32 @@ def hear_all(
 
 
 @torch.inference_mode()
-def hear_stretches(
+def encode_segments(
     store: ClipStore,
     encoder: AudioEncoder,
     out: Path,
     *,
     device: torch.device,
-    stretches: int,
+    segments: int,
     generator: torch.Generator,
     progress: Progress,
 ) -> None:
-    """Hear `stretches` (clips, stretches, E): summaries of random stretches of each training clip.
+    """Hear `segments` (clips, segments, E): summaries of random segments of each training clip.
 
     They are the same for one seed, and let students learn from more than one summary a clip.
     """
-    held = Halves(out / "stretches.npy", (len(store.clips), stretches, encoder.summary_dim))
+    held = Halves(out / "segments.npy", (len(store.clips), segments, encoder.summary_dim))
     clips = store.split("train")
     for done, i in enumerate(clips, 1):
         speech = store.speech(i, encoder.sample_rate)
-        pieces = [_stretch(speech, generator) for _ in range(stretches)]
+        pieces = [_segment(speech, generator) for _ in range(segments)]
         padded, lengths = pad_speech(pieces)
         held[i] = encoder(padded.to(device), lengths.to(device))[1].float().cpu().numpy()
         progress(done, len(clips))
     held.flush()
 
 
-def _stretch(speech: np.ndarray, generator: torch.Generator) -> np.ndarray:
+def _segment(speech: np.ndarray, generator: torch.Generator) -> np.ndarray:
     """Cut out between a third and nine tenths of a clip."""
     share, place = torch.rand(2, generator=generator).tolist()
     length = max(1, int(len(speech) * (0.33 + 0.57 * share)))

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import torch
 
 from s2vkit.data.store import ClipStore
+from s2vkit.interfaces.fields import SampleIndices
 
 MakeGenerator = Callable[..., torch.Generator]
-
-
-@dataclass(frozen=True)
-class SampleIndices:
-    """Clips (B,), their frames (B, V) and, for each frame, another time of the same clip."""
-
-    clips: np.ndarray
-    frames: np.ndarray
-    others: np.ndarray
 
 
 class BatchSampler:
@@ -64,8 +55,8 @@ class BatchSampler:
         shuffled: np.ndarray = np.asarray(self._groups[group])[order.numpy()]
         return shuffled
 
-    def draw(self, step: int) -> SampleIndices:
-        """Draw the batch of a step."""
+    def sample(self, step: int) -> SampleIndices:
+        """Sample the batch of a step."""
         clips = self._balanced_clips(step) if self.balanced else self._clips(step)
         generator = self._generator("frames", step)
         counts = np.array([self.store.clips[i].frames for i in clips])

@@ -78,9 +78,10 @@ def _load_truths(path: Path) -> dict[str, np.ndarray]:
 class ClipStore:
     """A prepared corpus, open for reading; cheap to open, safe to share between processes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, index: Index | None = None) -> None:
+        """Open a corpus; `index` takes the place of its own, with the labels and splits of a run."""
         self.folder = folder
-        self.index = load_index(folder)
+        self.index = index or load_index(folder)
         self._frames = open_array(folder / "frames.npy")
         self._speech = open_array(folder / "speech.npy")
         self.truths = _load_truths(folder / "truth.npz")

@@ -56,7 +56,7 @@ def _corpus(cache: Cache) -> Row:
 
 def _stages(plan: Plan, builder: Builder, policy: Policy) -> list[Row]:
     todo = {step.name for step in plan.steps if not (step.done or step.idle)}
-    probe = builder.graph(plan.graph.world)
+    probe = builder.graph(plan.graph.data_spec)
     stages = builder.stages(probe, policy.device)
     trained = {n: s for n, s in stages.items() if n in todo and isinstance(s, Stage)}
     times = time_stages(trained, builder, probe, policy)

@@ -52,11 +52,16 @@ def load_state(folder: Path, modules: Modules, optimizers: Optimizers) -> int:
 
 
 def step_of(folder: Path) -> int:
-    """Read how many steps are done at a checkpoint, 0 where there is none; changes nothing."""
+    """Read how many steps are done at a checkpoint, 0 where there is none; changes nothing.
+
+    Raises RunFolderError where it is damaged.
+    """
     for place in (folder, former(folder)):
-        plain = read_json(place / "state.json")
         if place.is_dir():
-            return int(plain.get("step", 0)) if isinstance(plain, dict) else 0
+            try:
+                return int(read_json(place / "state.json")["step"])
+            except (KeyError, TypeError, ValueError) as error:
+                raise RunFolderError(f"{folder}: damaged: no readable state.json", hint=ANEW) from error
     return 0
 
 

@@ -9,5 +9,5 @@ from s2vkit.interfaces.batch import Conditioning
 
 def condition_clip(pipeline: InferencePipeline, store: ClipStore, clip: int) -> Conditioning:
     """Encode a clip's speech; an image of the speaker, if one is needed, is of another clip."""
-    image = store.still(clip) if "stills" in pipeline.graph.wants else None
+    image = store.still(clip) if pipeline.graph.takes_reference_image else None
     return pipeline.condition(store.speech(clip, pipeline.sample_rate), store.clips[clip].frames, image)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import nn
 
 from s2vkit.engine.callbacks.monitor import first_few
 from s2vkit.errors import TrainingError
@@ -55,8 +55,7 @@ def suspects(batches: Sequence[Batch]) -> list[str]:
 
 
 def _not_finite(batch: Batch) -> list[str]:
-    tensors = [value for value in vars(batch).values() if isinstance(value, Tensor)]
-    tensors += [*batch.maps, *batch.targets.values()]
+    tensors = [*batch.labels.values(), *batch.tensors()]
     bad = {
         name
         for values in tensors

@@ -17,11 +17,11 @@ from s2vkit.engine.trainer import Trainer
 from s2vkit.errors import InputError, RecipeError, ResourceError, S2vkitError, memory_is_out
 from s2vkit.interfaces.batch import Batch
 from s2vkit.interfaces.dataset import ClipFiles, Dataset
+from s2vkit.interfaces.fields import BatchSizes, sampling_of
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.seed import generator
 from s2vkit.interfaces.stage import Job, Stage
 
-SECONDS = 2.5  # of speech in a made-up clip
 _TRIED = 4  # clips loaded at most to time one
 
 
@@ -44,7 +44,7 @@ def check_labels(graph: Graph) -> None:
     for group, networks in groups.items():
         for name, network in networks.items():
             label = graph.evaluated(name) if group == "evaluators" else name
-            known = graph.world.labels.get(label)
+            known = graph.data_spec.labels.get(label)
             if known is not None and not known and not network.pretrained:
                 raise InputError(
                     f"no clip has a known '{label}' for `{group}.{name}` to learn",
@@ -152,55 +152,21 @@ def time_load(dataset: Dataset) -> float:
 
 
 def make_up(stage: Stage, graph: Graph, device: torch.device) -> Batch:
-    """Make up a batch of the shapes that a stage will see."""
-    random = generator(0, "preflight")
-    b, v, size = stage.options.batch, stage.frames, graph.world.size
-    samples = int(SECONDS * graph.encoder.sample_rate)
-    shapes: dict[str, tuple[int, ...]] = {
-        "speech": (b, samples),
-        "frames": (b, v, 3, size, size),
-        "stills": (b, 3, size, size),
-        "sounds": (b, v // stage.window, stage.lead + stage.window, stage.sound),
-        "features": (b, v, graph.encoder.dim),
-        "around": (b, v, 2 * stage.reach + 1, graph.encoder.dim),
-        "mismatched": (b, v, graph.encoder.dim),
-        "summary": (b, graph.encoder.summary_dim),
+    """Make up a batch of the shapes that a stage will see, from its fields."""
+    random, sampling = generator(0, "preflight"), sampling_of(stage.fields)
+    clips, frames = stage.options.batch, sampling.frames
+    sizes = BatchSizes(clips, frames, sampling.window, graph)
+
+    def noise(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=random).mul_(0.3)
+
+    batch = Batch(["made up"] * clips, window=sampling.window)
+    for field in stage.fields:
+        batch.data.update(field.fake(sizes, noise))
+    batch.labels = {
+        label: torch.randint(max(1, len(names)), (clips,), generator=random)
+        for label, names in graph.data_spec.labels.items()
     }
-    needs = stage.needs | ({"summary"} if "codes" in stage.needs else set())
-    clips = Batch(names=["made up"] * b, window=stage.window)
-    for name in needs & set(shapes):
-        made = torch.randn(shapes[name], generator=random).mul_(0.3)
-        setattr(clips, name, _channels_last(made) if name in {"frames", "stills"} else made)
-    if clips.frames is not None:
-        clips.times = torch.arange(v).expand(b, v)
-    if clips.speech is not None:
-        clips.lengths = torch.full((b,), samples)
-    clips.labels = {
-        label: torch.randint(max(1, len(names)), (b,), generator=random)
-        for label, names in graph.world.labels.items()
-    }
-    for label in {graph.evaluated(name) for name in graph.evaluators} - set(graph.world.labels):
-        clips.labels[label] = torch.rand(b, v, generator=random)
-    if "targets" in needs:
-        clips.targets = {k: torch.randn(b, t.dim, generator=random) for k, t in graph.teachers.items()}
-    if "maps" in needs and "identity" in graph.teachers:
-        shapes_of_maps = graph.teachers["identity"].map_shapes
-        made_maps = [torch.randn(b, *shape, generator=random) for shape in shapes_of_maps]
-        clips.maps = [_channels_last(m) for m in made_maps]
-    return move(clips, device)
-
-
-def _channels_last(images: torch.Tensor) -> torch.Tensor:
-    """Lay out images (..., C, H, W) in memory as batches of real ones are."""
-    return images.movedim(-3, -1).contiguous().movedim(-1, -3)
-
-
-def move(clips: Batch, device: torch.device) -> Batch:
-    """Put a batch on a device."""
-    for name, value in vars(clips).items():
-        if isinstance(value, torch.Tensor):
-            setattr(clips, name, value.to(device))
-        elif isinstance(value, dict):
-            setattr(clips, name, {k: v.to(device) for k, v in value.items()})
-    clips.maps = [m.to(device) for m in clips.maps]
-    return clips
+    for label in {graph.evaluated(name) for name in graph.evaluators} - set(graph.data_spec.labels):
+        batch.labels[label] = torch.rand(clips, frames, generator=random)
+    return batch.to(device)

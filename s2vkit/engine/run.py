@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -16,14 +17,15 @@ from s2vkit.build import Builder, data_spec_of
 from s2vkit.data.corpus import FootageCorpus
 from s2vkit.device import choose
 from s2vkit.engine.announce import announce
-from s2vkit.engine.batches import Batches, Sources
 from s2vkit.engine.callbacks.finishing import Finishing
 from s2vkit.engine.callbacks.logging import Logging, Progress
 from s2vkit.engine.callbacks.monitor import Monitor
 from s2vkit.engine.callbacks.validation import Validation
+from s2vkit.engine.loading import BatchDataset, BatchLoader, default_workers
 from s2vkit.engine.log import spent
 from s2vkit.engine.memory import Peak
 from s2vkit.engine.preflight import check_evaluators, check_labels, check_splits
+from s2vkit.engine.sources import Sources
 from s2vkit.engine.stop import Stopped, stop_flag
 from s2vkit.engine.trainer import Trainer
 from s2vkit.engine.view import View
@@ -47,6 +49,7 @@ from s2vkit.runs.plan import Plan, Step
 from s2vkit.runs.progress import IDENTITY
 from s2vkit.runs.reuse import reuse
 from s2vkit.runs.segments import write_segments
+from s2vkit.runs.split import write_split
 from s2vkit.runs.warning_log import Notes
 from s2vkit.tensors import load_modules
 
@@ -142,6 +145,7 @@ class Run:
         chosen = self._with_needs(only) if only else everything
         with self.view:
             self.store = self.cache.open()
+            write_split(self.folder, self.store)
             for step in self.plan.steps:
                 if step.name in chosen and not step.idle:
                     self._one(step)
@@ -155,7 +159,7 @@ class Run:
         """Show the figures of the run, if it has come to them."""
         metrics = read_json(self.folder / "metrics.json")
         if metrics:
-            still = "stills" in self.graph.wants
+            still = self.graph.takes_reference_image
             source = "speech and a still of the speaker" if still else "speech alone"
             title = f"clips made from {source} (how defined: metrics.json)"
             self.console.print(metrics_table(metrics, title, definitions=False))
@@ -228,31 +232,36 @@ class Run:
         sources = self.cache.sources(stage, self.store)
         self.view.begin(step.name)
         seed = self.recipe.seed
-        batches = Batches(sources, stage, step.name, seed=seed, device=self.policy.device)
+        loader = BatchLoader(
+            BatchDataset(sources, stage, step.name, seed=seed),
+            device=self.policy.device,
+            workers=default_workers(self.recipe.compute.loader_workers, self.policy.device),
+            total=stage.options.steps * stage.options.accumulate,
+        )
         trainer = Trainer(
             stage,
             step.name,
             self.graph,
-            batches,
+            loader,
             policy=self.policy,
             seed=seed,
             make_optimizer=self.builder.make,
-            callbacks=self._callbacks(stage, batches),
+            callbacks=self._callbacks(stage, loader),
         )
         trainer.run(folder, save_seconds=self.recipe.checkpoint_seconds, stopped=self.stopped.is_set)
         self.view.end(f"{stage.options.steps} steps")
 
-    def _callbacks(self, stage: Stage, batches: Batches) -> list[Callback]:
+    def _callbacks(self, stage: Stage, loader: BatchLoader) -> list[Callback]:
         """Give what is done beside the steps of a stage, in this order."""
         return [
-            Validation(stage, self.policy, batches.held_out),
+            Validation(stage, self.policy, partial(loader.held_out, stage.held_out)),
             SamplePictures(
                 self.folder, self.store, self.graph, self.recipe.alignment, self.policy, stage.sample_pictures
             ),
             Logging(),
             Progress(self.view.advance, stage.progress_metrics),
             Monitor(stage.thresholds(), self.warn),
-            Finishing(stage, batches.heard),
+            Finishing(stage, partial(loader.training_clips, stage.finish_with)),
         ]
 
     def work(self, step: Step | None = None, folder: Path | None = None) -> RunWork:

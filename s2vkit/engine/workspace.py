@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from s2vkit.data.store import ClipStore
-from s2vkit.engine.batches import Sources
 from s2vkit.engine.conditioning import condition_clip
+from s2vkit.engine.sources import Sources
 from s2vkit.files import write_json, write_text
 from s2vkit.inference.pipeline import InferencePipeline
+from s2vkit.interfaces.fields import FrozenFeatures
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.metric import Heard, Outcome
 from s2vkit.interfaces.pixels import to_images
@@ -70,8 +71,9 @@ class RunWork:
     def heard(self, split: str) -> Heard:
         """Give what was heard in the clips of a split, from the caches, and the students' codes."""
         sources, clips = self.sources(), self.store.split(split)
-        assert sources.speech is not None
-        summary = torch.from_numpy(np.array(sources.speech["summary"][clips])).float()
+        summary = torch.from_numpy(
+            np.array(sources.frozen(FrozenFeatures("speech"))["summary"][clips])
+        ).float()
         records = [self.store.clips[i] for i in clips]
         names = sorted({name for record in records for name in record.labels})
         return Heard(
@@ -80,8 +82,9 @@ class RunWork:
             summary,
             self._codes(summary),
             {
-                side: torch.from_numpy(np.array(held["targets"][clips]).mean(1)).float()
-                for side, held in sources.faces.items()
+                features.side: torch.from_numpy(np.array(arrays["targets"][clips]).mean(1)).float()
+                for features, arrays in sources.arrays.items()
+                if features.what == "targets"
             },
             lambda i: self.store.speech(clips[i]),
             self.store.index.sample_rate,

@@ -46,8 +46,7 @@ def build_inference_graph(slots: ModelSlots, spec: ModelSpec, build: BuildPart) 
         slots.generator,
         size=spec.data.size,
         features=encoder.dim,
-        identity=codes.get("identity", 0),
-        emotion=codes.get("emotion", 0),
+        codes=codes,
         map_shapes=spec.map_shapes,
     )
     _check_rate(slots.generator.use, generator, encoder)
@@ -55,8 +54,8 @@ def build_inference_graph(slots: ModelSlots, spec: ModelSpec, build: BuildPart) 
 
 
 def _check_rate(name: str, generator: Any, encoder: Any) -> None:
-    wanted = getattr(generator, "sound_rate", encoder.sample_rate)
-    if wanted != encoder.sample_rate:
+    wanted = generator.audio_rate
+    if wanted is not None and wanted != encoder.sample_rate:
         raise RecipeError(
             f"generator '{name}' takes speech of {wanted} Hz, the audio encoder of {encoder.sample_rate} Hz",
             hint="take an audio encoder of the same rate",

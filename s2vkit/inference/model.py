@@ -30,7 +30,7 @@ class TalkingFaceModel:
     @property
     def needs_image(self) -> bool:
         """Say whether it animates an image of the speaker's face, which then must be given."""
-        return "stills" in self.pipeline.graph.wants
+        return self.pipeline.graph.takes_reference_image
 
     def generate(
         self, speech: np.ndarray, sample_rate: int, *, image: np.ndarray | None = None

@@ -38,7 +38,7 @@ class InferencePipeline:
 
     def count_frames(self, samples: int) -> int:
         """Count the frames that last as long as the speech, to within half a frame."""
-        return max(1, round(samples / self.sample_rate * self.graph.world.fps))
+        return max(1, round(samples / self.sample_rate * self.graph.data_spec.fps))
 
     @torch.inference_mode()
     def condition(self, speech: np.ndarray, frames: int, image: np.ndarray | None = None) -> Conditioning:
@@ -58,21 +58,21 @@ class InferencePipeline:
         features = align(
             steps,
             encoder.rate,
-            self.graph.world.fps,
+            self.graph.data_spec.fps,
             frames,
             mode=self.alignment.mode,
             shift=self.alignment.shift,
         )
         conditioning = self.graph.condition(features, summary)
         device = self.policy.device
-        if "stills" in self.graph.wants:
+        if self.graph.takes_reference_image:
             if image is None:
                 raise InputError(
                     "this model animates an image of the speaker, and none is given",
                     hint="give one with `--image FACE.png`",
                 )
-            conditioning.stills = to_images(torch.from_numpy(image)[None].to(device))
-        if "sounds" in self.graph.wants:
+            conditioning.reference_images = to_images(torch.from_numpy(image)[None].to(device))
+        if self.graph.generator is not None and self.graph.generator.audio_samples:
             conditioning.speech = at_peak(torch.from_numpy(np.ascontiguousarray(speech)).to(device))
         return conditioning
 
@@ -125,16 +125,17 @@ class InferencePipeline:
 
     def segment(self, conditioning: Conditioning, start: int, stop: int, state: Any = None) -> Conditioning:
         """Take frames start to stop of a clip's conditioning, to go on from `state` or anew."""
-        reach, generator = self.graph.reach, self.graph.generator
-        features = conditioning.features
-        around = neighbours(features, reach, start, stop) if reach else None
-        part = replace(conditioning, features=features[:, start:stop], around=around, state=state)
+        generator, features = self.graph.generator, conditioning.features
+        assert generator is not None
+        radius = generator.context_radius
+        context = neighbours(features, radius, start, stop) if radius else None
+        part = replace(conditioning, features=features[:, start:stop], context=context, state=state)
         if conditioning.speech is not None:
-            first = start - (getattr(generator, "lead", 0) if state is None else 0)
+            first = start - (generator.warmup_frames if state is None else 0)
             times = torch.arange(first, stop, device=features.device)[None, None]
-            samples = int(getattr(generator, "sound_samples", 0))
-            fps = self.graph.world.fps
-            part.sounds = cut_sounds(conditioning.speech, self.sample_rate, fps, times, samples)
+            samples = generator.audio_samples
+            fps = self.graph.data_spec.fps
+            part.audio_windows = cut_sounds(conditioning.speech, self.sample_rate, fps, times, samples)
         return part
 
     @torch.inference_mode()

@@ -6,6 +6,7 @@ Speech is float32 in [-1, 1]; frames on the device are float RGB in [-1, 1].
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,54 +16,74 @@ from torch import Tensor
 
 @dataclass
 class Batch:
-    """A batch of clips; a stage finds here what it said it needs, the rest is absent."""
+    """A batch of clips: what the fields of a stage loaded, by key (see `interfaces/fields`)."""
 
-    names: list[str] = field(default_factory=list)
-    speech: Tensor | None = None  # (B, S), zero padded
-    lengths: Tensor | None = None  # (B,) samples that are speech
-    frames: Tensor | None = None  # (B, V, 3, H, W) in [-1, 1], the drawn frames
-    times: Tensor | None = None  # (B, V) the numbers of the drawn frames in their clips
-    features: Tensor | None = None  # (B, V, D) the encoder's, at the drawn frames
-    around: Tensor | None = None  # (B, V, 2R+1, D) features of each drawn frame's neighbourhood
-    mismatched: Tensor | None = None  # (B, V, D) of the same clips, at other times
-    summary: Tensor | None = None  # (B, E) the encoder's
-    stills: Tensor | None = None  # (B, 3, H, W) the speaker's face in another clip
-    sounds: Tensor | None = None  # (B, R, L+W, S) raw speech at L frames before each run and at it
-    labels: dict[str, Tensor] = field(default_factory=dict)  # (B,) classes or (B, V) truth
-    targets: dict[str, Tensor] = field(default_factory=dict)  # teacher's name -> (B, dim)
-    maps: list[Tensor] = field(default_factory=list)  # [(B, C, h, w)] identity teacher's
+    names: list[str]
+    labels: dict[str, Tensor] = field(default_factory=dict)  # (B,) classes, or (B, V) known truth
+    data: dict[str, Tensor | list[Tensor]] = field(default_factory=dict)  # first dimension B
     window: int = 1  # the frames are runs of so many consecutive ones
 
-    def need(self, name: str) -> Tensor:
-        """Give a field that must be there; its absence is an error of the stage's `needs`."""
-        value = getattr(self, name)
+    def __getitem__(self, key: str) -> Tensor:
+        """Give a tensor by its key. Raises KeyError where no field brought it."""
+        value = self.data.get(key)
         if not isinstance(value, Tensor):
-            raise KeyError(f"the batch has no '{name}': the stage must name it in `needs`")
+            raise KeyError(f"the batch has no '{key}': the stage must list its field in `fields`")
         return value
+
+    def get(self, key: str) -> Tensor | None:
+        """Give a tensor by its key, or None where no field brought it."""
+        value = self.data.get(key)
+        return value if isinstance(value, Tensor) else None
+
+    @property
+    def identity_maps(self) -> list[Tensor]:
+        """The identity teacher's maps [(B, C, h, w)]; empty where no field brought them."""
+        maps = self.data.get("identity_maps", [])
+        return maps if isinstance(maps, list) else [maps]
+
+    def tensors(self) -> Iterator[Tensor]:
+        """Give every tensor of the data, those in lists too."""
+        for value in self.data.values():
+            yield from value if isinstance(value, list) else [value]
+
+    def to(self, device: torch.device, *, non_blocking: bool = False) -> Batch:
+        """Give a copy on a device."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Batch:
+        """Give a copy in memory that a GPU can read while it computes; a DataLoader calls this."""
+        return self._map(lambda tensor: tensor.pin_memory())
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        labels = {name: change(value) for name, value in self.labels.items()}
+        data = {
+            key: [change(one) for one in value] if isinstance(value, list) else change(value)
+            for key, value in self.data.items()
+        }
+        return Batch(self.names, labels, data, self.window)
 
 
 @dataclass
 class Conditioning:
-    """What a generator draws from: speech alone, once the students have heard it."""
+    """What a generator generates from: speech alone, once the students have mapped it to codes."""
 
     features: Tensor  # (B, V, D)
-    identity: Tensor | None = None  # (B, I)
-    emotion: Tensor | None = None  # (B, M)
-    around: Tensor | None = None  # (B, V, 2R+1, D) where the generator's reach is R > 0
-    stills: Tensor | None = None  # (B, 3, H, W) where the generator wants one
-    sounds: Tensor | None = None  # (B, R, L+V/R, S) where it hears: R runs, and L frames before
+    codes: dict[str, Tensor] = field(default_factory=dict)  # side -> (B, dim)
+    context: Tensor | None = None  # (B, V, 2R+1, D) where the generator's context radius is R > 0
+    reference_images: Tensor | None = None  # (B, 3, H, W) where the generator takes one
+    audio_windows: Tensor | None = None  # (B, R, L+V/R, S) where it takes raw speech: R runs, L before
     state: Any = None  # `GeneratorOutput.state` of the frames just before; then L is 0
-    speech: Tensor | None = None  # (S,) the host's own: what it cuts sounds from
+    speech: Tensor | None = None  # (S,) the pipeline's own: what it cuts audio windows from
 
 
 @dataclass
 class GeneratorOutput:
-    """What a generator made."""
+    """What a generator generated, or the same of a real clip."""
 
     frames: Tensor  # (B, V, 3, H, W) in [-1, 1]
     identity_maps: list[Tensor] = field(default_factory=list)  # [(B, C, h, w)], small to large
-    still: Tensor | None = None  # (B, 3, H, W) the still it drew for itself, if it did
-    state: Any = None  # what it must be told to go on with the next frames, if it remembers
+    reference_image: Tensor | None = None  # (B, 3, H, W) the one it drew for itself, if it did
+    state: Any = None  # what it must be given with the next frames, if it remembers
 
 
 def speech_steps(lengths: Tensor, sample_rate: int, rate: float, steps: int) -> Tensor:
@@ -75,12 +96,12 @@ def pick_time(values: Tensor, at: Tensor) -> Tensor:
     return values.gather(1, at.unsqueeze(-1).expand(-1, -1, values.shape[-1]))
 
 
-def neighbours(features: Tensor, reach: int, start: int, stop: int) -> Tensor:
-    """Give features (B, T, D) of frames start to stop and `reach` to either side.
+def neighbours(features: Tensor, radius: int, start: int, stop: int) -> Tensor:
+    """Give features (B, T, D) of frames start to stop and `radius` to either side.
 
-    (B, stop - start, 2 reach + 1, D); beyond the clip its first and last are repeated.
+    (B, stop - start, 2 radius + 1, D); beyond the clip its first and last are repeated.
     """
-    offsets = torch.arange(-reach, reach + 1, device=features.device)
+    offsets = torch.arange(-radius, radius + 1, device=features.device)
     at = torch.arange(start, stop, device=features.device)[:, None] + offsets
     return features[:, at.clamp(0, features.shape[1] - 1)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -37,6 +37,7 @@ class Source:
     labels: Mapping[str, str]  # "identity" -> speaker, "emotion" -> emotion, ... what is known
     split: str  # train, val or test
     sound: Path | None = None  # a separate sound file, or None: the video's own track
+    facts: Mapping[str, str] = field(default_factory=dict)  # all that labels and split follow from
 
 
 @runtime_checkable
@@ -81,6 +82,9 @@ class Footage(Protocol):
     Its options derive from `FootageOptions`. The host cuts every source into clips of faces,
     rejects what cannot be used, with its reason, and keeps the clips as shards. Labels
     that are not known are left out of `Source.labels`.
+
+    A prepared corpus keeps the names and facts of its sources, and no split: each run labels and
+    splits them by its own options and seed, even where the root is gone.
     """
 
     def survey(self) -> Survey:
@@ -89,4 +93,11 @@ class Footage(Protocol):
 
     def sources(self) -> list[Source]:
         """List every video, in a fixed order; the same for the same root, options and seed."""
+        ...
+
+    def relabel(self, sources: Sequence[Source]) -> list[Source]:
+        """Give each source its labels and split: by its name and facts, the options and the seed.
+
+        The root is not read. `sources` gives back what this gives for all sources of the root.
+        """
         ...

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from s2vkit.interfaces.batch import Batch, GeneratorOutput
+from s2vkit.interfaces.fields import BatchField, IdentityMaps
 
 Inputs = tuple[Tensor | list[Tensor], ...]
 
@@ -19,9 +20,15 @@ class Discriminator(nn.Module):
     input is what is generated, the others (speech features, reference images) are conditions.
     """
 
-    wants: tuple[str, ...] = ()
-    """What must be in the batch: identity_maps, frames, windows (runs of consecutive frames),
-    features (then the batch has mismatched ones too), stills."""
+    fields: tuple[BatchField, ...] = ()
+    """What it needs in the batch besides what is generated: conditions, and the real side's maps."""
+    runs: bool = False  # whether it scores runs of consecutive frames, see `windows`
+
+    def input_names(self) -> tuple[str, ...]:
+        """Name what it takes: identity_maps, frames or windows first, then its conditions."""
+        fields = [field.name for field in self.fields if field.name not in ("identity_maps", "mismatched")]
+        maps = any(isinstance(field, IdentityMaps) for field in self.fields)
+        return ("identity_maps" if maps else "windows" if self.runs else "frames", *fields)
 
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
         """Take what is scored: of each clip as many items (N, ...), clip by clip."""

@@ -8,7 +8,9 @@ from typing import Any
 
 from torch import nn
 
+from s2vkit.interfaces.batch import Batch, Conditioning
 from s2vkit.interfaces.discriminator import Discriminator
+from s2vkit.interfaces.fields import AudioWindows, BatchField, Context, ReferenceImages
 from s2vkit.interfaces.inference_graph import InferenceGraph
 from s2vkit.interfaces.sync_evaluator import SyncEvaluator
 from s2vkit.interfaces.teacher import Teacher
@@ -41,6 +43,29 @@ class Graph(InferenceGraph):
         for kind, parts in groups.items():
             named.update({f"{kind}.{name}": part for name, part in parts.items()})
         return named
+
+    def generator_fields(self) -> tuple[BatchField, ...]:
+        """Give the fields of a batch that the generator needs beyond features and summary."""
+        generator = self.generator
+        if generator is None:
+            return ()
+        found: list[BatchField] = []
+        if generator.context_radius:
+            found.append(Context(generator.context_radius))
+        if generator.takes_reference_image:
+            found.append(ReferenceImages())
+        if generator.audio_samples:
+            found.append(AudioWindows(generator.audio_samples, generator.warmup_frames))
+        return tuple(found)
+
+    def condition_batch(self, batch: Batch) -> Conditioning:
+        """Give what the generator is conditioned on, of a batch with its fields."""
+        conditioning = self.condition(batch["features"], batch["summary"])
+        conditioning.context = batch.get("context")
+        conditioning.audio_windows = batch.get("audio_windows")
+        if self.takes_reference_image:
+            conditioning.reference_images = batch["reference_images"]
+        return conditioning
 
     def evaluated(self, name: str) -> str:
         """Give the label that an evaluator knows; `emotion_2` beside `emotion` knows emotion."""

@@ -18,7 +18,7 @@ from s2vkit.interfaces.student import Student
 class InferenceGraph:
     """Encoder, students by side, and generator. Sides that a recipe leaves out are absent."""
 
-    world: DataSpec
+    data_spec: DataSpec
     encoder: AudioEncoder
     students: dict[str, Student] = field(default_factory=dict)
     generator: Generator | None = None
@@ -32,16 +32,11 @@ class InferenceGraph:
         return named
 
     @property
-    def reach(self) -> int:
-        """How many frames to either side the generator encodes."""
-        return int(getattr(self.generator, "reach", 0))
+    def takes_reference_image(self) -> bool:
+        """Whether the generator needs an image of the speaker."""
+        return self.generator is not None and self.generator.takes_reference_image
 
-    @property
-    def wants(self) -> frozenset[str]:
-        """Name what the generator needs beyond codes: stills, sounds."""
-        return frozenset(getattr(self.generator, "wants", ())) & {"stills", "sounds"}
-
-    def condition(self, features: Tensor, summary: Tensor, around: Tensor | None = None) -> Conditioning:
+    def condition(self, features: Tensor, summary: Tensor) -> Conditioning:
         """Have the students map the summary (B, E) to codes: what the generator is conditioned on."""
         codes = {side: student(summary) for side, student in self.students.items()}
-        return Conditioning(features, codes.get("identity"), codes.get("emotion"), around)
+        return Conditioning(features, codes)

@@ -6,7 +6,7 @@ resuming, devices. A stage is only its step, in phases where networks train agai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from s2vkit.interfaces.batch import Batch
 from s2vkit.interfaces.callback import Callback
+from s2vkit.interfaces.fields import BatchField
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.metric import Heard, Outcome
 from s2vkit.options import Slot, StageOptions
@@ -52,21 +53,13 @@ class Stage:
 
     options: StageOptions
 
-    needs: frozenset[str] = frozenset()
-    """What each batch must hold: speech, frames, features, around, mismatched, summary, stills,
-    sounds, maps, targets, codes; labels are always there."""
-    frames: int = 1  # how many frames of each clip are drawn
+    fields: tuple[BatchField, ...] = ()
+    """What each batch must hold; labels are always there."""
+    uses: tuple[str, ...] = ()
+    """Frozen modules that it runs itself, by name (`student.identity`): its result depends on them."""
     same_speaker: bool = False  # whether all clips of a batch are of one speaker
-    gap: int = 5  # least distance, in frames, of a mismatched time from the true one
-    stretches: int = 0  # stretches of each clip heard besides the whole, for other summaries
-    views: Mapping[str, int] = {}  # frames of a clip that a teacher looks at; 1: the first
-    reach: int = 0  # frames to either side of each drawn one whose features `around` holds
-    sound: int = 0  # samples of raw speech at each frame, where `sounds` are needed
-    lead: int = 0  # frames before each run whose sounds are there too
-    window: int = 1  # the drawn frames are runs of so many consecutive ones; `times` says where
     sample_pictures: int = 0  # how often during training they are drawn; needs the generator
     progress_metrics: tuple[str, ...] = ()  # metrics that the live view shows before all others
-    chosen: Mapping[str, int] = {}  # how many of those views a step averages (Eq. 1); all if absent
     held_out: int = 512  # clips of the split val that `validate` is shown at most
     finish_with: int = 0  # training clips that `finish` is shown at most; 0: it is not called
     validate_every: int = 0  # steps between calls of `validate` on held-out clips; 0: none
@@ -137,7 +130,7 @@ class Work(Protocol):
         ...
 
     def heard(self, split: str) -> Heard:
-        """Give what was heard in the clips of a split; the job must name it in `needs`."""
+        """Give what was heard in the clips of a split; the job must list it in `fields`."""
         ...
 
     def save(self, name: str, data: Any) -> None:
@@ -154,8 +147,7 @@ class Job:
 
     leaves: tuple[str, ...] = ()  # files of the run folder that are its result
     splits: tuple[str, ...] = ()  # splits of the corpus that it needs clips of
-    needs: frozenset[str] = frozenset()  # summary, codes, targets: what `Work.heard` gives
-    views: Mapping[str, int] = {}  # frames of a clip that a teacher looks at; 1: the first
+    fields: tuple[BatchField, ...] = ()  # what `Work.heard` gives, of which frozen features
     uses: tuple[str, ...] = ("encoder", "student", "generator", "evaluator", "sync_evaluator")
     """Kinds of parts whose weights its result depends on."""
 

@@ -13,7 +13,6 @@ from s2vkit.options import (
     Field,
     GeneratorSlot,
     Options,
-    Slot,
     StageSlot,
     StudentSlot,
     SyncEvaluatorSlot,
@@ -29,41 +28,6 @@ def _filled(value: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_filled)]
-
-
-class TeacherSides(Options):
-    """Who teaches which side of a face; a side without a teacher is left out."""
-
-    identity: TeacherSlot | None = Field(
-        default=None, description="teacher of who speaks; null leaves the side out"
-    )
-    emotion: TeacherSlot | None = Field(
-        default=None, description="teacher of the emotion shown; null leaves the side out"
-    )
-
-    def present(self) -> dict[str, Slot]:
-        """Give the sides that are there, by name."""
-        return _present(self.identity, self.emotion)
-
-
-class StudentSides(Options):
-    """Who learns to hear each side from speech."""
-
-    identity: StudentSlot | None = Field(
-        default=None, description="student that hears who speaks; goes with its teacher"
-    )
-    emotion: StudentSlot | None = Field(
-        default=None, description="student that hears the emotion; goes with its teacher"
-    )
-
-    def present(self) -> dict[str, Slot]:
-        """Give the sides that are there, by name."""
-        return _present(self.identity, self.emotion)
-
-
-def _present(identity: Slot | None, emotion: Slot | None) -> dict[str, Slot]:
-    sides = {"identity": identity, "emotion": emotion}
-    return {name: slot for name, slot in sides.items() if slot is not None}
 
 
 class Recipe(Options):
@@ -83,11 +47,11 @@ class Recipe(Options):
     alignment: Alignment = Field(
         default_factory=Alignment, description="how speech features are laid on video frames"
     )
-    teachers: TeacherSides = Field(
-        default_factory=TeacherSides, description="frozen networks whose knowledge is distilled"
+    teachers: dict[str, TeacherSlot] = Field(
+        default={}, description="frozen networks whose knowledge is distilled, by the side of a face they see"
     )
-    students: StudentSides = Field(
-        default_factory=StudentSides, description="what hears the teachers' codes in speech"
+    students: dict[str, StudentSlot] = Field(
+        default={}, description="what predicts each teacher's vectors from speech, by side"
     )
     generator: GeneratorSlot = Field(description="what draws frames from codes")
     discriminators: dict[str, DiscriminatorSlot] = Field(

@@ -11,13 +11,14 @@ from typing import Any
 
 from s2vkit.options import Options, Slot, label_of_evaluator, slot_fields
 from s2vkit.recipe.nodes import Map, Path, children, find, is_null, place_of
+from s2vkit.recipe.old_words import new_name, renamed
 from s2vkit.recipe.report import Problems
 from s2vkit.recipe.schema import Recipe
 from s2vkit.recipe.stages import check_order
 from s2vkit.registry import Entry, Registry, nearest, plural
 
-SIDES = ("identity", "emotion")
-OF_THE_HOST = ("stills", "sounds")  # what a generator may want of the host itself
+SIDES = ("identity", "emotion")  # of a face, in the paper; a recipe may name others
+OF_THE_HOST = ("reference_images", "audio_windows")  # what a generator may want of the host itself
 HEARD = ("summary", "codes")  # what a metric may want of the speech side
 
 
@@ -63,17 +64,21 @@ class Wired:
         teachers, students = self.recipe.teachers, self.recipe.students
         if not (self.sound("teachers") and self.sound("students")):
             return
-        for side in SIDES:
-            teacher, student = getattr(teachers, side, None), getattr(students, side, None)
-            if teacher is None and student is not None:
-                students = students.model_copy(update={side: None})
+        kept = {side: slot for side, slot in students.items() if side in teachers}
+        for side in students:
+            if side not in teachers:
                 self.note(f"students.{side}", f"there is no teachers.{side}")
-            if teacher is not None and student is None:
+        for side in teachers:
+            if side not in students:
                 known = ", ".join(self.registry.names("student"))
                 hint = f"add `students: {{{side}: NAME}}` (known students: {known}), "
                 hint += f"or leave the side out with `teachers: {{{side}: null}}`"
                 self.add(("teachers", side), f"nobody learns from teacher '{side}'", hint, key=True)
-        self.recipe = self.recipe.model_copy(update={"students": students})
+        self.recipe = self.recipe.model_copy(update={"students": kept})
+
+    def sides(self) -> set[str]:
+        """Name the sides of a face: those of the paper, and those of this recipe."""
+        return {*SIDES, *self.recipe.teachers}
 
     def note(self, path: str, why: str) -> None:
         """Note what is left out, once."""
@@ -82,7 +87,7 @@ class Wired:
     def check_discriminators(self) -> None:
         """Give every discriminator what it wants, or leave it out with the identity side."""
         kept = {}
-        no_identity = getattr(self.recipe.teachers, "identity", None) is None
+        no_identity = "identity" not in self.recipe.teachers
         for name, slot in self.recipe.discriminators.items():
             entry = self.entry(slot)
             if entry and "identity_maps" in entry.wants and no_identity:
@@ -95,7 +100,7 @@ class Wired:
 
     def _check_discriminator(self, name: str, entry: Entry) -> None:
         path: Path = ("discriminators", name)
-        teacher = self.entry(getattr(self.recipe.teachers, "identity", None))
+        teacher = self.entry(self.recipe.teachers.get("identity"))
         generator, encoder = (self.entry(self.recipe.generator), self.entry(self.recipe.audio_encoder))
         what = f"discriminator '{entry.name}'"
         if "identity_maps" in entry.wants:
@@ -106,8 +111,8 @@ class Wired:
                 message = f"{what} compares identity maps, but generator '{generator.name}' "
                 hint = self._fits("generator", "identity_maps", name)
                 self.add(path, message + "makes none", hint)
-        of_frames = {"windows": "frames", "stills": "frames"}
-        wanted = {of_frames.get(want, want) for want in entry.wants} - {"identity_maps", *SIDES}
+        of_frames = {"windows": "frames", "reference_images": "frames"}
+        wanted = {of_frames.get(want, want) for want in entry.wants} - {"identity_maps", *self.sides()}
         if generator and encoder and not wanted <= {*generator.gives, *encoder.gives}:
             lacking = " and ".join(sorted(wanted - {*generator.gives, *encoder.gives}))
             message = f"{what} wants {lacking}, which neither generator '{generator.name}' "
@@ -123,19 +128,19 @@ class Wired:
         """Give the generator and the students what they want of the audio encoder."""
         encoder = self.entry(self.recipe.audio_encoder)
         parts: list[tuple[Path, Slot]] = [(("generator",), self.recipe.generator)]
-        parts += [(("students", side), s) for side, s in self.recipe.students.present().items()]
+        parts += [(("students", side), s) for side, s in self.recipe.students.items()]
         for path, slot in parts:
             entry = self.entry(slot)
             lacking = set(entry.wants) - set(encoder.gives) if entry and encoder else set()
-            for word in sorted(lacking - {*SIDES, *OF_THE_HOST}):
+            for word in sorted(lacking - {*self.sides(), *OF_THE_HOST}):
                 message = f"{slot.kind} '{slot.use}' wants {word}, which audio_encoder "
                 self.add(path, message + f"'{self.recipe.audio_encoder.use}' does not give")
             if entry:
                 self._check_sides(path, entry)
 
     def _check_sides(self, path: Path, entry: Entry) -> None:
-        for side in SIDES:
-            if side in entry.wants and getattr(self.recipe.teachers, side, None) is None:
+        for side in sorted(self.sides()):
+            if side in entry.wants and side not in self.recipe.teachers:
                 message = f"{entry.kind} '{entry.name}' needs the {side} side, "
                 hint = f"add teachers.{side} and students.{side}"
                 self.add(path, message + "which this recipe leaves out", hint)
@@ -145,12 +150,16 @@ class Wired:
         entry = self.entry(self.recipe.data)
         if entry is None:
             return
-        groups = {"teachers": self.recipe.teachers.present(), "evaluators": self.recipe.evaluators}
+        groups = {"teachers": self.recipe.teachers, "evaluators": self.recipe.evaluators}
         for group, slots in groups.items():
             for name, slot in slots.items():
                 ready = group == "teachers" and getattr(slot.options, "checkpoint", None)
                 label = label_of_evaluator(name, slots) if group == "evaluators" else name
                 if label in entry.gives or ready:
+                    continue
+                new = new_name(name, group)
+                if new is not None:
+                    self.add((group, name), renamed("the name", name, new), f"write {new!r}", key=True)
                     continue
                 message = f"dataset '{entry.name}' has no '{label}' to train this {group[:-1]} on"
                 labels = ", ".join(w for w in entry.gives if w not in ("speech", "frames"))
@@ -213,7 +222,7 @@ class Wired:
         for word in entry.wants:
             kind, _, name = word.partition(".")
             if word in HEARD:
-                if not self.recipe.students.present():
+                if not self.recipe.students:
                     message = f"metric '{entry.name}' looks at {word}, but there is no student"
                     self.add(path, message, "add a teacher and its student")
             elif word == "sync_evaluator":

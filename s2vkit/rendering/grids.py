@@ -57,7 +57,11 @@ def _speakers_by_emotions(
     sound = pipeline.segment(clips[first], time, time + 1)
     rows = [
         [
-            to_uint8(frames_of(pipeline, replace(sound, identity=speaker, emotion=emotion))[0])
+            to_uint8(
+                frames_of(
+                    pipeline, replace(sound, codes={**sound.codes, "identity": speaker, "emotion": emotion})
+                )[0]
+            )
             for emotion in emotions.values()
         ]
         for speaker in speakers.values()
@@ -65,11 +69,15 @@ def _speakers_by_emotions(
     contact_sheet(rows, [f"{name} x {', '.join(emotions)}" for name in speakers], path)
 
 
+def with_codes(conditioning: Conditioning, **codes: Tensor) -> Conditioning:
+    """Put other codes of some sides into conditioning."""
+    return replace(conditioning, codes={**conditioning.codes, **codes})
+
+
 def _means(store: ClipStore, clips: dict[int, Conditioning], side: str) -> dict[str, Tensor]:
     groups: dict[str, list[Tensor]] = {}
     for clip, codes in clips.items():
-        code = getattr(codes, side)
-        groups.setdefault(store.clips[clip].labels.get(side, ""), []).append(code)
+        groups.setdefault(store.clips[clip].labels.get(side, ""), []).append(codes.codes[side])
     return {name: torch.stack(codes).mean(0) for name, codes in sorted(groups.items())}
 
 

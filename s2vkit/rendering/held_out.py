@@ -31,7 +31,7 @@ def show_run(work: RunWork, *, clips: bool = True) -> None:
 def show_clips(work: RunWork) -> None:
     """Write videos/ and samples/: held-out clips made beside true."""
     rows, labels, told = [], [], dict[str, Any]()
-    made_of = "speech and a still" if "stills" in work.graph.wants else "speech"
+    made_of = "speech and an image" if work.graph.takes_reference_image else "speech"
     chosen = pick_clips(work.store)
     for done, clip in enumerate(chosen, 1):
         outcome = work.outcome(clip)

@@ -79,20 +79,22 @@ def draw_waveform(speech: np.ndarray) -> np.ndarray:
 
 def _labels(facts: dict[str, Any]) -> list[tuple[str, str]]:
     names = {"identity": "Speakers", "emotion": "Emotions"}
-    return [("splits", "Splits"), *((k, names.get(k, k.capitalize())) for k in facts["labels"])]
+    split = [("splits", "Splits")] if facts["splits"] else []  # footage is split by each run
+    return [*split, *((k, names.get(k, k.capitalize())) for k in facts["labels"])]
 
 
 def _counts(counts: dict[str, dict[str, Any]]) -> str:
+    splits = ("train", "val", "test") if any(c["by_split"] for c in counts.values()) else ()
     rows = [
         (
             value,
             f"{c['clips']:,}",
             f"{c['seconds'] / 60:.1f}",
-            *(str(c["by_split"].get(s, 0)) for s in ("train", "val", "test")),
+            *(str(c["by_split"].get(s, 0)) for s in splits),
         )
         for value, c in counts.items()
     ]
-    made = table(("", "clips", "minutes", "train", "val", "test"), rows, {1, 2, 3, 4, 5})
+    made = table(("", "clips", "minutes", *splits), rows, {1, 2, *range(3, 3 + len(splits))})
     if len(rows) <= 12:
         return made
     return f"<details><summary>{len(rows):,} of them</summary>{made}</details>"
@@ -120,7 +122,7 @@ def _clip(store: ClipStore, clip: int) -> str:
         data = _base64(path.read_bytes())
     wave = io.BytesIO()
     Image.fromarray(draw_waveform(speech)).save(wave, "PNG")
-    told = ", ".join([record.split, *(f"{k} {v}" for k, v in record.labels.items())])
+    told = ", ".join([*[record.split] * bool(record.split), *(f"{k} {v}" for k, v in record.labels.items())])
     return (
         f'<figure><video controls preload="metadata" style="max-width: {2 * index.size}px" '
         f'poster="data:image/jpeg;base64,{_base64(to_jpeg(frames[0], 90))}" '

@@ -12,19 +12,20 @@ from rich.markup import escape
 from s2vkit.data.arrays import Arrays
 from s2vkit.data.cache_entries import cached, holding
 from s2vkit.data.corpus import FootageCorpus
-from s2vkit.data.frozen import hear_all, hear_stretches, look_all, map_all
+from s2vkit.data.frozen import encode_segments, hear_all, look_all, map_all
 from s2vkit.data.preparation.prepare import prepare
 from s2vkit.data.store import ClipStore
 from s2vkit.device import Policy
-from s2vkit.engine.batches import Sources
+from s2vkit.engine.sources import Sources
 from s2vkit.engine.view import View
 from s2vkit.files import recover_folder
 from s2vkit.interfaces.dataset import Dataset
+from s2vkit.interfaces.fields import FrozenFeatures
 from s2vkit.interfaces.seed import generator
 from s2vkit.interfaces.stage import Job, Stage
 from s2vkit.runs.digest import digest, digest_of_module
 from s2vkit.runs.folder import clear_cache, need_room
-from s2vkit.runs.plan import HEARD, Plan
+from s2vkit.runs.plan import Plan
 
 _SHOWN = 5  # clips rejected that are named
 
@@ -43,7 +44,9 @@ class Cache:
         self.recipe, self.graph = plan.recipe, plan.graph
         self.folder = Path(self.recipe.cache)
         self._holds, self._held = ExitStack(), set[Path]()
-        self.corpus = self.folder / f"corpus-{self.recipe.data.use}-{plan.data}"
+        content = dataset.contents if isinstance(dataset, FootageCorpus) else ""
+        of = digest("decoded", content) if content else plan.data
+        self.corpus = self.folder / f"corpus-{self.recipe.data.use}-{of}"
 
     def open(self) -> ClipStore:
         """Open the corpus, preparing it first where it is not there."""
@@ -83,26 +86,20 @@ class Cache:
         self.view.end(f"{clips} clips in {self.corpus}")
 
     def sources(self, stage: Stage | Job, store: ClipStore) -> Sources:
-        """Give everything that the batches of a stage are made from: what this stage needs of it."""
-        rate = self.graph.encoder.sample_rate
-        return Sources(store, rate, self._speech(stage, store), self._faces(stage, store))
+        """Give everything that the batches of a stage are loaded from: what its fields ask for."""
+        asked = dict.fromkeys(one for field in stage.fields for one in field.frozen())
+        arrays = {one: self._frozen(one, store) for one in asked}
+        return Sources(store, self.graph.encoder.sample_rate, arrays)
 
-    def _speech(self, stage: Stage | Job, store: ClipStore) -> Arrays | None:
-        if not stage.needs & HEARD:
-            return None
-        heard = self._hear(store)
-        if isinstance(stage, Stage) and stage.stretches and stage.needs & {"summary", "codes"}:
-            return heard.joined(self._hear_stretches(store, stage.stretches))
-        return heard
-
-    def _faces(self, stage: Stage | Job, store: ClipStore) -> dict[str, Arrays]:
-        found: dict[str, Arrays] = {}
-        if "targets" in stage.needs:
-            found = {s: self._look(store, s, stage.views.get(s, 1)) for s in self.graph.teachers}
-        if "maps" in stage.needs and "identity" in self.graph.teachers:
-            maps = self._map(store)
-            found["identity"] = found["identity"].joined(maps) if "identity" in found else maps
-        return found
+    def _frozen(self, features: FrozenFeatures, store: ClipStore) -> Arrays:
+        """Open what a frozen network computes of every clip, computing it first where it is not there."""
+        compute = {
+            "speech": lambda: self._hear(store),
+            "segments": lambda: self._hear_segments(store, features.count),
+            "targets": lambda: self._look(store, features.side, features.count),
+            "maps": lambda: self._map(store),
+        }
+        return compute[features.what]()
 
     def _hear(self, store: ClipStore) -> Arrays:
         alignment, encoder = self.recipe.alignment, self.graph.encoder
@@ -121,22 +118,22 @@ class Cache:
         begun = "hearing every clip once"
         return self._kept("speech", "encoder", encoder, store, [alignment.model_dump()], begun, make)
 
-    def _hear_stretches(self, store: ClipStore, stretches: int) -> Arrays:
+    def _hear_segments(self, store: ClipStore, segments: int) -> Arrays:
         encoder, seed = self.graph.encoder, self.recipe.seed
 
         def make(out: Path) -> None:
-            hear_stretches(
+            encode_segments(
                 store,
                 encoder,
                 out,
                 device=self.policy.device,
-                stretches=stretches,
+                segments=segments,
                 generator=generator(seed, "stretches"),
                 progress=self.progress,
             )
 
-        of = [stretches, seed, digest(store.split("train"))]
-        return self._kept("speech", "encoder", encoder, store, of, "hearing stretches of clips", make)
+        of = [segments, seed, digest(store.split("train"))]
+        return self._kept("speech", "encoder", encoder, store, of, "hearing segments of clips", make)
 
     def _look(self, store: ClipStore, side: str, views: int) -> Arrays:
         teacher, seed = self.graph.teachers[side], self.recipe.seed

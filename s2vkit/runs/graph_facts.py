@@ -47,10 +47,10 @@ def graph_facts(recipe: Recipe, graph: Graph, steps: list[Step]) -> dict[str, An
     return {
         "format": FORMAT,
         "world": {
-            "size": graph.world.size,
-            "fps": graph.world.fps,
-            "sample_rate": graph.world.sample_rate,
-            "labels": {k: len(v) for k, v in graph.world.labels.items()},
+            "size": graph.data_spec.size,
+            "fps": graph.data_spec.fps,
+            "sample_rate": graph.data_spec.sample_rate,
+            "labels": {k: len(v) for k, v in graph.data_spec.labels.items()},
         },
         "parts": _parts(recipe, graph, steps),
         "flows": _flows(graph),
@@ -106,10 +106,9 @@ def _drawing(graph: Graph) -> Iterator[Flow]:
     yield "encoder", "generator", "features"
     for side in graph.students:
         yield f"student.{side}", "generator", f"{side} code"
-    if "sounds" in graph.wants:
-        yield SPEECH, "generator", "sounds"
-    if "stills" in graph.wants:
-        yield STILL, "generator", "a still of the face"
+    for field in graph.generator_fields():
+        source = {"audio_windows": SPEECH, "reference_images": STILL}.get(field.name, "encoder")
+        yield source, "generator", field.name.replace("_", " ")
 
 
 def _looking(graph: Graph) -> Iterator[Flow]:
@@ -129,8 +128,8 @@ def _looking(graph: Graph) -> Iterator[Flow]:
     if graph.generator is None:
         return
     for name, part in graph.discriminators.items():
-        for want in part.wants:
-            yield from _evaluated(f"discriminator.{name}", want, graph)
+        for word in part.input_names():
+            yield from _evaluated(f"discriminator.{name}", word, graph)
     evaluators = [f"evaluator.{name}" for name in graph.evaluators]
     evaluators += ["sync_evaluator"] if graph.sync_evaluator is not None else []
     for name in evaluators:
@@ -139,11 +138,11 @@ def _looking(graph: Graph) -> Iterator[Flow]:
 
 def _evaluated(name: str, want: str, graph: Graph) -> Iterator[Flow]:
     """Give where what a discriminator wants comes from: the true and the made one."""
-    if want == "stills":
+    if want == "reference_images":
         yield STILL, name, "a still of the face"
     elif want in _OF_SPEECH:
         yield "encoder", name, want
-    elif want == "sounds":
+    elif want == "audio_windows":
         yield SPEECH, name, want
     else:
         true = "teacher.identity" if want == "identity_maps" else FACES

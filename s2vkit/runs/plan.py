@@ -19,12 +19,6 @@ from s2vkit.runs.digest import digest, result_options
 from s2vkit.runs.progress import Progress, progress_of_job, progress_of_stage
 from s2vkit.runs.segments import Segment
 
-READS = ("frames", "same_speaker", "gap", "stretches", "chosen", "reach", "sound", "lead", "window")
-"""Attributes of a stage that say what its batches are made of."""
-
-HEARD = frozenset({"features", "around", "mismatched", "summary", "codes"})
-"""What a batch may hold that an encoder has heard."""
-
 
 @dataclass
 class Step:
@@ -88,7 +82,7 @@ class Plan:
         self.recipe, self.registry, self.graph, self.run = recipe, registry, graph, run
         self.slots, self.policy = part_slots(recipe), policy
         self.data = digest("data", *([corpus] if corpus else [self._slot(recipe.data), recipe.seed]))
-        world = [graph.world.size, graph.world.fps, graph.world.sample_rate]
+        world = [graph.data_spec.size, graph.data_spec.fps, graph.data_spec.sample_rate]
         self.versions = {
             name: digest(name, self._slot(slot), recipe.seed, world) for name, slot in self.slots.items()
         }
@@ -123,15 +117,12 @@ class Plan:
 
     def _reads(self, stage: Stage | Job) -> dict[str, Any]:
         """Say what a stage reads of the clips, and how speech is laid on frames where it counts."""
-        reads: dict[str, Any] = {"needs": sorted(stage.needs), "views": stage.views}
-        if stage.needs & HEARD:
+        reads: dict[str, Any] = {"fields": [field.describe() for field in stage.fields]}
+        encoded = any("encoder" in field.networks() for field in stage.fields)
+        if encoded or (isinstance(stage, Job) and "encoder" in self._uses(stage)):
             reads["alignment"] = self.recipe.alignment.model_dump()
         if isinstance(stage, Stage):
-            reads |= {name: getattr(stage, name) for name in READS}
-            if stage.needs & {"speech", "sounds"}:
-                reads["sample_rate"] = self.graph.encoder.sample_rate
-        elif "encoder" in self._uses(stage):
-            reads["alignment"] = self.recipe.alignment.model_dump()
+            reads |= {"same_speaker": stage.same_speaker, "sample_rate": self.graph.encoder.sample_rate}
         return reads
 
     @property
@@ -150,20 +141,14 @@ class Plan:
         """Name the parts whose weights a stage depends on."""
         if isinstance(stage, Job):
             return {part for part in self.slots if part.split(".")[0] in stage.uses}
-        used = set(stage.optimizers()) & set(self.slots)
-        used |= {"encoder"} if stage.needs & HEARD else set()
-        of_need = {"codes": "student", "targets": "teacher"}
-        for need, kind in of_need.items():
-            if need in stage.needs:
-                used |= {part for part in self.slots if part.split(".")[0] == kind}
-        if "maps" in stage.needs:
-            used.add("teacher.identity")
-        return used
+        networks = {name for field in stage.fields for name in field.networks()}
+        return (networks | set(stage.uses) | set(stage.optimizers())) & set(self.slots)
 
     def frozen_key(self, part: str, content: str, weights: str, *how: Any) -> str:
         """Name what a frozen part gives: of which clips, with which weights, how prepared."""
         device = self.policy.device.type
-        return digest("frozen", content, weights, self._slot(self.slots[part]), device, *how)
+        rates = [self.graph.data_spec.fps, self.graph.data_spec.sample_rate]
+        return digest("frozen", content, weights, self._slot(self.slots[part]), device, rates, *how)
 
     def _slot(self, slot: Slot) -> list[Any]:
         """Give a slot and all slots in it as plain data, with the owners of their code.

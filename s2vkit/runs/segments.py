@@ -70,7 +70,7 @@ def _counts(options: Any, name: str) -> bool:
         return name != "steps"
     if not isinstance(options, OptimizerOptions) or name not in OptimizerOptions.model_fields:
         return True
-    return name in ("lr", "schedule", "warmup", *_USED_BY[options.schedule])
+    return name in ("lr", "schedule", "warmup", "clip_gradients", *_USED_BY[options.schedule])
 
 
 def extended(past: Sequence[Segment], at: int, end: int, schedule: dict[str, Any]) -> list[Segment]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,10 @@ import torch
 from s2vkit.interfaces.batch import Batch, Conditioning, GeneratorOutput
 from s2vkit.interfaces.discriminator import Discriminator, Inputs
 from s2vkit.interfaces.face_detector import Faces
+from s2vkit.interfaces.fields import BatchSizes, Frames
+from s2vkit.interfaces.generator import Generator
 from s2vkit.testing.checking import SIZE, Subject, noise
-from s2vkit.testing.stand_ins import EMOTION, FEATURES, IDENTITY, LABELS, MAPS
+from s2vkit.testing.stand_ins import EMOTION, FEATURES, IDENTITY, LABELS, MAPS, stand_in_graph
 
 _WANTS = {
     ("identity_maps",),
@@ -82,21 +84,19 @@ def check_generator(subject: Subject) -> None:
         sides += [(0, EMOTION, []), (0, 0, [])]
     for identity, emotion, maps in sides:
         generator = subject.build(
-            size=SIZE, features=FEATURES, identity=identity, emotion=emotion, map_shapes=maps
+            size=SIZE, features=FEATURES, codes=codes_of(identity, emotion), map_shapes=maps
         )
         subject.require_module(generator)
         subject.require(generator.size == SIZE, f"its size is {generator.size}, not {SIZE}")
-        codes = Conditioning(
-            noise(2, 3, FEATURES),
-            noise(2, identity) if identity else None,
-            noise(2, emotion) if emotion else None,
-        )
-        if reach := getattr(generator, "reach", 0):
-            codes.around = noise(2, 3, 2 * reach + 1, FEATURES)
-        if "stills" in getattr(generator, "wants", ()):
-            codes.stills = noise(2, 3, SIZE, SIZE, seed=3)
-        if "sounds" in getattr(generator, "wants", ()):
-            codes.sounds = noise(2, 1, generator.lead + 3, generator.sound_samples)
+        subject.require(isinstance(generator, Generator), "is not derived from Generator")
+        vectors = {side: noise(2, dim) for side, dim in codes_of(identity, emotion).items()}
+        codes = Conditioning(noise(2, 3, FEATURES), vectors)
+        if radius := generator.context_radius:
+            codes.context = noise(2, 3, 2 * radius + 1, FEATURES)
+        if generator.takes_reference_image:
+            codes.reference_images = noise(2, 3, SIZE, SIZE, seed=3)
+        if generator.audio_samples:
+            codes.audio_windows = noise(2, 1, generator.warmup_frames + 3, generator.audio_samples)
         made = generator.train()(codes)
         _check_made(subject, made, maps if "identity_maps" in subject.entry.gives else [])
         with_gradient = [made.frames, *made.identity_maps]
@@ -105,6 +105,11 @@ def check_generator(subject: Subject) -> None:
         with torch.no_grad():
             one, other = generator(codes).frames, generator(codes).frames
         subject.require_equal("in eval, the same codes gave other frames", one, other)
+
+
+def codes_of(identity: int, emotion: int) -> dict[str, int]:
+    """Name the sides whose code has a size."""
+    return {side: dim for side, dim in (("identity", identity), ("emotion", emotion)) if dim}
 
 
 def _check_made(subject: Subject, made: Any, maps: list[tuple[int, int, int]]) -> None:
@@ -121,12 +126,10 @@ def check_discriminator(subject: Subject) -> None:
     """Check that it takes its inputs from a batch and scores them, with gradient to the fakes."""
     discriminator = subject.build(size=SIZE, features=FEATURES, map_shapes=MAPS)
     subject.require(isinstance(discriminator, Discriminator), "is not derived from Discriminator")
-    subject.require_attributes(discriminator, wants=tuple)
-    wants = discriminator.wants
-    subject.require(wants in _WANTS, f"wants {wants}, not one of {sorted(_WANTS)}")
-    message = f"wants {wants} but is registered as wanting {subject.entry.wants}"
-    subject.require(wants == subject.entry.wants, message)
-    batch = _batch(WINDOW if "windows" in wants else 1)
+    wants = discriminator.input_names()
+    message = f"takes {wants} but is registered as wanting {subject.entry.wants}"
+    subject.require(set(subject.entry.wants) <= set(wants), message)
+    batch = _batch(discriminator)
     generated = GeneratorOutput(noise(2, WINDOW, 3, SIZE, SIZE, seed=4).requires_grad_())
     generated.identity_maps = [noise(2, *shape).requires_grad_() for shape in MAPS]
     fake = discriminator.train().inputs(batch, generated)
@@ -142,7 +145,7 @@ def check_discriminator(subject: Subject) -> None:
 
 def _check_kinds(subject: Subject, discriminator: Discriminator, batch: Batch, fake: Inputs) -> None:
     """Check that kinds which are scored together have the scores they have alone."""
-    real = discriminator.inputs(batch, GeneratorOutput(batch.need("frames"), batch.maps))
+    real = discriminator.inputs(batch, GeneratorOutput(batch["frames"], batch.identity_maps))
     mismatched = discriminator.mismatched(batch)
     kinds = [real, fake] if mismatched is None else [real, fake, mismatched]
     discriminator.eval()
@@ -153,17 +156,14 @@ def _check_kinds(subject: Subject, discriminator: Discriminator, batch: Batch, f
             subject.require_equal("scored together, a kind has other scores", one, discriminator(*kind))
 
 
-def _batch(window: int) -> Batch:
-    """Make a batch of two clips that holds all that a discriminator may want."""
-    return Batch(
-        names=["one", "two"],
-        frames=noise(2, WINDOW, 3, SIZE, SIZE),
-        features=noise(2, WINDOW, FEATURES),
-        mismatched=noise(2, WINDOW, FEATURES, seed=2),
-        stills=noise(2, 3, SIZE, SIZE, seed=3),
-        maps=[noise(2, *shape, seed=5) for shape in MAPS],
-        window=window,
-    )
+def _batch(discriminator: Discriminator) -> Batch:
+    """Make a batch of two clips that holds all that a discriminator needs."""
+    window = WINDOW if discriminator.runs else 1
+    sizes, seeds = BatchSizes(2, WINDOW, window, stand_in_graph(lambda slot: None)), count(2)
+    batch = Batch(["one", "two"], window=window)
+    for field in (Frames(WINDOW, window), *discriminator.fields):
+        batch.data.update(field.fake(sizes, lambda *shape: noise(*shape, seed=next(seeds))))
+    return batch
 
 
 def check_face_detector(subject: Subject) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn, optim
 
 from s2vkit.interfaces.batch import Batch
+from s2vkit.interfaces.fields import BatchField
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.loss import AdversarialLoss
 from s2vkit.interfaces.metric import Heard, Outcome
@@ -20,20 +21,6 @@ from s2vkit.options import Slot
 from s2vkit.testing.checking import SIZE, Subject, noise, seeded
 from s2vkit.testing.data import heard, outcomes
 from s2vkit.testing.stand_ins import stand_in_clips, stand_in_graph
-
-_NEEDS = {
-    "speech",
-    "frames",
-    "features",
-    "around",
-    "mismatched",
-    "summary",
-    "stills",
-    "maps",
-    "targets",
-    "codes",
-    "sounds",
-}
 
 
 def check_loss(subject: Subject) -> None:
@@ -104,7 +91,8 @@ def check_stage(subject: Subject) -> None:
         return
     subject.require(isinstance(stage, Stage), "is neither a Stage nor a Job")
     subject.require(isinstance(stage.idle(), str), "idle() gives no text")
-    subject.require(set(stage.needs) <= _NEEDS, f"needs {set(stage.needs) - _NEEDS}: unknown")
+    wrong = [field for field in stage.fields if not isinstance(field, BatchField)]
+    subject.require(not wrong, f"fields holds {wrong}, which are no fields of a batch")
     extras = stage.extras()
     modules: dict[str, nn.Module] = {**graph.modules(), **extras}
     slots = stage.optimizers()

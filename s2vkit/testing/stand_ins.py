@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 
 from s2vkit.interfaces.batch import Batch, Conditioning, GeneratorOutput
 from s2vkit.interfaces.discriminator import Discriminator, Inputs
+from s2vkit.interfaces.fields import BatchField, BatchSizes, Features, IdentityMaps, Mismatched, sampling_of
+from s2vkit.interfaces.generator import Generator
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.specs import DataSpec
 from s2vkit.interfaces.stage import Stage
@@ -85,7 +88,7 @@ class Mind(nn.Linear):
         self.dim = dim
 
 
-class Hand(nn.Module):
+class Hand(Generator):
     """A generator."""
 
     size = SIZE
@@ -97,14 +100,12 @@ class Hand(nn.Module):
 
     def forward(self, codes: Conditioning) -> GeneratorOutput:
         """Draw the codes as coarse frames."""
-        assert codes.identity is not None
-        assert codes.emotion is not None
-        sides = torch.cat([codes.identity, codes.emotion], 1).unsqueeze(1)
+        sides = torch.cat([codes.codes["identity"], codes.codes["emotion"]], 1).unsqueeze(1)
         all_codes = torch.cat([codes.features, sides.expand(-1, codes.features.shape[1], -1)], 2)
         coarse = torch.tanh(self.draw(all_codes)).unflatten(2, (3, 4, 4))
         frames = coarse.repeat_interleave(SIZE // 4, 3).repeat_interleave(SIZE // 4, 4)
         maps = [
-            layer(codes.identity)[:, :, None, None].expand(-1, -1, h, w)
+            layer(codes.codes["identity"])[:, :, None, None].expand(-1, -1, h, w)
             for layer, (_, h, w) in zip(self.inflate, MAPS, strict=True)
         ]
         return GeneratorOutput(frames, maps)
@@ -136,6 +137,11 @@ class StandInDiscriminator(Discriminator):
     def __init__(self, wants: tuple[str, ...]) -> None:
         super().__init__()
         self.wants = wants
+        conditions: dict[str, tuple[BatchField, ...]] = {
+            "identity_maps": (IdentityMaps(),),
+            "features": (Features(), Mismatched()),
+        }
+        self.fields = tuple(field for want in wants for field in conditions.get(want, ()))
         self.score = nn.LazyLinear(1)
         seen: dict[str, Any] = {
             "frames": torch.zeros(1, 3, SIZE, SIZE),
@@ -148,13 +154,13 @@ class StandInDiscriminator(Discriminator):
         """Take what it wants."""
         if "identity_maps" in self.wants:
             return (output.identity_maps,)
-        return output.frames.flatten(0, 1), *self._conditions(batch, batch.features)
+        return output.frames.flatten(0, 1), *self._conditions(batch, batch.get("features"))
 
     def mismatched(self, batch: Batch) -> Inputs | None:
         """Take real frames with speech of another time, if it wants speech."""
         if "features" not in self.wants:
             return None
-        return batch.need("frames").flatten(0, 1), *self._conditions(batch, batch.mismatched)
+        return batch["frames"].flatten(0, 1), *self._conditions(batch, batch.get("mismatched"))
 
     def _conditions(self, batch: Batch, features: Tensor | None) -> Inputs:
         return (features.flatten(0, 1),) if features is not None and "features" in self.wants else ()
@@ -202,29 +208,13 @@ def stand_in_graph(make: Callable[..., Any]) -> Graph:
 
 
 def stand_in_clips(stage: Stage) -> Batch:
-    """Make up a batch that holds what a stage needs."""
-    count, views = 2, stage.frames or 4
-    shapes: dict[str, tuple[int, ...]] = {
-        "speech": (count, RATE),
-        "frames": (count, views, 3, SIZE, SIZE),
-        "sounds": (count, views // stage.window, stage.lead + stage.window, stage.sound),
-        "stills": (count, 3, SIZE, SIZE),
-        "features": (count, views, FEATURES),
-        "around": (count, views, 2 * stage.reach + 1, FEATURES),
-        "mismatched": (count, views, FEATURES),
-        "summary": (count, SUMMARY),
-    }
-    needs = stage.needs | ({"summary"} if "codes" in stage.needs else set())
-    given = {name: noise(*shapes[name], seed=i) for i, name in enumerate(shapes) if name in needs}
-    clips = Batch(names=["one", "two"], window=stage.window, **given)  # type: ignore[arg-type]
-    if "frames" in needs:
-        clips.times = torch.arange(views).expand(count, views)
-    if "speech" in needs:
-        clips.lengths = torch.tensor([RATE, RATE // 2])
-    clips.labels = {name: torch.tensor([0, 1]) for name in LABELS}
-    clips.labels["mouth_aperture"] = clips.labels["eyelid_closure"] = noise(count, views).abs()
-    if "targets" in needs:
-        clips.targets = {"identity": noise(count, IDENTITY), "emotion": noise(count, EMOTION)}
-    if "maps" in needs:
-        clips.maps = [noise(count, *shape) for shape in MAPS]
-    return clips
+    """Make up a batch that holds what a stage needs, from its fields."""
+    sampling, seeds = sampling_of(stage.fields), count(1)
+    sizes = BatchSizes(2, sampling.frames, sampling.window, stand_in_graph(lambda slot: None))
+    batch = Batch(["one", "two"], window=sampling.window)
+    for field in stage.fields:
+        batch.data.update(field.fake(sizes, lambda *shape: noise(*shape, seed=next(seeds))))
+    batch.labels = {name: torch.tensor([0, 1]) for name in LABELS}
+    for name in ("mouth_aperture", "eyelid_closure"):
+        batch.labels[name] = noise(2, sampling.frames).abs()
+    return batch

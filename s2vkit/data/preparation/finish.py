@@ -6,22 +6,23 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Container, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from s2vkit.data.arrays import flush, new_array
+from s2vkit.data.arrays import damaged, flush, new_array
 from s2vkit.data.preparation.cut_one import rejected
 from s2vkit.data.preparation.listing import FORMAT, Listing, labels_of
 from s2vkit.data.preparation.outcome import stop_if_hopeless, write_report
 from s2vkit.data.preparation.part import Part
-from s2vkit.data.store import Index, Record, load_index
+from s2vkit.data.store import Index, Record
 from s2vkit.errors import InputError
 from s2vkit.files import read_json, replacing, write_json
+from s2vkit.interfaces.dataset import Source
 
-CORPUS = "corpus.json"
+CORPUS, SOURCES = "corpus.json", "sources.json"
 
 
 @dataclass(frozen=True, order=True)
@@ -67,21 +68,37 @@ def finish(listing: Listing, out: Path, max_rejected: float) -> None:
 def write_index(
     listing: Listing, out: Path, clips: list[tuple[int, str, int, int]], aside: dict[str, str]
 ) -> None:
-    """Write index.json of clips (source, key, frames, samples), labelled as the listing says."""
+    """Write index.json of clips (source, key, frames, samples), and sources.json.
+
+    The labels are those known now. There is no split: it belongs to each run.
+    """
     cutting = listing.cutting
     records, frame, sample = [], 0, 0
     for source, key, frames, samples in clips:
         held = listing.sources[source]
         labels = dict(held.labels)
-        records.append(Record(key, labels, held.split, frame, frames, sample, samples))
+        records.append(Record(key, labels, "", frame, frames, sample, samples))
         frame, sample = frame + frames, sample + samples
     known = labels_of(records)
-    _write_index(Index(cutting.size, cutting.fps, cutting.sample_rate, known, records, aside), out)
+    index = Index(cutting.size, cutting.fps, cutting.sample_rate, known, records, aside)
+    _write_compactly(out / "index.json", index.dump())
+    facts = [{"name": s.name, "labels": dict(s.labels), "facts": dict(s.facts)} for s in listing.sources]
+    _write_compactly(out / SOURCES, facts)
 
 
-def _write_index(index: Index, out: Path) -> None:
-    with replacing(out / "index.json") as part, part.open("w", encoding="utf-8") as file:
-        json.dump(index.dump(), file, ensure_ascii=False)
+def _write_compactly(path: Path, data: Any) -> None:
+    with replacing(path) as part, part.open("w", encoding="utf-8") as file:
+        json.dump(data, file, ensure_ascii=False)
+
+
+def read_sources(out: Path) -> list[Source]:
+    """Read the sources of a finished corpus: names, labels when it was prepared, and facts."""
+    path = out / SOURCES
+    try:
+        stored = read_json(path)
+        return [Source(one["name"], Path(), one["labels"], "", facts=one["facts"]) for one in stored]
+    except (KeyError, TypeError) as error:
+        raise damaged(path, "not the sources of a prepared corpus") from error
 
 
 def conclude(listing: Listing, out: Path, sources: int, clips: int, contents: str) -> None:
@@ -89,44 +106,19 @@ def conclude(listing: Listing, out: Path, sources: int, clips: int, contents: st
 
     `contents` is a hash of all clips' bytes.
     """
-    digest = hashlib.sha256((out / "index.json").read_bytes() + contents.encode())
+    identity = hashlib.sha256((out / "index.json").read_bytes() + contents.encode())
     write_json(
         out / CORPUS,
         {
             "format": FORMAT,
             "dataset": listing.dataset,
-            "identity": digest.hexdigest(),
+            "identity": identity.hexdigest(),
             "contents": contents,
             "settings": listing.settings,
-            "labelling": listing.labelling,
             "sources": sources,
             "clips": clips,
         },
     )
-
-
-def relabel(listing: Listing, out: Path) -> None:
-    """Write the listing's labels and splits into a finished corpus; its shards stay.
-
-    Raises InputError where clips of it come from sources that the listing does not have.
-    """
-    told, index = about(out) or {}, load_index(out)
-    sources = {source.name: source for source in listing.sources}
-    by_key = {clip.name: sources.get(source_of(clip.name, sources)) for clip in index.clips}
-    unknown = [key for key, source in by_key.items() if source is None]
-    if unknown:
-        raise InputError(
-            f"{out}: {len(unknown)} clips come from no video that the root holds now, "
-            f"for example {unknown[0]}",
-            hint="bring the videos back, or change the options back",
-        )
-    records = [
-        replace(clip, labels=dict(source.labels), split=source.split)
-        for clip in index.clips
-        if (source := by_key[clip.name])
-    ]
-    _write_index(replace(index, labels=labels_of(records), clips=records), out)
-    conclude(listing, out, told["sources"], told["clips"], told["contents"])
 
 
 def source_of(key: str, sources: Container[str]) -> str:

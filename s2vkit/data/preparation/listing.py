@@ -19,11 +19,10 @@ from s2vkit.errors import InputError, PluginError
 from s2vkit.files import read_json, write_json
 from s2vkit.interfaces.dataset import Source
 from s2vkit.interfaces.face_detector import FaceDetector
-from s2vkit.options import FootageOptions, dump_options
+from s2vkit.options import FootageOptions
 
-FORMAT = 1
+FORMAT = 2
 PART = 64  # sources whose clips make one shard
-_NOT_LABELS = {"root", "corpus", "crop_cache_gb"}
 _NOT_CONTENT = {"hold", "max_pixels"}  # change speed and what is refused, never a clip
 _KEY = re.compile(r"[\w-]+")  # WebDataset ends a key at its first dot
 
@@ -58,13 +57,6 @@ class Listing:
             "quality": self.options.quality,
             "face_detector": {k: v for k, v in self.detector.items() if k != "device"},
         }
-
-    @cached_property
-    def labelling(self) -> dict[str, Any]:
-        """All that labels and splits follow from."""
-        held = set(self.settings) | _NOT_LABELS
-        own = {k: v for k, v in dump_options(self.options).items() if k not in held}
-        return {"seed": self.seed, **_plain(own)}
 
     @cached_property
     def parts(self) -> list[list[int]]:

@@ -45,7 +45,6 @@ def write_report(out: Path, listing: Listing, results: Iterable[dict[str, Any]])
                 {
                     **row,
                     "file": _beside(source.path, root),
-                    "split": source.split,
                     "speaker": source.labels.get("identity", ""),
                     "emotion": source.labels.get("emotion", ""),
                     "clips": len(told["clips"]),

@@ -11,7 +11,7 @@ import numpy as np
 
 from s2vkit.data.arrays import damaged, open_array
 from s2vkit.data.shards.coding import from_flac, from_jpeg
-from s2vkit.data.store import ClipStore, load_index
+from s2vkit.data.store import ClipStore, Index, load_index
 from s2vkit.errors import InputError
 
 SHARDS = "shards"
@@ -30,9 +30,9 @@ class ShardStore(ClipStore):
     opens the shards for itself.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, index: Index | None = None) -> None:
         self.folder = folder
-        self.index = load_index(folder)
+        self.index = index or load_index(folder)
         self.truths = {}
         self._places = open_array(folder / "frames_at.npy")  # (all frames, 2) offset, size
         self._sounds = open_array(folder / "clips_at.npy")  # (clips, 3) shard, offset, size

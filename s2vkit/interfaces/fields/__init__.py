@@ -1,0 +1,36 @@
+"""Fields of a batch: each knows how to load itself, how to fake itself, and what it follows from."""
+
+from s2vkit.interfaces.fields.base import (
+    BatchField,
+    BatchSizes,
+    BatchSource,
+    ClipSample,
+    FrozenFeatures,
+    SampleIndices,
+    Value,
+    sampling_of,
+)
+from s2vkit.interfaces.fields.clips import AudioWindows, Frames, ReferenceImages, Speech
+from s2vkit.interfaces.fields.faces import IdentityMaps, Targets
+from s2vkit.interfaces.fields.speech import Context, Features, Mismatched, Summary
+
+__all__ = [
+    "AudioWindows",
+    "BatchField",
+    "BatchSizes",
+    "BatchSource",
+    "ClipSample",
+    "Context",
+    "Features",
+    "Frames",
+    "FrozenFeatures",
+    "IdentityMaps",
+    "Mismatched",
+    "ReferenceImages",
+    "SampleIndices",
+    "Speech",
+    "Summary",
+    "Targets",
+    "Value",
+    "sampling_of",
+]

@@ -1,0 +1,123 @@
+"""Fields that are read from the clips themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from s2vkit.interfaces.audio_windows import at_peak, cut_sounds
+from s2vkit.interfaces.fields.base import (
+    BatchField,
+    BatchSizes,
+    BatchSource,
+    ClipSample,
+    Value,
+    channels_last,
+)
+from s2vkit.interfaces.pixels import to_images
+
+FAKE_SECONDS = 2.5  # of speech in a made-up clip
+
+
+@dataclass(frozen=True)
+class Frames(BatchField):
+    """`frames` (B, V, 3, H, W) in [-1, 1] and `times` (B, V), their numbers in their clips.
+
+    V is `n`; they are sampled in runs of `window` consecutive ones.
+    """
+
+    n: int = 1
+    window: int = 1
+
+    def load(self, source: BatchSource, sample: ClipSample) -> dict[str, Value]:
+        """Read the sampled frames."""
+        pairs = zip(sample.clips.tolist(), sample.frames, strict=True)
+        frames = np.stack([source.store.frames(clip, at) for clip, at in pairs])
+        return {"frames": to_images(torch.from_numpy(frames)), "times": torch.from_numpy(sample.frames)}
+
+    def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
+        """Make up frames."""
+        size = sizes.graph.data_spec.size
+        frames = channels_last(noise(sizes.clips, sizes.frames, 3, size, size))
+        return {"frames": frames, "times": torch.arange(sizes.frames).expand(sizes.clips, -1)}
+
+
+@dataclass(frozen=True)
+class Speech(BatchField):
+    """`speech` (B, S) of whole clips at the encoder's rate, zero padded, and `lengths` (B,)."""
+
+    def load(self, source: BatchSource, sample: ClipSample) -> dict[str, Value]:
+        """Read and pad the speech."""
+        clips = [source.store.speech(clip, source.sample_rate) for clip in sample.clips.tolist()]
+        speech, lengths = pad_speech(clips)
+        return {"speech": speech, "lengths": lengths}
+
+    def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
+        """Make up speech of `FAKE_SECONDS`."""
+        samples = int(FAKE_SECONDS * sizes.graph.encoder.sample_rate)
+        return {"speech": noise(sizes.clips, samples), "lengths": torch.full((sizes.clips,), samples)}
+
+
+@dataclass(frozen=True)
+class ReferenceImages(BatchField):
+    """`reference_images` (B, 3, H, W): the speaker's face in another clip, another one each step."""
+
+    def load(self, source: BatchSource, sample: ClipSample) -> dict[str, Value]:
+        """Read the first frame of another clip of each speaker."""
+        store, clips = source.store, sample.clips.tolist()
+        if sample.step is None:
+            images = np.stack([store.still(clip) for clip in clips])
+        else:
+            random = torch.rand(len(clips), generator=sample.generator("stills", sample.step)).tolist()
+            others = [store.others(clip) for clip in clips]
+            chosen = [among[int(part * len(among))] for part, among in zip(random, others, strict=True)]
+            images = np.stack([store.frames(clip, np.zeros(1, int))[0] for clip in chosen])
+        return {"reference_images": to_images(torch.from_numpy(images))}
+
+    def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
+        """Make up images."""
+        size = sizes.graph.data_spec.size
+        return {"reference_images": channels_last(noise(sizes.clips, 3, size, size))}
+
+
+@dataclass(frozen=True)
+class AudioWindows(BatchField):
+    """`audio_windows` (B, R, L+W, S): `samples` of raw speech at each frame of R runs of W frames.
+
+    Before each run there are those of L = `warmup` frames, from which a recurrent network
+    warms up.
+    """
+
+    samples: int = 0
+    warmup: int = 0
+
+    def load(self, source: BatchSource, sample: ClipSample) -> dict[str, Value]:
+        """Cut the speech of each clip, at its peak level, around its frames."""
+        runs = sample.frames.reshape(len(sample.clips), -1, sample.window)
+        before = runs[:, :, :1] + np.arange(-self.warmup, 0)
+        frames = torch.from_numpy(np.concatenate([before, runs], 2))
+        rate, fps = source.sample_rate, source.store.index.fps
+        speech = [torch.from_numpy(source.store.speech(clip, rate)) for clip in sample.clips.tolist()]
+        windows = [
+            cut_sounds(at_peak(one), rate, fps, at, self.samples)
+            for one, at in zip(speech, frames, strict=True)
+        ]
+        return {"audio_windows": torch.stack(windows)}
+
+    def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
+        """Make up speech."""
+        runs = sizes.frames // sizes.window
+        return {"audio_windows": noise(sizes.clips, runs, self.warmup + sizes.window, self.samples)}
+
+
+def pad_speech(clips: list[np.ndarray]) -> tuple[Tensor, Tensor]:
+    """Pad speech of several lengths with zeros: (B, S) and lengths (B,)."""
+    lengths = torch.tensor([len(clip) for clip in clips])
+    padded = torch.zeros(len(clips), int(lengths.max()))
+    for row, clip in enumerate(clips):
+        padded[row, : len(clip)] = torch.from_numpy(clip)
+    return padded, lengths

@@ -1,0 +1,125 @@
+"""Fields that the frozen audio encoder computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from s2vkit.interfaces.fields.base import (
+    BatchField,
+    BatchSizes,
+    BatchSource,
+    ClipSample,
+    FrozenFeatures,
+    Value,
+)
+
+_SPEECH = FrozenFeatures("speech")
+
+
+@dataclass(frozen=True)
+class _OfEncoder(BatchField):
+    """Base of fields that the encoder gives."""
+
+    def frozen(self) -> tuple[FrozenFeatures, ...]:
+        """Ask for the encoder's features and summaries."""
+        return (_SPEECH,)
+
+    def networks(self) -> tuple[str, ...]:
+        """Follow from the encoder's weights."""
+        return ("encoder",)
+
+
+@dataclass(frozen=True)
+class Features(_OfEncoder):
+    """`features` (B, V, D): the encoder's, at the sampled frames."""
+
+    def load(self, source: BatchSource, sample: ClipSample) -> dict[str, Value]:
+        """Read the features."""
+        places = _first_frames(source, sample)[:, None] + sample.frames
+        return {"features": _read(source, places)}
+
+    def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
+        """Make up features."""
+        return {"features": noise(sizes.clips, sizes.frames, sizes.graph.encoder.dim)}
+
+
+@dataclass(frozen=True)
+class Context(_OfEncoder):
+    """`context` (B, V, 2R+1, D): features of R = `radius` frames to either side of each frame.
+
+    Beyond the ends of a clip its first and last are repeated.
+    """
+
+    radius: int = 1
+
+    def load(self, source: BatchSource, sample: ClipSample) -> dict[str, Value]:
+        """Read the features of the neighbourhoods."""
+        counts = np.array([source.store.clips[i].frames for i in sample.clips])[:, None, None]
+        offsets = np.arange(-self.radius, self.radius + 1)
+        at = np.clip(sample.frames[:, :, None] + offsets, 0, counts - 1)
+        return {"context": _read(source, _first_frames(source, sample)[:, None, None] + at)}
+
+    def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
+        """Make up features."""
+        shape = (sizes.clips, sizes.frames, 2 * self.radius + 1, sizes.graph.encoder.dim)
+        return {"context": noise(*shape)}
+
+
+@dataclass(frozen=True)
+class Mismatched(_OfEncoder):
+    """`mismatched` (B, V, D): features of the same clips at other times, `gap` frames away at least."""
+
+    gap: int = 5
+
+    def load(self, source: BatchSource, sample: ClipSample) -> dict[str, Value]:
+        """Read the features at the other times."""
+        places = _first_frames(source, sample)[:, None] + sample.indices.others
+        return {"mismatched": _read(source, places)}
+
+    def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
+        """Make up features."""
+        return {"mismatched": noise(sizes.clips, sizes.frames, sizes.graph.encoder.dim)}
+
+
+@dataclass(frozen=True)
+class Summary(_OfEncoder):
+    """`summary` (B, E): the encoder's of each clip, or of one of its segments, anew each step.
+
+    With `segments` N, the whole clip or one of N parts of it are equally likely.
+    """
+
+    segments: int = 0
+
+    def load(self, source: BatchSource, sample: ClipSample) -> dict[str, Value]:
+        """Read the summaries."""
+        summary = np.array(source.frozen(_SPEECH)["summary"][sample.clips])
+        if self.segments and sample.step is not None:
+            parts = source.frozen(FrozenFeatures("segments", count=self.segments))["segments"]
+            random = sample.generator("stretch", sample.step)
+            chosen = torch.randint(self.segments + 1, (len(summary),), generator=random).numpy()
+            for row in np.flatnonzero(chosen):
+                summary[row] = parts[sample.clips[row], chosen[row] - 1]
+        return {"summary": torch.from_numpy(summary)}
+
+    def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
+        """Make up summaries."""
+        return {"summary": noise(sizes.clips, sizes.graph.encoder.summary_dim)}
+
+    def frozen(self) -> tuple[FrozenFeatures, ...]:
+        """Ask for summaries, and for those of segments."""
+        return (_SPEECH, FrozenFeatures("segments", count=self.segments)) if self.segments else (_SPEECH,)
+
+
+def _first_frames(source: BatchSource, sample: ClipSample) -> np.ndarray:
+    """Find where the frames of each clip begin in the arrays of the whole corpus: (B,)."""
+    return np.array([source.store.clips[i].frame for i in sample.clips])
+
+
+def _read(source: BatchSource, places: np.ndarray) -> Tensor:
+    """Read features at places; they may be kept as float16."""
+    return torch.from_numpy(source.frozen(_SPEECH)["features"][places]).float()
