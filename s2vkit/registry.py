@@ -37,6 +37,8 @@ OUR_COMMANDS = frozenset(
         "evaluate",
         "report",
         "study",
+        "recipes",
+        "schema",
     }
 )
 """The commands that no plugin may claim."""

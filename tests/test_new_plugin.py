@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import tomllib
+from pathlib import Path
 
 import pytest
-from helpers_cli import call, start
+from helpers_cli import RECIPES, call, start
 from helpers_outside import install
 
 from s2vkit.cli.new_plugin import SHAPES, plugin_files
@@ -91,3 +93,15 @@ def test_what_is_written_passes_its_own_test_when_installed(tmp_path):
     owners = [c["owner"] for c in listed["components"] if c["name"].startswith("new_")]
     assert len(owners) == len(KINDS)
     assert all(owner.startswith("s2vkit-new-") for owner in owners)
+    recipes = [_recipe_of_the_readme(tmp_path, kind) for kind in KINDS]
+    checked = start("validate", *recipes, env=env)
+    assert checked.code == 0, checked.err
+
+
+def _recipe_of_the_readme(folder: Path, kind: str) -> Path:
+    """Write the README's example as a whole recipe, on top of the default one."""
+    (example,) = re.findall(r"```yaml\n(.*?)```", (folder / kind / "README.md").read_text(), re.DOTALL)
+    assert f"new_{kind}" in example
+    path = folder / f"{kind}.yaml"
+    path.write_text(f"extends: {RECIPES}/speech2video.yaml\n{example}")
+    return path

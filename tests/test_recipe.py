@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from helpers_cli import RECIPES
 from helpers_registry import L1Options, fake_registry
 
 from s2vkit.errors import RecipeError
@@ -131,7 +132,7 @@ def test_mappings_merge_deeply_and_lists_are_replaced(tmp_path: Path) -> None:
     ("over", "use", "width"),
     [
         ("{width: 0.5}", "vggface", 0.5),
-        ("{use: vggface, checkpoint: a.pt}", "vggface", 0.25),
+        ("{use: vggface, checkpoint: a.pt}", "vggface", 1.0),
         ("vggface", "vggface", 1.0),  # the short form is a whole slot
         ("{use: senet50}", "senet50", 1.0),  # another part does not inherit
         ("senet50", "senet50", 1.0),
@@ -382,3 +383,16 @@ def test_loading_a_recipe_imports_neither_torch_nor_rich() -> None:
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_slot_that_repeats_its_word_starts_afresh(tmp_path: Path) -> None:
+    """A parent's options of the same component must not leak in where `use` is written again."""
+    text = (RECIPES / "cremad.yaml").read_text()
+    assert "generator: {use: rmsprop, lr: 3.0e-4}" in text
+    child = tmp_path / "child.yaml"
+    child.write_text(f"extends: {RECIPES}/speech2video.yaml\ngenerator: {{width: 64}}\n")
+    over = tmp_path / "over.yaml"
+    over.write_text("extends: child.yaml\ngenerator: {use: frame_decoder, min_width: 24}\n")
+    assert load_recipe(child).data["generator"]["width"] == 64
+    assert load_recipe(over).data["generator"]["width"] == 256
+    assert load_recipe(child, ["generator.use=frame_decoder"]).data["generator"]["width"] == 256

@@ -11,7 +11,7 @@ RECIPES = Path(__file__).parent.parent / "recipes"
 ABLATIONS = sorted((RECIPES / "ablations").glob("*.yaml"))
 
 
-COMPARISONS = [RECIPES / "table1.yaml", RECIPES / "table1_tiny.yaml"]
+COMPARISONS = [RECIPES / "table1.yaml", RECIPES / "table1_tiny.yaml", RECIPES / "table1_cremad.yaml"]
 
 
 @pytest.mark.parametrize("path", sorted({*RECIPES.rglob("*.yaml")} - {*COMPARISONS}), ids=lambda p: p.stem)

@@ -37,8 +37,7 @@ def opened(
     loaded = load_recipe(folder / "recipe.yaml", [*sets, *place], registry)
     with stop_flag() as stopped:
         run = Run(loaded, folder, console, stopped, registry)
-        if run.cut_footage():
-            run = Run(loaded, folder, console, stopped, registry)
+        run.cut_footage()
         with run.view, closing(run.cache):
             run.take_up()
             yield run

@@ -24,6 +24,10 @@ def guard(command: click.Command, args: list[str]) -> int:
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
+    except click.NoSuchOption as error:
+        message = error.message.rstrip(".") + _renamed_option(error.option_name)
+        click.NoSuchOption(error.option_name, message, error.possibilities, error.ctx).show()
+        return error.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -60,6 +64,13 @@ def explain(error: Exception, args: list[str]) -> tuple[str, int]:
         f"  = a bug in s2vkit or in a plugin; to see all of it, run again with --debug: {again}",
         1,
     )
+
+
+def _renamed_option(name: str) -> str:
+    from s2vkit.recipe.old_words import OLD_OPTIONS, rename_hint
+
+    hint = rename_hint(name, OLD_OPTIONS)
+    return f": {hint}" if hint else "."
 
 
 def _say(message: str, code: int) -> int:

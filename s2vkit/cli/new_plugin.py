@@ -44,7 +44,11 @@ SHAPES: dict[str, Shape] = {
     ),
     "dataset": Shape("data: $name", ("speech", "frames", "identity", "emotion", "mouth_aperture")),
     "metric": Shape("stages:\n  evaluate:\n    metrics: {mine: $name}"),
-    "face_detector": Shape("data: {use: ..., detector: $name}"),
+    "face_detector": Shape(
+        "data:\n  use: folder\n  root: videos\n  corpus: corpora/videos\n  face_detector: $name\n"
+        "evaluators: {mouth_aperture: null}\n"
+        "stages: {evaluate: {metrics: {mouth_aperture_correlation: null}}}"
+    ),
     "sync_evaluator": Shape("sync_evaluator: $name"),
     "stage": Shape(
         "stages:\n  mine: {use: $name, optimizer: {use: rmsprop, lr: 1.0e-3}}",

@@ -29,7 +29,9 @@ CONTAINERS = (
 
 _CONFIGS = ("config", "args")  # keys of a container that hold how the network was made
 _SAY_HOW = (
-    "if you trust whoever made it, run this once in a folder of its own, then use weights.pt: "
+    "such a file runs code of its author's as it is opened: ask the author for a .safetensors file; or, "
+    "if you must, open it once in a container or a throw-away virtual machine without a network, "
+    "and take weights.pt out of there: "
     "python -c \"import torch; m = torch.load('FILE', weights_only=False); "
     "torch.save(m.state_dict() if hasattr(m, 'state_dict') else m, 'weights.pt')\""
 )

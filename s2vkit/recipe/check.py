@@ -29,6 +29,7 @@ from s2vkit.recipe.fields import (
 )
 from s2vkit.recipe.messages import describe, explain
 from s2vkit.recipe.nodes import Item, Map, Path, Place, Scalar, is_null, plain, use_of, word_of
+from s2vkit.recipe.old_words import OLD_COMPONENTS, new_key, new_name, old_keys_of, renamed
 from s2vkit.recipe.report import Problems
 from s2vkit.registry import Registry, nearest, plural
 
@@ -83,13 +84,14 @@ class Checker:
         if (named is None or is_null(named)) and implied:
             named = Scalar(implied, item.key)
         use = word_of(named)
+        if use is None and self._old_name(item, path):
+            return stand_in(of)
         if named is None or use is None:
             self._unnamed(of, named, item, path, near)
             return stand_in(of)
         entry = self.registry.entries.get((of.kind, use))
         if entry is None:
-            hint = self.registry.hint(of.kind, use)
-            self.problems.add(named.place, path, f"unknown {of.kind} '{use}'", hint)
+            self._unknown_component(of.kind, use, named.place, path)
             return stand_in(of)
         if not set(of.gives) <= set(entry.gives):
             self._misfit(of, use, named.place, path)
@@ -133,9 +135,10 @@ class Checker:
             elif item is not None and takes_none(field):
                 values[name] = None
             elif field.is_required():
-                message = f"'{name}' is missing" if item is None else f"'{name}' cannot be left out"
-                place = at if item is None else item.place
-                self.problems.add(place, below, message, meaning(name, field))
+                if not old_keys_of(name, entries):  # else the old name is the problem
+                    message = f"'{name}' is missing" if item is None else f"'{name}' cannot be left out"
+                    place = at if item is None else item.place
+                    self.problems.add(place, below, message, meaning(name, field))
                 values.update(stand_ins(name, slots.get(name)))
         return values
 
@@ -160,7 +163,10 @@ class Checker:
     def _unknown(self, model: type[Options], entries: Mapping[str, Item], path: Path, of: str) -> None:
         known = [*model.model_fields, *([] if path else ["extends"])]
         for name, item in entries.items():
-            if name not in known:
+            new = new_key(name, known) if name not in known else None
+            if new is not None:
+                self.problems.add(item.key, (*path, name), renamed("the key", name, new), f"write {new!r}")
+            elif name not in known:
                 near = nearest(name, known)
                 hint = f"did you mean '{near}'? " if near else ""
                 hint += known_keys(model, of)
@@ -205,6 +211,21 @@ class Checker:
             message, place = f"expected a {of.kind}'s name, got {describe(named)}", named.place
         self.problems.add(place, path, message, hint)
 
+    def _unknown_component(self, kind: str, use: str, place: Place, path: Path) -> None:
+        new = OLD_COMPONENTS.get((kind, use))
+        if new is not None:
+            self.problems.add(place, path, renamed(f"the {kind}", use, new), f"write {new!r}")
+            return
+        self.problems.add(place, path, f"unknown {kind} '{use}'", self.registry.hint(kind, use))
+
+    def _old_name(self, item: Item, path: Path) -> bool:
+        """Note an entry under its old name, which the parent's recipe has under another now."""
+        new = new_name(str(path[-1]), str(path[-2])) if len(path) > 1 else None
+        if new is not None:
+            message = renamed("the name", str(path[-1]), new)
+            self.problems.add(item.key, path, message, f"write {new!r}")
+        return new is not None
+
     def _misfit(self, of: SlotOf, use: str, place: Place, path: Path) -> None:
         entries = self.registry.of_kind(of.kind)
         fits = ", ".join(e.name for e in entries if set(of.gives) <= set(e.gives))
@@ -215,6 +236,8 @@ class Checker:
 
     def _deletion(self, name: str, item: Item, items: Mapping[str, Item], path: Path) -> None:
         assert isinstance(item.value, Scalar)
+        if not item.value.deletes and self._old_name(item, path):
+            return
         near = nearest(name, [k for k, i in items.items() if i.key.source is not item.key.source])
         if near and not item.value.deletes:
             message = f"null leaves out '{name}', but there is no '{name}'"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path as FilePath
 
 from s2vkit.recipe.nodes import Place
+from s2vkit.recipe.old_words import OLD_RECIPES, rename_hint
 from s2vkit.recipe.report import Problems
 from s2vkit.registry import nearest
 
@@ -45,6 +46,8 @@ def _nearest_file(path: FilePath) -> str:
     files = sorted(p for p in path.parent.iterdir() if p.suffix in (".yaml", ".yml"))
     names = [p.name for p in files]
     near = nearest(path.stem, [p.stem for p in files])
+    if path.stem in OLD_RECIPES:
+        return rename_hint(path.stem, OLD_RECIPES)
     if near:
         return f"did you mean '{next(p for p in files if p.stem == near)}'?"
     return f"recipes in '{path.parent}': {', '.join(names[:8])}" if names else ""

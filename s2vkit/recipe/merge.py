@@ -58,7 +58,7 @@ def _extend(child: Map, path: FilePath, chain: Chain, problems: Problems) -> Map
 
 
 def merge(parent: Map, child: Map) -> Map:
-    """Lay a mapping over another: deeply, but a slot that changes its `use` starts afresh."""
+    """Lay a mapping over another: deeply, but a slot whose `use` is written anew starts afresh."""
     items = dict(parent.items)
     for name, item in child.items.items():
         items[name] = _lay(items[name], item) if name in items else item
@@ -69,7 +69,7 @@ def _lay(under: Item, over: Item) -> Item:
     old, new = under.value, over.value
     if isinstance(new, Scalar) and is_null(new):
         return Item(over.key, replace(new, deletes=True))
-    if not isinstance(new, Map) or not _same_use(old, new):
+    if not isinstance(new, Map) or _names_a_component(new):
         return over
     if word_of(old) is not None:  # the short form, opened up
         old = Map({"use": Item(under.key, old)}, old.place)
@@ -82,12 +82,10 @@ def _lay(under: Item, over: Item) -> Item:
     return Item(key, replace(merged, block=block))
 
 
-def _same_use(old: Node, new: Map) -> bool:
+def _names_a_component(new: Map) -> bool:
+    """Tell whether a slot says `use`: then it starts afresh, even where the word is the parent's."""
     named = use_of(new)
-    if named is None or is_null(named):
-        return True
-    before = use_of(old)
-    return before is None or before.value == named.value
+    return named is not None and not is_null(named)
 
 
 def lay_sets(root: Map, sets: Sequence[str], problems: Problems) -> Map:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pydantic_core import ErrorDetails
 
 from s2vkit.recipe.nodes import Map, Node, Seq
+from s2vkit.recipe.old_words import new_value, renamed
 from s2vkit.registry import nearest
 
 _EXPECTED = {
@@ -91,6 +92,9 @@ def _explain_one(error: ErrorDetails, got: Node) -> tuple[str, str]:
 def _explain_choice(expected: str, got: Node) -> tuple[str, str]:
     choices = _choices(expected)
     value = getattr(got, "value", None)
+    new = new_value(value, choices)
+    if new is not None:
+        return renamed("the word", str(value), new), f"write {new!r}"
     near = nearest(value, choices) if isinstance(value, str) else None
     many = "one of " if len(choices) > 1 else ""
     message = f"must be {many}{', '.join(choices)}, got {describe(got)}"

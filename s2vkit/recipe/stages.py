@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from s2vkit.options import Slot
 from s2vkit.recipe.nodes import Map, Path, find, is_null, place_of
+from s2vkit.recipe.old_words import new_name
 from s2vkit.recipe.report import Problems
 from s2vkit.recipe.schema import Recipe
 from s2vkit.registry import nearest
@@ -41,6 +42,9 @@ def check_order(recipe: Recipe, root: Map, problems: Problems) -> None:
 
 
 def _hint(other: str, names: list[str], root: Map) -> str:
+    new = new_name(other, "stages")
+    if new in names:
+        return f"it is now called '{new}'"
     written = find(root, ("stages", other))
     if written is not None and is_null(written.value):
         return f"'{other}' is left out by null; set `after` anew"

@@ -11,6 +11,7 @@ from typing import Any
 
 from s2vkit.options import Options, Slot, label_of_evaluator, slot_fields
 from s2vkit.recipe.nodes import Map, Path, children, find, is_null, place_of
+from s2vkit.recipe.old_words import new_name, renamed
 from s2vkit.recipe.report import Problems
 from s2vkit.recipe.schema import Recipe
 from s2vkit.recipe.stages import check_order
@@ -155,6 +156,10 @@ class Wired:
                 ready = group == "teachers" and getattr(slot.options, "checkpoint", None)
                 label = label_of_evaluator(name, slots) if group == "evaluators" else name
                 if label in entry.gives or ready:
+                    continue
+                new = new_name(name, group)
+                if new is not None:
+                    self.add((group, name), renamed("the name", name, new), f"write {new!r}", key=True)
                     continue
                 message = f"dataset '{entry.name}' has no '{label}' to train this {group[:-1]} on"
                 labels = ", ".join(w for w in entry.gives if w not in ("speech", "frames"))

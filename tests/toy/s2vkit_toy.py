@@ -19,6 +19,7 @@ class ToyOptions(Options):
     emotions: list[str] = Field(default=["neutral", "anger"], description="emotions")
     sentences: int = Field(default=4, description="sentences: the last is test, the one before val")
     split: str = Field(default="by_sentence", description="no_test: everything is for training")
+    truthless: list[int] = Field(default=[], description="clips whose mouth is not known")
     bad: list[int] = Field(default=[], description="clips whose load fails")
     misshapen: list[int] = Field(default=[], description="clips of another size")
     pause: float = Field(default=0.0, description="seconds that each load takes")
@@ -77,7 +78,8 @@ class Toy(Dataset):
         for v, half in enumerate((opening * size / 8).astype(int)):
             row = size * 3 // 4
             picture[v, row - half : row + half + 1, size // 3 : -size // 3] = 30
-        return RawClip(picture, speech, {"mouth_aperture": opening.astype(np.float32)})
+        truth = {} if index in self.options.truthless else {"mouth_aperture": opening.astype(np.float32)}
+        return RawClip(picture, speech, truth)
 
 
 @hookimpl
