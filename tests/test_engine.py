@@ -11,6 +11,7 @@ from helpers_toy import REGISTRY, load_toy, metrics, run_toy
 from torch import nn
 
 from s2vkit.build import Builder, data_spec_of, describe_graphs
+from s2vkit.data.store import ClipStore
 from s2vkit.device import choose
 from s2vkit.engine.callbacks.logging import Logging, Progress
 from s2vkit.engine.callbacks.monitor import Monitor
@@ -18,6 +19,7 @@ from s2vkit.engine.log import Log, read_log
 from s2vkit.engine.preflight import check_splits, make_up, time_load, time_stages
 from s2vkit.engine.trainer import Trainer
 from s2vkit.errors import InputError, RecipeError, ResourceError, TrainingError
+from s2vkit.files import read_lines
 from s2vkit.registry import Entry
 from s2vkit.rendering.held_out import pick_clips
 from s2vkit.report.curves import draw_curves
@@ -403,6 +405,16 @@ def test_set_aside_clips_are_told_and_a_run_goes_on_without_them(tmp_path):
     assert "rejected: s0_1_1: clip 5 has no face" in said
 
 
+def test_a_truth_that_some_clips_lack_is_kept_for_the_others_and_said(tmp_path):
+    said = run_toy(tmp_path, "data.truthless=[0, 2, 3]", stages=["evaluate"])
+    assert "3 of 16 clips have no 'mouth_aperture'" in " ".join(said.split())
+    store = ClipStore(next((tmp_path / "cache").glob("corpus-*")))
+    assert [i for i in range(16) if not store.truth(i)] == [0, 2, 3]
+    assert metrics(tmp_path)["mouth_aperture_correlation"]["n"] == 3  # of four clips of the split test
+    log = read_lines(tmp_path / "run" / "stages" / "train_evaluators" / "log.jsonl")
+    assert all(np.isfinite(line["mouth_aperture"]) for line in log)
+
+
 def test_a_run_without_held_out_clips_labels_or_evaluators_still_shows_itself(tmp_path):
     more = """
 evaluators: {identity: null, emotion: null, mouth_aperture: null}
@@ -441,8 +453,6 @@ def test_a_whole_run_leaves_curves_and_a_page(tmp_path, monkeypatch):
 
 def test_pictures_are_of_every_speaker(tmp_path):
     run_toy(tmp_path, stages=["train_teachers"])
-    from s2vkit.data.store import ClipStore
-
     store = ClipStore(next((tmp_path / "cache").glob("corpus-*")))
     chosen = pick_clips(store)
     assert {store.clips[i].labels["identity"] for i in chosen} == {"s0", "s1"}

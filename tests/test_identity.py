@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import pytest
 import torch
 from helpers_toy import REGISTRY, done_when, load_toy, results, run_toy
 
+from s2vkit.build import Builder
 from s2vkit.engine.checkpoint import step_of
 from s2vkit.errors import RunFolderError, TrainingError
-from s2vkit.files import read_json, write_json
+from s2vkit.files import atomic_folder, read_json, write_json, write_text
 from s2vkit.options import OptimizerOptions, StageOptions, role_of
 from s2vkit.runs.segments import Segment, extended, schedule_of
 
@@ -154,3 +156,27 @@ def test_a_run_of_another_format_is_refused_with_one_message(tmp_path):
     with pytest.raises(RunFolderError, match="made by another version of s2vkit \\(format 1") as caught:
         teachers(tmp_path)
     assert "run the recipe again" in caught.value.hint
+
+
+def test_the_graph_is_built_once_a_run(tmp_path, monkeypatch):
+    built, graph = [], Builder.graph
+    monkeypatch.setattr(Builder, "graph", lambda self, *how: built.append(1) or graph(self, *how))
+    teachers(tmp_path)
+    assert len(built) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders cannot be opened there")
+def test_a_rename_is_brought_to_the_disk_with_its_folder(tmp_path, monkeypatch):
+    synced, fsync = [], os.fsync
+
+    def watched(descriptor):
+        synced.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    write_text(tmp_path / "a" / "file", "text")
+    assert synced[-1] == (tmp_path / "a").stat().st_ino
+    with atomic_folder(tmp_path / "b" / "folder") as part:
+        (part / "file").write_text("text")
+    assert synced[-1] == (tmp_path / "b").stat().st_ino
+    assert (tmp_path / "b" / "folder").stat().st_ino in synced

@@ -85,6 +85,8 @@ def test_the_scale_of_fp16_is_in_the_checkpoint(tmp_path):
     again = nn.Linear(2, 1, bias=False)
     resumed = optimization(again)
     assert load_state(tmp_path / "c", {"it": again, **resumed.modules()}, resumed.optimizers) == 2
+    assert optimization(again).scaler.get_scale() == 1024
+    assert resumed.scaler.get_scale() == made.scaler.get_scale() == 512
     for each, part in ((made, module), (resumed, again)):
         step(each, part, 1.0)
     assert resumed.scaler.get_scale() == made.scaler.get_scale() == 1024  # it grew after two good steps

@@ -66,7 +66,7 @@ class Classify(Stage):
         given = network.classify(images)
         label = clips.labels[self.label[name]]
         if not network.classes:
-            return F.smooth_l1_loss(given.squeeze(1), label.flatten().float(), beta=0.1)
+            return _regression_error(given.squeeze(1), label.flatten().float())
         names = self.graph.data_spec.labels[self.label[name]]
         place = torch.tensor([network.classes.index(n) for n in names], device=given.device)
         known = label >= 0  # clips without this label teach nothing of it
@@ -74,3 +74,10 @@ class Classify(Stage):
         wanted = wanted.repeat_interleave(len(images) // len(label))
         error = F.cross_entropy(given, wanted, ignore_index=-100, reduction="sum")
         return error / (wanted >= 0).sum().clamp(min=1)
+
+
+def _regression_error(given: Tensor, label: Tensor) -> Tensor:
+    """Compare with labels that are known: the others are not numbers, and teach nothing."""
+    known = label.isfinite()
+    errors = F.smooth_l1_loss(given, torch.where(known, label, 0.0), beta=0.1, reduction="none")
+    return torch.where(known, errors, 0.0).sum() / known.sum().clamp(min=1)

@@ -37,8 +37,7 @@ def opened(
     loaded = load_recipe(folder / "recipe.yaml", [*sets, *place], registry)
     with stop_flag() as stopped:
         run = Run(loaded, folder, console, stopped, registry)
-        if run.cut_footage():
-            run = Run(loaded, folder, console, stopped, registry)
+        run.cut_footage()
         with run.view, closing(run.cache):
             run.take_up()
             yield run
@@ -107,7 +106,7 @@ def _check_evaluators(run: Run, folder: Path) -> None:
         evaluators["sync_evaluator"] = graph.sync_evaluator
     taught = run.plan.taught()
     for name, evaluator in evaluators.items():
-        if name not in taught and not getattr(evaluator, "pretrained", False):
+        if name not in taught and not evaluator.pretrained:
             raise RunFolderError(
                 f"{folder}: its {name} was taught by no stage of the run",
                 hint="give it the weights of a file, or run a recipe that trains it",

@@ -75,6 +75,12 @@ def _load_truths(path: Path) -> dict[str, np.ndarray]:
         raise damaged(path, error) from error
 
 
+def _is_lacking(values: np.ndarray) -> bool:
+    if np.issubdtype(values.dtype, np.floating):
+        return bool(np.isnan(values).all())
+    return values.dtype.kind == "U" and not values.any()
+
+
 class ClipStore:
     """A prepared corpus, open for reading; cheap to open, safe to share between processes."""
 
@@ -148,6 +154,12 @@ class ClipStore:
         return np.array(self._speech[record.sample : record.sample + record.samples])
 
     def truth(self, clip: int) -> dict[str, np.ndarray]:
-        """Read the known truth of a clip: name -> (V,). For metrics only."""
+        """Read the known truth of a clip: name -> (V,), without what it lacks. For metrics only."""
         record = self.clips[clip]
-        return {k: v[record.frame : record.frame + record.frames] for k, v in self.truths.items()}
+        found = {k: v[record.frame : record.frame + record.frames] for k, v in self.truths.items()}
+        return {name: values for name, values in found.items() if not _is_lacking(values)}
+
+    def lacking(self) -> dict[str, int]:
+        """Count the clips that lack a truth which others have."""
+        counts = {k: sum(k not in self.truth(i) for i in range(len(self.clips))) for k in self.truths}
+        return {name: count for name, count in counts.items() if count}

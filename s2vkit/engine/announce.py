@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -56,7 +58,7 @@ def _corpus(cache: Cache) -> Row:
 
 def _stages(plan: Plan, builder: Builder, policy: Policy) -> list[Row]:
     todo = {step.name for step in plan.steps if not (step.done or step.idle)}
-    probe = builder.graph(plan.graph.data_spec)
+    probe = deepcopy(plan.graph, {id(builder): builder})  # its weights move; the builder is no part of it
     stages = builder.stages(probe, policy.device)
     trained = {n: s for n, s in stages.items() if n in todo and isinstance(s, Stage)}
     times = time_stages(trained, builder, probe, policy)

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -87,8 +88,7 @@ def run_recipe(
         reuse(run.plan, donors, run.view)
         if not quiet:
             run.announce()
-        if run.cut_footage():
-            run = Run(loaded, folder, console, stopped, registry)
+        run.cut_footage()
         run.command = command
         keep_facts(run)
         with closing(run.cache), run.notes.listening(), run.notes.telling_why():
@@ -109,16 +109,25 @@ class Run:
         self.policy = choose(self.recipe.compute)
         self.builder = Builder(self.recipe, registry)
         dataset = self.builder.dataset()
-        self.graph = self.builder.graph(data_spec_of(dataset))
-        stages = self.builder.stages(self.graph, self.policy.device)
-        check_splits(dataset.clips(), stages)
+        self.dataset, self.registry = dataset, registry
+        self._build()
+
+    def _build(self) -> None:
+        """Build the graph and the stages on it, and plan what is to be done."""
+        self.graph = self.builder.graph(data_spec_of(self.dataset))
+        self.stages = self.builder.stages(self.graph, self.policy.device)
+        self._plan()
+
+    def _plan(self) -> None:
+        check_splits(self.dataset.clips(), self.stages)
         check_labels(self.graph)
-        check_evaluators(self.graph, stages)
-        self.dataset, identity = dataset, ""
-        if isinstance(dataset, FootageCorpus):
-            identity = dataset.identity
-        self.plan = Plan(self.recipe, registry, self.graph, stages, folder, self.policy, identity)
-        self.cache = Cache(self.plan, dataset, self.policy, self.view, self._progress)
+        check_evaluators(self.graph, self.stages)
+        dataset: Any = self.dataset
+        identity = dataset.identity if isinstance(dataset, FootageCorpus) else ""
+        self.plan = Plan(
+            self.recipe, self.registry, self.graph, self.stages, self.folder, self.policy, identity
+        )
+        self.cache = Cache(self.plan, self.dataset, self.policy, self.view, self._progress)
 
     def announce(self) -> None:
         """Say what will be done and about how long it takes here."""
@@ -129,15 +138,18 @@ class Run:
         self.view.warn(what)
         self.notes.add(what)
 
-    def cut_footage(self) -> bool:
-        """Cut clips out of footage that is not prepared; say whether it was so."""
+    def cut_footage(self) -> None:
+        """Cut clips out of footage that is not prepared, and plan anew; the graph stays if it fits."""
         if not isinstance(self.dataset, FootageCorpus) or self.dataset.ready:
-            return False
+            return
         with self.view:
             self.view.begin("cutting clips")
             self.dataset.prepare(workers=self.recipe.compute.workers, progress=self._progress)
             self.view.end(str(self.dataset.folder))
-        return True
+        if data_spec_of(self.dataset) == self.graph.data_spec:
+            self._plan()
+        else:
+            self._build()
 
     def all(self, only: Sequence[str]) -> None:
         """Go through everything that is not done."""

@@ -58,6 +58,9 @@ class Cache:
         if not recover_folder(self.corpus):
             self._prepare()
         store = ClipStore(self.corpus)
+        for truth, count in store.lacking().items():
+            note = f"note: {count} of {len(store.clips)} clips have no '{truth}'; what asks for it skips them"
+            self.view.console.print(escape(note), highlight=False)
         aside = store.index.rejected
         for name, reason in list(aside.items())[:_SHOWN]:
             self.view.console.print(f"rejected: {escape(name)}: {escape(reason)}", highlight=False)

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from s2vkit import Field, InputError, Options, Register, hookimpl
+from s2vkit import Dataset, Field, InputError, Options, Register, hookimpl
 
 FRAMES, RATE, FPS = 20, 16000, 25
 
@@ -19,6 +19,7 @@ class ToyOptions(Options):
     emotions: list[str] = Field(default=["neutral", "anger"], description="emotions")
     sentences: int = Field(default=4, description="sentences: the last is test, the one before val")
     split: str = Field(default="by_sentence", description="no_test: everything is for training")
+    truthless: list[int] = Field(default=[], description="clips whose mouth is not known")
     bad: list[int] = Field(default=[], description="clips whose load fails")
     misshapen: list[int] = Field(default=[], description="clips of another size")
     pause: float = Field(default=0.0, description="seconds that each load takes")
@@ -26,7 +27,7 @@ class ToyOptions(Options):
     labelled: bool = Field(default=True, description="whether clips have an emotion")
 
 
-class Toy:
+class Toy(Dataset):
     """Coloured squares with a dark mouth that opens with the loudness of a hum."""
 
     fps = float(FPS)
@@ -77,7 +78,8 @@ class Toy:
         for v, half in enumerate((opening * size / 8).astype(int)):
             row = size * 3 // 4
             picture[v, row - half : row + half + 1, size // 3 : -size // 3] = 30
-        return RawClip(picture, speech, {"mouth_aperture": opening.astype(np.float32)})
+        truth = {} if index in self.options.truthless else {"mouth_aperture": opening.astype(np.float32)}
+        return RawClip(picture, speech, truth)
 
 
 @hookimpl

@@ -103,7 +103,7 @@ def _assemble(
     size = dataset.size
     all_frames = new_array(out / "frames.npy", (frames, size, size, 3), np.uint8)
     all_speech = new_array(out / "speech.npy", (samples,))
-    truths: dict[str, list[np.ndarray]] = {}
+    truths: dict[str, dict[int, np.ndarray]] = {}  # name -> first frame of a clip -> its truth
     content = hashlib.sha256()
     for i, record in zip(kept, records, strict=True):
         with np.load(_part(parts, i)) as held:
@@ -114,15 +114,23 @@ def _assemble(
             content.update(all_speech[record.sample : record.sample + record.samples].tobytes())
             for key in held.files:
                 if key.startswith("truth."):
-                    truths.setdefault(key.removeprefix("truth."), []).append(held[key])
+                    truths.setdefault(key.removeprefix("truth."), {})[record.frame] = held[key]
     flush(all_frames, all_speech)
-    joined: dict[str, Any] = {k: np.concatenate(v) for k, v in truths.items() if len(v) == len(kept)}
+    joined: dict[str, Any] = {name: _join(of_clips, records) for name, of_clips in truths.items()}
     np.savez(out / "truth.npz", **joined)
     labels = {k: tuple(v) for k, v in dataset.labels.items()}
     index = Index(
         size, dataset.fps, dataset.sample_rate, labels, records, dict(aside), content.hexdigest()[:20]
     )
     write_json(out / "index.json", index.dump())
+
+
+def _join(of_clips: dict[int, np.ndarray], records: list[Record]) -> np.ndarray:
+    """Join a truth of all clips; where a clip lacks it, it is not a number (or an empty text)."""
+    numeric = np.issubdtype(next(iter(of_clips.values())).dtype, np.number)
+    lacking = np.nan if numeric else ""
+    filled = [of_clips.get(r.frame, np.full(r.frames, lacking)) for r in records]
+    return np.concatenate(filled)
 
 
 def _lay_out(clips: list[ClipFiles], parts: Path, kept: list[int]) -> Iterator[Record]:
