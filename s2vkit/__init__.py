@@ -21,6 +21,7 @@ from s2vkit.errors import (
     S2vkitError,
     TrainingError,
 )
+from s2vkit.footage_options import FootageOptions
 from s2vkit.hookspecs import Register, RegisterCommand, hookimpl
 from s2vkit.options import (
     AdversarialLossOptions,
@@ -32,7 +33,6 @@ from s2vkit.options import (
     FaceDetectorSlot,
     Field,
     FileName,
-    FootageOptions,
     FrameLossSlot,
     GeneratorSlot,
     IndependenceLossSlot,

@@ -16,6 +16,7 @@ from torch import nn
 from s2vkit import __version__
 from s2vkit.data.corpus import FootageCorpus
 from s2vkit.errors import RecipeError
+from s2vkit.footage_options import FootageOptions
 from s2vkit.inference.assembly import ModelSlots, build_inference_graph
 from s2vkit.inference.bundle import save_bundle
 from s2vkit.interfaces.dataset import Dataset, Footage
@@ -23,7 +24,7 @@ from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.seed import seed_step
 from s2vkit.interfaces.specs import DataSpec, ModelSpec
 from s2vkit.interfaces.stage import Job, Stage
-from s2vkit.options import FootageOptions, Slot, label_of_evaluator
+from s2vkit.options import Slot, label_of_evaluator
 from s2vkit.recipe.schema import Recipe
 from s2vkit.registry import Registry
 

@@ -16,6 +16,7 @@ PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 FLOORS = {
     "errors": 0,
     "options": 0,
+    "footage_options": 0,
     "checkpoints": 0,
     "hookspecs": 0,
     "files": 1,
@@ -44,6 +45,7 @@ FLOORS = {
 NO_TORCH = (
     "errors",
     "options",
+    "footage_options",
     "checkpoints",
     "hookspecs",
     "files",
@@ -69,6 +71,7 @@ BESIDE = {
     ("plugins", "registry"),
     ("settings", "options"),
     ("hookspecs", "options"),
+    ("footage_options", "options"),
     ("hookspecs", "checkpoints"),
     ("data", "media"),
     ("data", "interfaces"),

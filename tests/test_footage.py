@@ -27,7 +27,7 @@ from s2vkit.data.preparation.pool import Pool, Task
 from s2vkit.data.preparation.ranks import Rank, find_rank
 from s2vkit.data.shards.shard_store import ShardStore
 from s2vkit.errors import InputError, PluginError
-from s2vkit.options import FootageOptions
+from s2vkit.footage_options import FootageOptions
 
 HELPER = Path(__file__).parent / "helpers_footage.py"
 

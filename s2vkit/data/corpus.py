@@ -22,9 +22,10 @@ from s2vkit.data.shards.shard_store import ShardStore
 from s2vkit.data.store import ClipStore, Index, load_index
 from s2vkit.errors import InputError, PluginError
 from s2vkit.files import atomic_folder, locked, recover_folder, write_json
+from s2vkit.footage_options import FootageOptions
 from s2vkit.interfaces.dataset import ClipFiles, Footage, RawClip, Source
 from s2vkit.interfaces.face_detector import FaceDetector
-from s2vkit.options import FootageOptions, Slot
+from s2vkit.options import Slot
 
 Progress = Callable[[int, int], None]
 

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from s2vkit.errors import InputError
+from s2vkit.footage_options import FootageOptions
 from s2vkit.interfaces.dataset import Dataset, Footage, RawClip
 from s2vkit.interfaces.metric import Heard, Metric, Outcome, Probe, Score
-from s2vkit.options import FootageOptions
 from s2vkit.testing.checking import SIZE, Subject, noise
 from s2vkit.testing.stand_ins import EMOTION, IDENTITY, LABELS, RATE, SUMMARY, stand_in_graph
 

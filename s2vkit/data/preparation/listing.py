@@ -17,9 +17,9 @@ from s2vkit.data.preparation.cut import Cutting
 from s2vkit.data.store import Record
 from s2vkit.errors import InputError, PluginError
 from s2vkit.files import read_json, write_json
+from s2vkit.footage_options import FootageOptions
 from s2vkit.interfaces.dataset import Source
 from s2vkit.interfaces.face_detector import FaceDetector
-from s2vkit.options import FootageOptions
 
 FORMAT = 2
 PART = 64  # sources whose clips make one shard
