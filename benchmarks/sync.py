@@ -37,7 +37,7 @@ from s2vkit_syncnet.training import TrainSyncEvaluator
 from sync_clips import FRAME, RATE, SIDE, Clip, cut, of_corpus, speaker, usable
 from torch import Tensor
 
-from s2vkit import Batch, DataSpec, Graph, Slot
+from s2vkit import AudioEncoder, Batch, DataSpec, Graph, Slot
 from s2vkit.build import Builder
 from s2vkit.interfaces.pixels import to_images
 from s2vkit.plugins import registry
@@ -261,7 +261,7 @@ def _batches(clips: list[Clip], stage: TrainSyncEvaluator, steps: int) -> Iterat
         yield Batch([], data={"frames": to_images(frames), "speech": speech, "times": times})
 
 
-class _Ear:
+class _Ear(AudioEncoder):
     sample_rate = RATE
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from s2vkit import Options
+from s2vkit import AudioEncoder, Options, PairLoss, Teacher
 from s2vkit.plugins import registry
 from s2vkit.registry import Entry, Registry
 from s2vkit.testing import ContractError, MissingPackageError, check_component
@@ -165,10 +165,10 @@ def check(monkeypatch, kind, target, options=Options, **words):
     check_component(kind, "broken")
 
 
-class Encoder(nn.Module):
+class Encoder(AudioEncoder):
     """Right but for what its subclasses do wrong."""
 
-    sample_rate, rate, dim, summary_dim, causal, pretrained = 16000, 100.0, 4, 4, True, False
+    sample_rate, rate, dim, summary_dim, causal = 16000, 100.0, 4, 4, True
 
     def __init__(self, options):
         super().__init__()
@@ -208,17 +208,14 @@ class Restless(Encoder):
 
 
 class Forgetful(Encoder):
-    """Hears each piece as if nothing had been before."""
+    """Encodes each piece as if nothing had been before."""
 
     def stream(self):
-        heard = [torch.zeros(1, 0)]
-
-        def hear(speech):
-            heard[0] = speech
+        def encode(speech):
             usable = speech[:, : speech.shape[1] // 160 * 160]
             return self.mix(usable.unflatten(1, (-1, 160))) if usable.numel() else self.none()
 
-        return SimpleNamespace(encode=hear, finish=lambda: (self.none(), torch.zeros(1, 4)))
+        return SimpleNamespace(encode=encode, finish=lambda: (self.none(), torch.zeros(1, 4)))
 
     def none(self):
         return torch.zeros(1, 0, 4)
@@ -236,8 +233,8 @@ def test_a_right_encoder_passes(monkeypatch):
         (Slow, "100 steps in 1 s, its rate is 50"),
         (Nameless, "its 'summary_dim' is None"),
         (Restless, "features"),
-        (Forgetful, "heard in pieces, speech has other features than at once"),
-        (lambda options: SimpleNamespace(), "no nn.Module"),
+        (Forgetful, "in pieces, speech has other features than at once"),
+        (lambda options: SimpleNamespace(), "is not derived from s2vkit.AudioEncoder"),
     ],
 )
 def test_a_broken_encoder_is_caught(monkeypatch, broken, said):
@@ -246,7 +243,7 @@ def test_a_broken_encoder_is_caught(monkeypatch, broken, said):
     assert "audio_encoder 'broken' of a test" in str(error.value)
 
 
-class Shifted(nn.Module):
+class Shifted(PairLoss):
     def __init__(self, options):
         super().__init__()
 
@@ -272,8 +269,8 @@ def test_a_loss_without_a_weight_is_caught(monkeypatch):
         check(monkeypatch, "loss", Shifted, gives=("pair", "frames"))
 
 
-class Blind(nn.Module):
-    dim, gives, map_shapes, pretrained = 2, "logits", [(4, 8, 8), (4, 12, 12)], False
+class Blind(Teacher):
+    dim, gives, map_shapes = 2, "logits", [(4, 8, 8), (4, 12, 12)]
 
     def __init__(self, options, *, size, labels):
         super().__init__()

@@ -168,7 +168,7 @@ def test_terms_are_weighted_and_named_by_side():
 def test_through_the_head_codes_are_named_before_they_are_compared():
     graph = stand_in_graph(lambda slot: None)
     teacher = graph.teachers["identity"]
-    teacher.head = lambda code: 2.0 * code[:, :3]
+    teacher.head, teacher.has_head = lambda code: 2.0 * code[:, :3], True
     made = stage(graph, losses={"distill": "soft_targets"}, through_head=True)
     clips = stand_in_clips(made)
     code = graph.students["identity"](clips["summary"])
@@ -258,7 +258,7 @@ def test_after_finish_no_line_tells_what_the_other_teacher_saw(student):
 def test_a_student_without_a_last_layer_is_refused_only_if_it_is_asked_for():
     graph = stand_in_graph(lambda slot: None)
     assert stage(graph, losses={"match": "normalized_l2"}).finish_with == 0
-    with pytest.raises(RecipeError, match="'identity' has no `features` and linear `last`"):
+    with pytest.raises(RecipeError, match="'identity' has no linear last layer"):
         stage(graph, losses={"match": "normalized_l2"}, erase=0.99)
 
 

@@ -35,7 +35,7 @@ def test_it_writes_a_whole_distribution(capsys, tmp_path):
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
     assert project["entry-points"]["s2vkit.plugins"] == {"my_eyes": "s2vkit_my_eyes"}
     assert 'check_component("teacher", "my_eyes")' in (folder / files[-1]).read_text()
-    assert "class MyEyes(nn.Module)" in (folder / "s2vkit_my_eyes/part.py").read_text()
+    assert "class MyEyes(Teacher)" in (folder / "s2vkit_my_eyes/part.py").read_text()
 
 
 def test_it_overwrites_nothing(capsys, tmp_path):

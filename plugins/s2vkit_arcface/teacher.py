@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import InputError, fit_weights, read_weights
+from s2vkit import InputError, Teacher, fit_weights, read_weights
 from s2vkit_arcface import ArcFaceOptions
 
 CHANNELS = (64, 128, 256, 512)
@@ -38,7 +38,7 @@ class Block(nn.Module):
         return made + (x if self.downsample is None else self.downsample(x))
 
 
-class ArcFace(nn.Module):
+class ArcFace(Teacher):
     """The embedding, and the maps of stages 4, 3 and 2 at 1/16, 1/8 and 1/4 of the image.
 
     The embedding is of faces resized to the input size; the maps are of the images as they
@@ -62,7 +62,8 @@ class ArcFace(nn.Module):
         if path:
             fit_weights(self, found, source=path)
         else:
-            self.head = nn.Linear(self.dim, max(1, len(self.classes)))
+            self.classifier = nn.Linear(self.dim, max(1, len(self.classes)))
+            self.has_head = True
 
     def _build(self, channels: list[int], layers: tuple[int, ...]) -> None:
         self.conv1 = nn.Conv2d(3, channels[0], 3, padding=1, bias=False)
@@ -86,10 +87,14 @@ class ArcFace(nn.Module):
         """Give logits (N, len(classes)), or (N, 1) where there are no classes."""
         if self.pretrained:
             raise InputError(
-                "arcface's file holds an embedding and no classifier, so it can evaluator nothing",
+                "arcface's file holds an embedding and no classifier, so it can evaluate nothing",
                 hint="use it as a teacher; as an evaluator leave `checkpoint` out, or take another",
             )
-        return self.head(self._embed(images))
+        return self.classifier(self._embed(images))
+
+    def head(self, codes: Tensor) -> Tensor:
+        """Classify codes (N, dim): logits (N, len(classes))."""
+        return self.classifier(codes)
 
     def maps(self, images: Tensor) -> list[Tensor]:
         """Give the outputs of stages 4, 3 and 2 for images (N, 3, size, size), small to large."""

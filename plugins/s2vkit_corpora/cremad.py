@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import product
 from pathlib import Path
 
-from s2vkit import InputError, Source, Survey
+from s2vkit import Footage, InputError, Source, Survey
 from s2vkit_corpora import CremadOptions
 from s2vkit_corpora.places import files_below, is_video, root_of
 from s2vkit_corpora.splits import shares
@@ -42,7 +42,7 @@ _NAME = re.compile(r"(1\d{3})_([A-Z]{3})_([A-Z]{3})_(XX|LO|MD|HI|X)")
 _POINTER = b"version https://git-lfs"
 
 
-class Cremad:
+class Cremad(Footage):
     """The clips of CREMA-D, labelled by their names."""
 
     def __init__(self, options: CremadOptions, *, seed: int = 0) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from s2vkit import InputError, Source, Survey
+from s2vkit import Footage, InputError, Source, Survey
 from s2vkit_corpora import FolderOptions
 from s2vkit_corpora.places import VIDEOS, files_below, is_video, root_of
 from s2vkit_corpora.splits import shares
@@ -31,7 +31,7 @@ _COLUMNS = {
 _SPLITS = ("train", "val", "test")
 
 
-class Folder:
+class Folder(Footage):
     """The videos below a folder, in the order of their paths."""
 
     def __init__(self, options: FolderOptions, *, seed: int = 0) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from s2vkit import InputError, Source, Survey
+from s2vkit import Footage, InputError, Source, Survey
 from s2vkit_corpora import VoxCeleb2Options
 from s2vkit_corpora.places import root_of
 from s2vkit_corpora.splits import ranked_by
@@ -25,7 +25,7 @@ LICENCE = "metadata CC BY 4.0; the videos are their owners', for research under 
 _SPEAKER = re.compile(r"id\d{5}")
 
 
-class VoxCeleb2:
+class VoxCeleb2(Footage):
     """The utterances of VoxCeleb2; dev gives train and val, test is test."""
 
     def __init__(self, options: VoxCeleb2Options, *, seed: int = 0) -> None:

@@ -45,7 +45,7 @@ class Contrastive(Stage):
     def idle(self) -> str:
         """Say why there is nothing to train, if so."""
         encoder = self.graph.encoder
-        if not (hasattr(encoder, "encode") and hasattr(encoder, "context")):
+        if not encoder.pretrainable:
             return f"{type(encoder).__name__.lower()} has nothing to pre-train"
         return "the audio encoder's weights came from a file" if encoder.pretrained else ""
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import SpeechStream, fit_weights, open_weights
+from s2vkit import AudioEncoder, SpeechStream, fit_weights, open_weights
 from s2vkit_cpc import CpcOptions
 from s2vkit_cpc.layout import layout_of, layout_without_file
 
@@ -71,7 +71,7 @@ class Context(nn.Module):
         self.baseNet = network(channels, channels, num_layers=layers, batch_first=True)
 
 
-class Cpc(nn.Module):
+class Cpc(AudioEncoder):
     """CPC as an audio encoder; its module names are those of the public checkpoints.
 
     Features are the context c (100 steps/s, each of what is heard so far), the summary is
@@ -80,6 +80,7 @@ class Cpc(nn.Module):
 
     sample_rate = 16000
     rate = 100.0
+    pretrainable = True
     causal = True  # a step hears at most 20 ms ahead, through the convolutions
 
     def __init__(self, options: CpcOptions) -> None:

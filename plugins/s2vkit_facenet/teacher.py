@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from s2vkit import InputError, ResourceError, fit_weights, read_weights
+from s2vkit import InputError, ResourceError, Teacher, fit_weights, read_weights
 from s2vkit_facenet import FaceNetOptions
 
 
-class FaceNet(nn.Module):
+class FaceNet(Teacher):
     """The 512-d embedding of length 1; no maps, since its convolutions have no padding."""
 
     gives = "embedding"

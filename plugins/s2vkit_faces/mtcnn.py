@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from s2vkit import Faces, ResourceError
+from s2vkit import FaceDetector, Faces, ResourceError
 from s2vkit_faces import MtcnnOptions
 
 _LEAST_SIDE = 48  # pixels; smaller pictures would leave its pyramid empty
 
 
-class Mtcnn:
+class Mtcnn(FaceDetector):
     """Finds faces and five landmarks by the three cascaded nets of Zhang et al. (2016).
 
     Raises ResourceError where facenet-pytorch is missing.

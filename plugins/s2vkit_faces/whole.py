@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from s2vkit import Faces, Options
+from s2vkit import FaceDetector, Faces, Options
 
 
-class WholePicture:
+class WholePicture(FaceDetector):
     """Finds one face a picture: the whole of it, for certain."""
 
     blind = True  # it asks for the pictures' shape alone, so nobody need paint them

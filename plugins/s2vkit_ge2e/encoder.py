@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchaudio.transforms import MelSpectrogram
 
-from s2vkit import fit_weights, read_weights, rename
+from s2vkit import AudioEncoder, fit_weights, read_weights, rename
 from s2vkit_ge2e import Ge2eOptions
 
 HOP, WINDOW = 160, 400
@@ -18,7 +18,7 @@ EVERY = 77  # mel steps between partials: 1.3 a second
 COVERAGE = 0.75  # share of the last partial that must be speech
 
 
-class Ge2e(nn.Module):
+class Ge2e(AudioEncoder):
     """GE2E as an audio encoder; its module names are those of Resemblyzer's checkpoint.
 
     The summary is Resemblyzer's utterance embedding: the mean over partials of 1.6 s, of

@@ -7,9 +7,9 @@ from pathlib import Path
 import timm
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from s2vkit import InputError, Weights, fit_weights, open_weights, rename
+from s2vkit import InputError, Teacher, Weights, fit_weights, open_weights, rename
 from s2vkit_hsemotion import HsEmotionOptions
 
 EIGHT = ("anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
@@ -26,7 +26,7 @@ def open_hsemotion(path: str | Path) -> Weights:
     return held
 
 
-class HsEmotion(nn.Module):
+class HsEmotion(Teacher):
     """Logits of emotions or pooled features, and the maps of three inner stages.
 
     Logits are of faces resized to the input size; the maps are of the images as they come. Of

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torchaudio.transforms import MelSpectrogram
 
+from s2vkit import AudioEncoder
 from s2vkit_logmel import LogMelOptions
 
 HOP, WINDOW, FFT = 160, 400, 512
 
 
-class LogMel(nn.Module):
+class LogMel(AudioEncoder):
     """Log-mel spectra; step a looks at 25 ms around the time (a + 0.5) / 100 s."""
 
     sample_rate = 16000

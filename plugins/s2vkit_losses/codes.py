@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from s2vkit import LossOptions
+from s2vkit import LossOptions, PairLoss
 from s2vkit_losses import SoftTargetsOptions
 
 
-class NormalizedL2(nn.Module):
+class NormalizedL2(PairLoss):
     """Eq. 2: the mean over the batch of ||x/|x| - y/|y|||^2, from 0 to 4 (2 - 2 cos).
 
     The factor 0.025 of the paper is the recipe's `weight`.
@@ -24,7 +24,7 @@ class NormalizedL2(nn.Module):
         return difference.square().sum(-1).mean()
 
 
-class SoftTargets(nn.Module):
+class SoftTargets(PairLoss):
     """Eq. 3: softmax cross-entropy, summed over dimensions, mean over the batch.
 
     As printed and called, l(student, teacher), the student's softmax weighs the teacher's

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from s2vkit import PluginError
+from s2vkit import PairLoss, PluginError
 from s2vkit_losses import PixelOptions, SmoothGradientOptions
 
 
-class _Pixels(nn.Module):
+class _Pixels(PairLoss):
     def __init__(self, options: PixelOptions) -> None:
         super().__init__()
         self.region = options.region
@@ -46,7 +46,7 @@ class L2(_Pixels):
         return self.reduce(self.difference(made, true).square())
 
 
-class SmoothGradient(nn.Module):
+class SmoothGradient(PairLoss):
     """Eq. 9: |grad psi(F) - grad psi(phi)|, mean over pixels, x plus y.
 
     psi is a Gaussian, or a filter guided by the frame itself, as the paper's reference [30] (of

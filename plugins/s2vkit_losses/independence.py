@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from s2vkit import IndependenceLoss
 from s2vkit_losses import DecorrelateOptions, HsicOptions
 
 
-class Decorrelate(nn.Module):
+class Decorrelate(IndependenceLoss):
     """How well ridge regressions tell a code and what it should not tell from each other.
 
     It is tr(R_x R_y) / B with R = K (K + ridge k I)^-1, K the Gram matrix of the centred
@@ -42,7 +43,7 @@ def _exact(x: Tensor) -> Tensor:
     return x.float() if x.device.type == "mps" else x.double()
 
 
-class Hsic(nn.Module):
+class Hsic(IndependenceLoss):
     """The Hilbert-Schmidt independence criterion, normalised: any dependence, not only linear.
 
     The unbiased estimate (Song et al. 2012) over the geometric mean of each side's own, with

@@ -5,10 +5,10 @@ from __future__ import annotations
 from statistics import fmean
 from typing import Any
 
-from s2vkit import Score
+from s2vkit import Metric, Score
 
 
-class OverClips:
+class OverClips(Metric):
     """Base: figures of made frames, of true ones by the same rule, and by chance."""
 
     def __init__(self) -> None:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from s2vkit import Outcome, Score
+from s2vkit import Metric, Outcome, Score
 from s2vkit_metrics import AccuracyOptions
 from s2vkit_metrics.evaluating import ask, evaluator_of
 
 
-class _Accuracy:
+class _Accuracy(Metric):
     """Base: the share of clips whose label the evaluator names, on made and on real frames.
 
     The evaluator's log-probabilities are averaged over a clip's frames, and the greatest wins.

@@ -6,12 +6,12 @@ from statistics import fmean
 
 import numpy as np
 
-from s2vkit import Outcome, Score
+from s2vkit import Metric, Outcome, Score
 from s2vkit_metrics import BlinksOptions
 from s2vkit_metrics.evaluating import ask, evaluator_of
 
 
-class Blinks:
+class Blinks(Metric):
     """Blinks a second; no landmarks, but an evaluator that regresses how far the lids are shut."""
 
     def __init__(self, options: BlinksOptions) -> None:

@@ -7,7 +7,7 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
-from s2vkit import Options, Outcome, Score
+from s2vkit import Metric, Options, Outcome, Score
 from s2vkit.nn import exact
 from s2vkit_metrics import SsimOptions
 from s2vkit_metrics.structure import ssim
@@ -17,7 +17,7 @@ _LUMA = (0.299, 0.587, 0.114)
 _CACHED = 2**16  # numbers measured at once: what fits a core's cache, whatever the clip's size
 
 
-class _Likeness:
+class _Likeness(Metric):
     """Base: a figure a frame, its mean over a clip, the mean over clips.
 
     The chance figure pairs each made clip with the true frames of the clip before it (the

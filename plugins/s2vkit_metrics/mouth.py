@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from s2vkit import InputError, Options, Outcome, Score
+from s2vkit import InputError, Metric, Options, Outcome, Score
 from s2vkit_metrics.evaluating import ask, evaluator_of
 
 _LEAST_FRAMES = 3
@@ -22,7 +22,7 @@ class _Track(NamedTuple):
     truth: np.ndarray  # (V,)
 
 
-class MouthApertureCorrelation:
+class MouthApertureCorrelation(Metric):
     """Pearson's r between the opening an evaluator sees in each made frame and the true opening.
 
     A mean over clips. Clips whose true opening is constant, or shorter than 3 frames, are left

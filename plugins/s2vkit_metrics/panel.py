@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
-from s2vkit import InputError, Options, Outcome, Score
+from s2vkit import InputError, Metric, Options, Outcome, Score
 from s2vkit_metrics.evaluated import confusion, verdict
 from s2vkit_metrics.evaluating import ask
 
 
-class _Agreement:
+class _Agreement(Metric):
     """Base: the share of clips on which two evaluators name the same, a mean over pairs of evaluators.
 
     Evaluators may know other classes, as those from a file do: clips whose label not every

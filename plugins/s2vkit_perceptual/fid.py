@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torchvision.models import inception_v3
 from torchvision.models.inception import InceptionA, InceptionC, InceptionE
 
-from s2vkit import Outcome, Score, fit_weights, read_weights
+from s2vkit import Metric, Outcome, Score, fit_weights, read_weights
 from s2vkit_perceptual import FidOptions
 from s2vkit_perceptual.frechet import Cloud, frechet
 
@@ -16,7 +16,7 @@ CLASSES = 1008
 _SIZE, _CHUNK = 299, 16
 
 
-class Fid:
+class Fid(Metric):
     """The Frechet distance of all made frames to all true ones, over the whole split at once."""
 
     def __init__(self, options: FidOptions) -> None:

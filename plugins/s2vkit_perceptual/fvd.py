@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from s2vkit import InputError, Outcome, Score, fit_weights, read_weights
+from s2vkit import InputError, Metric, Outcome, Score, fit_weights, read_weights
 from s2vkit_perceptual import FvdOptions
 from s2vkit_perceptual.frechet import Cloud, frechet
 from s2vkit_perceptual.i3d import I3d
@@ -18,7 +18,7 @@ from s2vkit_perceptual.i3d import I3d
 _SIZE = 224
 
 
-class Fvd:
+class Fvd(Metric):
     """The Frechet distance of windows of made clips to windows of true ones."""
 
     def __init__(self, options: FvdOptions) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import alexnet, vgg16
 
-from s2vkit import Outcome, Score, fit_weights, read_weights
+from s2vkit import Metric, Outcome, Score, fit_weights, read_weights
 from s2vkit_perceptual import LpipsOptions
 
 _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
@@ -18,7 +18,7 @@ _CHUNK = 8
 _EPS = 1e-10
 
 
-class Lpips:
+class Lpips(Metric):
     """The perceptual distance of each made frame to its true one, a mean over frames and clips."""
 
     def __init__(self, options: LpipsOptions) -> None:

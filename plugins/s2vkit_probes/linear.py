@@ -7,13 +7,13 @@ from collections import Counter
 import torch
 from torch import Tensor
 
-from s2vkit import Heard, InputError, Score
+from s2vkit import Heard, InputError, Probe, Score
 from s2vkit_probes import LinearProbeOptions
 from s2vkit_probes.logistic import Logistic, cross_validated, folds
 from s2vkit_probes.pitch import voices
 
 
-class LinearProbe:
+class LinearProbe(Probe):
     """Reads a label from a summary or a code by logistic regression.
 
     Fit on the training clips, its penalty chosen there by cross-validation over sentences,

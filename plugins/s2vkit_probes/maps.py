@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from s2vkit import Heard, Score
+from s2vkit import Heard, Probe, Score
 from s2vkit_probes import CodeMapOptions
 
 
-class CodeMap:
+class CodeMap(Probe):
     """Lays held-out codes on the two axes along which they differ most (PCA).
 
     A linear view: what is apart here is apart; what lies together may still differ along

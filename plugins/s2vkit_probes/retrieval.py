@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from s2vkit import Heard, Score
+from s2vkit import Heard, Probe, Score
 from s2vkit_probes import FaceRetrievalOptions
 
 
-class FaceRetrieval:
+class FaceRetrieval(Probe):
     """Ranks faces by their likeness (cosine) to the identity code of a voice.
 
     The gallery holds one vector a speaker: the identity teacher's, each brought to unit

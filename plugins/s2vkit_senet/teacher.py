@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from timm.models.senet import SENet, SEResNetBottleneck
 from torch import Tensor, nn
 
-from s2vkit import fit_weights
+from s2vkit import Teacher, fit_weights
 from s2vkit_senet import SenetOptions
 from s2vkit_senet.checkpoint import read_senet
 
@@ -39,11 +39,13 @@ class Network(SENet):
         return super()._make_layer(block, _scaled(planes, self.width), *args, **kwargs)
 
 
-class Senet(nn.Module):
+class Senet(Teacher):
     """SENet-50 with its logits or pooled features, and the maps of its inner stages.
 
     Logits are of faces resized to the input size; the maps are of the images as they come.
     """
+
+    has_head = True
 
     def __init__(self, options: SenetOptions, *, size: int, labels: tuple[str, ...]) -> None:
         super().__init__()

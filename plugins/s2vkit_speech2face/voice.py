@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from s2vkit import AudioEncoder, Student
 from s2vkit_speech2face import VoiceHeadOptions, VoiceOptions
 
 HOP = 160
@@ -25,7 +26,7 @@ LAYERS = (
 )
 
 
-class VoiceEncoder(nn.Module):
+class VoiceEncoder(AudioEncoder):
     """Nine convolutions of 4 x 4 (time x frequency) over a compressed complex spectrogram.
 
     Each is followed by ReLU and batch norm; four by a pool of time. The last is averaged over
@@ -95,7 +96,7 @@ class VoiceEncoder(nn.Module):
         return (power.clamp(min=1e-5).log() + 5.0) / 4.0 * valid.unsqueeze(2)
 
 
-class VoiceHead(nn.Module):
+class VoiceHead(Student):
     """fc2: from the voice's 4096 numbers to the face's embedding, with no activation."""
 
     def __init__(self, options: VoiceHeadOptions, *, inputs: int, dim: int) -> None:

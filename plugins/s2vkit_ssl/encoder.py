@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torchaudio.models import wav2vec2_model, wavlm_model
 
-from s2vkit import InputError, RecipeError, fit_weights, rename
+from s2vkit import AudioEncoder, InputError, RecipeError, fit_weights, rename
 from s2vkit_ssl import SslOptions
 from s2vkit_ssl.checkpoint import open_ssl
 
@@ -27,7 +27,7 @@ SIZES = {  # channels of the convolutions, width, layers, inner width, positions
 HEADS = {"tiny": 2, "base": 12, "large": 16, "xlarge": 16}
 
 
-class Ssl(nn.Module):
+class Ssl(AudioEncoder):
     """A transformer over all of a clip, 50 steps a second.
 
     Step a is made of the 25 ms around (a + 0.5) / 50 s: speech gets 2.5 ms of silence on

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from s2vkit import Batch, Graph, RecipeError, Slot, Stage, Summary, Targets
 from s2vkit_stages import DistillOptions
@@ -49,7 +49,7 @@ class Distill(Stage):
     def _check_heads(self) -> None:
         for side in self.graph.students if self.options.through_head else ():
             teacher = self.graph.teachers[side]
-            if teacher.gives != "logits" and not hasattr(teacher, "head"):
+            if teacher.gives != "logits" and not teacher.has_head:
                 raise RecipeError(
                     f"teacher '{side}' has no `head` that a code could be passed through",
                     hint="set `through_head: false`, or take another teacher or `tap`",
@@ -57,10 +57,9 @@ class Distill(Stage):
 
     def _check_lasts(self) -> None:
         for side, student in self.graph.students.items() if self.finish_with else ():
-            last = getattr(student, "last", None)
-            if not isinstance(last, nn.Linear) or not hasattr(student, "features"):
+            if student.last_layer() is None:
                 raise RecipeError(
-                    f"student '{side}' has no `features` and linear `last` layer to erase from",
+                    f"student '{side}' has no linear last layer to erase from",
                     hint="set `erase: 0`, or take another student (mlp and linear have them)",
                 )
 
@@ -127,9 +126,10 @@ class Distill(Stage):
             vectors = [(other, clips[f"targets.{other}"]) for other in others]
             vectors += [(other, clean[other]) for other in others if other in clean]
             parts = [principal(self._seen(other, one).cpu(), self.options.erase) for other, one in vectors]
-            student: Any = self.graph.students[side]
+            student, last = self.graph.students[side], self.graph.students[side].last_layer()
+            assert last is not None  # it was looked at when the stage was built
             features = student.features(clips["summary"]).cpu()
-            fold(student.last, *eraser(features, torch.cat(parts, 1), self.options.erase_shrinkage))
+            fold(last, *eraser(features, torch.cat(parts, 1), self.options.erase_shrinkage))
             clean[side] = student(clips["summary"])
 
     def validate(self, clips: Batch) -> dict[str, Tensor]:

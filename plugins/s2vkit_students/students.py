@@ -7,6 +7,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from s2vkit import Student
 from s2vkit_students import LinearOptions, MlpOptions
 
 
@@ -27,7 +28,7 @@ def _norm(name: str, size: int) -> nn.Module:
     return nn.LayerNorm(size) if name == "layer" else nn.Identity()
 
 
-class _Layers(nn.Module):
+class _Layers(Student):
     """A stack of layers that ends in a linear one, to which others may want to add a map."""
 
     dim: int
@@ -38,9 +39,8 @@ class _Layers(nn.Module):
         found: Tensor = self.layers[:-1](summary)
         return found
 
-    @property
-    def last(self) -> nn.Linear:
-        """The linear layer that makes the code of the features."""
+    def last_layer(self) -> nn.Linear:
+        """Give the linear layer that makes the code of the features."""
         layer = self.layers[-1]
         assert isinstance(layer, nn.Linear)
         return layer

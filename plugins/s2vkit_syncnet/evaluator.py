@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import InputError, fit_weights, read_weights
+from s2vkit import InputError, SyncEvaluator, fit_weights, read_weights
 from s2vkit_syncnet import SyncNetOptions
 from s2vkit_syncnet.mfcc import SAMPLE_RATE, mfcc
 
@@ -19,7 +19,7 @@ _OUT = 1024
 _CHUNK = 32  # windows seen at once where nothing is trained: flat memory
 
 
-class SyncNet(nn.Module):
+class SyncNet(SyncEvaluator):
     """Two streams, of lips and of speech, each ending in 1024 numbers that are not normalised.
 
     Lips: windows of five BGR frames in [0, 255], the whole face with its margin. Speech: 13

@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from s2vkit import Outcome, Score
+from s2vkit import Metric, Outcome, Score
 from s2vkit_syncnet import SyncOptions
 from s2vkit_syncnet.distance import Reading, distances, look_and_listen, read
 
 _LEAST = 3  # windows
 
 
-class _Sync:
+class _Sync(Metric):
     """Base: one reading a clip, of made frames, of true ones, and against another clip's speech.
 
     The chance figure sets each made clip's lips beside the speech of the clip before it (the

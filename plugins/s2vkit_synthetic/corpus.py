@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from s2vkit import ClipFiles, RawClip
+from s2vkit import ClipFiles, Dataset, RawClip
 from s2vkit_synthetic import SyntheticOptions
 from s2vkit_synthetic.cast import FIRST_ID, cast
 from s2vkit_synthetic.expression import express
@@ -37,7 +37,7 @@ class _Entry:
         return f"{FIRST_ID + self.speaker}_{self.sentence}_{EMOTIONS[self.emotion]}_{self.level}"
 
 
-class SyntheticCorpus:
+class SyntheticCorpus(Dataset):
     """Drawn talking faces; clips are named as in CREMA-D (ACTOR_SENTENCE_EMOTION_LEVEL).
 
     The truth of a clip: "mouth_aperture" (V,) float32, the drawn gap between the lips as a part of

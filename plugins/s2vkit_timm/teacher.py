@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import RecipeError, fit_weights, read_weights
+from s2vkit import RecipeError, Teacher, fit_weights, read_weights
 from s2vkit_timm import TimmOptions
 
 SMALL = ("resnet10t", {"channels": [16, 32, 64, 128], "stem_width": 16})
 
 
-class Timm(nn.Module):
+class Timm(Teacher):
     """Logits of faces, or one regressed number where there are no labels."""
 
     gives = "logits"

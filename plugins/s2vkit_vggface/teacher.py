@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import fit_weights, read_weights
+from s2vkit import Teacher, fit_weights, read_weights
 from s2vkit_vggface import VggFaceOptions
 
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolutions
@@ -14,12 +14,14 @@ HIDDEN = 4096
 RGB_MEAN = (129.186279296875, 104.76238250732422, 93.59396362304688)  # of [0, 255], no division
 
 
-class VggFace(nn.Module):
+class VggFace(Teacher):
     """VGG16 with the embedding fc7 and the maps conv5_3, conv4_3, conv3_3 (after their ReLU).
 
     The embedding is of faces resized to the input size; the maps are of the images as they
     come, so that their sizes are 1/16, 1/8 and 1/4 of the generator's.
     """
+
+    has_head = True
 
     gives = "embedding"
 

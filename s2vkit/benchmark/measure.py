@@ -106,7 +106,7 @@ def _check_evaluators(run: Run, folder: Path) -> None:
         evaluators["sync_evaluator"] = graph.sync_evaluator
     taught = run.plan.taught()
     for name, evaluator in evaluators.items():
-        if name not in taught and not getattr(evaluator, "pretrained", False):
+        if name not in taught and not evaluator.pretrained:
             raise RunFolderError(
                 f"{folder}: its {name} was taught by no stage of the run",
                 hint="give it the weights of a file, or run a recipe that trains it",

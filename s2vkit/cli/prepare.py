@@ -116,9 +116,10 @@ def _corpus(
     import os
 
     from s2vkit.build import build_dataset
+    from s2vkit.data.corpus import FootageCorpus
 
     corpus = build_dataset(slot, own if seed is None else seed, registry())
-    if not hasattr(corpus, "prepare"):
+    if not isinstance(corpus, FootageCorpus):
         raise click.UsageError(f"dataset '{slot.use}' needs no preparing: `s2vkit run` makes it")
     return corpus, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 

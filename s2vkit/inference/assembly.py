@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from s2vkit.errors import RecipeError
+from s2vkit.interfaces.audio_encoder import AudioEncoder
+from s2vkit.interfaces.generator import Generator
 from s2vkit.interfaces.inference_graph import InferenceGraph
 from s2vkit.interfaces.specs import ModelSpec
 from s2vkit.options import Slot
@@ -53,7 +55,7 @@ def build_inference_graph(slots: ModelSlots, spec: ModelSpec, build: BuildPart) 
     return InferenceGraph(spec.data, encoder, students, generator)
 
 
-def _check_rate(name: str, generator: Any, encoder: Any) -> None:
+def _check_rate(name: str, generator: Generator, encoder: AudioEncoder) -> None:
     wanted = generator.audio_rate
     if wanted is not None and wanted != encoder.sample_rate:
         raise RecipeError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from s2vkit.errors import RunFolderError
 from s2vkit.files import atomic_folder, read_json, recover_folder, write_json
 from s2vkit.inference.assembly import ModelSlots, build_inference_graph
 from s2vkit.inference.config import BundleConfig, read_config, write_config
+from s2vkit.interfaces.audio_encoder import AudioEncoder
 from s2vkit.interfaces.inference_graph import InferenceGraph
 from s2vkit.interfaces.specs import ModelSpec
 from s2vkit.options import Slot
@@ -108,7 +108,7 @@ def _without_files(slot: Slot, module: nn.Module) -> Slot:
 
     The model's weights are loaded over it, so it needs no other file.
     """
-    layout: Mapping[str, Any] = getattr(module, "as_built", {})
+    layout = module.as_built if isinstance(module, AudioEncoder) else {}
     fields = type(slot.options).model_fields
     optional = "checkpoint" in fields and not fields["checkpoint"].is_required()
     unset = {"checkpoint": fields["checkpoint"].get_default(call_default_factory=True)} if optional else {}

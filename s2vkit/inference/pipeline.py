@@ -12,7 +12,7 @@ from torch import Tensor
 
 from s2vkit.device import Policy
 from s2vkit.errors import InputError
-from s2vkit.interfaces.audio_encoder import Streaming
+from s2vkit.interfaces.audio_encoder import SpeechStream
 from s2vkit.interfaces.audio_windows import at_peak, cut_sounds
 from s2vkit.interfaces.batch import Conditioning, GeneratorOutput, align, neighbours, speech_steps
 from s2vkit.interfaces.inference_graph import InferenceGraph
@@ -51,8 +51,9 @@ class InferencePipeline:
         mean over windows, weighted by their length.
         """
         encoder = self.graph.encoder
-        if isinstance(encoder, Streaming) and len(speech) > WINDOW * self.sample_rate:
-            steps, summary = self._encode_stream(speech, encoder)
+        stream = encoder.stream() if len(speech) > WINDOW * self.sample_rate else None
+        if stream is not None:
+            steps, summary = self._encode_stream(speech, stream)
         else:
             steps, summary = self._encode_windows(speech)
         features = align(
@@ -76,9 +77,9 @@ class InferencePipeline:
             conditioning.speech = at_peak(torch.from_numpy(np.ascontiguousarray(speech)).to(device))
         return conditioning
 
-    def _encode_stream(self, speech: np.ndarray, encoder: Streaming) -> tuple[Tensor, Tensor]:
+    def _encode_stream(self, speech: np.ndarray, stream: SpeechStream) -> tuple[Tensor, Tensor]:
         """Encode pieces as they come: features (1, A, D) and summary (1, E) of the whole."""
-        stream, piece = encoder.stream(), int(WINDOW * self.sample_rate)
+        piece = int(WINDOW * self.sample_rate)
         pieces = []
         for start in range(0, len(speech), piece):
             samples = torch.from_numpy(np.ascontiguousarray(speech[start : start + piece]))

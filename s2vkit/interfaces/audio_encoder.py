@@ -1,10 +1,11 @@
-"""The contract of an audio encoder: it hears speech."""
+"""The contract of an audio encoder: speech to features and a summary."""
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class SpeechStream(Protocol):
@@ -23,35 +24,42 @@ class SpeechStream(Protocol):
         ...
 
 
-@runtime_checkable
-class Streaming(Protocol):
-    """What an audio encoder has besides, if it can hear in pieces exactly."""
-
-    def stream(self) -> SpeechStream:
-        """Begin a new utterance."""
-        ...
-
-
-@runtime_checkable
-class AudioEncoder(Protocol):
-    """Built as `Encoder(options)`; an nn.Module.
+class AudioEncoder(nn.Module):
+    """Base of audio encoders, built as `Encoder(options)`.
 
     The host resamples speech to `sample_rate`, freezes the encoder, aligns its features to
-    video frames and caches them. One that can hear in pieces has `stream` too (`Streaming`);
-    others hear long speech in windows. One that takes its layout from its file of weights says
-    in `as_built` the options that make the same network without the file; a model keeps them.
+    video frames and caches them. Speech that is longer than a window is encoded piece by piece:
+    by its `stream` where there is one, else window by window.
     """
 
     sample_rate: int  # Hz, of the speech it takes
     dim: int  # D, of a feature step
     summary_dim: int  # E, of the summary
     rate: float  # feature steps a second
-    causal: bool  # whether a step hears nothing after itself
-    pretrained: bool  # whether its weights came from a file (or need none)
+    causal: bool  # whether a step depends on nothing after itself
 
-    def __call__(self, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Hear (B, S) speech of (B,) lengths: features (B, A, dim), summary (B, summary_dim).
+    pretrained: bool = False
+    """Whether its weights came from a file, or need none."""
+    as_built: Mapping[str, object] = {}
+    """Options that make the same network without its file of weights; a bundle keeps them."""
+    pretrainable: bool = False
+    """Whether it has `encode` and `context`, which contrastive pre-training asks for."""
+
+    def forward(self, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode (B, S) speech of (B,) lengths: features (B, A, dim), summary (B, summary_dim).
 
         What lies after a clip's length must not change its summary, nor its features up to it.
         """
-        ...
+        raise NotImplementedError
+
+    def stream(self) -> SpeechStream | None:
+        """Begin an utterance that comes in pieces; by default it cannot be encoded so."""
+        return None
+
+    def encode(self, speech: Tensor) -> Tensor:
+        """Encode each step of speech (B, S) by itself: (B, A, dim)."""
+        raise NotImplementedError
+
+    def context(self, steps: Tensor) -> Tensor:
+        """Put each of the steps (B, A, dim) into the context of those before it: (B, A, dim)."""
+        raise NotImplementedError

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -40,9 +39,8 @@ class Source:
     facts: Mapping[str, str] = field(default_factory=dict)  # all that labels and split follow from
 
 
-@runtime_checkable
-class Dataset(Protocol):
-    """Built as `Dataset(options, seed=...)`; cheap to build and to pickle.
+class Dataset:
+    """Base of datasets of clips, built as `Dataset(options, seed=...)`; cheap to build and to pickle.
 
     The host loads clips in several processes, in any order, and rejects those whose
     `load` raises InputError, with its reason.
@@ -55,11 +53,11 @@ class Dataset(Protocol):
 
     def clips(self) -> list[ClipFiles]:
         """List every clip, in a fixed order."""
-        ...
+        raise NotImplementedError
 
     def load(self, index: int) -> RawClip:
         """Load (or make) clip `index`; the same for the same options and seed."""
-        ...
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -75,9 +73,8 @@ class Survey:
     licence: str = ""  # and under which licence
 
 
-@runtime_checkable
-class Footage(Protocol):
-    """A dataset of videos that are not yet cut. Built as `Dataset(options, seed=...)`.
+class Footage:
+    """Base of datasets of videos that are not yet cut, built as `Dataset(options, seed=...)`.
 
     Its options derive from `FootageOptions`. The host cuts every source into clips of faces,
     rejects what cannot be used, with its reason, and keeps the clips as shards. Labels
@@ -89,15 +86,15 @@ class Footage(Protocol):
 
     def survey(self) -> Survey:
         """Look the root folder over. Raises InputError where it holds nothing of the corpus."""
-        ...
+        raise NotImplementedError
 
     def sources(self) -> list[Source]:
         """List every video, in a fixed order; the same for the same root, options and seed."""
-        ...
+        raise NotImplementedError
 
     def relabel(self, sources: Sequence[Source]) -> list[Source]:
         """Give each source its labels and split: by its name and facts, the options and the seed.
 
         The root is not read. `sources` gives back what this gives for all sources of the root.
         """
-        ...
+        raise NotImplementedError

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -17,14 +16,12 @@ class Faces:
     landmarks: np.ndarray | None = None  # (K, 5, 2) eyes, nose, mouth corners, in pixels
 
 
-@runtime_checkable
-class FaceDetector(Protocol):
-    """Built as `Detector(options)`.
+class FaceDetector:
+    """Base of face detectors, built as `Detector(options)`."""
 
-    One that asks for the pictures' shape alone may say so by a class attribute `blind = True`;
-    it is then handed black ones, and nobody need paint them.
-    """
+    blind: bool = False
+    """Whether only the shape of the pictures counts: it is then given black ones, which cost nothing."""
 
     def __call__(self, frames: np.ndarray) -> list[Faces]:
         """Find the faces in (N, H, W, 3) uint8 RGB images, one `Faces` an image."""
-        ...
+        raise NotImplementedError

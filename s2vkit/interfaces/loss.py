@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
-
 from torch import Tensor, nn
 
 from s2vkit.interfaces.discriminator import Discriminator, Inputs
 
 
-@runtime_checkable
-class PairLoss(Protocol):
-    """Built as `Loss(options)`; an nn.Module. The host multiplies by the weight.
+class PairLoss(nn.Module):
+    """Base of losses of a pair, built as `Loss(options)`. The host multiplies by the weight.
 
     Registered with gives=("pair", "frames") or ("pair", "codes"), whichever it compares.
     """
 
-    def __call__(self, made: Tensor, true: Tensor) -> Tensor:
+    def forward(self, made: Tensor, true: Tensor) -> Tensor:
         """Compare frames (N, 3, H, W) in [-1, 1], or codes (B, dim): a scalar."""
-        ...
+        raise NotImplementedError
 
 
-@runtime_checkable
-class IndependenceLoss(Protocol):
-    """Built as `Loss(options)`; an nn.Module. Registered with gives=("independence",)."""
+class IndependenceLoss(nn.Module):
+    """Base of losses of independence, built as `Loss(options)`. Registered with gives=("independence",)."""
 
-    def __call__(self, code: Tensor, other: Tensor) -> Tensor:
+    def forward(self, code: Tensor, other: Tensor) -> Tensor:
         """Measure what codes (B, dim) tell of vectors (B, any) they should not: a scalar >= 0."""
-        ...
+        raise NotImplementedError
 
 
 class AdversarialLoss(nn.Module):

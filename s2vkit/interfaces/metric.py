@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 import numpy as np
 from torch import Tensor
@@ -66,28 +66,29 @@ class Score:
     over: Literal["mean", "median"] = "mean"  # how the value follows from the clips' figures
 
 
-@runtime_checkable
-class Metric(Protocol):
-    """Built as `Metric(options)`. Registered with wants: e.g. ("evaluator.identity",)."""
+class Metric:
+    """Base of metrics of generated clips, built as `Metric(options)`.
+
+    Registered with wants: e.g. ("evaluator.identity",).
+    """
 
     def update(self, outcome: Outcome) -> None:
         """Take in one clip."""
-        ...
+        raise NotImplementedError
 
     def compute(self) -> Score:
         """Give the figure over all clips taken in."""
-        ...
+        raise NotImplementedError
 
 
-@runtime_checkable
-class Probe(Protocol):
-    """A metric of what was heard, with no clip made. Built as `Metric(options)`.
+class Probe:
+    """Base of metrics of codes and summaries, for which no clip is generated; built as `Metric(options)`.
 
     Registered with wants: "summary", "codes". `sides` names the students it cannot do without.
     """
 
-    sides: tuple[str, ...]
+    sides: tuple[str, ...] = ()
 
     def probe(self, train: Heard, test: Heard) -> Score:
         """Learn from the training clips, measure on held-out ones; both on the CPU."""
-        ...
+        raise NotImplementedError

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
-
-from torch import Tensor
+from torch import Tensor, nn
 
 
-@runtime_checkable
-class Student(Protocol):
-    """Built as `Student(options, inputs=..., dim=...)`; an nn.Module.
-
-    One whose code comes of a linear layer may say so: `features(summary)`, (B, F), is what the
-    nn.Linear `last` makes the code of. Erasure (`distill` with `erase`) asks for both.
-    """
+class Student(nn.Module):
+    """Base of students, built as `Student(options, inputs=..., dim=...)`."""
 
     dim: int
 
-    def __call__(self, summary: Tensor) -> Tensor:
+    def forward(self, summary: Tensor) -> Tensor:
         """Map (B, inputs) to (B, dim)."""
-        ...
+        raise NotImplementedError
+
+    def last_layer(self) -> nn.Linear | None:
+        """Give the linear layer that makes the code of `features`; None: there is none to erase from."""
+        return None
+
+    def features(self, summary: Tensor) -> Tensor:
+        """Map (B, inputs) to what the last layer is given (B, F)."""
+        raise NotImplementedError

@@ -129,7 +129,8 @@ class Plan:
     def draws(self) -> bool:
         """Tell whether the generator has learnt to draw, or never had to."""
         generator = self.graph.generator
-        ready = getattr(generator, "pretrained", False)
+        assert generator is not None  # every recipe has one
+        ready = generator.pretrained
         ready = ready or next(_parameters(generator), None) is None
         return ready or "generator" in self._trainer
 

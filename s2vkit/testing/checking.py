@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from s2vkit.errors import ResourceError
 from s2vkit.options import Slot
 from s2vkit.registry import Entry, Registry
+from s2vkit.testing.abilities import hidden, misspelt
 
 SIZE = 64  # H = W of the images of every check
 
@@ -48,6 +49,14 @@ class Subject:
         if not right:
             entry = self.entry
             raise ContractError(f"{entry.kind} '{entry.name}' of {entry.owner}: {said}")
+
+    def require_contract(self, part: Any, contract: type) -> None:
+        """Require a part to derive from its contract and to spell the contract's words as it does."""
+        self.require(isinstance(part, contract), f"is not derived from s2vkit.{contract.__name__}")
+        for name, ability in misspelt(part, contract):
+            self.require(False, f"'{name}' is no word of {contract.__name__}; '{ability}' is")
+        for name in hidden(part, contract):
+            self.require(False, f"its submodule '{name}' is hidden by {contract.__name__}.{name}: rename it")
 
     def require_attributes(self, part: Any, **wanted: type | tuple[type, ...]) -> None:
         """Require attributes of these types."""

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from s2vkit.errors import InputError
-from s2vkit.interfaces.dataset import Footage, RawClip
-from s2vkit.interfaces.metric import Heard, Outcome, Probe, Score
+from s2vkit.interfaces.dataset import Dataset, Footage, RawClip
+from s2vkit.interfaces.metric import Heard, Metric, Outcome, Probe, Score
 from s2vkit.options import FootageOptions
 from s2vkit.testing.checking import SIZE, Subject, noise
 from s2vkit.testing.stand_ins import EMOTION, IDENTITY, LABELS, RATE, SUMMARY, stand_in_graph
@@ -33,6 +33,7 @@ def check_dataset(subject: Subject) -> None:
     if isinstance(dataset, Footage):
         check_footage(subject, dataset)
         return
+    subject.require_contract(dataset, Dataset)
     subject.require_attributes(dataset, size=int, fps=(int, float), sample_rate=int, labels=dict)
     clips = dataset.clips()
     subject.require(clips, "has no clips")
@@ -59,6 +60,7 @@ def check_dataset(subject: Subject) -> None:
 
 def check_footage(subject: Subject, footage: Footage) -> None:
     """Check its list of videos, or that it says what is wrong where its root is not there."""
+    subject.require_contract(footage, Footage)
     options = subject.options
     subject.require(isinstance(options, FootageOptions), "its options are no FootageOptions")
     if options.root is None or not Path(options.root).is_dir():
@@ -129,9 +131,11 @@ def check_metric(subject: Subject) -> None:
 def _measure(subject: Subject, metric: Any) -> Any:
     """Show a metric made-up clips, or what was heard in some."""
     if isinstance(metric, Probe):
+        subject.require_contract(metric, Probe)
         fine = set(metric.sides) <= {"identity", "emotion"}
         subject.require(fine, f"its sides are {metric.sides}: identity and emotion are known")
         return metric.probe(heard(24, 1), heard(12, 2))
+    subject.require_contract(metric, Metric)
     graph = stand_in_graph(subject.make)
     for outcome in outcomes(graph.evaluators, graph.sync_evaluator):
         metric.update(outcome)

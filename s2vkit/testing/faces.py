@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from s2vkit.interfaces.batch import Batch, Conditioning, GeneratorOutput
 from s2vkit.interfaces.discriminator import Discriminator, Inputs
-from s2vkit.interfaces.face_detector import Faces
+from s2vkit.interfaces.face_detector import FaceDetector, Faces
 from s2vkit.interfaces.fields import BatchSizes, Frames
 from s2vkit.interfaces.generator import Generator
+from s2vkit.interfaces.teacher import Teacher
 from s2vkit.testing.checking import SIZE, Subject, noise
 from s2vkit.testing.stand_ins import EMOTION, FEATURES, IDENTITY, LABELS, MAPS, stand_in_graph
 
@@ -31,7 +33,7 @@ def check_teacher(subject: Subject) -> None:
     """Check a teacher of labels and one of a number: sizes, classes, maps and gradients."""
     for labels in (LABELS["identity"], ()):
         teacher = subject.build(size=SIZE, labels=labels)
-        subject.require_module(teacher)
+        subject.require_contract(teacher, Teacher)
         subject.require_attributes(
             teacher, dim=int, gives=str, map_shapes=list, classes=tuple, pretrained=bool
         )
@@ -58,6 +60,17 @@ def _check_looking(subject: Subject, teacher: Any) -> None:
             subject.require_tensor("classify", logits, (3, max(1, len(teacher.classes))))
         said = "in eval, what it sees depends on the batch"
         subject.require_equal(said, seen[:1], teacher(images[:1]))
+        _check_head(subject, teacher, seen)
+
+
+def _check_head(subject: Subject, teacher: Teacher, codes: Tensor) -> None:
+    """Check that `has_head` and `head` go together."""
+    if teacher.has_head:
+        logits = teacher.head(codes)
+        subject.require_tensor("head", logits, (len(codes), max(1, len(teacher.classes))))
+    elif not teacher.pretrained:
+        own = type(teacher).head is not Teacher.head
+        subject.require(not own, "has a method `head`, but does not say `has_head = True`")
 
 
 def _check_maps(subject: Subject, teacher: Any) -> None:
@@ -86,9 +99,8 @@ def check_generator(subject: Subject) -> None:
         generator = subject.build(
             size=SIZE, features=FEATURES, codes=codes_of(identity, emotion), map_shapes=maps
         )
-        subject.require_module(generator)
+        subject.require_contract(generator, Generator)
         subject.require(generator.size == SIZE, f"its size is {generator.size}, not {SIZE}")
-        subject.require(isinstance(generator, Generator), "is not derived from Generator")
         vectors = {side: noise(2, dim) for side, dim in codes_of(identity, emotion).items()}
         codes = Conditioning(noise(2, 3, FEATURES), vectors)
         if radius := generator.context_radius:
@@ -113,7 +125,7 @@ def codes_of(identity: int, emotion: int) -> dict[str, int]:
 
 
 def _check_made(subject: Subject, made: Any, maps: list[tuple[int, int, int]]) -> None:
-    subject.require(isinstance(made, GeneratorOutput), f"gives a {type(made).__name__}, not Made")
+    subject.require(isinstance(made, GeneratorOutput), f"gives a {type(made).__name__}, not GeneratorOutput")
     subject.require_tensor("frames", made.frames, (2, 3, 3, SIZE, SIZE))
     subject.require(made.frames.detach().abs().max() <= 1.0, "draws frames outside [-1, 1]")
     count = len(made.identity_maps)
@@ -125,7 +137,7 @@ def _check_made(subject: Subject, made: Any, maps: list[tuple[int, int, int]]) -
 def check_discriminator(subject: Subject) -> None:
     """Check that it takes its inputs from a batch and scores them, with gradient to the fakes."""
     discriminator = subject.build(size=SIZE, features=FEATURES, map_shapes=MAPS)
-    subject.require(isinstance(discriminator, Discriminator), "is not derived from Discriminator")
+    subject.require_contract(discriminator, Discriminator)
     wants = discriminator.input_names()
     message = f"takes {wants} but is registered as wanting {subject.entry.wants}"
     subject.require(set(subject.entry.wants) <= set(wants), message)
@@ -169,6 +181,7 @@ def _batch(discriminator: Discriminator) -> Batch:
 def check_face_detector(subject: Subject) -> None:
     """Check that it gives boxes and scores for every picture."""
     detector = subject.build()
+    subject.require_contract(detector, FaceDetector)
     pictures = np.random.default_rng(0).integers(0, 256, (2, 48, 40, 3), dtype=np.uint8)
     found = detector(pictures)
     said = "does not give one Faces for each picture"

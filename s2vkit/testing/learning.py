@@ -14,7 +14,7 @@ from torch import Tensor, nn, optim
 from s2vkit.interfaces.batch import Batch
 from s2vkit.interfaces.fields import BatchField
 from s2vkit.interfaces.graph import Graph
-from s2vkit.interfaces.loss import AdversarialLoss
+from s2vkit.interfaces.loss import AdversarialLoss, IndependenceLoss, PairLoss
 from s2vkit.interfaces.metric import Heard, Outcome
 from s2vkit.interfaces.stage import Job, Phase, Stage
 from s2vkit.options import Slot
@@ -26,11 +26,11 @@ from s2vkit.testing.stand_ins import stand_in_clips, stand_in_graph
 def check_loss(subject: Subject) -> None:
     """Check a loss of a pair, of independence, or an adversarial one."""
     loss, gives = subject.build(), subject.entry.gives
-    subject.require_module(loss)
+    contracts = {"adversarial": AdversarialLoss, "independence": IndependenceLoss, "pair": PairLoss}
+    subject.require_contract(loss, contracts.get(gives[0] if gives else "", nn.Module))
     said = "its options have no 'weight'; derive them from LossOptions"
     subject.require(hasattr(subject.options, "weight"), said)
     if gives == ("adversarial",):
-        subject.require(isinstance(loss, AdversarialLoss), "is not derived from AdversarialLoss")
         fake, real = noise(4, 3).requires_grad_(), noise(4, 3, seed=2).requires_grad_()
         _check_scalar(subject, "generator", loss.generator(fake), fake)
         _check_scalar(subject, "discriminator", loss.discriminator(real, fake), real, fake)
@@ -87,9 +87,10 @@ def check_stage(subject: Subject) -> None:
     with seeded():
         stage = subject.target(subject.options, graph=graph)
     if isinstance(stage, Job):
+        subject.require_contract(stage, Job)
         _check_job(subject, stage, graph)
         return
-    subject.require(isinstance(stage, Stage), "is neither a Stage nor a Job")
+    subject.require_contract(stage, Stage)
     subject.require(isinstance(stage.idle(), str), "idle() gives no text")
     wrong = [field for field in stage.fields if not isinstance(field, BatchField)]
     subject.require(not wrong, f"fields holds {wrong}, which are no fields of a batch")

@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from s2vkit.interfaces.audio_encoder import AudioEncoder
 from s2vkit.interfaces.batch import speech_steps
+from s2vkit.interfaces.student import Student
 from s2vkit.testing.checking import Subject, noise
 
 _SECONDS = (1.0, 0.613, 0.25)
@@ -16,7 +18,7 @@ _SECONDS = (1.0, 0.613, 0.25)
 def check_audio_encoder(subject: Subject) -> None:
     """Check sizes, rate, that padding changes nothing, and gradients where it trains."""
     encoder = subject.build()
-    subject.require_module(encoder)
+    subject.require_contract(encoder, AudioEncoder)
     subject.require_attributes(
         encoder, sample_rate=int, dim=int, summary_dim=int, rate=(int, float), causal=bool, pretrained=bool
     )
@@ -34,8 +36,10 @@ def check_audio_encoder(subject: Subject) -> None:
         _check_padding(subject, encoder, speech, lengths, (features, summary))
         again = encoder(speech, lengths)
         subject.require_equal("in eval, the same speech gave other features", features, again[0])
-        if hasattr(encoder, "stream"):
-            _check_stream(subject, encoder, speech[:1])
+        _check_stream(subject, encoder, speech[:1])
+        if encoder.pretrainable:
+            z = encoder.encode(speech[:1])
+            subject.require_tensor("context", encoder.context(z), z.shape)
     if not encoder.pretrained:
         encoder.train()
         subject.require_gradients("training", encoder, *encoder(speech, lengths))
@@ -54,21 +58,24 @@ def _check_padding(
 
 
 def _check_stream(subject: Subject, encoder: Any, speech: Tensor) -> None:
+    stream = encoder.stream()
+    if stream is None:
+        return
     whole, its = encoder(speech, torch.tensor([speech.shape[1]]))
-    stream, heard, first = encoder.stream(), [], 0
+    pieces, first = [], 0
     for length in (1, 159, 0, 3333, 161, speech.shape[1]):
-        heard.append(stream.encode(speech[:, first : first + length]))
+        pieces.append(stream.encode(speech[:, first : first + length]))
         first += length
     rest, summary = stream.finish()
-    made = torch.cat([*heard, rest], 1)
-    subject.require_equal("heard in pieces, speech has other features than at once", made, whole)
-    subject.require_equal("heard in pieces, speech has another summary", summary, its)
+    made = torch.cat([*pieces, rest], 1)
+    subject.require_equal("in pieces, speech has other features than at once", made, whole)
+    subject.require_equal("in pieces, speech has another summary", summary, its)
 
 
 def check_student(subject: Subject) -> None:
     """Check its size and gradients."""
     student = subject.build(inputs=20, dim=6)
-    subject.require_module(student)
+    subject.require_contract(student, Student)
     subject.require_attributes(student, dim=int)
     subject.require(student.dim == 6, f"its dim is {student.dim}, it was built for 6")
     summary = noise(4, 20)
@@ -76,6 +83,9 @@ def check_student(subject: Subject) -> None:
     code = student(summary)
     subject.require_tensor("the code", code, (4, 6))
     subject.require_gradients("training", student, code)
+    if (last := student.last_layer()) is not None:
+        made = last(student.eval().features(summary))
+        subject.require_equal("its last_layer does not make its code", made, student(summary))
     student.eval()
     with torch.no_grad():
         said = "in eval, a code depends on the batch it is in"

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from s2vkit.interfaces.audio_encoder import AudioEncoder
 from s2vkit.interfaces.batch import Batch, Conditioning, GeneratorOutput
 from s2vkit.interfaces.discriminator import Discriminator, Inputs
 from s2vkit.interfaces.fields import BatchField, BatchSizes, Features, IdentityMaps, Mismatched, sampling_of
@@ -17,6 +18,8 @@ from s2vkit.interfaces.generator import Generator
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.specs import DataSpec
 from s2vkit.interfaces.stage import Stage
+from s2vkit.interfaces.student import Student
+from s2vkit.interfaces.sync_evaluator import SyncEvaluator
 from s2vkit.interfaces.teacher import Teacher
 from s2vkit.testing.checking import SIZE, noise, seeded
 
@@ -26,11 +29,11 @@ LABELS = {"identity": ("ann", "bob", "cas"), "emotion": ("anger", "neutral")}
 RATE = 16000
 
 
-class Ear(nn.Module):
+class Ear(AudioEncoder):
     """An audio encoder that can be pre-trained."""
 
     sample_rate, rate, dim, summary_dim = RATE, 100.0, FEATURES, SUMMARY
-    causal, pretrained = True, False
+    causal, pretrainable = True, True
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,7 +56,7 @@ class Ear(nn.Module):
         return c, self.head(c.mean(1))
 
 
-class Eye(nn.Module):
+class Eye(Teacher):
     """A teacher or evaluator, with maps for the identity's."""
 
     pretrained = False
@@ -80,12 +83,18 @@ class Eye(nn.Module):
         return [F.adaptive_avg_pool2d(grey, (h, w)).expand(-1, c, -1, -1) for c, h, w in MAPS]
 
 
-class Mind(nn.Linear):
+class Mind(Student):
     """A student."""
 
     def __init__(self, dim: int) -> None:
-        super().__init__(SUMMARY, dim)
+        super().__init__()
         self.dim = dim
+        self.layer = nn.Linear(SUMMARY, dim)
+
+    def forward(self, summary: Tensor) -> Tensor:
+        """Map (B, SUMMARY) to (B, dim)."""
+        code: Tensor = self.layer(summary)
+        return code
 
 
 class Hand(Generator):
@@ -111,10 +120,10 @@ class Hand(Generator):
         return GeneratorOutput(frames, maps)
 
 
-class Witness(nn.Module):
+class Witness(SyncEvaluator):
     """A sync evaluator."""
 
-    fps, sample_rate, dim, pretrained = 25.0, RATE, 4, False
+    fps, sample_rate, dim = 25.0, RATE, 4
 
     def __init__(self) -> None:
         super().__init__()

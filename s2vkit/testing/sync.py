@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from s2vkit.interfaces.sync_evaluator import SyncEvaluator
 from s2vkit.testing.checking import SIZE, Subject, noise
 
 _FRAMES = 12
@@ -10,7 +11,7 @@ _FRAMES = 12
 def check_sync_evaluator(subject: Subject) -> None:
     """Check sizes, clips shorter than a window, and gradients where it trains."""
     evaluator = subject.build(size=SIZE)
-    subject.require_module(evaluator)
+    subject.require_contract(evaluator, SyncEvaluator)
     subject.require_attributes(evaluator, fps=(int, float), sample_rate=int, dim=int, pretrained=bool)
     frames = noise(2, _FRAMES, 3, SIZE, SIZE)
     speech = noise(2, round(_FRAMES * evaluator.sample_rate / evaluator.fps), scale=0.1)

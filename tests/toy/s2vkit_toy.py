@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from s2vkit import Field, InputError, Options, Register, hookimpl
+from s2vkit import Dataset, Field, InputError, Options, Register, hookimpl
 
 FRAMES, RATE, FPS = 20, 16000, 25
 
@@ -27,7 +27,7 @@ class ToyOptions(Options):
     labelled: bool = Field(default=True, description="whether clips have an emotion")
 
 
-class Toy:
+class Toy(Dataset):
     """Coloured squares with a dark mouth that opens with the loudness of a hum."""
 
     fps = float(FPS)

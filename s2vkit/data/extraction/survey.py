@@ -83,7 +83,7 @@ def detection_scale(film: Film, cutting: Cutting) -> float:
 def _keeper(film: Film, cutting: Cutting, detector: FaceDetector) -> Callable[[av.VideoFrame], av.VideoFrame]:
     """Choose how pictures are held: small at once, where it is known where they are cropped."""
     scaler = Scaler(film, cutting.size / max(1.0, min(film.width * film.aspect, film.height)))
-    blind = getattr(detector, "blind", False)
+    blind = detector.blind
     return lambda frame: scaler.shrink(frame) if blind and not turns(frame) else frame
 
 
@@ -96,7 +96,7 @@ class _Seeing:
 
     def __init__(self, film: Film, detector: FaceDetector, scale: float, survey: Survey) -> None:
         self._detector, self._survey, self._film = detector, survey, film
-        self._blind = getattr(detector, "blind", False)
+        self._blind = detector.blind
         self._scaler = Scaler(film, scale)
         self._rows: list[int] = []
         self._pictures: list[np.ndarray] = []

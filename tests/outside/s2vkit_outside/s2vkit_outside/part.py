@@ -5,10 +5,11 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from s2vkit import Teacher
 from s2vkit_outside import TinyOutsideOptions
 
 
-class TinyOutside(nn.Module):
+class TinyOutside(Teacher):
     """Looks at faces of any size; it starts untrained, so a recipe must train it on labels."""
 
     gives = "embedding"

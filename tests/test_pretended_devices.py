@@ -1,0 +1,146 @@
+"""What only a GPU would show, without one: every stage's step on pretended devices.
+
+`FakeTensorMode` with tensors on `cuda` finds mixed devices in every forward pass; the `meta`
+device finds them in the backward pass too; autocast on the CPU finds wrong dtypes.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, nullcontext
+
+import pytest
+import torch
+from helpers_toy import REGISTRY, load_toy
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from s2vkit.build import Builder, data_spec_of
+from s2vkit.device import Policy
+from s2vkit.engine.preflight import make_up
+from s2vkit.engine.trainer import Trainer
+from s2vkit.interfaces.stage import Stage
+
+RECIPES = {
+    "paper": """
+audio_encoder: {use: cpc, channels: 16}
+stages:
+  pretrain: {use: contrastive, steps: 3, batch: 2, negatives: 4, window: 0.4, predictions: 4,
+             predictor: linear, optimizer: {use: adam, lr: 2.0e-4}}
+  distill: {after: [pretrain, train_teachers], erase: 0.5, losses: {apart: {use: decorrelate, weight: 0.1}}}
+  compose: {losses: {perceptual: {weight: 0.1}, feature_matching: {weight: 0.1},
+                     adversarial: lsgan}}
+""",
+    "video": """
+generator: {use: skip_decoder, width: 16, identity_width: 16, context_radius: 1}
+discriminators:
+  identity: null
+  frame: {use: multi_scale_patch, channels: 4, scales: 2}
+  motion: {use: temporal_patch, channels: 4}
+  sequence: {use: sdfa_sequence, channels: 4, hidden: 8}
+  still: {use: sdfa_frame, channels: 4}
+  sync: {use: sdfa_sync, channels: 4, joint: 8}
+stages:
+  compose:
+    frames: 5
+    window: 5
+    optimizers:
+      motion: {use: adam, lr: 1.0e-4}
+      sequence: {use: adam, lr: 1.0e-4}
+      still: {use: adam, lr: 1.0e-4}
+""",
+    "sdfa": """
+teachers: {identity: null, emotion: null}
+students: {identity: null, emotion: null}
+generator: {use: sdfa, channels: 4, content: 16, identity: 8}
+discriminators: {identity: null, sync: null}
+stages: {train_teachers: null, distill: null, compose: {after: [], frames: 2, window: 2}}
+""",
+}
+
+
+def fake(module: nn.Module, device: str) -> None:
+    """Put tensors of a pretended device in the place of a module's own."""
+    for part in module.modules():
+        for held in (part._parameters, part._buffers):
+            for name, value in held.items():
+                if value is not None:
+                    shape, stride = value.shape, value.stride()
+                    made = torch.empty_strided(shape, stride, dtype=value.dtype, device=device)
+                    held[name] = nn.Parameter(made) if isinstance(value, nn.Parameter) else made
+
+
+def recur(self, x, state=None):
+    """Stand in for a recurrent network: the same shapes, and every weight has a gradient."""
+    weights = torch.stack([p.sum() for p in self.parameters()]).sum()
+    out = (x.mean(-1, keepdim=True) + weights).expand(*x.shape[:-1], self.hidden_size)
+    return out, out[:, -1:].transpose(0, 1) if self.batch_first else out[-1:]
+
+
+@pytest.fixture
+def blind(monkeypatch):
+    """Leave out what looks at numbers, which pretended tensors have not."""
+    monkeypatch.setattr("s2vkit_stages.classify.vary", lambda images, options: images)
+    for recurrent in (nn.GRU, nn.LSTM):  # neither device computes them without a driver
+        monkeypatch.setattr(recurrent, "forward", recur)
+    monkeypatch.setattr(torch, "autocast", lambda *args, **kwargs: nullcontext())  # unknown to meta
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("device", ["cuda", "meta"])
+def test_every_stage_keeps_to_one_device(blind, tmp_path, device, recipe):
+    builder = Builder(load_toy(tmp_path, more=(RECIPES[recipe],)).recipe, REGISTRY)
+    graph = builder.graph(data_spec_of(builder.dataset()))
+    with ExitStack() as scope:
+        if device == "cuda":
+            scope.enter_context(FakeTensorMode())
+            scope.enter_context(torch.backends.cudnn.flags(enabled=False))
+        for module in graph.modules().values():
+            fake(module, device)
+        with torch.device(device):
+            stages = builder.stages(graph, torch.device(device))
+        ran = [name for name, stage in stages.items() if isinstance(stage, Stage) and not stage.idle()]
+        for name in ran:
+            step(stages[name], graph, device)
+    assert "compose" in ran
+
+
+def step(stage: Stage, graph, device: str) -> None:
+    """Go through the phases of a stage on a made-up batch."""
+    batch = make_up(stage, graph, torch.device(device))
+    for module in stage.extras().values():
+        fake(module, device)
+    shared = stage.shared_forward(batch)
+    for phase in stage.phases():
+        terms = phase.loss(batch, shared)
+        assert {term.device.type for term in terms.values()} == {device}
+        if device == "meta":
+            torch.stack(list(terms.values())).sum().backward(retain_graph=True)
+    for value in stage.extra_metrics(batch, shared).values():
+        assert value.device.type == device
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_every_stage_steps_in_half_precision(tmp_path, precision, recipe):
+    builder = Builder(load_toy(tmp_path, more=(RECIPES[recipe],)).recipe, REGISTRY)
+    graph = builder.graph(data_spec_of(builder.dataset()))
+    policy = Policy(torch.device("cpu"), precision, channels_last=True)
+    stages = builder.stages(graph, policy.device)
+    for name, stage in stages.items():
+        if not isinstance(stage, Stage) or stage.idle():
+            continue
+        if precision == "fp16" and name == "pretrain":
+            continue  # a CPU has no LSTM of fp16
+        batch = make_up(stage, graph, policy.device)
+        trainer = Trainer(
+            stage,
+            name,
+            graph,
+            lambda number, batch=batch: batch,
+            policy=policy,
+            seed=1,
+            make_optimizer=builder.make,
+        )
+        figures = trainer.step(0)
+        losses = {key: value for key, value in figures.items() if not key.startswith("gradient_norm.")}
+        assert all(bool(value.isfinite()) for value in losses.values()), (name, losses)
