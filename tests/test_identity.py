@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
 from helpers_toy import REGISTRY, done_when, load_toy, results, run_toy
 
 from s2vkit.build import Builder
+from s2vkit.engine import run as run_module
 from s2vkit.engine.checkpoint import step_of
 from s2vkit.errors import RunFolderError, TrainingError
 from s2vkit.files import atomic_folder, read_json, write_json, write_text
@@ -180,3 +183,9 @@ def test_a_rename_is_brought_to_the_disk_with_its_folder(tmp_path, monkeypatch):
         (part / "file").write_text("text")
     assert synced[-1] == (tmp_path / "b").stat().st_ino
     assert (tmp_path / "b" / "folder").stat().st_ino in synced
+
+
+def test_running_a_recipe_is_a_short_module():
+    tree = ast.parse(Path(run_module.__file__).read_text())
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert len({name for name in imported if name.startswith("s2vkit")}) <= 15

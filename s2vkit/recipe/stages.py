@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
+from s2vkit.errors import RecipeError
 from s2vkit.options import Slot
 from s2vkit.recipe.nodes import Map, Path, find, is_null, place_of
 from s2vkit.recipe.old_words import new_name
@@ -78,3 +81,12 @@ def _circle(stages: dict[str, Slot], left: list[str]) -> list[str]:
         if step in walked:
             return [*walked[walked.index(step) :], step]
         walked.append(step)
+
+
+def check_names(stages: Iterable[str], known: Mapping[str, Slot]) -> None:
+    """Raise RecipeError where a stage is asked for that the recipe does not have."""
+    for name in stages:
+        if name not in known:
+            near = nearest(name, known)
+            hint = f"did you mean '{near}'? " if near else ""
+            raise RecipeError(f"unknown stage '{name}'", hint=f"{hint}stages: {', '.join(known)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,6 +133,14 @@ class Plan:
         ready = generator.pretrained
         ready = ready or next(_parameters(generator), None) is None
         return ready or "generator" in self._trainer
+
+    def with_needs(self, names: Collection[str]) -> set[str]:
+        """Name the stages `names` and those that must be done before them; all, where none is named."""
+        chosen = set(names) or {step.name for step in self.steps}
+        for step in reversed(self.steps):
+            if step.name in chosen:
+                chosen |= step.before
+        return chosen
 
     def taught(self) -> frozenset[str]:
         """Name the parts that a stage trains."""

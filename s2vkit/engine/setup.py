@@ -1,0 +1,92 @@
+"""What a run is made of before it begins: its policy, dataset, graph, stages, plan and cache."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from s2vkit.build import Builder, data_spec_of
+from s2vkit.data.corpus import FootageCorpus
+from s2vkit.data.store import ClipStore
+from s2vkit.device import choose
+from s2vkit.engine.announce import announce
+from s2vkit.engine.preflight import check_evaluators, check_labels, check_splits
+from s2vkit.engine.stop import Stopped
+from s2vkit.engine.view import View
+from s2vkit.recipe.load import Loaded
+from s2vkit.registry import Registry
+from s2vkit.runs.cache import Cache
+from s2vkit.runs.plan import Plan
+from s2vkit.runs.split import write_split
+from s2vkit.runs.warning_log import Notes
+
+
+class RunSetup:
+    """One recipe, built in its run folder; `store` is its corpus once that is open."""
+
+    store: ClipStore
+
+    def __init__(
+        self, loaded: Loaded, folder: Path, console: Console, stopped: threading.Event, registry: Registry
+    ) -> None:
+        self.loaded, self.recipe, self.folder = loaded, loaded.recipe, folder
+        self.console, self.stopped, self.view = console, stopped, View(console)
+        self.notes, self.command = Notes(folder), ""
+        self.policy = choose(self.recipe.compute)
+        self.builder = Builder(self.recipe, registry)
+        dataset = self.builder.dataset()
+        self.dataset, self.registry = dataset, registry
+        self._build()
+
+    def _build(self) -> None:
+        """Build the graph and the stages on it, and plan what is to be done."""
+        self.graph = self.builder.graph(data_spec_of(self.dataset))
+        self.stages = self.builder.stages(self.graph, self.policy.device)
+        self._plan()
+
+    def _plan(self) -> None:
+        check_splits(self.dataset.clips(), self.stages)
+        check_labels(self.graph)
+        check_evaluators(self.graph, self.stages)
+        dataset: Any = self.dataset
+        identity = dataset.identity if isinstance(dataset, FootageCorpus) else ""
+        self.plan = Plan(
+            self.recipe, self.registry, self.graph, self.stages, self.folder, self.policy, identity
+        )
+        self.cache = Cache(self.plan, self.dataset, self.policy, self.view, self.progress)
+
+    def announce(self) -> None:
+        """Say what will be done and about how long it takes here."""
+        announce(self.loaded, self.console, self.plan, self.cache, self.builder, self.policy)
+
+    def warn(self, what: str) -> None:
+        """Say what looks wrong, and keep it."""
+        self.view.warn(what)
+        self.notes.add(what)
+
+    def cut_footage(self) -> None:
+        """Cut clips out of footage that is not prepared, and plan anew; the graph stays if it fits."""
+        if not isinstance(self.dataset, FootageCorpus) or self.dataset.ready:
+            return
+        with self.view:
+            self.view.begin("cutting clips")
+            self.dataset.prepare(workers=self.recipe.compute.workers, progress=self.progress)
+            self.view.end(str(self.dataset.folder))
+        if data_spec_of(self.dataset) == self.graph.data_spec:
+            self._plan()
+        else:
+            self._build()
+
+    def open_corpus(self) -> None:
+        """Open the corpus, made where it is not there; the run's folder keeps the split of its clips."""
+        self.store = self.cache.open()
+        write_split(self.folder, self.store)
+
+    def progress(self, done: int, total: int) -> None:
+        """Show how far something is. Raises Stopped where the user wants it to end."""
+        if self.stopped.is_set():
+            raise Stopped
+        self.view.advance(done, total)

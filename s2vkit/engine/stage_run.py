@@ -1,0 +1,141 @@
+"""Running one stage of a run: what is left of its training, or its job."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from s2vkit.device import choose
+from s2vkit.engine.callbacks.finishing import Finishing
+from s2vkit.engine.callbacks.logging import Logging, Progress
+from s2vkit.engine.callbacks.monitor import Monitor
+from s2vkit.engine.callbacks.validation import Validation
+from s2vkit.engine.loading import BatchDataset, BatchLoader, default_workers
+from s2vkit.engine.log import spent
+from s2vkit.engine.memory import Peak
+from s2vkit.engine.setup import RunSetup
+from s2vkit.engine.sources import Sources
+from s2vkit.engine.trainer import Trainer
+from s2vkit.engine.workspace import RunWork
+from s2vkit.errors import RunFolderError
+from s2vkit.files import remove, write_text
+from s2vkit.inference.pipeline import InferencePipeline
+from s2vkit.interfaces.callback import Callback
+from s2vkit.interfaces.stage import Job, Stage
+from s2vkit.rendering.training_samples import SamplePictures
+from s2vkit.runs.folder import record
+from s2vkit.runs.plan import Step
+from s2vkit.runs.progress import IDENTITY
+from s2vkit.runs.segments import write_segments
+from s2vkit.tensors import load_modules
+
+
+def run_stage(run: RunSetup, step: Step) -> None:
+    """Do what is left of a stage, or load what it has trained."""
+    folder = run.folder / "stages" / step.name
+    if step.done:
+        load_stage(run, step)
+        return
+    _open(run, step, folder)
+    start, peak = time.monotonic() - spent(folder / "log.jsonl"), Peak(run.policy.device)
+    run.notes.stage = step.name
+    if isinstance(step.stage, Job):
+        run.view.begin(step.name)
+        step.stage.run(work_of(run, step))
+        run.view.end()
+    else:
+        _train(run, step, step.stage, folder)
+    seconds = round(time.monotonic() - start, 1)
+    record(folder, step, seconds, memory=peak.read(), command=run.command)
+    step.progress = replace(step.progress, done=True, seconds=seconds)
+
+
+def load_stage(run: RunSetup, step: Step) -> None:
+    """Load what a finished stage has trained."""
+    folder = run.folder / "stages" / step.name
+    if isinstance(step.stage, Stage):
+        modules = run.graph.modules()
+        moved = {name: modules[name] for name in step.stage.optimizers() if name in modules}
+        load_modules(folder / "weights.safetensors", moved)
+
+
+def load_all(run: RunSetup) -> None:
+    """Open the corpus and load what every stage has trained; nothing is trained.
+
+    Raises RunFolderError where a stage has left no weights.
+    """
+    run.store = run.cache.open()
+    for step in run.plan.steps:
+        folder = run.folder / "stages" / step.name
+        if step.idle or not isinstance(step.stage, Stage):
+            continue
+        if not (folder / "weights.safetensors").is_file():
+            raise RunFolderError(
+                f"{run.folder}: stage '{step.name}' has left no weights",
+                hint="run its recipe again; it goes on from its last checkpoint",
+            )
+        load_stage(run, step)
+
+
+def _open(run: RunSetup, step: Step, folder: Path) -> None:
+    """Write down what is about to be trained; a checkpoint that it cannot go on from goes."""
+    if not step.progress.start:
+        for left in ("checkpoint", ".checkpoint.old", "log.jsonl", "samples"):
+            remove(folder / left)
+        run.notes.forget(step.name)
+    write_segments(folder, step.segments)
+    write_text(folder / IDENTITY, step.identity)
+    remove(folder / "done.json")
+
+
+def _train(run: RunSetup, step: Step, stage: Stage, folder: Path) -> None:
+    sources = run.cache.sources(stage, run.store)
+    run.view.begin(step.name)
+    seed = run.recipe.seed
+    loader = BatchLoader(
+        BatchDataset(sources, stage, step.name, seed=seed),
+        device=run.policy.device,
+        workers=default_workers(run.recipe.compute.loader_workers, run.policy.device),
+        total=stage.options.steps * stage.options.accumulate,
+    )
+    trainer = Trainer(
+        stage,
+        step.name,
+        run.graph,
+        loader,
+        policy=run.policy,
+        seed=seed,
+        make_optimizer=run.builder.make,
+        callbacks=_callbacks(run, stage, loader),
+    )
+    trainer.run(folder, save_seconds=run.recipe.checkpoint_seconds, stopped=run.stopped.is_set)
+    run.view.end(f"{stage.options.steps} steps")
+
+
+def _callbacks(run: RunSetup, stage: Stage, loader: BatchLoader) -> list[Callback]:
+    """Give what is done beside the steps of a stage, in this order."""
+    return [
+        Validation(stage, run.policy, partial(loader.held_out, stage.held_out)),
+        SamplePictures(
+            run.folder, run.store, run.graph, run.recipe.alignment, run.policy, stage.sample_pictures
+        ),
+        Logging(),
+        Progress(run.view.advance, stage.progress_metrics),
+        Monitor(stage.thresholds(), run.warn),
+        Finishing(stage, partial(loader.training_clips, stage.finish_with)),
+    ]
+
+
+def work_of(run: RunSetup, step: Step | None = None, folder: Path | None = None) -> RunWork:
+    """Give what a job is offered; its results go into `folder`, or the run's own."""
+    exact = choose(run.recipe.compute.model_copy(update={"precision": "fp32"}))
+    pipeline = InferencePipeline(run.graph, run.recipe.alignment, exact)
+
+    def sources() -> Sources:
+        assert step is not None
+        return run.cache.sources(step.stage, run.store)
+
+    place = folder or run.folder
+    return RunWork(run.graph, place, run.store, pipeline, run.progress, sources)
