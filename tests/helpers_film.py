@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from s2vkit.interfaces.face_detector import Faces
+from s2vkit.interfaces.face_detector import FaceDetector, Faces
 
 FLASH = 0.12  # s
 RATE = 22050  # of the sound, in Hz
@@ -132,7 +132,7 @@ class Portrait:
         return picture
 
 
-class FindsDrawn:
+class FindsDrawn(FaceDetector):
     """Finds drawn faces by their colour, with landmarks where faces have them."""
 
     def __call__(self, frames: np.ndarray) -> list[Faces]:
