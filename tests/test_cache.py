@@ -65,7 +65,7 @@ def test_runs_share_what_hangs_on_nothing_that_differs(tmp_path):
     [
         ("alignment.shift=0.05", {"speech"}),
         ("stages.distill.segments=3", {"speech"}),
-        ("stages.distill.emotion_pool=3", {"faces-emotion"}),
+        ("stages.distill.cached_frames={emotion: 3}", {"faces-emotion"}),
         ("stages.train_teachers.steps=5", {"faces-emotion", "faces-identity"}),  # other weights
         ("students.identity.hidden=[8]", set()),
     ],

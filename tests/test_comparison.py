@@ -130,7 +130,7 @@ def test_an_option_that_came_after_a_run_was_made_parts_nothing(tmp_path):
         made["stages"]["evaluate"]["metrics"] = {"ssim": {"use": "ssim"}}
         if seed == 2:
             made["stages"]["evaluate"]["metrics"]["ssim"]["channel"] = "rgb"
-            del made["stages"]["compose"]["losses"]["still"]
+            del made["stages"]["compose"]["losses"]["reference"]
         (folder / "recipe.yaml").write_text(yaml.safe_dump(made))
         for stage in made["stages"]:
             (folder / "stages" / stage).mkdir(exist_ok=True)

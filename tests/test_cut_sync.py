@@ -11,13 +11,13 @@ from helpers_film import RATE, clicks, flashing, steady, write_film
 from s2vkit.data.extraction.grid import Grid
 from s2vkit.data.preparation.cut import Cut, Cutting, cut_source
 from s2vkit.interfaces.dataset import Source
-from s2vkit.interfaces.face_detector import Faces
+from s2vkit.interfaces.face_detector import FaceDetector, Faces
 
 SMALL = {"size": 16, "min_face": 16, "detect_at": 32}
 HALF = 0.0205  # s: half a frame at 25 fps, and the milliseconds that mkv and flv round to
 
 
-class Whole:
+class Whole(FaceDetector):
     """Finds the whole picture."""
 
     def __call__(self, frames: np.ndarray) -> list[Faces]:

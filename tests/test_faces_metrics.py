@@ -115,7 +115,7 @@ def test_cpbd_of_clips_is_a_mean_and_stands_beside_that_of_the_truth():
 # Embeddings
 
 
-class Evaluator(torch.nn.Module):
+class Evaluator(Teacher):
     """Embeds a face as the means of its three channels; regresses the first."""
 
     gives, map_shapes, classes, pretrained, dim = "embedding", [], (), False, 3

@@ -166,7 +166,7 @@ def test_an_empty_evaluation_is_not_a_number_but_no_crash():
         assert score.n == 0
 
 
-class Evaluator(torch.nn.Module):
+class Evaluator(Teacher):
     """Reads its verdict from the brightness of the red channel, -1 to 1."""
 
     gives, map_shapes, pretrained = "logits", [], True

@@ -83,7 +83,7 @@ def test_arcface_is_the_network_of_insightface(tmp_path):
 def test_arcface_of_any_depth_loads(tmp_path):
     options = {"width": 0.125, "dim": 8}
     trained = ArcFace(ArcFaceOptions(layers=(1, 2, 1, 3), **options), size=32, labels=()).eval()
-    kept = {k: v for k, v in trained.state_dict().items() if not k.startswith("head")}
+    kept = {k: v for k, v in trained.state_dict().items() if not k.startswith("classifier")}
     path = str(tmp_path / "x.pt")
     torch.save({"epoch": 3, "state_dict_backbone": kept}, path)  # as its training saves
     again = ArcFace(ArcFaceOptions(checkpoint=path, input_size=32, **options), size=64, labels=())

@@ -374,7 +374,7 @@ def test_the_stage_cuts_the_speech_of_the_drawn_frames():
     stage = TrainSyncEvaluator(stage_options(), graph=graph_of(evaluator))
     clips = batch_of(stage, [1, 2], [0, 37])
     cut = stage._speech(clips, evaluator)
-    assert torch.equal(cut[1], clips.speech[1, 37 * 640 : (37 + stage.frames) * 640])
+    assert torch.equal(cut[1], clips["speech"][1, 37 * 640 : (37 + stage.frames) * 640])
     assert stage.idle() == ""
     evaluator.pretrained = True
     assert "from a file" in stage.idle()

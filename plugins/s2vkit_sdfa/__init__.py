@@ -68,7 +68,7 @@ CHECKPOINTS = (
         "s2vkit_sdfa:keys.json",
         "https://github.com/DinoMan/speech-driven-animation (sda/data, Git LFS)",
         "MIT, as the repository says of itself",
-        options={"shape": "portrait", "lead": 0},
+        options={"shape": "portrait", "warmup_frames": 0},
         note="needs speech of 16 kHz; grid.dat and timit.dat hear other rates and do not fit",
     ),
 )

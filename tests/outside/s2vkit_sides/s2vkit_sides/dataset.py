@@ -6,13 +6,13 @@ from itertools import product
 
 import numpy as np
 
-from s2vkit import ClipFiles, RawClip
+from s2vkit import ClipFiles, Dataset, RawClip
 from s2vkit_sides import AgedSquaresOptions
 
 FRAMES, RATE, FPS = 16, 16000, 25
 
 
-class AgedSquares:
+class AgedSquares(Dataset):
     """Every speaker in every emotion at every age, three takes each."""
 
     fps, sample_rate = float(FPS), RATE
