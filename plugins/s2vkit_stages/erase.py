@@ -44,7 +44,7 @@ def eraser(features: Tensor, told: Tensor, shrinkage: float) -> tuple[Tensor, Te
 @torch.no_grad()
 def fold(last: nn.Linear, project: Tensor, shift: Tensor) -> None:
     """Let a linear layer do an affine map of its input first."""
-    weight = last.weight.double().cpu()
+    weight = last.weight.cpu().double()
     if last.bias is not None:
         last.bias += (weight @ shift).to(last.bias)
     last.weight.copy_((weight @ project).to(last.weight))
