@@ -149,11 +149,6 @@ def test_everything_imported_is_declared(folders: list[str], extras: list[str]) 
 
 
 OUTSIDERS = {"s2vkit_outside", "s2vkit_broken", "s2vkit_claimer", "s2vkit_sides"}  # of tests/outside
-    "s2vkit_outside",
-    "s2vkit_broken",
-    "s2vkit_claimer",
-    "s2vkit_sides",
-}  # distributions of tests/outside
 
 
 def imported(folders: list[str]) -> set[str]:
