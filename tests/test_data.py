@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -21,6 +22,7 @@ from s2vkit.data.store import ClipStore
 from s2vkit.engine.sources import Sources
 from s2vkit.errors import InputError, PluginError
 from s2vkit.files import atomic_folder, locked, read_json, recover_folder, replacing, write_json
+from s2vkit.interfaces.fields import BatchField, Frames, Mismatched, sampling_of
 from s2vkit.interfaces.pixels import to_images
 from s2vkit.interfaces.seed import generator
 
@@ -412,3 +414,32 @@ def test_a_step_hears_wholes_and_segments(store, tmp_path):
             seen.add(known.index(tuple(summary.tolist())))
     assert seen == {0, 1, 2, 3}
     assert torch.equal(batches(7)["summary"], batches(7)["summary"])
+
+
+# What fields ask of sampling
+
+
+@dataclass(frozen=True)
+class Nearest(BatchField):
+    """A field whose settings happen to be called as what is asked of sampling."""
+
+    n: int = 64
+    window: int = 9
+    gap: int = 50
+
+
+@dataclass(frozen=True)
+class Runs(BatchField):
+    """A field that asks for runs of frames by a setting of its own name."""
+
+    length: int = 7
+
+    def sampling(self):
+        return {"frames": self.length, "window": self.length}
+
+
+def test_sampling_is_the_most_that_any_field_asks_for_and_no_setting_by_its_name():
+    assert sampling_of([Nearest()]) == sampling_of([])
+    asked = sampling_of([Frames(4, 2), Nearest(), Mismatched(3), Runs(), Mismatched(8)])
+    assert (asked.frames, asked.window, asked.gap) == (7, 7, 8)
+    assert sampling_of([Mismatched(3)]).gap == 3

@@ -122,6 +122,10 @@ class BatchField:
         """Name the networks whose weights the values follow from, as `encoder` or `teacher.SIDE`."""
         return ()
 
+    def sampling(self) -> dict[str, int]:
+        """Say what is asked of the sampling of frames, by the names of `Sampling`; by default nothing."""
+        return {}
+
     @property
     def name(self) -> str:
         """What the field is called: its class in lower_snake."""
@@ -148,9 +152,6 @@ class Sampling:
 
 def sampling_of(fields: Iterable[BatchField]) -> Sampling:
     """Gather what the fields of a batch ask of sampling: the most of each."""
-    fields = list(fields)
-
-    def most(name: str, default: int) -> int:
-        return max([getattr(f, name) for f in fields if name in f.describe()], default=default)
-
-    return Sampling(most("n", 1), most("window", 1), most("gap", 5))
+    asked = [field.sampling() for field in fields]
+    names = {name for one in asked for name in one}
+    return Sampling(**{name: max(one[name] for one in asked if name in one) for name in names})

@@ -33,6 +33,10 @@ class Frames(BatchField):
     n: int = 1
     window: int = 1
 
+    def sampling(self) -> dict[str, int]:
+        """Ask for frames in runs."""
+        return {"frames": self.n, "window": self.window}
+
     def load(self, source: BatchSource, sample: ClipSample) -> dict[str, Value]:
         """Read the sampled frames."""
         pairs = zip(sample.clips.tolist(), sample.frames, strict=True)

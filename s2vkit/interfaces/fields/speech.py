@@ -76,6 +76,10 @@ class Mismatched(_OfEncoder):
 
     gap: int = 5
 
+    def sampling(self) -> dict[str, int]:
+        """Ask for times that are far enough away."""
+        return {"gap": self.gap}
+
     def load(self, source: BatchSource, sample: ClipSample) -> dict[str, Value]:
         """Read the features at the other times."""
         places = _first_frames(source, sample)[:, None] + sample.indices.others
