@@ -57,11 +57,7 @@ def _speakers_by_emotions(
     sound = pipeline.segment(clips[first], time, time + 1)
     rows = [
         [
-            to_uint8(
-                frames_of(
-                    pipeline, replace(sound, codes={**sound.codes, "identity": speaker, "emotion": emotion})
-                )[0]
-            )
+            to_uint8(frames_of(pipeline, with_codes(sound, identity=speaker, emotion=emotion))[0])
             for emotion in emotions.values()
         ]
         for speaker in speakers.values()

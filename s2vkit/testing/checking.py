@@ -79,10 +79,6 @@ class Subject:
         alike = one.shape == other.shape and torch.allclose(one, other, rtol=1e-3, atol=1e-4)
         self.require(alike, what)
 
-    def require_module(self, part: Any) -> None:
-        """Require an nn.Module."""
-        self.require(isinstance(part, nn.Module), "what it builds is no nn.Module")
-
     def require_gradients(self, what: str, part: nn.Module, *tensors: Tensor) -> None:
         """Require the sum of squares of tensors to reach every parameter of a module."""
         part.zero_grad(set_to_none=True)

@@ -18,14 +18,6 @@ from s2vkit.interfaces.teacher import Teacher
 from s2vkit.testing.checking import SIZE, Subject, noise
 from s2vkit.testing.stand_ins import EMOTION, FEATURES, IDENTITY, LABELS, MAPS, stand_in_graph
 
-_WANTS = {
-    ("identity_maps",),
-    ("frames",),
-    ("frames", "features"),
-    ("frames", "stills"),
-    ("windows",),
-    ("windows", "features"),
-}
 WINDOW = 5  # frames of a run
 
 
