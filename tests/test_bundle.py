@@ -40,12 +40,10 @@ print(json.dumps({"ours": ours, "shape": frames.shape, "sum": int(frames.astype(
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
+def home(tmp_path_factory, no_curves):
     """A finished run."""
     folder = tmp_path_factory.mktemp("bundle")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("s2vkit.rendering.held_out.draw_curves", lambda *args: True)
-        run_toy(folder)
+    run_toy(folder)
     return folder
 
 

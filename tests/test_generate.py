@@ -32,12 +32,10 @@ audio_encoder: {use: cpc, channels: 16}
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
+def home(tmp_path_factory, no_curves):
     """A finished run."""
     folder = tmp_path_factory.mktemp("generate")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("s2vkit.rendering.held_out.draw_curves", lambda *args: True)
-        run_toy(folder)
+    run_toy(folder)
     return folder
 
 

@@ -34,45 +34,19 @@ def out(root, tmp_path_factory):
     from s2vkit.cli.main import cli
 
     out = tmp_path_factory.mktemp("prepared") / "out"
-    words = [
-        "prepare",
-        "--dataset",
-        "folder",
-        "--root",
-        root,
-        "--output",
-        out,
-        "--detector",
-        "none",
-        "--workers",
-        "0",
-        "--set",
-        "size=32",
-        "--set",
-        "folders=[identity]",
-    ]
+    words = words_of(root, out, "--set", "folders=[identity]")
     assert guard(cli, [str(word) for word in words]) == 0
     return out
 
 
+def words_of(root, out, *more):
+    """The words of a command that prepares small clips in this process, without a detector."""
+    command = ["prepare", "--dataset", "folder", "--root", root, "--output", out]
+    return [*command, "--detector", "none", "--workers", "0", "--set", "size=32", *more]
+
+
 def prepare(capsys, root, out, *more):
-    return call(
-        capsys,
-        "prepare",
-        "--dataset",
-        "folder",
-        "--root",
-        root,
-        "--output",
-        out,
-        "--detector",
-        "none",
-        "--workers",
-        "0",
-        "--set",
-        "size=32",
-        *more,
-    )
+    return call(capsys, *words_of(root, out, *more))
 
 
 # s2vkit prepare
