@@ -128,8 +128,13 @@ def environment(folder: Path, plugins: tuple[str, ...]) -> list[str]:
     (folder / "s2vkit").symlink_to(ROOT / "s2vkit")
     for name in plugins:
         (folder / f"s2vkit_{name}").symlink_to(ROOT / "plugins" / f"s2vkit_{name}")
-    ours = (str(ROOT), str(ROOT / "plugins"), str(ROOT / "tests"))
-    return [str(folder), *(path for path in sys.path if path and not path.startswith(ours))]
+    libraries = [path for path in sys.path if _holds_libraries(path)]
+    return [str(folder), *libraries]  # the first of two distributions of one name is what counts
+
+
+def _holds_libraries(path: str) -> bool:
+    """Whether others' modules lie there; a virtual environment may lie inside the project."""
+    return path.startswith(sys.prefix) or (bool(path) and not path.startswith(str(ROOT)))
 
 
 def test_a_bundle_elsewhere_needs_its_own_plugins_alone(home, bundle, tmp_path):
