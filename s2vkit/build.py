@@ -19,6 +19,7 @@ from s2vkit.errors import RecipeError
 from s2vkit.footage_options import FootageOptions
 from s2vkit.inference.assembly import ModelSlots, build_inference_graph
 from s2vkit.inference.bundle import save_bundle
+from s2vkit.inference.codes import LabelCodes
 from s2vkit.interfaces.dataset import Dataset, Footage
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.seed import seed_step
@@ -92,8 +93,8 @@ class Builder:
         with device:
             return {name: self.make(slot, graph=graph) for name, slot in self.recipe.stages.items()}
 
-    def save_bundle(self, folder: Path, graph: Graph) -> None:
-        """Write the model that a graph trained: a folder that stands alone."""
+    def save_bundle(self, folder: Path, graph: Graph, codes: LabelCodes | None = None) -> None:
+        """Write the model that a graph trained, and the codes of its labels: a folder that stands alone."""
         identity = graph.teachers.get("identity")
         spec = ModelSpec(
             graph.data_spec,
@@ -101,7 +102,7 @@ class Builder:
             list(identity.map_shapes) if identity else [],
         )
         slots, alignment = model_slots(self.recipe), self.recipe.alignment
-        save_bundle(folder, graph, slots, spec, alignment, self.registry, __version__)
+        save_bundle(folder, graph, slots, spec, alignment, self.registry, __version__, codes)
 
     def _face(self, part: str, slot: Slot, label: str, world: DataSpec) -> Any:
         return self.part(part, slot, size=world.size, labels=world.labels.get(label, ()))
