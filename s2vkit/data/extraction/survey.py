@@ -13,7 +13,8 @@ from s2vkit.data.extraction.grid import Grid, Shown
 from s2vkit.data.extraction.kinds import Cutting
 from s2vkit.data.extraction.shots import SIDE, Thumbs, find_cuts
 from s2vkit.interfaces.face_detector import FaceDetector, Faces
-from s2vkit.media.film import Film, Scaler, turns
+from s2vkit.media.film import Film, Scaler
+from s2vkit.media.upright import AS_IT_IS, pose_of
 
 _BATCH = 16  # pictures the detector sees at once
 _SEEN = 20  # pixels; detectors see no smaller face
@@ -53,6 +54,7 @@ def look_over(film: Film, cutting: Cutting, detector: FaceDetector) -> Survey:
     for shown in grid:
         row = len(survey.places)
         if row >= _MOST_ROWS:
+            film.notes.append(f"left out: all after {row / cutting.fps:.0f} s (longer files: cut them up)")
             break
         same = last is not None and shown.frame is last.frame
         small.append(small[-1] if same else thumbs(shown.frame))
@@ -84,7 +86,7 @@ def _keeper(film: Film, cutting: Cutting, detector: FaceDetector) -> Callable[[a
     """Choose how pictures are held: small at once, where it is known where they are cropped."""
     scaler = Scaler(film, cutting.size / max(1.0, min(film.width * film.aspect, film.height)))
     blind = detector.blind
-    return lambda frame: scaler.shrink(frame) if blind and not turns(frame) else frame
+    return lambda frame: scaler.shrink(frame) if blind and pose_of(frame) == AS_IT_IS else frame
 
 
 def _bytes(frame: av.VideoFrame) -> int:

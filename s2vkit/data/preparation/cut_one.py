@@ -42,6 +42,7 @@ class Cutter:
             found = cut_source(source, self.cutting, self._detector)
             clips = self._write(source, found.clips, out.with_suffix(".tar"))
             told |= {"status": "prepared", "seconds": found.seconds, "fps": found.fps}
+            told["detail"] = "; ".join(found.notes)
             told["clips"] = clips
         except InputError as error:
             reason = error.reason if isinstance(error, SetAside) else UNDECODABLE
