@@ -28,7 +28,7 @@ from measuring import load, machine, print_table, processor_seconds_of, stopwatc
 
 from s2vkit.build import Builder
 from s2vkit.data.arrays import Arrays
-from s2vkit.data.frozen import hear_all, look_all
+from s2vkit.data.frozen import encode_faces, encode_speech
 from s2vkit.device import choose
 from s2vkit.engine.loading import BatchDataset, BatchLoader
 from s2vkit.engine.log import Log
@@ -121,14 +121,14 @@ class Bench:
     def freeze(self, folder: Path) -> Sources:
         """Do the one pass of the frozen networks, as the engine does it."""
         device, quiet = self.policy.device, lambda done, total: None
-        hear_all(
+        encode_speech(
             self.store, self.graph.encoder, folder, device=device, mode="linear", shift=0.0, progress=quiet
         )
         arrays = {FrozenFeatures("speech"): Arrays(folder)}
         for side, views in (("identity", 1), ("emotion", VIEWS)):
             out = folder / side
             out.mkdir()
-            look_all(
+            encode_faces(
                 self.store,
                 self.graph.teachers[side],
                 out,

@@ -126,14 +126,14 @@ class Registry:
         parts.append(f"known {kinds}: {', '.join(known)}" if known else f"no {kind} is installed")
         return "; ".join([" ".join(parts), *self._may_hold_it()])
 
-    def _may_hold_it(self, most: int = 3) -> list[str]:
-        told = [
+    def _may_hold_it(self, max_count: int = 3) -> list[str]:
+        lines = [
             f"plugin {failure.owner} failed to load and may hold it: {failure.error}"
-            for failure in self.failures[:most]
+            for failure in self.failures[:max_count]
         ]
-        if len(self.failures) > most:
-            told.append(f"so did {len(self.failures) - most} more: see `s2vkit list-components`")
-        return told
+        if len(self.failures) > max_count:
+            lines.append(f"so did {len(self.failures) - max_count} more: see `s2vkit list-components`")
+        return lines
 
     def add_all(self, entries: Iterable[Entry], commands: Iterable[Command]) -> None:
         """Take in one plugin's components and commands: all of them, or none."""
@@ -148,9 +148,9 @@ class Registry:
         self.entries, self.commands = taken, taken_commands
 
 
-def _refuse(what: str, owner: str, held: Entry | Command | None) -> None:
-    if held is not None:
-        raise PluginError(f"{what} is claimed by {owner} but belongs to {held.owner}")
+def _refuse(what: str, owner: str, existing: Entry | Command | None) -> None:
+    if existing is not None:
+        raise PluginError(f"{what} is claimed by {owner} but belongs to {existing.owner}")
 
 
 class Collector:

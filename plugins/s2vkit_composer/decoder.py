@@ -90,15 +90,15 @@ class FrameDecoder(Generator):
 
     def _vector(self, codes: Conditioning) -> Tensor:
         """Join speech and the emotion code: (B*V, features + emotion)."""
-        heard = self._heard(codes)
-        times = heard.shape[1]
-        parts = [heard.flatten(0, 1)]
+        speech = self._speech(codes)
+        times = speech.shape[1]
+        parts = [speech.flatten(0, 1)]
         for side in self.sides:
             code = given(codes.codes.get(side), f"{side} code").unsqueeze(1)
             parts.append(code.expand(-1, times, -1).flatten(0, 1))
         return self.scaled(parts) if self.scaled else torch.cat(parts, -1)
 
-    def _heard(self, codes: Conditioning) -> Tensor:
+    def _speech(self, codes: Conditioning) -> Tensor:
         """Give the speech that a frame is drawn from, (B, V, features)."""
         return codes.features
 

@@ -58,7 +58,7 @@ class SkipDecoder(FrameDecoder):
             frame = finer + F.interpolate(frame, finer.shape[-2:], mode="bilinear", align_corners=False)
         return frame
 
-    def _heard(self, codes: Conditioning) -> Tensor:
+    def _speech(self, codes: Conditioning) -> Tensor:
         if not self.context_radius:
             return codes.features
         return given(codes.context, "neighbouring features").flatten(2)

@@ -105,13 +105,13 @@ class Folder(Footage):
         found = {
             label: name for label, name in zip(self.options.folders, folders, strict=False) if label != "-"
         }
-        told = {k: v for k, v in self._table.get(file, {}).items() if k != "split" and v}
-        return found | told
+        in_table = {k: v for k, v in self._table.get(file, {}).items() if k != "split" and v}
+        return found | in_table
 
     def _splits(self, labels: dict[str, dict[str, str]]) -> dict[str, str]:
         options, files = self.options, list(labels)
         if options.split == "table":
-            return {file: self._split_told(file) for file in files}
+            return {file: self._split_of(file) for file in files}
         if options.split == "by_clip":
             return shares(files, self.seed, options.val, options.test)
         nameless = [file for file in files if "identity" not in labels[file]]
@@ -125,14 +125,14 @@ class Folder(Footage):
         split = shares(of.values(), self.seed, options.val, options.test)
         return {file: split[of[file]] for file in files}
 
-    def _split_told(self, file: str) -> str:
-        told = self._table.get(file, {}).get("split", "")
-        if told not in _SPLITS:
+    def _split_of(self, file: str) -> str:
+        given = self._table.get(file, {}).get("split", "")
+        if given not in _SPLITS:
             raise InputError(
-                f"{self.options.table}: '{file}' is in split '{told}', not train, val or test",
+                f"{self.options.table}: '{file}' is in split '{given}', not train, val or test",
                 hint="give the table a column `split` with a row for each video",
             )
-        return told
+        return given
 
     @cached_property
     def _table(self) -> dict[str, dict[str, str]]:
@@ -146,21 +146,21 @@ class Folder(Footage):
             raise InputError(f"{path}: the table cannot be read: {error}") from error
         first = (text.splitlines() or [""])[0]
         separator = max("\t;,", key=first.count)
-        rows = csv.DictReader(text.splitlines(), delimiter=separator)
-        held = [
+        reader = csv.DictReader(text.splitlines(), delimiter=separator)
+        rows = [
             {
                 _COLUMNS[k.strip().lower()]: (v or "").strip()
                 for k, v in row.items()
                 if k and k.strip().lower() in _COLUMNS
             }
-            for row in rows
+            for row in reader
         ]
-        if not held or "file" not in held[0]:
+        if not rows or "file" not in rows[0]:
             raise InputError(
                 f"{path}: no column `file` in its first line, '{first[:80]}'",
                 hint="a table begins with a line such as file,speaker,emotion",
             )
-        return {row.pop("file"): row for row in held}
+        return {row.pop("file"): row for row in rows}
 
 
 def _name(path: str) -> str:

@@ -86,8 +86,8 @@ class Cpc(AudioEncoder):
     def __init__(self, options: CpcOptions) -> None:
         super().__init__()
         path = options.checkpoint
-        held = open_weights(path) if path else None
-        layout = layout_of(held, options, str(path)) if held else layout_without_file(options)
+        stored = open_weights(path) if path else None
+        layout = layout_of(stored, options, str(path)) if stored else layout_without_file(options)
         self.as_built = asdict(layout)
         self.gEncoder = ConvStack(layout.channels, layout.norm)
         self.gAR = Context(layout.context, layout.channels, layout.layers)
@@ -96,8 +96,8 @@ class Cpc(AudioEncoder):
         pooled = {"statistics": 2, "layers": len(LAYERS) + 1}
         self.summary_dim = self.dim * 2 * pooled[self.kind] if self.kind in pooled else self.dim
         self.pretrained = path is not None
-        if held:
-            fit_weights(self, held.tensors, source=str(path))
+        if stored:
+            fit_weights(self, stored.tensors, source=str(path))
 
     def encode(self, speech: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Encode speech (B, S), S >= 160, as z (B, A, C), at (S + 1) // 160 steps."""

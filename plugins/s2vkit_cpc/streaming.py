@@ -34,7 +34,7 @@ class CpcStream:
     def finish(self) -> tuple[Tensor, Tensor]:
         """End the utterance: the last features (B, A, dim), and the summary (B, summary_dim)."""
         like = self.encoder.gEncoder.conv0.weight
-        batch = 1 if self.layers[0].held is None else len(self.layers[0].held)
+        batch = 1 if self.layers[0].buffer is None else len(self.layers[0].buffer)
         short = max(0, HOP - self.samples)
         rest = self._push(like.new_zeros(batch, short), end=True)
         return rest, self._summary()
@@ -72,20 +72,20 @@ class Layer:
         self.kernel, self.stride, self.pad = LAYERS[index]
         self.conv = encoder.gEncoder.get_submodule(f"conv{index}")
         self.norm = encoder.gEncoder.get_submodule(f"batchNorm{index}")
-        self.held: Tensor | None = None
+        self.buffer: Tensor | None = None
 
     def push(self, x: Tensor, *, end: bool) -> Tensor:
         """Take in (B, C, S): the steps (B, C', A) that are complete by now."""
         edge = x.new_zeros(x.shape[0], x.shape[1], self.pad)
-        held = torch.cat([edge if self.held is None else self.held, x], 2)
-        held = torch.cat([held, edge], 2) if end else held
-        steps = max(0, (held.shape[2] - self.kernel) // self.stride + 1)
-        self.held = held[:, :, steps * self.stride :]
+        buffer = torch.cat([edge if self.buffer is None else self.buffer, x], 2)
+        buffer = torch.cat([buffer, edge], 2) if end else buffer
+        steps = max(0, (buffer.shape[2] - self.kernel) // self.stride + 1)
+        self.buffer = buffer[:, :, steps * self.stride :]
         if not steps:
             return x.new_zeros(x.shape[0], self.conv.out_channels, 0)
-        seen = held[:, :, : (steps - 1) * self.stride + self.kernel]
-        made = F.conv1d(seen, self.conv.weight, self.conv.bias, self.stride)
-        return F.relu(self.norm(made))
+        window = buffer[:, :, : (steps - 1) * self.stride + self.kernel]
+        output = F.conv1d(window, self.conv.weight, self.conv.bias, self.stride)
+        return F.relu(self.norm(output))
 
 
 class Moments:

@@ -78,16 +78,16 @@ class Ge2e(AudioEncoder):
         """Embed partials of each clip (step a of them around a / 100 s), and take their mean."""
         counts = [partials(length) for length in lengths.tolist()]
         steps = (max(counts) - 1) * EVERY + PARTIAL
-        room = max(0, steps * HOP - speech.shape[1])
-        mel = self._spectra(F.pad(speech, (WINDOW // 2, WINDOW // 2 + room)))
+        padding = max(0, steps * HOP - speech.shape[1])
+        mel = self._spectra(F.pad(speech, (WINDOW // 2, WINDOW // 2 + padding)))
         cut = [
             mel[row, i * EVERY : i * EVERY + PARTIAL]
             for row, count in enumerate(counts)
             for i in range(count)
         ]
         _, (hidden, _) = self.lstm(torch.stack(cut))
-        made = F.normalize(F.relu(self.linear(hidden[-1])))
-        means = [one.mean(0) for one in made.split(counts)]
+        embeddings = F.normalize(F.relu(self.linear(hidden[-1])))
+        means = [one.mean(0) for one in embeddings.split(counts)]
         return F.normalize(torch.stack(means))
 
 

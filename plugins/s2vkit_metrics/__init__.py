@@ -58,7 +58,9 @@ class CpbdOptions(Options):
     width_low: float = Field(default=5.0, gt=0.0, description="just noticeable width at low contrast, px")
     width_high: float = Field(default=3.0, gt=0.0, description="just noticeable width at high contrast, px")
     beta: float = Field(default=3.6, gt=0.0, description="exponent of the width")
-    seen: float = Field(default=0.63, gt=0.0, lt=1.0, description="probability above which blur is seen")
+    visible_above: float = Field(
+        default=0.63, gt=0.0, lt=1.0, description="probability above which blur counts as visible"
+    )
 
 
 class EmbeddingOptions(Options):

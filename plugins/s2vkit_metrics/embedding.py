@@ -36,22 +36,22 @@ class _Embedded(OverClips):
             if evaluator.pretrained
             else (f"{type(evaluator).__name__}, trained in this run on real frames of the training split")
         )
-        made, true = embed(evaluator, outcome.made), embed(evaluator, outcome.true)
-        frames = min(len(made), len(true))
-        against = true[:1] if self.options.reference == "first" else true[:frames]
+        generated, real = embed(evaluator, outcome.generated), embed(evaluator, outcome.real)
+        frames = min(len(generated), len(real))
+        against = real[:1] if self.options.reference == "first" else real[:frames]
         self.names.append(outcome.name)
-        self.made.append(self._mean(made[:frames], against))
-        self.real.append(self._mean(true[:frames], against))
+        self.generated.append(self._mean(generated[:frames], against))
+        self.real.append(self._mean(real[:frames], against))
         if self.last is None:
-            self.first = made
+            self.first = generated
         else:
-            self.others.append(self._mean(made, self.last))
-        self.last = true[:1]
+            self.others.append(self._mean(generated, self.last))
+        self.last = real[:1]
 
     def compute(self) -> Score:
         """Give the mean over clips."""
         kept = list(self.others)
-        if self.first is not None and self.last is not None and len(self.made) > 1:
+        if self.first is not None and self.last is not None and len(self.generated) > 1:
             self.others.append(self._mean(self.first, self.last))
         at = "the clip's first true frame" if self.options.reference == "first" else "the true frame"
         found = self.score(

@@ -26,7 +26,7 @@ class _Accuracy(Metric):
         self.classes: tuple[str, ...] = ()
         self.names: list[str] = []
         self.labels: list[str] = []
-        self.made: list[str] = []
+        self.generated: list[str] = []
         self.real: list[str] = []
         self.unknown = 0
 
@@ -40,36 +40,36 @@ class _Accuracy(Metric):
             return
         self.names.append(outcome.name)
         self.labels.append(label)
-        self.made.append(self.classes[verdict(ask(evaluator, outcome.made))])
-        self.real.append(self.classes[verdict(ask(evaluator, outcome.true))])
+        self.generated.append(self.classes[verdict(ask(evaluator, outcome.generated))])
+        self.real.append(self.classes[verdict(ask(evaluator, outcome.real))])
 
     def compute(self) -> Score:
         """Give the share of clips named rightly; details hold the confusion of made clips."""
         counts = Counter(self.labels)
         majority = counts.most_common(1)[0][1] / len(self.labels) if self.labels else None
         return Score(
-            value=self._share(self.made),
+            value=self._share(self.generated),
             on_real=self._share(self.real) if self.labels else None,
             chance=majority,
             n=len(self.labels),
-            definition=f"share of clips whose {self.side} the evaluator{self._who()}, trained on real "
+            definition=f"share of clips whose {self.side} the evaluator{self._named()}, trained on real "
             "faces, names rightly; its log-probabilities averaged over the clip's frames; on real: "
             "the true frames of the same clips; chance: always the most frequent label",
             details={
                 "classes": list(self.classes),
-                "confusion": self._confusion(self.made),
+                "confusion": self._confusion(self.generated),
                 "confusion_on_real": self._confusion(self.real),
                 "rows": "true label",
                 "columns": "evaluated label",
                 "left_out_unknown_label": self.unknown,
             },
             clips={
-                name: float(seen == label)
-                for name, seen, label in zip(self.names, self.made, self.labels, strict=True)
+                name: float(verdict_ == label)
+                for name, verdict_, label in zip(self.names, self.generated, self.labels, strict=True)
             },
         )
 
-    def _who(self) -> str:
+    def _named(self) -> str:
         return f" '{self.evaluator}'" if self.evaluator else ""
 
     def _share(self, verdicts: list[str]) -> float:

@@ -64,8 +64,8 @@ class VoiceEncoder(AudioEncoder):
         """Give sgn(x) |x|^0.3 of real and imaginary parts: (B, 2, T, dim), T of `seconds`."""
         at = torch.arange(self.samples, device=speech.device) % lengths.clamp(min=1).unsqueeze(1)
         side = (self.fft - self.window) // 2  # so that a step needs no more than its window
-        heard = F.pad(speech.gather(1, at), (side, self.fft - self.window - side))
-        found = self._transform(heard)
+        windows = F.pad(speech.gather(1, at), (side, self.fft - self.window - side))
+        found = self._transform(windows)
         parts = torch.view_as_real(found).permute(0, 3, 2, 1)
         return parts.sign() * parts.abs().pow(POWER)
 

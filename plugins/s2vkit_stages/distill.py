@@ -100,14 +100,14 @@ class Distill(Stage):
         for side in self.graph.students:
             with _as_used(self.graph.students[side]) as student:
                 code = student(batch["summary"]).float()
-            others = [self._seen(other, batch[f"targets.{other}"]) for other in self._others(side)]
+            others = [self._code_of(other, batch[f"targets.{other}"]) for other in self._others(side)]
             found[f"{side}.apart"] = weight * loss(code, torch.cat(others, 1))
         return found
 
     def _others(self, side: str) -> list[str]:
         return [other for other in self.graph.students if other != side]
 
-    def _seen(self, side: str, target: Tensor) -> Tensor:
+    def _code_of(self, side: str, target: Tensor) -> Tensor:
         """Give what a teacher saw: probabilities of its logits, directions of its embeddings."""
         if self.graph.teachers[side].gives == "logits":
             return target.float().softmax(-1)
@@ -125,7 +125,7 @@ class Distill(Stage):
             others = self._others(side)
             vectors = [(other, clips[f"targets.{other}"]) for other in others]
             vectors += [(other, clean[other]) for other in others if other in clean]
-            parts = [principal(self._seen(other, one).cpu(), self.options.erase) for other, one in vectors]
+            parts = [principal(self._code_of(other, one).cpu(), self.options.erase) for other, one in vectors]
             student, last = self.graph.students[side], self.graph.students[side].last_layer()
             assert last is not None  # it was looked at when the stage was built
             features = student.features(clips["summary"]).cpu()

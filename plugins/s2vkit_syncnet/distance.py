@@ -46,17 +46,17 @@ def read(found: Tensor) -> Reading:
     """Read offset, confidence and distance off the distances over shifts."""
     search = len(found) // 2
     usable = found[found.isfinite()]
-    least, place = found.min(0)
+    minimum, place = found.min(0)
     return Reading(
         search - int(place),
-        float(usable.median() - least),
-        float(least),
+        float(usable.median() - minimum),
+        float(minimum),
         float(usable.median() - found[search]),
     )
 
 
 @torch.no_grad()
-def look_and_listen(outcome: Outcome, which: str) -> tuple[Tensor, Tensor]:
+def sync_embeddings(outcome: Outcome, which: str) -> tuple[Tensor, Tensor]:
     """Let the sync evaluator see the made or the true frames of a clip and hear its speech.
 
     Gives (N, E) each, on the CPU; kept with the clip, so that several metrics ask once.

@@ -69,9 +69,9 @@ class SyncNet(SyncEvaluator):
         return torch.cat(chunks, 1)
 
     def _see(self, images: Tensor) -> Tensor:
-        seen = self.netcnnlip(images)  # the windows lie along its time axis
-        count = seen.shape[2]
-        features = seen.flatten(3).squeeze(-1).transpose(1, 2).flatten(0, 1)
+        embedded = self.netcnnlip(images)  # the windows lie along its time axis
+        count = embedded.shape[2]
+        features = embedded.flatten(3).squeeze(-1).transpose(1, 2).flatten(0, 1)
         return self.netfclip(features).unflatten(0, (len(images), count))
 
     def hear(self, speech: Tensor, count: int) -> Tensor:
@@ -79,8 +79,8 @@ class SyncNet(SyncEvaluator):
         with torch.no_grad():
             coefficients = mfcc((speech * _INT16).round()).to(speech)
         windows = coefficients.unfold(1, STEPS, 4)[:, :count]  # (B, count, 13, 20)
-        heard = self.netcnnaud(windows.flatten(0, 1).unsqueeze(1))
-        return self.netfcaud(heard.flatten(1)).unflatten(0, windows.shape[:2])
+        encoded = self.netcnnaud(windows.flatten(0, 1).unsqueeze(1))
+        return self.netfcaud(encoded.flatten(1)).unflatten(0, windows.shape[:2])
 
     def _prepare(self, frames: Tensor) -> Tensor:
         """Crop, resize and turn frames to BGR in [0, 255], time after channels."""

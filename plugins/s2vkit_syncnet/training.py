@@ -120,10 +120,10 @@ def vary_speech(speech: Tensor, options: SyncEvaluatorStageOptions) -> Tensor:
     return (speech * 10 ** (level.to(speech.device) / 20)).clamp(-1, 1)
 
 
-def _shift(clip: Tensor, most: int) -> Tensor:
-    if not most:
+def _shift(clip: Tensor, max_shift: int) -> Tensor:
+    if not max_shift:
         return clip
     height, width = clip.shape[-2:]
-    dx, dy = torch.randint(2 * most + 1, (2,)).tolist()
-    padded = F.pad(clip, (most,) * 4, mode="replicate")
+    dx, dy = torch.randint(2 * max_shift + 1, (2,)).tolist()
+    padded = F.pad(clip, (max_shift,) * 4, mode="replicate")
     return padded[..., dy : dy + height, dx : dx + width]

@@ -130,8 +130,8 @@ def _speak(
         )
     for parameter, value in parameters.items():
         library.espeak_SetParameter(parameter, value, 0)
-    said = text.encode()
-    library.espeak_Synth(said, len(said) + 1, 0, 1, 0, _UTF8, None, None)
+    encoded = text.encode()
+    library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, _UTF8, None, None)
     library.espeak_Synchronize()
     samples = np.concatenate(chunks).astype(np.float32) / 32768.0
     return samples, _phonemes(starts, len(samples))

@@ -85,7 +85,7 @@ class Agreement:
 
     system: str
     attribute: str
-    made: float  # share of clips
+    generated: float  # share of clips
     on_real: float
     chance: float
     clips: int
@@ -105,7 +105,7 @@ class Comparison:
     notes: tuple[str, ...]
     base: Path = Path()  # the folder that paths are told from
     drawings: tuple[Drawing, ...] = ()
-    unheard: tuple[Agreement, ...] = ()
+    unseen: tuple[Agreement, ...] = ()
 
     def orders(self) -> dict[str, str]:
         """Give each metric's systems from best to worst: `>` where two are told apart, else `~`.
@@ -125,7 +125,7 @@ class Comparison:
             for cell, system in zip(row.cells, self.systems, strict=True)
             if cell is not None
         ]
-        titles = [title for _, title in sorted(there, key=lambda held: -held[0])]
+        titles = [title for _, title in sorted(there, key=lambda entry: -entry[0])]
         apart = {
             frozenset((d.first, d.second))
             for d in self.differences
@@ -171,17 +171,17 @@ def row_of(name: str, systems: Sequence[System], registry: Registry) -> Row:
 
 
 def _cell(name: str, system: System) -> Cell | None:
-    held = {run.seed: run.figures[name] for run in system.runs if name in run.figures}
-    values = [figure.value for figure in held.values() if figure.value is not None]
+    by_seed = {run.seed: run.figures[name] for run in system.runs if name in run.figures}
+    values = [figure.value for figure in by_seed.values() if figure.value is not None]
     if not values:
         return None
-    figures = list(held.values())
-    interval = clip_interval({s: f.clips for s, f in held.items()}, figures[0].over)
+    figures = list(by_seed.values())
+    interval = clip_interval({s: f.clips for s, f in by_seed.items()}, figures[0].over)
     why = next((f.why for f in figures if not f.clips), "") if interval is None else ""
     return Cell(
         fmean(values),
         interval,
-        {seed: figure.value for seed, figure in held.items()},
+        {seed: figure.value for seed, figure in by_seed.items()},
         _mean(figures, "on_real"),
         _mean(figures, "chance"),
         figures[0].n,
@@ -210,8 +210,8 @@ def _over(system: System, row: Row) -> str:
 def _notes(systems: Sequence[System], rows: Sequence[Row]) -> list[str]:
     notes = [f"{row.metric} is not set side by side: {row.refused}" for row in rows if row.refused]
     if len({tuple(system.seeds) for system in systems}) > 1:
-        told = "; ".join(f"{s.title}: {', '.join(map(str, s.seeds))}" for s in systems)
-        notes.append(f"the systems have not the same seeds ({told}); differences are of those shared")
+        listing = "; ".join(f"{s.title}: {', '.join(map(str, s.seeds))}" for s in systems)
+        notes.append(f"the systems have not the same seeds ({listing}); differences are of those shared")
     if all(len(system.runs) == 1 for system in systems):
         notes.append("one seed each: intervals are over clips alone and tell nothing of other seeds")
     bare = sorted({run.folder.name for s in systems for run in s.runs if _has_no_clips(run.figures)})
@@ -239,9 +239,9 @@ def _other_evaluators(systems: Sequence[System], rows: Sequence[Row]) -> list[st
         apart = {s: v for s, v in of_seed.items() if max(v) - min(v) > _SAME_EVALUATOR}
         if apart:
             seed, values = next(iter(apart.items()))
-            told = " and ".join(f"{value:.4g}" for value in sorted(values))
+            listing = " and ".join(f"{value:.4g}" for value in sorted(values))
             notes.append(
                 f"{row.metric}: the systems' evaluators are not the same network: on the same real "
-                f"clips (seed {seed}) they give {told}"
+                f"clips (seed {seed}) they give {listing}"
             )
     return notes

@@ -44,7 +44,7 @@ class Finished:
     recipe: dict[str, Any]
     stage: str  # of the recipe: the one that measured
     split: str
-    most: int | None  # clips measured at most
+    max_clips: int | None  # clips measured at most
     metrics: dict[str, dict[str, Any]]  # name -> the slot of the recipe
     figures: dict[str, Figure]
     place: Path  # where metrics.json and clips.csv lie
@@ -59,9 +59,9 @@ class Finished:
     @property
     def command(self) -> str:
         """Give the command that made the run, or one that makes it again."""
-        made = read_json(self.folder / "run.json") or {}
+        about = read_json(self.folder / "run.json") or {}
         again = shlex.join(["s2vkit", "run", str(self.folder / "recipe.yaml")])
-        return str(made.get("command") or again)
+        return str(about.get("command") or again)
 
 
 def read_run(folder: Path, place: Path | None = None) -> Finished:
@@ -73,17 +73,17 @@ def read_run(folder: Path, place: Path | None = None) -> Finished:
     recipe = _recipe(folder)
     stage = measuring_stage(folder, recipe)
     check_finished(folder, stage)
-    held, place = dict(recipe["stages"][stage]), place or folder
+    settings, place = dict(recipe["stages"][stage]), place or folder
     if place != folder:
         about = _json(place / "about.json")
-        held.update({k: about[k] for k in ("split", "clips", "metrics") if k in about})
+        settings.update({k: about[k] for k in ("split", "clips", "metrics") if k in about})
     return Finished(
         folder,
         recipe,
         stage,
-        str(held["split"]),
-        held.get("clips"),
-        dict(held["metrics"]),
+        str(settings["split"]),
+        settings.get("clips"),
+        dict(settings["metrics"]),
         read_figures(place),
         place,
         about,
@@ -104,8 +104,8 @@ def _about(folder: Path) -> dict[str, Any]:
             f"{folder}: no such run folder", hint="`s2vkit run RECIPE` makes one, named by `output:`"
         )
     if not (folder / "run.json").is_file():
-        held = sorted(path.parent.name for path in folder.glob("*/run.json"))
-        hint = f"it holds runs; name those: {', '.join(held[:4])} ..." if held else ""
+        inner = sorted(path.parent.name for path in folder.glob("*/run.json"))
+        hint = f"it holds runs; name those: {', '.join(inner[:4])} ..." if inner else ""
         raise RunFolderError(f"{folder}: not a run folder: it has no run.json", hint=hint)
     return _json(folder / "run.json")
 
@@ -182,10 +182,10 @@ def read_figures(place: Path) -> dict[str, Figure]:
     """Read metrics.json and the clips.csv beside it; RunFolderError where they are damaged."""
     if not (place / "metrics.json").is_file():
         raise RunFolderError(f"{place}: has no metrics", hint="measure it: `s2vkit evaluate RUN --again`")
-    held = _json(place / "metrics.json")
+    scores = _json(place / "metrics.json")
     clips = _clips(place / "clips.csv")
     figures = {}
-    for name, score in held.items():
+    for name, score in scores.items():
         if not isinstance(score, dict) or not {"value", "n", "definition"} <= set(score):
             raise RunFolderError(f"{place / 'metrics.json'}: damaged: '{name}' is no figure")
         figures[name] = _figure(score, name, clips, place)

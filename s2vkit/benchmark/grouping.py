@@ -41,12 +41,12 @@ def group(runs: Sequence[Finished], titles: Mapping[Path, str] | None = None) ->
     for run in runs:
         title = (titles or {}).get(run.folder, "")
         found.setdefault(json.dumps([title, _kind(run)], sort_keys=True), []).append(run)
-    for held in found.values():
-        _check_seeds(held)
-    names = _names([held[0] for held in found.values()], titles or {})
+    for group in found.values():
+        _check_seeds(group)
+    names = _names([group[0] for group in found.values()], titles or {})
     return [
-        System(name, tuple(sorted(held, key=lambda run: run.seed)))
-        for name, held in zip(names, found.values(), strict=True)
+        System(name, tuple(sorted(group, key=lambda run: run.seed)))
+        for name, group in zip(names, found.values(), strict=True)
     ]
 
 
@@ -62,8 +62,8 @@ def _check_seeds(runs: Sequence[Finished]) -> None:
         other = by_seed.setdefault(run.seed, run)
         if other is not run:
             same = other.folder.resolve() == run.folder.resolve()
-            said = "is given twice" if same else f"is the same system and seed as {other.folder}"
-            raise RunFolderError(f"{run.folder}: {said}", hint="give each run of a system once")
+            problem = "is given twice" if same else f"is the same system and seed as {other.folder}"
+            raise RunFolderError(f"{run.folder}: {problem}", hint="give each run of a system once")
 
 
 def _names(firsts: Sequence[Finished], titles: Mapping[Path, str]) -> list[str]:
@@ -87,7 +87,7 @@ def check_conditions(systems: Sequence[System]) -> None:
         for what, one, other in (
             ("corpora", _corpus(first), _corpus(run)),
             ("splits", first.split, run.split),
-            ("numbers of clips", first.most, run.most),
+            ("numbers of clips", first.max_clips, run.max_clips),
         ):
             if one != other:
                 raise RunFolderError(
@@ -126,16 +126,18 @@ def _all(value: Any) -> str:
 
 def refusal(name: str, systems: Sequence[System], registry: Registry) -> str:
     """Say why a metric's figures cannot stand side by side; empty: they can."""
-    held = [run for system in systems for run in system.runs if name in run.figures]
+    measured = [run for system in systems for run in system.runs if name in run.figures]
     for what, of in (
         ("its options", lambda run: run.metrics.get(name)),
         ("its definition", lambda run: run.figures[name].definition),
         ("who evaluators", lambda run: _evaluators(run, name, registry)),
     ):
-        first = of(held[0])
-        for run in held[1:]:
+        first = of(measured[0])
+        for run in measured[1:]:
             if of(run) != first:
-                return f"{what} differs between {held[0].folder} and {run.folder}: {_differ(first, of(run))}"
+                return (
+                    f"{what} differs between {measured[0].folder} and {run.folder}: {_differ(first, of(run))}"
+                )
     return ""
 
 

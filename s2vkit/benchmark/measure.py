@@ -73,10 +73,10 @@ def measure(
         with atomic_folder(place) as part:
             step.stage.run(run.work(step, part))
             slot = run.loaded.data["stages"][stage]
-            told = {k: slot.get(k) for k in ("split", "clips", "metrics")}
+            settings = {k: slot.get(k) for k in ("split", "clips", "metrics")}
             write_json(
                 part / "about.json",
-                {**about(), **told, "command": asked.command, "model": results_of(folder)},
+                {**about(), **settings, "command": asked.command, "model": results_of(folder)},
             )
         run.view.end(str(place))
 

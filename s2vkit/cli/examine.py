@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 _GIB = 2**30
-_LEAST_DISK = 1 * _GIB
+_MIN_DISK = 1 * _GIB
 _REQUIREMENT = re.compile(r"([\w.-]+)[^;]*(;.*extra.*)?")
 CODECS = ("h264", "aac")
 EXTRAS = {"synthetic: eSpeak NG's voices": "espeakng_loader"}
@@ -106,7 +106,7 @@ def _missing(found: dict[str, Any]) -> Iterable[str]:
     if "torch" in found["devices"]:
         yield f"torch {found['devices']['torch']}"
     yield from (f"codec {name}" for name, there in found["codecs"].items() if not there)
-    if found["machine"]["free disk GiB"] * _GIB < _LEAST_DISK:
+    if found["machine"]["free disk GiB"] * _GIB < _MIN_DISK:
         yield "disk: less than 1 GiB is free here"
     if not found["plugins"]:
         yield "plugins: none is installed"

@@ -92,13 +92,13 @@ def type_words(annotation: Any) -> str:
 
 
 def _limits(field: FieldInfo) -> list[str]:
-    told = []
+    limits = []
     for mark in field.metadata:
-        told += [f"{sign} {getattr(mark, k)}" for k, sign in _SIGNS.items() if _has(mark, k)]
-        told += [t.format(getattr(mark, k)) for k, t in _LENGTHS.items() if _has(mark, k)]
+        limits += [f"{sign} {getattr(mark, k)}" for k, sign in _SIGNS.items() if _has(mark, k)]
+        limits += [t.format(getattr(mark, k)) for k, t in _LENGTHS.items() if _has(mark, k)]
         if _has(mark, "pattern"):
-            told.append(f"matches {mark.pattern}")
-    return told
+            limits.append(f"matches {mark.pattern}")
+    return limits
 
 
 def _has(mark: Any, key: str) -> bool:

@@ -222,8 +222,8 @@ def _check_labelled(name: str, sources: Mapping[str, Source]) -> None:
         )
 
 
-def _difference(what: str, held: Any, mine: Any) -> str:
-    if not (isinstance(held, dict) and isinstance(mine, dict)):
-        return f"{what} is {held}, not {mine}"
-    apart = [k for k in mine if held.get(k) != mine[k]]
-    return ", ".join(f"{k} is {held.get(k)}, not {mine[k]}" for k in apart)
+def _difference(what: str, found: Any, mine: Any) -> str:
+    if not (isinstance(found, dict) and isinstance(mine, dict)):
+        return f"{what} is {found}, not {mine}"
+    apart = [k for k in mine if found.get(k) != mine[k]]
+    return ", ".join(f"{k} is {found.get(k)}, not {mine[k]}" for k in apart)

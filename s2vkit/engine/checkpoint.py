@@ -65,9 +65,9 @@ def step_of(folder: Path) -> int:
     return 0
 
 
-def _optimizer_state(held: dict[str, Any], moments: Mapping[str, Tensor]) -> dict[str, Any]:
-    state: dict[int, dict[str, Any]] = {int(i): dict(v) for i, v in held["state"].items()}
+def _optimizer_state(stored: dict[str, Any], moments: Mapping[str, Tensor]) -> dict[str, Any]:
+    state: dict[int, dict[str, Any]] = {int(i): dict(v) for i, v in stored["state"].items()}
     for key, value in moments.items():
         index, _, what = key.partition("/")
         state.setdefault(int(index), {})[what] = value
-    return {"state": state, "param_groups": held["groups"]}
+    return {"state": state, "param_groups": stored["groups"]}

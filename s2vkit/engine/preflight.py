@@ -116,9 +116,9 @@ def _naming(name: str, stage: Stage) -> Iterator[None]:
                 f"stage '{name}': a step of {stage.options.batch} clips does not fit into memory",
                 hint=f"lower `stages.{name}.batch`, or `size` of the data",
             ) from error
-        said = (str(error).strip().splitlines() or ["no message"])[0]
+        reason = (str(error).strip().splitlines() or ["no message"])[0]
         raise RecipeError(
-            f"stage '{name}' cannot do one made-up step: {type(error).__name__}: {said}",
+            f"stage '{name}' cannot do one made-up step: {type(error).__name__}: {reason}",
             hint="its parts do not go together, or one has a bug; nothing was run. "
             "`s2vkit --debug run ...` shows where",
         ) from error

@@ -21,7 +21,7 @@ class View:
         self.console = console
         self._live: Progress | None = None
         self._task: TaskID | None = None
-        self._title, self._start, self._first, self._said = "", 0.0, 0, 0.0
+        self._title, self._start, self._first, self._last_line = "", 0.0, 0, 0.0
 
     def __enter__(self) -> View:
         if self.console.is_terminal:
@@ -43,7 +43,7 @@ class View:
 
     def begin(self, title: str) -> None:
         """Start showing something new."""
-        self._title, self._start, self._first, self._said = title, time.monotonic(), -1, 0.0
+        self._title, self._start, self._first, self._last_line = title, time.monotonic(), -1, 0.0
         if self._live is not None:
             self._drop()
             self._task = self._live.add_task(title, total=None, what="")
@@ -56,9 +56,9 @@ class View:
         if self._first < 0:
             self._first, self._start = done, now
         quiet = 0.1 if self._live is not None else QUIET_SECONDS
-        if now - self._said < quiet:
+        if now - self._last_line < quiet:
             return
-        self._said = now
+        self._last_line = now
         text = f"{done}/{total}{self._pace(done, total, now)}{_figures(figures or {})}"
         if self._live is not None and self._task is not None:
             self._live.update(self._task, completed=done, total=total, what=text)

@@ -38,9 +38,9 @@ def check_weights(entry: Entry, path: Path) -> Checked:
     found: list[Checked] = []
     for checkpoint in entry.checkpoints:
         weights = _read(checkpoint, path)
-        held = {k: tuple(v.shape) for k, v in weights.tensors.items()}
+        shapes = {k: tuple(v.shape) for k, v in weights.tensors.items()}
         comparison = compare(
-            checkpoint.shapes(), held, may_lack=checkpoint.may_lack, may_hold=checkpoint.may_hold
+            checkpoint.shapes(), shapes, may_lack=checkpoint.may_lack, may_hold=checkpoint.may_hold
         )
         found.append(Checked(entry, checkpoint, comparison, weights, path))
         if comparison.fits:

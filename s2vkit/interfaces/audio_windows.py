@@ -12,7 +12,7 @@ def at_peak(speech: Tensor) -> Tensor:
     return speech / peak if peak > 0 else speech
 
 
-def cut_sounds(speech: Tensor, rate: int, fps: float, frames: Tensor, samples: int) -> Tensor:
+def cut_speech(speech: Tensor, rate: int, fps: float, frames: Tensor, samples: int) -> Tensor:
     """Cut `samples` of speech (S,) at `rate` Hz around the middle of each frame (...,).
 
     Gives (..., samples). Frames may be before the first (negative) or after the last one;

@@ -13,7 +13,7 @@ class PairLoss(nn.Module):
     Registered with gives=("pair", "frames") or ("pair", "codes"), whichever it compares.
     """
 
-    def forward(self, made: Tensor, true: Tensor) -> Tensor:
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compare frames (N, 3, H, W) in [-1, 1], or codes (B, dim): a scalar."""
         raise NotImplementedError
 

@@ -17,8 +17,8 @@ class Outcome:
     """One clip, made and true, and those who may evaluator it."""
 
     name: str
-    made: Tensor  # (V, 3, H, W) in [-1, 1]
-    true: Tensor  # (V, 3, H, W) in [-1, 1]
+    generated: Tensor  # (V, 3, H, W) in [-1, 1]
+    real: Tensor  # (V, 3, H, W) in [-1, 1]
     labels: dict[str, str] = field(default_factory=dict)  # "identity" -> speaker, ...
     truth: dict[str, np.ndarray] = field(default_factory=dict)  # name -> (V,)
     evaluators: dict[str, Any] = field(default_factory=dict)  # name -> Teacher, trained on real faces
@@ -34,7 +34,7 @@ class Outcome:
 
 
 @dataclass
-class Heard:
+class ProbeData:
     """What was heard in the N clips of a split, and what the teachers saw in them."""
 
     names: list[str]
@@ -89,6 +89,6 @@ class Probe:
 
     sides: tuple[str, ...] = ()
 
-    def probe(self, train: Heard, test: Heard) -> Score:
+    def probe(self, train: ProbeData, test: ProbeData) -> Score:
         """Learn from the training clips, measure on held-out ones; both on the CPU."""
         raise NotImplementedError

@@ -17,7 +17,7 @@ from s2vkit.interfaces.batch import Batch
 from s2vkit.interfaces.callback import Callback
 from s2vkit.interfaces.fields import BatchField
 from s2vkit.interfaces.graph import Graph
-from s2vkit.interfaces.metric import Heard, Outcome
+from s2vkit.interfaces.metric import Outcome, ProbeData
 from s2vkit.options import Slot, StageOptions
 
 Loss = Callable[[Batch, Any], dict[str, Tensor]]  # of a batch and what its phases share
@@ -125,11 +125,11 @@ class Work(Protocol):
     graph: Graph
     folder: Path  # the run folder
 
-    def outcomes(self, split: str, most: int | None) -> Iterator[Outcome]:
+    def outcomes(self, split: str, max_clips: int | None) -> Iterator[Outcome]:
         """Make clips of a split from their speech alone, each beside its truth."""
         ...
 
-    def heard(self, split: str) -> Heard:
+    def probe_data(self, split: str) -> ProbeData:
         """Give what was heard in the clips of a split; the job must list it in `fields`."""
         ...
 

@@ -107,8 +107,8 @@ class Film:
 
 
 def _aspect(stream: VideoStream) -> float:
-    told = float(stream.sample_aspect_ratio or 1)
-    return told if 0.4 < told < 2.5 else 1.0
+    ratio = float(stream.sample_aspect_ratio or 1)
+    return ratio if 0.4 < ratio < 2.5 else 1.0
 
 
 class Scaler:

@@ -22,6 +22,6 @@ def read_image(path: Path, size: int) -> np.ndarray:
             upright = ImageOps.exif_transpose(opened).convert("RGB")
             fitted = ImageOps.fit(upright, (size, size), Image.Resampling.LANCZOS)
     except (OSError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        said = "not a picture that can be read"
-        raise InputError(f"{path}: {said}", hint="give a PNG or JPEG file") from error
+        problem = "not a picture that can be read"
+        raise InputError(f"{path}: {problem}", hint="give a PNG or JPEG file") from error
     return np.array(fitted)

@@ -82,7 +82,7 @@ class _Track:
     def __init__(self, name: str, sample_rate: int, origin: float | None, length: float) -> None:
         self.name, self.sample_rate = name, sample_rate
         self.origin, self.length = origin, length
-        self.seconds, self.lead, self.damaged = 0.0, 0.0, 0
+        self.seconds, self.padding, self.damaged = 0.0, 0.0, 0
         self.notes: list[str] = []
         self._blocks: list[np.ndarray] = []
         self._resampler: Resampler | None = None
@@ -105,7 +105,7 @@ class _Track:
             self._flush()
             self._resampler = Resampler(rate, self.sample_rate)
         if silence := round(self._missing(time) * rate):
-            self.lead = silence / rate if not self.seconds else self.lead
+            self.padding = silence / rate if not self.seconds else self.padding
             block = np.concatenate([np.zeros(silence, np.float32), block])
         self._blocks.append(self._resampler.push(block))
         self.seconds += len(block) / rate
@@ -128,7 +128,7 @@ class _Track:
         self._flush()
         samples = np.concatenate([np.zeros(0, np.float32), *self._blocks])
         self._blocks.clear()
-        surplus = self.seconds - self.lead - announced
+        surplus = self.seconds - self.padding - announced
         if exact and 0 < surplus < _GAP:  # an encoder fills its last block with zeros
             self.seconds -= surplus
             samples = samples[: round(self.seconds * self.sample_rate)]

@@ -133,8 +133,8 @@ def from_plain(data: Any, source: Source) -> Node:
     """Turn plain data into nodes that have no line."""
     place = Place(source)
     if isinstance(data, Mapping):
-        made = {str(k): Item(place, from_plain(v, source)) for k, v in data.items()}
-        return Map(made, place, block=True)
+        items = {str(k): Item(place, from_plain(v, source)) for k, v in data.items()}
+        return Map(items, place, block=True)
     if isinstance(data, Sequence) and not isinstance(data, str):
         return Seq(tuple(from_plain(v, source) for v in data), place, block=True)
     return Scalar(data, place)

@@ -19,7 +19,7 @@ from s2vkit.registry import Entry, Registry, nearest, plural
 
 SIDES = ("identity", "emotion")  # of a face, in the paper; a recipe may name others
 OF_THE_HOST = ("reference_images", "audio_windows")  # what a generator may want of the host itself
-HEARD = ("summary", "codes")  # what a metric may want of the speech side
+FROM_SPEECH = ("summary", "codes")  # what a metric may want of the speech side
 
 
 def wire(recipe: Recipe, root: Map, registry: Registry, problems: Problems) -> Wired:
@@ -199,10 +199,10 @@ class Wired:
                 self._unknown_networks(changed[name], networks, (*path, name))
         for network in sorted(present - {*changed.get("optimizers", {})}, key=_by_role):
             if "optimizers" in changed and find(self.root, (*path, "optimizers")):
-                who = network if network == "generator" else f"discriminator '{network}'"
+                role = network if network == "generator" else f"discriminator '{network}'"
                 hint = f"add `{network}: {{lr: 1.0e-4}}`"
                 below = (*path, "optimizers", network)
-                self.add(below, f"no optimizer for {who}", hint)
+                self.add(below, f"no optimizer for {role}", hint)
         return options.model_copy(update=changed)
 
     def _unknown_networks(self, given: dict[str, Any], known: set[str], path: Path) -> None:
@@ -221,7 +221,7 @@ class Wired:
         asked = getattr(options, "evaluator", None)
         for word in entry.wants:
             kind, _, name = word.partition(".")
-            if word in HEARD:
+            if word in FROM_SPEECH:
                 if not self.recipe.students:
                     message = f"metric '{entry.name}' looks at {word}, but there is no student"
                     self.add(path, message, "add a teacher and its student")
@@ -258,14 +258,14 @@ class Wired:
 
 def slots_in(options: Options, path: Path) -> Iterator[tuple[Path, Slot]]:
     """Walk over the slots that options hold, those of nested options too."""
-    held = slot_fields(type(options))
+    slots = slot_fields(type(options))
     for name in type(options).model_fields:
         value = getattr(options, name, None)
         if isinstance(value, Options):
             yield from slots_in(value, (*path, name))
-        elif name in held and isinstance(value, Slot):
+        elif name in slots and isinstance(value, Slot):
             yield (*path, name), value
-        elif name in held and isinstance(value, dict):
+        elif name in slots and isinstance(value, dict):
             yield from (((*path, name, key), slot) for key, slot in value.items())
 
 

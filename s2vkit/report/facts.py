@@ -87,7 +87,7 @@ class RunFacts:
         return self._json("graph.json")
 
     @cached_property
-    def told(self) -> dict[str, Any]:
+    def clip_facts(self) -> dict[str, Any]:
         """Give what is known of the clips that were rendered."""
         return self._json("videos/clips.json")
 

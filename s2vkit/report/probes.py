@@ -92,7 +92,7 @@ def scatter(points: Sequence[Sequence[float]], names: Sequence[str], title: str,
     wide = _WIDE + 90
     dots = [
         f'<circle cx="{x:.1f}" cy="{_HIGH - y:.1f}" r="3.2" class="{colours[name]}" '
-        f'fill-opacity="0.75"><title>{escape(_told(clip, name))}</title></circle>'
+        f'fill-opacity="0.75"><title>{escape(_title(clip, name))}</title></circle>'
         for x, y, name, clip in zip(_scaled(xs, _WIDE), _scaled(ys, _HIGH), names, clips, strict=True)
     ]
     legend = [
@@ -107,11 +107,11 @@ def scatter(points: Sequence[Sequence[float]], names: Sequence[str], title: str,
     )
 
 
-def _told(clip: str, name: str) -> str:
+def _title(clip: str, name: str) -> str:
     return name if clip == name else f"{clip}: {name}"
 
 
 def _scaled(values: list[float], size: int) -> list[float]:
-    least, most = min(values, default=0.0), max(values, default=1.0)
-    span = (most - least) or 1.0
-    return [_EDGE + (value - least) / span * (size - 2 * _EDGE) for value in values]
+    lowest, highest = min(values, default=0.0), max(values, default=1.0)
+    span = (highest - lowest) or 1.0
+    return [_EDGE + (value - lowest) / span * (size - 2 * _EDGE) for value in values]

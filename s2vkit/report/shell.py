@@ -23,7 +23,7 @@ _PAGE = Template("""<!doctype html>
 <style>
 $style</style></head><body>
 <header id="top"><h1>$title</h1><p class="soft">$subtitle</p>
-$lead</header>
+$summary</header>
 $contents<main>
 $body
 </main>
@@ -57,10 +57,10 @@ def render(
     subtitle: str,
     sections: Sequence[Section],
     *,
-    lead: str = "",
+    summary: str = "",
     empty: str = "Nothing is there yet.",
 ) -> str:
-    """Write a whole page of the sections that hold something; `lead` and insides are HTML."""
+    """Write a whole page of the sections that hold something; `summary` and insides are HTML."""
     filled = [section for section in sections if section.inside]
     links = "".join(f'<li><a href="#{s.anchor}">{escape(s.name)}</a></li>' for s in filled)
     contents = f'<nav aria-label="Contents"><ul>{links}</ul></nav>\n' if len(filled) > 2 else ""
@@ -68,7 +68,7 @@ def render(
         policy=_policy(),
         title=escape(title),
         subtitle=escape(subtitle),
-        lead=lead,
+        summary=summary,
         contents=contents,
         style=_static("page.css"),
         script=_static("page.js"),

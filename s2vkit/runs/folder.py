@@ -31,8 +31,8 @@ def taken(folder: Path, *, fresh: bool, command: str = "") -> Iterator[Path]:
     """
     check_place(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / _LOCK, wait=False) as held:
-        if not held:
+    with locked(folder / _LOCK, wait=False) as locked_here:
+        if not locked_here:
             raise RunFolderError(f"{folder}: in use by another s2vkit run", hint="wait for it, or stop it")
         if fresh:
             for path in sorted(folder.iterdir(), key=lambda p: p.name == "run.json"):
@@ -77,8 +77,8 @@ def check_place(folder: Path) -> None:
     """Raise RunFolderError where a run folder cannot be: it is a file, or holds other things."""
     if folder.exists() and not folder.is_dir():
         raise RunFolderError(f"{folder}: is a file, not a run folder", hint="change `output:`")
-    held = [p for p in folder.iterdir() if not _is_left_over(p)] if folder.is_dir() else []
-    if held and not is_run(folder):
+    others = [p for p in folder.iterdir() if not _is_left_over(p)] if folder.is_dir() else []
+    if others and not is_run(folder):
         raise RunFolderError(
             f"{folder}: holds files that are no run of s2vkit's", hint="choose another `output:`"
         )
@@ -106,7 +106,7 @@ def about() -> dict[str, object]:
     }
 
 
-def need_room(folder: Path, needed: int, what: str) -> None:
+def check_disk_space(folder: Path, needed: int, what: str) -> None:
     """Raise ResourceError where the disk has too little room for what is about to be written."""
     free = shutil.disk_usage(folder).free
     if free < needed:
@@ -120,8 +120,8 @@ def need_room(folder: Path, needed: int, what: str) -> None:
 def clear_cache(cache: Path) -> None:
     """Remove what killed runs left half-written in a cache, not what other runs are making."""
     for left in list(cache.glob(".*.part")):
-        with locked(left.with_suffix(".lock"), wait=False) as held:
-            if held:
+        with locked(left.with_suffix(".lock"), wait=False) as free:
+            if free:
                 remove(left)
 
 

@@ -36,7 +36,7 @@ def analyse(study: Study, box: Box, *, seed: int = 0, draws: int = DRAWS) -> dic
         "raters": len(raters),
         "rows": box.rows,
         "votes": len(box.votes),
-        "rejected": dict(box.aside),
+        "rejected": dict(box.rejected),
         "set_aside_examples": box.examples,
         "replaced": box.replaced,
         "inattentive": box.inattentive,
@@ -151,16 +151,16 @@ def agreement(study: Study, votes: Sequence[Vote]) -> dict[str, Any]:
     of_pair: dict[str, list[str]] = defaultdict(list)
     of_systems: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
     for vote in votes:
-        said = study.system(vote.winner) if vote.winner else "same"
+        answer = study.system(vote.winner) if vote.winner else "same"
         both = tuple(sorted(study.system(clip) for clip in (vote.left, vote.right)))
-        of_pair[vote.pair].append(said)
-        of_systems[both][said] += 1
+        of_pair[vote.pair].append(answer)
+        of_systems[both][answer] += 1
     alike = compared = 0
     by_chance = 0.0
-    for name, said_all in of_pair.items():
+    for name, answers in of_pair.items():
         pair = study.pairs[name]
         often = of_systems[tuple(sorted((study.system(pair.a), study.system(pair.b))))]
-        met = list(combinations(said_all, 2))
+        met = list(combinations(answers, 2))
         alike += sum(one == other for one, other in met)
         compared += len(met)
         by_chance += len(met) * _meet(often)

@@ -94,10 +94,10 @@ def _check(runs: Sequence[Path], folder: Path, truth: bool, force: bool) -> None
         )
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file", hint="name a folder for the study")
-    held = folder.is_dir() and any(folder.iterdir())
-    if held and not (folder / KEY).is_file():
+    exists = folder.is_dir() and any(folder.iterdir())
+    if exists and not (folder / KEY).is_file():
         raise InputError(f"{folder}: holds files that are no study", hint="name another folder")
-    if held and not force:
+    if exists and not force:
         raise InputError(
             f"{folder}: holds a study already, whose votes need its key",
             hint="name another folder, or say --force to replace it",
@@ -128,7 +128,7 @@ def _open(name: str, run: Path, device: str, view: View, registry: Registry) -> 
     return System(name, run, InferencePipeline(graph, recipe.alignment, policy), store)
 
 
-def pick(systems: Sequence[System], most: int, seed: int) -> list[str]:
+def pick(systems: Sequence[System], max_count: int, seed: int) -> list[str]:
     """Pick clips that all runs held out, of as many speakers and moods as there is room for.
 
     Raises InputError where they have none in common, or one name stands for two recordings.
@@ -144,7 +144,7 @@ def pick(systems: Sequence[System], most: int, seed: int) -> list[str]:
     random.Random(f"{seed} clips").shuffle(left)
     chosen: list[Record] = []
     met: Counter[tuple[str, str]] = Counter()
-    while left and len(chosen) < most:
+    while left and len(chosen) < max_count:
         next_one = min(left, key=lambda clip: sum(met[label] for label in clip.labels.items()))
         left.remove(next_one)
         chosen.append(next_one)
@@ -171,7 +171,7 @@ def _write_clips(folder: Path, study: Study, systems: Sequence[System], view: Vi
     for done, shown in enumerate(study.shown.values(), 1):
         system = by_name.get(shown.system, systems[0])
         clip = system.held_out[shown.clip]
-        frames = _DRAW.get(shown.system, _made)(system, clip)
+        frames = _DRAW.get(shown.system, _generated)(system, clip)
         path = folder / f"{shown.id}.mp4"
         _write(path, frames, system.store, clip)
         os.utime(path, (_LONG_AGO, _LONG_AGO))  # else the order of writing would tell whose it is
@@ -179,7 +179,7 @@ def _write_clips(folder: Path, study: Study, systems: Sequence[System], view: Vi
     view.end(f"{len(study.shown)} clips")
 
 
-def _made(system: System, clip: int) -> np.ndarray:
+def _generated(system: System, clip: int) -> np.ndarray:
     conditioning = condition_clip(system.pipeline, system.store, clip)
     return np.concatenate([to_uint8(chunk) for chunk in system.pipeline.generate(conditioning)])
 
@@ -208,6 +208,6 @@ def _write(path: Path, frames: np.ndarray, store: ClipStore, clip: int) -> None:
             video.write(enlarge(frame, scale)[None])
 
 
-def room_of(folder: Path) -> int:
+def size_of(folder: Path) -> int:
     """Count the bytes of what raters get."""
     return sum(p.stat().st_size for p in (folder / PAGE).rglob("*") if p.is_file())

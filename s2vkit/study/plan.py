@@ -121,12 +121,12 @@ def plan_study(
     The blinded names follow from the seed, systems and clips; neither they nor the order of
     the pairs nor the sides within a pair tell whose a clip is.
     """
-    said = "\n".join([str(seed), *systems, *clips, *(q.text for q in questions), *checks])
-    chance = random.Random(said)
+    inputs = "\n".join([str(seed), *systems, *clips, *(q.text for q in questions), *checks])
+    chance = random.Random(inputs)
     shown: dict[str, Shown] = {}
 
     def blind(system: str, clip: str) -> str:
-        text = f"{said}\n{system}\n{clip}"
+        text = f"{inputs}\n{system}\n{clip}"
         name = "c" + hashlib.sha256(text.encode()).hexdigest()[:10]
         shown[name] = Shown(name, system, clip)
         return name
@@ -138,23 +138,23 @@ def plan_study(
     for number, (a, b, check) in enumerate(sides, 1):
         name = f"p{number:03d}"
         pairs[name] = Pair(name, *((a, b) if chance.random() < 0.5 else (b, a)), check)
-    study = hashlib.sha256(said.encode()).hexdigest()[:12]
+    study = hashlib.sha256(inputs.encode()).hexdigest()[:12]
     in_order = {name: shown[name] for name in sorted(shown)}
     return Study(study, tuple(questions), tuple(systems), in_order, pairs)
 
 
-def questions_of(said: Sequence[str]) -> tuple[Question, ...]:
+def questions_of(given: Sequence[str]) -> tuple[Question, ...]:
     """Turn what the user asks, words of QUESTIONS or sentences, into questions.
 
     Raises InputError where one is empty or said twice.
     """
     asked = []
-    for number, text in enumerate(said or tuple(QUESTIONS), 1):
+    for number, text in enumerate(given or tuple(QUESTIONS), 1):
         known = QUESTIONS.get(text.strip().lower())
-        own = text.strip()
-        if not own:
+        question = text.strip()
+        if not question:
             raise InputError("a question is empty", hint=f"words: {', '.join(QUESTIONS)}")
-        asked.append(Question(own.lower(), known) if known else Question(f"q{number}", own))
+        asked.append(Question(question.lower(), known) if known else Question(f"q{number}", question))
     if len({q.text for q in asked}) != len(asked):
         raise InputError("a question is asked twice")
     return tuple(asked)

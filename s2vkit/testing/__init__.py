@@ -64,9 +64,9 @@ def _load(entry: Entry) -> Any:
 
 def _options(entry: Entry, options: dict[str, Any]) -> Any:
     name = f"check_component({entry.kind!r}, {entry.name!r})"
-    said = from_plain({"it": {"use": entry.name, **options}}, Source(name, "data"))
-    assert isinstance(said, Map)
+    recipe = from_plain({"it": {"use": entry.name, **options}}, Source(name, "data"))
+    assert isinstance(recipe, Map)
     problems = Problems()
-    slot: Slot = Checker(registry(), problems).slot(SlotOf(entry.kind), said.items["it"], ())
+    slot: Slot = Checker(registry(), problems).slot(SlotOf(entry.kind), recipe.items["it"], ())
     problems.raise_any(name)
     return slot.options

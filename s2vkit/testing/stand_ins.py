@@ -43,8 +43,8 @@ class Ear(AudioEncoder):
 
     def encode(self, speech: Tensor) -> Tensor:
         """Encode (B, S) as (B, A, FEATURES)."""
-        made: Tensor = self.conv(speech.unsqueeze(1)).transpose(1, 2)
-        return made
+        features: Tensor = self.conv(speech.unsqueeze(1)).transpose(1, 2)
+        return features
 
     def context(self, z: Tensor) -> Tensor:
         """Mix (B, A, FEATURES)."""
@@ -152,12 +152,12 @@ class StandInDiscriminator(Discriminator):
         }
         self.fields = tuple(field for want in wants for field in conditions.get(want, ()))
         self.score = nn.LazyLinear(1)
-        seen: dict[str, Any] = {
+        given: dict[str, Any] = {
             "frames": torch.zeros(1, 3, SIZE, SIZE),
             "features": torch.zeros(1, FEATURES),
             "identity_maps": [torch.zeros(1, *shape) for shape in MAPS],
         }
-        self(*(seen[want] for want in wants))
+        self(*(given[want] for want in wants))
 
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
         """Take what it wants."""

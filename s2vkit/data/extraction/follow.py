@@ -8,7 +8,7 @@ import numpy as np
 
 from s2vkit.interfaces.face_detector import Faces
 
-_REACH = 0.6  # of a face's side: how far it can move between two detections
+_MAX_MOVE = 0.6  # of a face's side: how far it can move between two detections
 _OVERLAP = 0.25  # intersection over union that is the same face without doubt
 _SIZES = 1.7  # a face grows or shrinks less between two detections
 
@@ -98,4 +98,4 @@ def closeness(one: np.ndarray, other: np.ndarray) -> float:
     if overlap >= _OVERLAP:
         return 1 + overlap
     distance = float(np.linalg.norm((one[:2] + one[2:] - other[:2] - other[2:]) / 2))
-    return max(0.0, 1 - distance / (_REACH * min(sides)))
+    return max(0.0, 1 - distance / (_MAX_MOVE * min(sides)))

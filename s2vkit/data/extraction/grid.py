@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import av
 
-MOST_HELD = 0.5  # s; a frame that stands longer is no moving picture, and time is left out
+MAX_FRAME_SECONDS = 0.5  # s; a frame that stands longer is no moving picture, and time is left out
 _FUZZ = 1e-6  # s; of time stamps that fall on the edge between two frames
 
 
@@ -49,8 +49,8 @@ class Grid:
 
     def _stand(self, before: tuple[float, av.VideoFrame], until: float, place: int) -> Iterator[Shown]:
         time, frame = before
-        if until - time > MOST_HELD:
-            until = time + min(MOST_HELD, 1 / self.source_fps)
+        if until - time > MAX_FRAME_SECONDS:
+            until = time + min(MAX_FRAME_SECONDS, 1 / self.source_fps)
         for k in range(place, self._place_at(until)):
             yield Shown(k, frame)
 

@@ -23,7 +23,7 @@ REASONS: dict[str, str] = {
 """Every reason for setting a file aside, and what it means."""
 
 
-class SetAside(InputError):  # noqa: N818 (it is an outcome as much as an error)
+class Rejected(InputError):  # noqa: N818 (it is an outcome as much as an error)
     """A source that gives no clip: `reason` is a key of REASONS, `detail` says what was seen."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -33,7 +33,7 @@ class SetAside(InputError):  # noqa: N818 (it is an outcome as much as an error)
         self.reason, self.detail = reason, detail
 
     def __reduce__(self) -> tuple[Any, ...]:  # errors travel between processes
-        return SetAside, (self.reason, self.detail)
+        return Rejected, (self.reason, self.detail)
 
 
 @dataclass(frozen=True)

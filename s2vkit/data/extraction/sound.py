@@ -8,7 +8,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 
-from s2vkit.data.extraction.kinds import SetAside
+from s2vkit.data.extraction.kinds import Rejected
 from s2vkit.media.files import open_media
 from s2vkit.media.resample import Resampler
 from s2vkit.media.sound import sound_blocks
@@ -92,20 +92,20 @@ def read_track(path: Path, sample_rate: int, start: float | None, seconds: float
     """Read the first sound track of a file as it is heard from `start` s on, for `seconds`.
 
     `start` is on the container's clock; None means the start of the file, for sound that lies
-    beside its video. Raises SetAside where there is no track or nothing of it can be decoded,
+    beside its video. Raises Rejected where there is no track or nothing of it can be decoded,
     InputError where the file cannot be opened.
     """
     with open_media(path) as container:
         if not container.streams.audio or container.streams.audio[0].codec_context is None:
-            raise SetAside("no_sound_track", f"{path.name} has no sound track")
+            raise Rejected("no_sound_track", f"{path.name} has no sound track")
         if start is None:
             start = (container.start_time or 0) / av.time_base
         track = Track(sample_rate, start, seconds)
         _fill(track, container)
     if not track.blocks:
         if track.damaged:
-            raise SetAside("undecodable", f"nothing of the sound of {path.name} can be decoded")
-        raise SetAside("no_sound_track", f"the sound track of {path.name} holds no samples")
+            raise Rejected("undecodable", f"nothing of the sound of {path.name} can be decoded")
+        raise Rejected("no_sound_track", f"the sound track of {path.name} holds no samples")
     if track.damaged:
         notes.append(f"{track.damaged} damaged pieces of the sound are silent")
     return track

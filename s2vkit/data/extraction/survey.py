@@ -16,8 +16,8 @@ from s2vkit.interfaces.face_detector import FaceDetector, Faces
 from s2vkit.media.film import Film, Scaler, turns
 
 _BATCH = 16  # pictures the detector sees at once
-_SEEN = 20  # pixels; detectors see no smaller face
-_MOST_ROWS = 6 * 3600 * 30
+_MIN_VISIBLE = 20  # pixels; detectors see no smaller face
+_MAX_ROWS = 6 * 3600 * 30
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Survey:
     thumbs: np.ndarray = field(default_factory=lambda: np.zeros((0, SIDE, SIDE), np.uint8))
     detections: dict[int, Faces] = field(default_factory=dict)  # by row, in source pixels
     upright: tuple[int, int] = (0, 0)  # width, height of the upright source
-    held: list[av.VideoFrame] | None = field(default_factory=list)  # of each row, if they fit
+    frames: list[av.VideoFrame] | None = field(default_factory=list)  # of each row, if they fit
 
     def parts(self) -> Iterator[tuple[int, int]]:
         """Give the rows [first, end) between cuts, holes and jumps."""
@@ -41,47 +41,47 @@ class Survey:
         yield from pairwise(rows)
 
 
-def look_over(film: Film, cutting: Cutting, detector: FaceDetector) -> Survey:
+def survey_film(film: Film, cutting: Cutting, detector: FaceDetector) -> Survey:
     """Decode a film once: detect faces in every n-th frame, keep small pictures of all."""
     survey, thumbs = Survey(), Thumbs()
     grid = Grid(film, cutting.fps)
-    seen = _Seeing(film, detector, detection_scale(film, cutting), survey)
+    detections = _Detections(film, detector, detection_scale(film, cutting), survey)
     small: list[np.ndarray] = []
     keep = _keeper(film, cutting, detector)
-    room = cutting.hold * 2**20
+    bytes_left = cutting.hold * 2**20
     last: Shown | None = None
     for shown in grid:
         row = len(survey.places)
-        if row >= _MOST_ROWS:
+        if row >= _MAX_ROWS:
             break
         same = last is not None and shown.frame is last.frame
         small.append(small[-1] if same else thumbs(shown.frame))
         survey.places.append(shown.place)
         if row % cutting.every == 0:
-            seen.add(row, shown.frame)
-        if survey.held is not None:
-            survey.held.append(survey.held[-1] if same else keep(shown.frame))
-            room -= 0 if same else _bytes(survey.held[-1])
-            if room < 0:
-                survey.held = None
+            detections.add(row, shown.frame)
+        if survey.frames is not None:
+            survey.frames.append(survey.frames[-1] if same else keep(shown.frame))
+            bytes_left -= 0 if same else _bytes(survey.frames[-1])
+            if bytes_left < 0:
+                survey.frames = None
         last = shown
     if last is not None:
-        seen.add(len(survey.places) - 1, last.frame)
+        detections.add(len(survey.places) - 1, last.frame)
         survey.thumbs = np.stack(small)
-    seen.look()
+    detections.flush()
     survey.fps, survey.start = grid.source_fps, grid.first or 0.0
     survey.seconds = (survey.places[-1] + 1) / cutting.fps if survey.places else 0.0
     return survey
 
 
 def detection_scale(film: Film, cutting: Cutting) -> float:
-    """Choose how much smaller the detector sees a film: the least face must stay visible."""
+    """Choose how much smaller the detector sees a film: the smallest face must stay visible."""
     longest = max(film.width * film.aspect, film.height)
-    return float(min(1.0, max(cutting.detect_at / longest, _SEEN / cutting.min_face)))
+    return float(min(1.0, max(cutting.detect_at / longest, _MIN_VISIBLE / cutting.min_face)))
 
 
 def _keeper(film: Film, cutting: Cutting, detector: FaceDetector) -> Callable[[av.VideoFrame], av.VideoFrame]:
-    """Choose how pictures are held: small at once, where it is known where they are cropped."""
+    """Choose how pictures are kept: small at once, where it is known where they are cropped."""
     scaler = Scaler(film, cutting.size / max(1.0, min(film.width * film.aspect, film.height)))
     blind = detector.blind
     return lambda frame: scaler.shrink(frame) if blind and not turns(frame) else frame
@@ -91,7 +91,7 @@ def _bytes(frame: av.VideoFrame) -> int:
     return sum(plane.buffer_size for plane in frame.planes)
 
 
-class _Seeing:
+class _Detections:
     """Hands pictures to the detector in batches, and its findings to the survey."""
 
     def __init__(self, film: Film, detector: FaceDetector, scale: float, survey: Survey) -> None:
@@ -105,14 +105,14 @@ class _Seeing:
         """Take in one picture."""
         picture = self._scaler.blank(frame) if self._blind else self._scaler(frame)
         if self._pictures and picture.shape != self._pictures[0].shape:
-            self.look()
+            self.flush()
         if row not in self._rows and row not in self._survey.detections:
             self._rows.append(row)
             self._pictures.append(picture)
         if len(self._rows) == _BATCH:
-            self.look()
+            self.flush()
 
-    def look(self) -> None:
+    def flush(self) -> None:
         """Detect in what is waiting."""
         if not self._rows:
             return

@@ -83,11 +83,11 @@ class Listing:
         """Write down what is prepared in a folder; raise InputError where it is something else."""
         names = hashlib.sha256("\n".join(s.name for s in self.sources).encode()).hexdigest()
         mine = {"format": FORMAT, "settings": self.settings, "sources": names}
-        held = read_json(out / "parts" / "plan.json")
-        if held is None:
+        stored = read_json(out / "parts" / "plan.json")
+        if stored is None:
             write_json(out / "parts" / "plan.json", mine)
-        elif held != mine:
-            differs = [k for k in mine if held.get(k) != mine[k]]
+        elif stored != mine:
+            differs = [k for k in mine if stored.get(k) != mine[k]]
             raise InputError(
                 f"{out}: holds a preparation that was begun with other {' and '.join(differs)}",
                 hint="finish it as it was begun, delete the folder, or name another one",

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from s2vkit.interfaces.audio_windows import at_peak, cut_sounds
+from s2vkit.interfaces.audio_windows import at_peak, cut_speech
 from s2vkit.interfaces.fields.base import (
     BatchField,
     BatchSizes,
@@ -107,7 +107,7 @@ class AudioWindows(BatchField):
         rate, fps = source.sample_rate, source.store.index.fps
         speech = [torch.from_numpy(source.store.speech(clip, rate)) for clip in sample.clips.tolist()]
         windows = [
-            cut_sounds(at_peak(one), rate, fps, at, self.samples)
+            cut_speech(at_peak(one), rate, fps, at, self.samples)
             for one, at in zip(speech, frames, strict=True)
         ]
         return {"audio_windows": torch.stack(windows)}
