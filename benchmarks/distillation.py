@@ -86,11 +86,11 @@ class MadeUp:
         return list(range(len(self.clips)))
 
     def speech(self, clip: int, rate: int | None = None) -> np.ndarray:
-        """Give (S,) noise."""
+        """Return (S,) noise."""
         return self._speech[clip]
 
     def frames(self, clip: int, at: Any = None) -> np.ndarray:
-        """Give (V, H, W, 3) noise."""
+        """Return (V, H, W, 3) noise."""
         return self._frames[clip] if at is None else self._frames[clip][at]
 
 

@@ -135,7 +135,7 @@ def load(path: str | PathLike[str], *, device: str = "auto") -> TalkingFaceModel
     """Load the trained model of a run folder, or of a bundle (a copy of a run's `model`).
 
     Only the plugins of the model's own components are imported. `device` is auto, cpu, cuda,
-    cuda:N or mps. Raises RunFolderError where there is no model or a damaged one, PluginError
+    cuda:N or mps. Raises RunFolderError if there is no model or a damaged one, PluginError
     where a plugin is not installed.
     """
     from s2vkit.inference.model import load_model

@@ -1,4 +1,4 @@
-"""What a component says of the published weights it reads: data, so that listing needs no torch.
+"""The published weights that a component can read: data, so that listing needs no torch.
 
 A manifest is a JSON file beside the plugin's code: the name of each tensor and its shape. A
 number may be null, for any; a shape may be a list of shapes, where a file may hold either.
@@ -36,7 +36,7 @@ class Checkpoint:
     note: str = ""  # one line on what to look out for
 
     def shapes(self) -> dict[str, tuple[Shape, ...]]:
-        """Give the manifest: each name and the shapes it may have."""
+        """Return the manifest: each name and the shapes it may have."""
         return _read_manifest(self.keys)
 
     def size(self) -> int:
@@ -71,7 +71,7 @@ class Comparison:
 
     @property
     def fits(self) -> bool:
-        """Say whether nothing is wrong."""
+        """Return whether nothing is wrong."""
         return not (self.missing or self.unexpected or self.reshaped)
 
     @property

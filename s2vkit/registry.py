@@ -1,4 +1,4 @@
-"""The registry: which component answers to which word, whose it is, and where its code lies.
+"""The registry: which component has which name, who owns it, and where its code is.
 
 Registration is data. Nothing is imported until a component is first used.
 """
@@ -61,7 +61,7 @@ class Entry:
     better: Better = "none"
 
     def load(self) -> Any:
-        """Import the component; a failure keeps its cause and says whose it is."""
+        """Import the component; a failure keeps its cause and names the owner."""
         module, _, attr = self.target.partition(":")
         try:
             return getattr(importlib.import_module(module), attr)
@@ -118,7 +118,7 @@ class Registry:
         return sorted(chosen, key=lambda e: (KINDS.index(e.kind), e.name))
 
     def hint(self, kind: str, name: str) -> str:
-        """Say what the user may have meant by an unknown name."""
+        """Suggest what the user may have meant by an unknown name."""
         known = self.names(kind)
         near = nearest(name, known)
         parts = [f"did you mean '{near}'?"] if near else []
@@ -136,7 +136,7 @@ class Registry:
         return lines
 
     def add_all(self, entries: Iterable[Entry], commands: Iterable[Command]) -> None:
-        """Take in one plugin's components and commands: all of them, or none."""
+        """Add one plugin's components and commands: all of them, or none."""
         taken, taken_commands = dict(self.entries), dict(self.commands)
         for entry in entries:
             key = (entry.kind, entry.name)

@@ -339,9 +339,9 @@ def test_whom_a_face_is_most_alike():
 def test_agreement_is_the_share_of_clips_and_chance_that_of_people():
     known = {"x": {"sex": "f"}, "y": {"sex": "m"}, "z": {"sex": "m"}, "w": {}}
     voices = [
-        Voice("x", known["x"], like_made=["x", "y"], like_true=["x", "x"]),
-        Voice("z", known["z"], like_made=["y", "x"], like_true=["z", "y"]),
-        Voice("w", known["w"], like_made=["x", "x"], like_true=["x", "x"]),
+        Voice("x", known["x"], like_generated=["x", "y"], like_real=["x", "x"]),
+        Voice("z", known["z"], like_generated=["y", "x"], like_real=["z", "y"]),
+        Voice("w", known["w"], like_generated=["x", "x"], like_real=["x", "x"]),
     ]
     (found,) = agreements("ours", 1, voices, known)
     assert (found.attribute, found.generated, found.on_real) == ("sex", 0.5, 1.0)

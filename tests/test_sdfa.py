@@ -22,7 +22,7 @@ TINY = {"channels": 4, "content": 16, "identity": 6}
 
 
 def lively(generator):
-    """Give first weights a size at which a few narrow layers still let differences through."""
+    """Return first weights a size at which a few narrow layers still let differences through."""
     for parameter in generator.parameters():
         if parameter.ndim > 2:
             torch.nn.init.xavier_normal_(parameter)

@@ -84,7 +84,7 @@ class ArcFace(Teacher):
         return F.normalize(embedding) if self.normalize else embedding
 
     def classify(self, images: Tensor) -> Tensor:
-        """Give logits (N, len(classes)), or (N, 1) where there are no classes."""
+        """Return logits (N, len(classes)), or (N, 1) where there are no classes."""
         if self.pretrained:
             raise InputError(
                 "arcface's file holds an embedding and no classifier, so it can evaluate nothing",
@@ -97,7 +97,7 @@ class ArcFace(Teacher):
         return self.classifier(codes)
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        """Give the outputs of stages 4, 3 and 2 for images (N, 3, size, size), small to large."""
+        """Return the outputs of stages 4, 3 and 2 for images (N, 3, size, size), small to large."""
         maps = self._trunk(images)[:0:-1]
         return [
             m if tuple(m.shape[2:]) == (h, w) else F.adaptive_avg_pool2d(m, (h, w))

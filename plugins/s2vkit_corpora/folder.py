@@ -51,7 +51,7 @@ class Folder(Footage):
         return [file for file in self._files if is_video(Path(file))]
 
     def survey(self) -> Survey:
-        """Count the videos. Raises InputError where there is none."""
+        """Count the videos. Raises InputError if there is none."""
         if not self._videos:
             others = Counter(Path(file).suffix or "no suffix" for file in self._files)
             there = ", ".join(f"{n} {suffix}" for suffix, n in others.most_common(4))

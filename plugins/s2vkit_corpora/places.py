@@ -33,7 +33,7 @@ VIDEOS = frozenset(
 
 
 def root_of(root: str | None, hint: str) -> Path:
-    """Give the root folder. Raises InputError, with the hint, where there is none."""
+    """Return the root folder. Raises InputError, with the hint, where there is none."""
     if root is None:
         raise InputError("the dataset has no `root`", hint="set it to the folder of the corpus")
     folder = Path(root)
@@ -43,7 +43,7 @@ def root_of(root: str | None, hint: str) -> Path:
 
 
 def files_below(folder: Path, without: Path | None = None) -> Iterator[Path]:
-    """Give every file below a folder, sorted, but hidden ones and those below `without`.
+    """Return every file below a folder, sorted, but hidden ones and those below `without`.
 
     Linked folders are not entered.
     """
@@ -58,5 +58,5 @@ def files_below(folder: Path, without: Path | None = None) -> Iterator[Path]:
 
 
 def is_video(path: Path) -> bool:
-    """Tell by its name whether a file is a video."""
+    """Return whether a file is a video, by its name."""
     return path.suffix.lower() in VIDEOS

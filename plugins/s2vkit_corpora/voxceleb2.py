@@ -60,7 +60,7 @@ class VoxCeleb2(Footage):
         return [(v, n) for v, n in found if f"{v}/{n}" in chosen]
 
     def survey(self) -> Survey:
-        """Compare the folder with the corpus. Raises InputError where it has none of its videos."""
+        """Compare the folder with the corpus. Raises InputError if it has none of its videos."""
         if not self._videos:
             raise InputError(
                 f"{self._root}: no VoxCeleb2 video, such as dev/mp4/id00012/21Uxsk56VDQ/00001.mp4",

@@ -1,4 +1,4 @@
-"""InfoNCE pre-training: tell the encodings that come next from others of the batch."""
+"""InfoNCE pre-training: discriminate the encodings that come next from others of the batch."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ class Contrastive(Stage):
         self.anchors = self.steps - options.predictions
 
     def idle(self) -> str:
-        """Say why there is nothing to train, if so."""
+        """Explain why there is nothing to train, if so."""
         encoder = self.graph.encoder
         if not encoder.pretrainable:
             return f"{type(encoder).__name__.lower()} has nothing to pre-train"
         return "the audio encoder's weights came from a file" if encoder.pretrained else ""
 
     def optimizers(self) -> dict[str, Slot]:
-        """Give encoder and predictor an optimizer each, of the same options."""
+        """Return encoder and predictor an optimizer each, of the same options."""
         return {"encoder": self.options.optimizer, "predictor": self.options.optimizer}
 
     def extras(self) -> dict[str, nn.Module]:
@@ -81,15 +81,15 @@ class Contrastive(Stage):
         return torch.cat([right.unsqueeze(2), scores], 2)
 
     def divisor(self, dim: int) -> float:
-        """Say by what a score's sum over dimensions is divided."""
+        """Return the divisor of a score's sum over dimensions."""
         return float(dim) if self.options.score == "mean" else dim**0.5
 
     def loss(self, batch: Batch, shared: Predictions) -> dict[str, Tensor]:
-        """Give the sum of the losses of every step ahead."""
+        """Return the sum of the losses of every step ahead."""
         return {"contrastive": shared.losses.sum()}
 
     def extra_metrics(self, batch: Batch, shared: Predictions) -> dict[str, Tensor]:
-        """Give the accuracy of every step ahead, and their mean."""
+        """Return the accuracy of every step ahead, and their mean."""
         steps = {f"accuracy_{k}": a for k, a in enumerate(shared.accuracies, start=1)}
         return {"accuracy": shared.accuracies.mean(), **steps}
 

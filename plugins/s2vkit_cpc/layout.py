@@ -26,13 +26,13 @@ class Layout:
 
 
 def layout_without_file(options: CpcOptions) -> Layout:
-    """Take what the recipe says, and the published network's for the rest."""
+    """Use the recipe's settings, and the published network's for the rest."""
     given = {one.name: getattr(options, one.name) for one in fields(Layout)}
     return Layout(**{name: value for name, value in given.items() if value is not None})
 
 
 def layout_of(stored: Weights, options: CpcOptions, path: str) -> Layout:
-    """Take the layout from a file; raises InputError where the recipe says another."""
+    """Read the layout from a file; raises InputError if the recipe contradicts it."""
     found = _read(stored.tensors, stored.config, path)
     if found is None:  # so little is there that fitting the weights will say what lacks
         return layout_without_file(options)

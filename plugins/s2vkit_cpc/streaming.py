@@ -1,4 +1,4 @@
-"""Hearing speech piece by piece: what comes out is that of the whole utterance at once."""
+"""Encoding speech in pieces, with the result of the whole utterance at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from s2vkit_cpc.encoder import HOP, LAYERS, Cpc
 
 
 class CpcStream:
-    """One utterance (or a batch of equally long ones), heard in pieces of any length.
+    """One utterance (or a batch of equally long ones), encoded in pieces of any length.
 
     Carries, for each convolution, the end of its input that later steps will see again, and
     the state of the context network; of the summary it carries sums. So memory is flat.
@@ -27,7 +27,7 @@ class CpcStream:
         self.samples = 0
 
     def encode(self, speech: Tensor) -> Tensor:
-        """Hear the next samples (B, S): the features (B, A, dim) that they complete."""
+        """Encode the next samples (B, S): the features (B, A, dim) that they complete."""
         self.samples += speech.shape[1]
         return self._push(speech, end=False)
 
@@ -110,5 +110,5 @@ class Moments:
         self.count = total
 
     def pool(self) -> Tensor:
-        """Give mean and deviation (B, 2 C)."""
+        """Return mean and deviation (B, 2 C)."""
         return torch.cat([self.mean, (self.squares / self.count + 1e-6).sqrt()], 1)

@@ -51,7 +51,7 @@ class SdfaFrame(Discriminator):
         self.to(memory_format=torch.channels_last)
 
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
-        """Take single frames, each with the still of its speaker: twice (N, 3, H, W)."""
+        """Return single frames, each with the reference image of its speaker: twice (N, 3, H, W)."""
         frames = output.frames
         return frames.flatten(0, 1), batch["reference_images"].repeat_interleave(frames.shape[1], 0)
 
@@ -77,7 +77,7 @@ class SdfaSequence(Discriminator):
         self.score = layer(nn.Linear(options.hidden, 1))
 
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
-        """Take runs of frames (M, W, 3, H, W)."""
+        """Return runs of frames (M, W, 3, H, W)."""
         return (windows(batch, output.frames),)
 
     def forward(self, runs: Tensor) -> Tensor:
@@ -111,11 +111,11 @@ class SdfaSync(Discriminator):
         nn.init.ones_(self.score.weight)
 
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
-        """Take runs of frames (M, W, 3, H, W) and their features (M, W, D)."""
+        """Return runs of frames (M, W, 3, H, W) and their features (M, W, D)."""
         return windows(batch, output.frames), windows(batch, batch["features"])
 
     def mismatched(self, batch: Batch) -> Inputs:
-        """Take real runs with features of other times."""
+        """Return real runs with features of other times."""
         return windows(batch, batch["frames"]), windows(batch, batch["mismatched"])
 
     def forward(self, runs: Tensor, features: Tensor) -> Tensor:

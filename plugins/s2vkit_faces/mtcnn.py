@@ -15,7 +15,7 @@ _MIN_SIDE = 48  # pixels; smaller pictures would leave its pyramid empty
 class Mtcnn(FaceDetector):
     """Finds faces and five landmarks by the three cascaded nets of Zhang et al. (2016).
 
-    Raises ResourceError where facenet-pytorch is missing.
+    Raises ResourceError if facenet-pytorch is missing.
     """
 
     def __init__(self, options: MtcnnOptions) -> None:

@@ -54,7 +54,7 @@ class Ge2e(AudioEncoder):
         self._mel = [mel]  # no submodule: its buffers are in no checkpoint
 
     def forward(self, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Hear (B, S) of (B,) lengths: features (B, A, dim), summary (B, summary_dim)."""
+        """Encode (B, S) of (B,) lengths: features (B, A, dim), summary (B, summary_dim)."""
         speech = speech * (torch.arange(speech.shape[1], device=speech.device) < lengths[:, None])
         speech = self._raise(speech, lengths)
         side = (WINDOW - HOP) // 2

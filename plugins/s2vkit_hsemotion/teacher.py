@@ -59,18 +59,18 @@ class HsEmotion(Teacher):
             self.register_buffer(word, torch.tensor(numbers).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Look at (N, 3, H, W) in [-1, 1]: (N, dim)."""
+        """Embed (N, 3, H, W) in [-1, 1]: (N, dim)."""
         return self.classify(images) if self.gives == "logits" else self._pool(images)
 
     def classify(self, images: Tensor) -> Tensor:
-        """Give logits (N, len(classes)), or (N, 1) where there are no classes."""
+        """Return logits (N, len(classes)), or (N, 1) where there are no classes."""
         if self.headless:
             raise _headless("this file")
         logits = self.net.classifier(self._pool(images))
         return logits[:, : len(self.classes)] if self.classes else logits
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        """Give the outputs of three inner blocks, small to large."""
+        """Return the outputs of three inner blocks, small to large."""
         x = self.net.bn1(self.net.conv_stem(self._prepare(images)))
         found = {}
         for i, block in enumerate(self.net.blocks[: STAGES[0][0] + 1]):

@@ -22,7 +22,7 @@ class _Pixels(PairLoss):
         return prediction[..., first:last, :].float() - target[..., first:last, :].float()
 
     def reduce(self, values: Tensor) -> Tensor:
-        """Give the mean over frames of the mean, or of the sum, of a frame's values."""
+        """Return the mean over frames of the mean, or of the sum, of a frame's values."""
         return values.sum() / values.shape[0] if self.sums else values.mean()
 
 
@@ -113,7 +113,7 @@ def _forward_differences(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _sobel(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Give the Sobel gradients inside the border, in units of a pixel's difference (1/8)."""
+    """Return the Sobel gradients inside the border, in units of a pixel's difference (1/8)."""
     across = (x[..., 2:] - x[..., :-2]) / 8
     down = (x[..., 2:, :] - x[..., :-2, :]) / 8
     return (

@@ -18,7 +18,7 @@ class OverClips(Metric):
         self.others: list[float] = []
 
     def score(self, definition: str, details: dict[str, Any] | None = None) -> Score:
-        """Give the means over clips."""
+        """Return the means over clips."""
         return Score(
             value=fmean(self.generated) if self.generated else float("nan"),
             on_real=fmean(self.real) if self.real else None,

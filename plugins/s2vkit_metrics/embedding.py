@@ -29,7 +29,7 @@ class _Embedded(OverClips):
         self.evaluator = ""
 
     def update(self, outcome: Outcome) -> None:
-        """Take in one clip."""
+        """Add one clip."""
         evaluator = evaluator_of(outcome, "identity")
         self.evaluator = (
             f"{type(evaluator).__name__}, from a file"
@@ -49,7 +49,7 @@ class _Embedded(OverClips):
         self.last = real[:1]
 
     def compute(self) -> Score:
-        """Give the mean over clips."""
+        """Return the mean over clips."""
         kept = list(self.others)
         if self.first is not None and self.last is not None and len(self.generated) > 1:
             self.others.append(self._mean(self.first, self.last))
@@ -82,7 +82,7 @@ class Csim(_Embedded):
         return "CSIM: cosine"
 
     def compare(self, one: Tensor, other: Tensor) -> Tensor:
-        """Give the cosine."""
+        """Return the cosine."""
         return F.cosine_similarity(one, other, dim=-1)
 
 
@@ -96,7 +96,7 @@ class Acd(_Embedded):
         return f"ACD: {'L2 distance' if self.options.distance == 'l2' else 'one less cosine'}"
 
     def compare(self, one: Tensor, other: Tensor) -> Tensor:
-        """Give the distance."""
+        """Return the distance."""
         if self.options.distance == "l2":
             return (one - other).norm(dim=-1)
         return 1 - F.cosine_similarity(one, other, dim=-1)

@@ -31,7 +31,7 @@ class _Accuracy(Metric):
         self.unknown = 0
 
     def update(self, outcome: Outcome) -> None:
-        """Take in one clip."""
+        """Add one clip."""
         evaluator = evaluator_of(outcome, self.evaluator or self.side)
         self.classes = tuple(evaluator.classes)
         label = outcome.labels.get(self.side)
@@ -44,7 +44,7 @@ class _Accuracy(Metric):
         self.real.append(self.classes[verdict(ask(evaluator, outcome.real))])
 
     def compute(self) -> Score:
-        """Give the share of clips named rightly; details hold the confusion of made clips."""
+        """Return the share of clips named rightly; details hold the confusion of made clips."""
         counts = Counter(self.labels)
         majority = counts.most_common(1)[0][1] / len(self.labels) if self.labels else None
         return Score(
@@ -87,7 +87,7 @@ def confusion(rows: Sequence[str], columns: Sequence[str], classes: Sequence[str
 
 
 def verdict(logits: Tensor) -> int:
-    """Give the class of a clip from the logits (V, K) of its frames."""
+    """Return the class of a clip from the logits (V, K) of its frames."""
     return int(logits.log_softmax(-1).mean(0).argmax())
 
 

@@ -21,7 +21,7 @@ class Blinks(Metric):
         self.seconds: list[float] = []
 
     def update(self, outcome: Outcome) -> None:
-        """Take in one clip."""
+        """Add one clip."""
         evaluator = evaluator_of(outcome, "eyelid_closure")
         frames = min(len(outcome.generated), len(outcome.real))
         for found, frames_of in ((self.generated, outcome.generated), (self.real, outcome.real)):
@@ -30,7 +30,7 @@ class Blinks(Metric):
         self.seconds.append(frames / outcome.fps)
 
     def compute(self) -> Score:
-        """Give the blinks a second over all clips together."""
+        """Return the blinks a second over all clips together."""
         o = self.options
         return Score(
             value=self._rate(self.generated) if self.seconds else float("nan"),

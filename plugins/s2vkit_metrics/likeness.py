@@ -35,7 +35,7 @@ class _Likeness(Metric):
         self.last: Tensor | None = None
 
     def update(self, outcome: Outcome) -> None:
-        """Take in one clip."""
+        """Add one clip."""
         generated, real = unit(outcome.generated), unit(outcome.real)
         self.names.append(outcome.name)
         self.values.append(self.mean(generated, real))
@@ -46,7 +46,7 @@ class _Likeness(Metric):
         self.last = real
 
     def compute(self) -> Score:
-        """Give the mean over clips."""
+        """Return the mean over clips."""
         others = list(self.others)
         if self.first is not None and self.last is not None and len(self.values) > 1:
             others.append(self.mean(self.first, self.last))
@@ -111,12 +111,12 @@ def unit(frames: Tensor) -> Tensor:
 
 
 def luma(frames: Tensor) -> Tensor:
-    """Give the luma (N, 1, H, W) of RGB frames (Rec. 601)."""
+    """Return the luma (N, 1, H, W) of RGB frames (Rec. 601)."""
     weights = frames.new_tensor(_LUMA).view(1, 3, 1, 1)
     return (frames * weights).sum(1, keepdim=True)
 
 
 def psnr(generated: Tensor, real: Tensor) -> Tensor:
-    """Give the PSNR (N,) in dB of (N, C, H, W) frames in [0, 1], at most 100."""
+    """Return the PSNR (N,) in dB of (N, C, H, W) frames in [0, 1], at most 100."""
     error = (exact(generated) - exact(real)).square().mean((1, 2, 3))
     return (-10 * error.clamp(min=1e-30).log10()).clamp(max=_MAX_DB)

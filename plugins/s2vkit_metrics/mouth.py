@@ -37,7 +37,7 @@ class MouthApertureCorrelation(Metric):
         self.unknown: list[str] = []  # clips whose true opening is not known
 
     def update(self, outcome: Outcome) -> None:
-        """Take in one clip."""
+        """Add one clip."""
         if "mouth_aperture" not in outcome.truth:
             self.unknown.append(outcome.name)
             return
@@ -53,7 +53,7 @@ class MouthApertureCorrelation(Metric):
         self.tracks.append(_Track(outcome.name, generated, real, truth))
 
     def compute(self) -> Score:
-        """Give the mean correlation over clips."""
+        """Return the mean correlation over clips."""
         if self.unknown and not self.tracks and not self.constant:
             raise InputError(
                 f"clip '{self.unknown[0]}': the dataset brings no true 'mouth_aperture'",
@@ -90,7 +90,7 @@ class MouthApertureCorrelation(Metric):
 
 
 def pearson(a: np.ndarray, b: np.ndarray) -> float:
-    """Give Pearson's r of two series, cut to the shorter; 0 where either is constant."""
+    """Return Pearson's r of two series, cut to the shorter; 0 where either is constant."""
     length = min(len(a), len(b))
     a, b = a[:length] - np.mean(a[:length]), b[:length] - np.mean(b[:length])
     if length < _MIN_FRAMES or np.std(a) < _FLAT or np.std(b) < _FLAT:

@@ -32,7 +32,7 @@ class _Agreement(Metric):
         self.unknown = 0
 
     def update(self, outcome: Outcome) -> None:
-        """Take in one clip."""
+        """Add one clip."""
         evaluators = outcome.evaluators_of(self.side)
         if len(evaluators) < 2:
             raise InputError(
@@ -52,7 +52,7 @@ class _Agreement(Metric):
                 found.setdefault(name, []).append(evaluator.classes[verdict(ask(evaluator, frames))])
 
     def compute(self) -> Score:
-        """Give the agreement; details hold each evaluator's accuracy and confusions."""
+        """Return the agreement; details hold each evaluator's accuracy and confusions."""
         return Score(
             value=_agreement(self.generated) if self.labels else float("nan"),
             on_real=_agreement(self.real) if self.labels else None,
@@ -78,7 +78,7 @@ class _Agreement(Metric):
         )
 
     def _of_each(self) -> list[float]:
-        """Give the share of pairs of evaluators that agree, clip by clip."""
+        """Return the share of pairs of evaluators that agree, clip by clip."""
         return [
             sum(a == b for a, b in combinations(names, 2)) / math.comb(len(names), 2)
             for names in zip(*self.generated.values(), strict=True)
@@ -137,7 +137,7 @@ def _by_chance(verdicts: dict[str, list[str]]) -> float:
 
 
 def _majority(verdicts: dict[str, list[str]]) -> list[str]:
-    """Give what most evaluators say of each clip; of a tie, what the first of them says."""
+    """Return what most evaluators say of each clip; of a tie, what the first of them says."""
     return [Counter(votes).most_common(1)[0][0] for votes in zip(*verdicts.values(), strict=True)]
 
 

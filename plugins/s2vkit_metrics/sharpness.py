@@ -23,13 +23,13 @@ class Cpbd(OverClips):
         self.options = options
 
     def update(self, outcome: Outcome) -> None:
-        """Take in one clip."""
+        """Add one clip."""
         self.names.append(outcome.name)
         self.generated.append(self._clip(outcome.generated))
         self.real.append(self._clip(outcome.real))
 
     def compute(self) -> Score:
-        """Give the mean over clips."""
+        """Return the mean over clips."""
         o = self.options
         return self.score(
             f"CPBD on luma (Rec. 601) of 0 to 255: blocks of {o.block} px with more than "
@@ -46,7 +46,7 @@ class Cpbd(OverClips):
 
 
 def cpbd(picture: np.ndarray, options: CpbdOptions) -> float:
-    """Give the CPBD of one grey picture (H, W) of 0 to 255, in whole blocks; 0 without edges."""
+    """Return the CPBD of one grey picture (H, W) of 0 to 255, in whole blocks; 0 without edges."""
     picture = picture.astype(np.float64)
     edges = vertical_edges(picture)
     widths = edge_widths(picture, edges)
@@ -63,7 +63,7 @@ def cpbd(picture: np.ndarray, options: CpbdOptions) -> float:
 
 
 def _probabilities(block: np.ndarray, widths: np.ndarray, options: CpbdOptions) -> np.ndarray:
-    """Give the chance that the blur of each measured edge of a block is seen."""
+    """Return the chance that the blur of each measured edge of a block is seen."""
     contrast = int(block.max() - block.min())
     noticed = options.width_low if contrast <= options.contrast else options.width_high
     chances: np.ndarray = 1 - np.exp(-((widths[widths > 0] / noticed) ** options.beta))

@@ -17,12 +17,12 @@ _LINE, _BLOCK = 64, 32  # places that one matrix does: of short lines, and of lo
 
 
 def ssim(generated: Tensor, real: Tensor, options: SsimOptions = WANG) -> Tensor:
-    """Give the SSIM (N,) of (N, C, H, W) frames in [0, 1], mean over channels and windows.
+    """Return the SSIM (N,) of (N, C, H, W) frames in [0, 1], mean over channels and windows.
 
     By default as `skimage.metrics.structural_similarity(gaussian_weights=True, sigma=1.5,
     use_sample_covariance=False, data_range=1)`, which also averages over whole windows only;
     with `borders: reflect` as torchmetrics. The separable window is small matrix products.
-    Raises InputError where a frame is smaller than the window.
+    Raises InputError if a frame is smaller than the window.
     """
     rows, columns = generated.shape[-2:]
     if min(rows, columns) < options.size:

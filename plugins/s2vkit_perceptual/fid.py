@@ -30,7 +30,7 @@ class Fid(Metric):
 
     @torch.no_grad()
     def update(self, outcome: Outcome) -> None:
-        """Take in one clip."""
+        """Add one clip."""
         self.net.to(outcome.generated.device)
         self.generated.add(self._embed(outcome.generated))
         real = self._embed(outcome.real)
@@ -39,7 +39,7 @@ class Fid(Metric):
         self.clips += 1
 
     def compute(self) -> Score:
-        """Give the distance; on real: between the true frames of every other clip."""
+        """Return the distance; on real: between the true frames of every other clip."""
         enough = min(self.generated.count, self.real.count) > 1
         halved = min(half.count for half in self.halves) > 1
         return Score(

@@ -33,7 +33,7 @@ class Fvd(Metric):
 
     @torch.no_grad()
     def update(self, outcome: Outcome) -> None:
-        """Take in one clip: every window that does not overlap the one before."""
+        """Add one clip: every window that does not overlap the one before."""
         self.net.to(outcome.generated.device)
         frames = min(len(outcome.generated), len(outcome.real))
         if frames < self.options.window:
@@ -48,7 +48,7 @@ class Fvd(Metric):
         self.clips += 1
 
     def compute(self) -> Score:
-        """Give the distance."""
+        """Return the distance."""
         enough = self.generated.count > 1
         halved = min(half.count for half in self.halves) > 1
         return Score(

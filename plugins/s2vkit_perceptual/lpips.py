@@ -29,7 +29,7 @@ class Lpips(Metric):
 
     @torch.no_grad()
     def update(self, outcome: Outcome) -> None:
-        """Take in one clip."""
+        """Add one clip."""
         self.net.to(outcome.generated.device)
         frames = min(len(outcome.generated), len(outcome.real))
         pairs = zip(
@@ -40,7 +40,7 @@ class Lpips(Metric):
         self.values.append(float(found.mean()))
 
     def compute(self) -> Score:
-        """Give the mean over clips."""
+        """Return the mean over clips."""
         return Score(
             value=fmean(self.values) if self.values else float("nan"),
             on_real=0.0,
@@ -53,7 +53,7 @@ class Lpips(Metric):
 
 
 class Distance(nn.Module):
-    """The network of LPIPS; raises InputError where a file does not fit."""
+    """The network of LPIPS; raises InputError if a file does not fit."""
 
     def __init__(self, options: LpipsOptions) -> None:
         super().__init__()

@@ -20,7 +20,7 @@ class CodeMap(Probe):
         self.sides = (options.of,)
 
     def probe(self, train: ProbeData, test: ProbeData) -> Score:
-        """Give the share of variance; details hold the points and the labels of their clips."""
+        """Return the share of variance; details hold the points and the labels of their clips."""
         total = len(test.names)
         count = min(total, self.options.clips)
         chosen = [i * total // count for i in range(count)]

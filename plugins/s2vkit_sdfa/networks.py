@@ -19,7 +19,7 @@ RATE, WINDOW = 16000, 3200  # Hz, and samples at a frame: 0.2 s
 
 
 def widths_of(height: int, channels: int) -> list[int]:
-    """Give the channels after each halving of a picture."""
+    """Return the channels after each halving of a picture."""
     count = (height // START).bit_length() - 1
     return [min(channels << i, max(MAX_CHANNELS, channels)) for i in range(count)]
 
@@ -40,7 +40,7 @@ class SpeechConvolutions(nn.Module):
         )
 
     def forward(self, sounds: Tensor) -> Tensor:
-        """Hear (N, 3200): (N, content)."""
+        """Encode (N, 3200): (N, content)."""
         x = sounds.unsqueeze(1)
         for layer, activation in zip(self.cl, self.activations, strict=False):
             x = activation(layer(x))
@@ -56,7 +56,7 @@ class ContentEncoder(nn.Module):
         self.rnn = nn.GRU(content, content, 2, batch_first=True)
 
     def forward(self, sounds: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Hear runs (M, T, 3200) after `state`: (M, T, content), and the state after them."""
+        """Encode runs (M, T, 3200) after `state`: (M, T, content), and the state after them."""
         encoded = self.encoder(sounds.flatten(0, 1)).unflatten(0, sounds.shape[:2])
         sequence, state = self.rnn(encoded, state)
         return sequence, state
@@ -76,7 +76,7 @@ class IdentityEncoder(nn.Module):
         self.cl = nn.ModuleList([*layers, nn.Sequential(last, nn.Tanh())])
 
     def forward(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Look at (B, 3, H, W) in [-1, 1]: a code (B, I), and maps, large to small."""
+        """Encode (B, 3, H, W) in [-1, 1]: a code (B, I), and maps, large to small."""
         x, maps = images, []
         for layer in self.cl:
             x = layer(x)
@@ -85,7 +85,7 @@ class IdentityEncoder(nn.Module):
 
 
 def start_of(size: tuple[int, int]) -> tuple[int, int]:
-    """Give height and width of the smallest map."""
+    """Return height and width of the smallest map."""
     return START, START * size[1] // size[0]
 
 

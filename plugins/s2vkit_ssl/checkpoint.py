@@ -27,7 +27,7 @@ def open_ssl(path: str | Path) -> Weights:
 
 
 def _name(name: str) -> str | None:
-    """Give torchaudio's published name, or None for what only training needs."""
+    """Return torchaudio's published name, or None for what only training needs."""
     name = re.sub(r"^(model|wav2vec2|hubert|wavlm)\.", "", name)
     if _OTHERS.match(name) or name.startswith("aux."):
         return None

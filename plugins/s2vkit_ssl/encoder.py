@@ -65,7 +65,7 @@ class Ssl(AudioEncoder):
             fit_weights(self.net, rename(found, _built), source=path)
 
     def forward(self, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Hear (B, S) of (B,) lengths: features (B, A, dim), summary (B, summary_dim)."""
+        """Encode (B, S) of (B,) lengths: features (B, A, dim), summary (B, summary_dim)."""
         longest = max(int(lengths.max()), HOP)
         features = speech.new_zeros(len(speech), longest // HOP, self.dim)
         summary = speech.new_zeros(len(speech), self.summary_dim)
@@ -78,7 +78,7 @@ class Ssl(AudioEncoder):
         return features, summary
 
     def _encode(self, speech: Tensor) -> Tensor:
-        """Hear clips of one length (B, S): (B, S // 320, dim)."""
+        """Encode clips of one length (B, S): (B, S // 320, dim)."""
         if self.normalize:
             speech = F.layer_norm(speech, speech.shape[1:])
         short = max(0, HOP - speech.shape[1])
@@ -112,7 +112,7 @@ class WavLm(Ssl):
 
 
 def _layout(size: str, norm: str, *, bias: bool) -> dict[str, Any]:
-    """Give the arguments of torchaudio's factory."""
+    """Return the arguments of torchaudio's factory."""
     channels, width, layers, inner, (kernel, groups) = SIZES[size]
     dropouts = (
         "encoder_projection_dropout",
@@ -138,7 +138,7 @@ def _layout(size: str, norm: str, *, bias: bool) -> dict[str, Any]:
 
 
 def _size_of(tensors: Mapping[str, Tensor], path: str) -> tuple[str, str] | None:
-    """Read size and norm from a file's tensors; None where too little is there to tell."""
+    """Read size and norm from a file's tensors; None if too little is there to tell."""
     first = tensors.get("feature_extractor.conv_layers.0.conv.weight")
     positions = tensors.get(f"{POSITIONS}weight_v")
     inner = tensors.get("encoder.transformer.layers.0.feed_forward.intermediate_dense.weight")
@@ -159,6 +159,6 @@ def _size_of(tensors: Mapping[str, Tensor], path: str) -> tuple[str, str] | None
 
 
 def _built(name: str) -> str:
-    """Give the name that torch's weight norm has today for a published one."""
+    """Return the name that torch's weight norm has today for a published one."""
     old = {f"{POSITIONS}weight_g": "original0", f"{POSITIONS}weight_v": "original1"}
     return f"{POSITIONS}parametrizations.weight.{old[name]}" if name in old else name

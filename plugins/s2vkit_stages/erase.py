@@ -9,9 +9,9 @@ _MIN_SHARE = 1e-4  # of the greatest covariance of whitened features: below it t
 
 
 def principal(features: Tensor, share: float) -> Tensor:
-    """Give the principal components of vectors (N, D) that hold a share of their variance.
+    """Return the principal components of vectors (N, D) that hold a share of their variance.
 
-    Gives (N, K), each of unit length: where no component is more than rounding, K is 0.
+    Returns (N, K), each of unit length: where no component is more than rounding, K is 0.
     """
     centred = features.double() - features.double().mean(0)
     left, sizes, _ = torch.linalg.svd(centred, full_matrices=False)
@@ -43,7 +43,7 @@ def eraser(features: Tensor, targets: Tensor, shrinkage: float) -> tuple[Tensor,
 
 @torch.no_grad()
 def fold(last: nn.Linear, project: Tensor, shift: Tensor) -> None:
-    """Let a linear layer do an affine map of its input first."""
+    """Fold an affine map of a linear layer's input into the layer."""
     weight = last.weight.cpu().double()
     if last.bias is not None:
         last.bias += (weight @ shift).to(last.bias)

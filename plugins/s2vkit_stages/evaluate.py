@@ -38,7 +38,7 @@ class Evaluate(Job):
         self.splits = (options.split, "train") if self.probes else (options.split,)
 
     def run(self, work: Work) -> None:
-        """Show every clip of the split to every metric, and what was heard to every probe."""
+        """Update every metric with every clip of the split, and run every probe."""
         found, split = self._probe(work), self.options.split
         labels: dict[str, dict[str, str]] = {}
         for outcome in work.outcomes(split, self.options.clips) if self.metrics else ():

@@ -25,7 +25,7 @@ class Reading:
 
 
 def distances(lips: Tensor, sounds: Tensor, search: int, ends: str) -> Tensor:
-    """Give the mean distance (2 * search + 1,) of lips (N, E) to speech (N, E), by shift.
+    """Return the mean distance (2 * search + 1,) of lips (N, E) to speech (N, E), by shift.
 
     Place k stands for a shift by k - search: lips of window i beside speech of window
     i + k - search. Beyond the ends the speech is zeros, as syncnet_python has it, or such
@@ -57,9 +57,9 @@ def read(found: Tensor) -> Reading:
 
 @torch.no_grad()
 def sync_embeddings(outcome: Outcome, which: str) -> tuple[Tensor, Tensor]:
-    """Let the sync evaluator see the made or the true frames of a clip and hear its speech.
+    """Embed the generated or the real frames of a clip, and its speech, by the sync evaluator.
 
-    Gives (N, E) each, on the CPU; kept with the clip, so that several metrics ask once.
+    Returns (N, E) each, on the CPU; kept with the clip, so that several metrics ask once.
     """
     key = f"sync.{which}"
     if key not in outcome.shared:

@@ -38,7 +38,7 @@ class _Sync(Metric):
         self.evaluator, self.ends = "", "zeros"
 
     def update(self, outcome: Outcome) -> None:
-        """Take in one clip."""
+        """Add one clip."""
         lips, sounds = sync_embeddings(outcome, "generated")
         if len(lips) < _MIN_WINDOWS:
             self.short += 1
@@ -54,7 +54,7 @@ class _Sync(Metric):
         self.last = sounds
 
     def compute(self) -> Score:
-        """Give the figure over clips."""
+        """Return the figure over clips."""
         others = list(self.others)
         if self.first is not None and self.last is not None and len(self.generated) > 1:
             others.append(self._read(self.first, self.last))
@@ -85,7 +85,7 @@ class _Sync(Metric):
         return fmean(float(getattr(r, self.of)) for r in readings)
 
     def further(self) -> dict[str, Any]:
-        """Give more details."""
+        """Return more details."""
         return {
             "in_sync": fmean(r.in_sync for r in self.generated) if self.generated else None,
             "in_sync_on_real": fmean(r.in_sync for r in self.real) if self.real else None,
@@ -137,11 +137,11 @@ class AvOffset(_Sync):
     over = "median"
 
     def over_clips(self, readings: list[Reading]) -> float:
-        """Give the median offset."""
+        """Return the median offset."""
         return float(median(r.offset for r in readings))
 
     def further(self) -> dict[str, Any]:
-        """Give how many clips are in sync exactly and to within a frame."""
+        """Return how many clips are in sync exactly and to within a frame."""
         return {
             f"{name}_{which}": fmean(abs(r.offset) <= limit for r in readings) if readings else None
             for which, readings in (("generated", self.generated), ("real", self.real))
@@ -150,7 +150,7 @@ class AvOffset(_Sync):
 
 
 def _network(evaluator: Any) -> str:
-    """Say whose word it is."""
+    """Describe the evaluator used."""
     if evaluator.pretrained:
         return f"the evaluator, {type(evaluator).__name__}, has its weights from a file"
     return (

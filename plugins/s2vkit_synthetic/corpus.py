@@ -84,7 +84,7 @@ class SyntheticCorpus(Dataset):
         """Speak and draw clip `index`.
 
         The same options, seed and index give the same bytes, whatever was loaded before.
-        Raises ResourceError where eSpeak NG is not installed.
+        Raises ResourceError if eSpeak NG is not installed.
         """
         entry = self._entries[index]
         rng = np.random.default_rng([self.seed, *entry.name.encode()])
@@ -136,7 +136,7 @@ class SyntheticCorpus(Dataset):
 
 
 def _known(person: Person) -> dict[str, str]:
-    """Give the labels of who someone is, which no voice or face is told by."""
+    """Return the labels of who someone is, which no voice or face is told by."""
     age = next(name for oldest, name in _AGES if person.age < oldest)
     return {"sex": {"f": "female", "m": "male"}[person.sex], "age": age}
 

@@ -15,7 +15,7 @@ _INK = (0.11, 0.07, 0.07)
 
 
 def paint_eye(canvas: Canvas, person: Person, expression: Expression, side: int, closure: Tensor) -> None:
-    """Paint one eye in each frame; `eyelid_closure` (V, 1, 1) runs from 0 (as the mood has it) to 1."""
+    """Paint one eye in each frame; `eyelid_closure` (V, 1, 1) runs from 0 (as the emotion has it) to 1."""
     grid = canvas.grid
     half = person.eye_size * (1.0 + 0.05 * (expression.eye_open - 1.0))
     x = (grid.x - side * person.eye_gap) * side  # outwards

@@ -62,7 +62,7 @@ def paint_head(canvas: Canvas, person: Person, expression: Expression) -> Tensor
 
 
 def complexion(person: Person, expression: Expression) -> tuple[float, float, float]:
-    """Find the colour of the skin in a mood: flushed, pale or sick."""
+    """Find the colour of the skin for an emotion: flushed, pale or sick."""
     skin = person.skin
     if expression.blush > 0:
         skin = mix(skin, (0.88, skin[1] * 0.55, skin[2] * 0.5), 0.20 * expression.blush)

@@ -55,7 +55,7 @@ def draw(
     noise: torch.Generator,
     chunk: int = 16,
 ) -> np.ndarray:
-    """Draw V frames (V, size, size, 3) uint8 of someone who speaks in a mood."""
+    """Draw V frames (V, size, size, 3) uint8 of someone who speaks with an emotion."""
     pixel = 2.0 / size
     back = _backdrop(person, size, pixel)
     head, glasses = _still_head(person, expression, size, pixel)

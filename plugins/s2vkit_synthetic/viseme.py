@@ -87,12 +87,12 @@ def plain(ipa: str) -> str:
 
 
 def closes(ipa: str) -> bool:
-    """Say whether a phoneme closes the lips."""
+    """Return whether a phoneme closes the lips."""
     return plain(ipa) in ("m", "b", "p")
 
 
 def codes(phonemes: list[Phoneme], frames: int, fps: float) -> np.ndarray:
-    """Give the phoneme (V,) in the middle of each frame, as indices into PHONEMES.
+    """Return the phoneme (V,) in the middle of each frame, as indices into PHONEMES.
 
     A closure of the lips too short for that still has the frame that holds its middle.
     """
@@ -154,7 +154,7 @@ def _blur(tracks: np.ndarray) -> np.ndarray:
 
 
 def _by_loudness(level: np.ndarray, steps: int) -> np.ndarray:
-    """Give a factor (steps,) from 0.45 in silence to about 1.05 where speech is loudest."""
+    """Return a factor (steps,) from 0.45 in silence to about 1.05 where speech is loudest."""
     relative = level / max(float(np.percentile(level, 95)), 1e-6)
     factor = 0.45 + 0.60 * np.sqrt(relative.clip(0.0, 1.0))
     resampled = np.interp(np.arange(steps), np.arange(len(factor)), factor)

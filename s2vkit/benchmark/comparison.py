@@ -43,7 +43,7 @@ class Row:
 
     @property
     def best(self) -> set[int]:
-        """Give the places of the best systems, none where no way is better or all are equal."""
+        """Return the places of the best systems, none where no way is better or all are equal."""
         there = {i: cell.value for i, cell in enumerate(self.cells) if cell is not None}
         if self.better == "none" or len(there) < 2:
             return set()
@@ -64,7 +64,7 @@ class Difference:
 
     @property
     def claim(self) -> str:
-        """Say which figure is greater, if the interval leaves 0 out."""
+        """Describe which figure is greater, if the interval excludes 0."""
         low, high = self.found.interval.low, self.found.interval.high
         return "above" if low > 0 else "below" if high < 0 else "not told apart"
 
@@ -81,7 +81,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How often faces made from voices never heard have a known attribute of the speaker."""
+    """How often faces generated for unseen speakers have a known attribute of the speaker."""
 
     system: str
     attribute: str
@@ -108,7 +108,7 @@ class Comparison:
     unseen: tuple[Agreement, ...] = ()
 
     def orders(self) -> dict[str, str]:
-        """Give each metric's systems from best to worst: `>` where two are told apart, else `~`.
+        """Return each metric's systems from best to worst: `>` where two are told apart, else `~`.
 
         Two are told apart where the interval of their difference leaves 0 out. Metrics of which
         neither greater nor smaller is better have no order.
@@ -137,14 +137,14 @@ class Comparison:
         return text
 
     def place(self, path: Path) -> str:
-        """Tell a path from the base."""
+        """Return a path relative to the base."""
         return Path(os.path.relpath(path.resolve(), self.base.resolve())).as_posix()
 
 
 def compare(
     systems: Sequence[System], registry: Registry, title: str = "Table 1", base: Path | None = None
 ) -> Comparison:
-    """Set systems side by side. Raises RunFolderError where corpus, split or clips differ."""
+    """Set systems side by side. Raises RunFolderError if corpus, split or clips differ."""
     check_conditions(systems)
     names = list(dict.fromkeys(n for s in systems for run in s.runs for n in run.figures))
     rows = [row_of(name, systems, registry) for name in names]
@@ -228,7 +228,7 @@ def _has_no_clips(figures: Mapping[str, Figure]) -> bool:
 
 
 def _other_evaluators(systems: Sequence[System], rows: Sequence[Row]) -> list[str]:
-    """Tell where runs of one seed evaluator the same real clips otherwise: their evaluators differ."""
+    """Report runs of one seed whose evaluators differ on the same real clips."""
     notes = []
     for row in (row for row in rows if not row.refused):
         of_seed: dict[int, set[float]] = {}

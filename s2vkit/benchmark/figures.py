@@ -1,4 +1,4 @@
-"""Figures 3 and 4 of a comparison: systems side by side over time, and voices never heard."""
+"""Figures 3 and 4 of a comparison: systems side by side over time, and unseen speakers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BLOCKS, TIMES = 3, 8  # clips of Figure 3, and moments of each
 
 @dataclass(frozen=True)
 class Shown:
-    """What was drawn, how made faces agree with the speakers, and what is to be told."""
+    """The figures, the agreement of generated faces with the speakers, and notes."""
 
     drawings: tuple[Drawing, ...]
     unseen: tuple[Agreement, ...]
@@ -35,7 +35,7 @@ class Shown:
 
 @dataclass
 class Moments:
-    """Of one clip, the truth and what every system made, at the same moments."""
+    """The real and every system's generated frames of one clip, at the same moments."""
 
     name: str
     caption: str
@@ -46,7 +46,7 @@ class Moments:
 
 @dataclass
 class Faces:
-    """What systems made of voices never heard."""
+    """What systems generated for unseen speakers."""
 
     voices: dict[str, list[Voice]] = field(default_factory=dict)  # system -> voices
     agreements: list[Agreement] = field(default_factory=list)
@@ -62,7 +62,7 @@ def draw_figures(
     registry: Registry,
     asked: Asked,
 ) -> Shown:
-    """Write figure3.png and, where there are voices never heard, figure4.png."""
+    """Write figure3.png and, if there are unseen speakers, figure4.png."""
     seed = shared_seed(comparison)
     moments: dict[str, Moments] = {}
     faces = Faces()
@@ -91,7 +91,7 @@ def draw_figures(
 
 
 def shared_seed(comparison: Comparison) -> int:
-    """Give the first seed that all systems have; the first of the first, if there is none."""
+    """Return the first seed that all systems have; the first of the first, if there is none."""
     shared = set.intersection(*(set(system.seeds) for system in comparison.systems))
     return min(shared) if shared else comparison.systems[0].seeds[0]
 

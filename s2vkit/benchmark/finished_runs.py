@@ -1,4 +1,4 @@
-"""What a finished run says of itself: its recipe, its figures, and those of every clip."""
+"""What a finished run contains: its recipe, its figures, and those of every clip."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Figure:
     n: int
     definition: str
     over: str  # mean or median: how the value follows from the clips'
-    clips: dict[str, float]  # empty where there are none
+    clips: dict[str, float]  # empty if there are none
     why: str = ""  # why there are none
 
 
@@ -53,12 +53,12 @@ class Finished:
 
     @property
     def seed(self) -> int:
-        """Give the run's seed."""
+        """Return the run's seed."""
         return int(self.recipe["seed"])
 
     @property
     def command(self) -> str:
-        """Give the command that made the run, or one that makes it again."""
+        """Return the command that made the run, or one that makes it again."""
         about = read_json(self.folder / "run.json") or {}
         again = shlex.join(["s2vkit", "run", str(self.folder / "recipe.yaml")])
         return str(about.get("command") or again)
@@ -67,7 +67,7 @@ class Finished:
 def read_run(folder: Path, place: Path | None = None) -> Finished:
     """Read a finished run; `place` is where its figures lie, if not in the run folder itself.
 
-    Raises RunFolderError where the folder is no run, is not finished, or a file is damaged.
+    Raises RunFolderError if the folder is no run, is not finished, or a file is damaged.
     """
     about = _about(folder)
     recipe = _recipe(folder)
@@ -92,7 +92,7 @@ def read_run(folder: Path, place: Path | None = None) -> Finished:
 
 
 def read_recipe_of(folder: Path) -> tuple[dict[str, Any], str]:
-    """Give a run's recipe and the name of the stage that measures; RunFolderError if it cannot."""
+    """Return a run's recipe and the name of the stage that measures; RunFolderError if it cannot."""
     _about(folder)
     recipe = _recipe(folder)
     return recipe, measuring_stage(folder, recipe)
@@ -133,7 +133,7 @@ def _recipe(folder: Path) -> dict[str, Any]:
 
 
 def _in_full(data: dict[str, Any]) -> dict[str, Any]:
-    """Give a recipe with today's defaults of options that came after its run was made.
+    """Return a recipe with today's defaults of options that came after its run was made.
 
     One that cannot be read today (a plugin is gone) is taken as it stands.
     """
@@ -156,7 +156,7 @@ def measuring_stage(folder: Path, recipe: Mapping[str, Any]) -> str:
 
 
 def check_finished(folder: Path, stage: str = "") -> None:
-    """Raise RunFolderError where a stage was begun and not finished, or `stage` never was."""
+    """Raise RunFolderError if a stage was begun and not finished, or `stage` never was."""
     begun = sorted(path.name for path in folder.glob("stages/*") if path.is_dir())
     open_ones = [name for name in begun if not (folder / "stages" / name / "done.json").is_file()]
     if stage and stage not in begun:
@@ -169,7 +169,7 @@ def check_finished(folder: Path, stage: str = "") -> None:
 
 
 def results_of(folder: Path) -> dict[str, str]:
-    """Tell which model a run holds, by what its finished stages follow from."""
+    """Identify the model of a run by the identities of its finished stages."""
     found = {}
     for path in sorted(folder.glob("stages/*/done.json")):
         done = read_json(path)
@@ -179,7 +179,7 @@ def results_of(folder: Path) -> dict[str, str]:
 
 
 def read_figures(place: Path) -> dict[str, Figure]:
-    """Read metrics.json and the clips.csv beside it; RunFolderError where they are damaged."""
+    """Read metrics.json and the clips.csv beside it; RunFolderError if they are damaged."""
     if not (place / "metrics.json").is_file():
         raise RunFolderError(f"{place}: has no metrics", hint="measure it: `s2vkit evaluate RUN --again`")
     scores = _json(place / "metrics.json")
@@ -219,7 +219,7 @@ def _figure(
 
 
 def _clips(path: Path) -> dict[str, dict[str, float]] | None:
-    """Read clips.csv: metric -> clip -> figure; None where there is no such file."""
+    """Read clips.csv: metric -> clip -> figure; None if there is no such file."""
     if not path.is_file():
         return None
     found: dict[str, dict[str, float]] = {}

@@ -48,13 +48,13 @@ def figure_of(cell: Cell | None) -> tuple[str, str]:
 
 
 def headings(comparison: Comparison) -> list[str]:
-    """Give the headings: the metric, every system with its seeds, and what goes for all."""
+    """Return the headings: the metric, every system with its seeds, and what goes for all."""
     systems = [f"{s.title} ({_count(len(s.runs), 'seed')})" for s in comparison.systems]
     return ["metric", *systems, "real", "chance", "n"]
 
 
 def beside(row: Row) -> list[str]:
-    """Give what stands right of the systems: on real, by chance, n."""
+    """Return what stands right of the systems: on real, by chance, n."""
     there = [cell for cell in row.cells if cell is not None]
     return [
         spread([cell.on_real for cell in there]),
@@ -79,7 +79,7 @@ def terminal(comparison: Comparison) -> Table:
 
 
 def caption(comparison: Comparison) -> str:
-    """Say what the table is of."""
+    """Return the caption of the table."""
     return f"{comparison.title}: clips of the split {comparison.split}"
 
 
@@ -110,7 +110,7 @@ def markdown(comparison: Comparison) -> str:
 
 
 def legend(comparison: Comparison) -> str:
-    """Say how intervals were made."""
+    """Describe how intervals were computed."""
     methods = {
         cell.interval.method
         for row in comparison.rows
@@ -123,7 +123,7 @@ def legend(comparison: Comparison) -> str:
 
 
 def sentence(difference: Difference) -> str:
-    """Say how two systems differ, and whether that is told apart."""
+    """Describe how two systems differ, and whether the difference is significant."""
     found, inside = difference.found, difference.found.interval
     how = {
         "above": f"{difference.first} above {difference.second}",

@@ -1,4 +1,4 @@
-"""Which runs are one system, and whether systems may stand side by side."""
+"""Which runs are one system, and whether systems are comparable."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class System:
 def group(runs: Sequence[Finished], titles: Mapping[Path, str] | None = None) -> list[System]:
     """Put runs of one recipe together, in the order given; `titles` names those of a folder.
 
-    Raises RunFolderError where a run is given twice, or two runs of one system share a seed.
+    Raises RunFolderError if a run is given twice, or two runs of one system share a seed.
     """
     found: dict[str, list[Finished]] = {}
     for run in runs:
@@ -81,7 +81,7 @@ def stem(run: Finished) -> str:
 
 
 def check_conditions(systems: Sequence[System]) -> None:
-    """Raise RunFolderError where corpus, split or number of clips differ: nothing compares."""
+    """Raise RunFolderError if corpus, split or number of clips differ: nothing compares."""
     first = systems[0].runs[0]
     for run in (run for system in systems for run in system.runs):
         for what, one, other in (
@@ -125,7 +125,7 @@ def _all(value: Any) -> str:
 
 
 def refusal(name: str, systems: Sequence[System], registry: Registry) -> str:
-    """Say why a metric's figures cannot stand side by side; empty: they can."""
+    """Explain why a metric's figures cannot be compared; empty: they can."""
     measured = [run for system in systems for run in system.runs if name in run.figures]
     for what, of in (
         ("its options", lambda run: run.metrics.get(name)),
@@ -142,7 +142,7 @@ def refusal(name: str, systems: Sequence[System], registry: Registry) -> str:
 
 
 def _evaluators(run: Finished, name: str, registry: Registry) -> dict[str, Any]:
-    """Give the slots of the networks that a metric asks."""
+    """Return the slots of the networks that a metric asks."""
     found = {}
     for want in wants(run, name, registry):
         part, _, which = want.partition(".")
@@ -160,7 +160,7 @@ def wants(run: Finished, name: str, registry: Registry) -> tuple[str, ...]:
 
 
 def better(name: str, systems: Sequence[System], registry: Registry) -> str:
-    """Say which way a metric is better; "none" where nobody says."""
+    """Return which direction of a metric is better; "none" if it is not declared."""
     for system in systems:
         for run in system.runs:
             entry = registry.entries.get(("metric", str(_use(run, name))))

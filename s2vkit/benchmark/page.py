@@ -32,7 +32,7 @@ def write_comparing_page(
 ) -> Path:
     """Write one page of several runs; give its path.
 
-    Raises RunFolderError where a folder is no run or is given twice. Runs that cannot stand
+    Raises RunFolderError if a folder is no run or is given twice. Runs that cannot stand
     side by side (other clips, another corpus) are shown all the same, with the reason.
     """
     page = out.resolve()
@@ -217,7 +217,7 @@ def _recipes(facts: Sequence[RunFacts]) -> str:
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Give the leaves of a recipe by their dotted paths."""
+    """Return the leaves of a recipe by their dotted paths."""
     if isinstance(value, Mapping) and value:
         for key, inside in value.items():
             yield from _flat(inside, f"{path}.{key}" if path else str(key))

@@ -22,7 +22,7 @@ FORMAT, STEM = 1, "table1"
 
 
 def as_json(comparison: Comparison, command: str = "") -> dict[str, Any]:
-    """Give everything as plain data; paths are told from its base."""
+    """Return everything as plain data; paths are told from its base."""
     return {
         "format": FORMAT,
         "title": comparison.title,
@@ -113,7 +113,7 @@ def table_of(
 ) -> Comparison:
     """Set runs that were read side by side; with `output`, write the table there.
 
-    Raises RunFolderError where they do not compare.
+    Raises RunFolderError if they do not compare.
     """
     if output is not None and output.exists() and not output.is_dir():
         raise RunFolderError(f"{output}: is a file, not a folder", hint="name another by -o")

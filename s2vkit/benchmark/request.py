@@ -30,7 +30,7 @@ class Asked:
 
     @property
     def telling(self) -> list[str]:
-        """Give the sets that change what is measured, not where or how."""
+        """Return the sets that change what is measured, not where or how."""
         return [text for text in self.sets if text.split("=")[0].split(".")[0] not in _HOW]
 
     def key(self, split: str) -> str:
@@ -53,7 +53,7 @@ class Wanted:
 
 
 def want(folder: Path, asked: Asked) -> Wanted:
-    """Say what is asked of a run. Raises RunFolderError where it is none."""
+    """Return what is requested of a run. Raises RunFolderError if it is none."""
     recipe, stage = read_recipe_of(folder)
     settings: dict[str, Any] = recipe["stages"][stage]
     split = str(asked.split or settings["split"])
@@ -63,7 +63,7 @@ def want(folder: Path, asked: Asked) -> Wanted:
 
 
 def find(folder: Path, asked: Asked) -> Finished | None:
-    """Read what a run has of what is asked; None where it is to be measured.
+    """Read what a run has of what is asked; None if it is to be measured.
 
     Figures that were measured of another model than the run now holds do not count. Raises
     RunFolderError.

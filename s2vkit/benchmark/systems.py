@@ -100,7 +100,7 @@ def tabulate(
 ) -> Comparison:
     """Set finished runs side by side; with `output`, write the table and its figures there.
 
-    Raises RunFolderError where a folder is no finished run, or runs do not compare.
+    Raises RunFolderError if a folder is no finished run, or runs do not compare.
     """
     if output is not None and output.exists() and not output.is_dir():
         raise RunFolderError(f"{output}: is a file, not a folder", hint="name another by -o")

@@ -1,4 +1,4 @@
-"""Voices that training never heard: what faces are made for them, and whom those are like."""
+"""Speakers unseen in training: the faces generated for them, and whom those resemble."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CHUNK = 64
 
 @dataclass
 class Voice:
-    """One voice and the faces made for it; pictures are uint8 (H, W, 3)."""
+    """One voice and the faces generated for it; pictures are uint8 (H, W, 3)."""
 
     name: str
     attributes: dict[str, str]
@@ -39,7 +39,7 @@ class Voice:
     like_real: list[str] = field(default_factory=list)
 
     def agree(self, attribute: str, like: Sequence[str], known: Mapping[str, Any]) -> list[bool]:
-        """Tell of each clip whether whom it is like shares the attribute."""
+        """Return for each clip whether the most similar person shares the attribute."""
         value = self.attributes.get(attribute)
         return [known[speaker].get(attribute) == value for speaker in like]
 
@@ -49,7 +49,7 @@ Known = dict[str, dict[str, str]]  # speaker -> attribute -> value
 
 @dataclass(frozen=True)
 class Unseen:
-    """A corpus with voices that training never heard, and what is known of all people."""
+    """A corpus with speakers unseen in training, and the known attributes of all people."""
 
     store: ClipStore
     voices: list[str]  # never heard
@@ -57,9 +57,9 @@ class Unseen:
 
 
 def attributes_of(clips: Sequence[ClipFiles]) -> Known:
-    """Give what is known of every speaker: labels that never change with the clip.
+    """Return the attributes of every speaker: labels that never change with the clip.
 
-    A label that has one value for all speakers tells nothing, and is left out.
+    A label with one value for all speakers is uninformative and left out.
     """
     by_speaker: dict[str, dict[str, set[str]]] = {}
     for clip in clips:
@@ -78,7 +78,7 @@ def attributes_of(clips: Sequence[ClipFiles]) -> Known:
 
 @contextmanager
 def voices_of(run: Run, sets: Sequence[str], registry: Registry) -> Iterator[Unseen]:
-    """Lend the corpus of voices that the run's training never heard.
+    """Yield the corpus of speakers that are unseen in the run's training.
 
     `sets` changes the recipe's `data` so that it has further speakers; without any, they are
     those of the run's own corpus that its training split lacks.
@@ -102,7 +102,7 @@ def _unseen(store: ClipStore, known: Known, trained: set[str]) -> Unseen:
 
 
 def make_faces(run: Run, unseen: Unseen) -> list[Voice]:
-    """Make clips of unseen voices, and find which real person each is most alike."""
+    """Generate clips of unseen speakers, and find the most similar real person for each."""
     work, found, store = run.work(), [], unseen.store
     work.store = store
     evaluator = run.graph.evaluators.get("identity")
@@ -133,7 +133,7 @@ def clips_of(store: ClipStore, speaker: str) -> list[int]:
 
 
 def _codes_of_real(evaluator: Any, store: ClipStore, people: Sequence[str]) -> dict[str, Tensor]:
-    """Give what an evaluator sees in true clips of everyone: (clips, D) each."""
+    """Return an evaluator's embeddings of real clips of everyone: (clips, D) each."""
     place = next(evaluator.parameters()).device
     return {
         name: torch.stack(
@@ -148,13 +148,13 @@ def _codes_of_real(evaluator: Any, store: ClipStore, people: Sequence[str]) -> d
 
 @torch.inference_mode()
 def embedded(evaluator: Any, frames: Tensor) -> Tensor:
-    """Give what an evaluator sees in frames (V, 3, H, W), a mean over them: (D,) on the CPU."""
+    """Return an evaluator's mean embedding of frames (V, 3, H, W): (D,) on the CPU."""
     codes = torch.cat([evaluator(part.float()) for part in frames.split(_CHUNK)])
     return codes.float().mean(0).cpu()
 
 
 def most_alike(code: Tensor, real_codes: Mapping[str, Tensor], but: tuple[str, int] | None = None) -> str:
-    """Name whose mean lies nearest to a code (D,) by cosine; `but` one clip of one person."""
+    """Return the person with the mean nearest to a code (D,) by cosine; `but` excludes a clip of a person."""
     near: dict[str, float] = {}
     for name, codes in real_codes.items():
         kept = [row for i, row in enumerate(codes) if (name, i) != but]
@@ -164,7 +164,7 @@ def most_alike(code: Tensor, real_codes: Mapping[str, Tensor], but: tuple[str, i
 
 
 def agreements(system: str, seed: int, voices: Sequence[Voice], known: Known) -> list[Agreement]:
-    """Give the share of clips that agree with the speaker, by attribute."""
+    """Return the share of clips that agree with the speaker, by attribute."""
     found = []
     for attribute in sorted({name for voice in voices for name in voice.attributes}):
         known_voices = [voice for voice in voices if attribute in voice.attributes]

@@ -97,7 +97,7 @@ def prune_command(
 
 
 def as_data(entry: CacheEntry) -> dict[str, Any]:
-    """Give an entry as plain data; these keys are stable.
+    """Return an entry as plain data; these keys are stable.
 
     `{path, kind, what, bytes, made, used, runs, in_use}`; times are ISO 8601.
     """

@@ -91,7 +91,7 @@ def evaluate(
 
 
 def _read(runs: Sequence[Path], asked: Asked, output: Path | None) -> Comparison | None:
-    """Table what runs have measured already, without torch; None where that is not all."""
+    """Table what runs have measured already, without torch; None if that is not all."""
     from s2vkit.benchmark.provenance import table_of
     from s2vkit.benchmark.request import find
     from s2vkit.plugins import registry

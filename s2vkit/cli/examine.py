@@ -1,4 +1,4 @@
-"""Looking at the machine, for `s2vkit doctor`."""
+"""Examining the machine, for `s2vkit doctor`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXTRAS = {"synthetic: eSpeak NG's voices": "espeakng_loader"}
 
 
 def examine() -> dict[str, Any]:
-    """Look at everything; imports torch and av.
+    """Examine everything; imports torch and av.
 
     `{machine, packages, devices, codecs, extras, plugins: {name: fact},
     failures: [{owner, error}], missing: [what s2vkit cannot work without]}`

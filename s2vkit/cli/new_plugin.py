@@ -20,7 +20,7 @@ _CUT = "#--- part\n"
 
 @dataclass(frozen=True)
 class Shape:
-    """What is particular to the plugin of one kind."""
+    """What is specific to a plugin of one kind."""
 
     example: str
     gives: tuple[str, ...] = ()

@@ -82,7 +82,7 @@ def convert(component: str, file: Path, output: Path | None, force: bool) -> Non
 
 
 def listing() -> list[dict[str, Any]]:
-    """Give every published file as plain data; these keys are stable."""
+    """Return every published file as plain data; these keys are stable."""
     from s2vkit.plugins import registry
 
     return [

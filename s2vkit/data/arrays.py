@@ -65,7 +65,7 @@ def flush(*arrays: np.ndarray) -> None:
 
 
 def open_array(path: Path) -> np.ndarray:
-    """Open a .npy file through memory. Raises InputError where it is missing or damaged."""
+    """Open a .npy file through memory. Raises InputError if it is missing or damaged."""
     try:
         array: np.ndarray = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
@@ -74,7 +74,7 @@ def open_array(path: Path) -> np.ndarray:
 
 
 def damaged(path: Path, error: object) -> InputError:
-    """Say that a file of a prepared folder is missing or damaged, and how to mend it."""
+    """Build the error for a missing or damaged file of a prepared folder."""
     return InputError(
         f"{path}: cannot be read: {str(error).splitlines()[0] if str(error) else error!r}",
         hint=f"delete the folder {path.parent}; the same command makes it again",
@@ -82,7 +82,7 @@ def damaged(path: Path, error: object) -> InputError:
 
 
 class Arrays:
-    """A finished folder of arrays, memory-mapped; raises InputError where one is damaged."""
+    """A finished folder of arrays, memory-mapped; raises InputError if one is damaged."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -94,12 +94,12 @@ class Arrays:
         return self._arrays[name]
 
     def joined(self, other: Arrays) -> Arrays:
-        """Give the arrays of both folders as one."""
+        """Return the arrays of both folders as one."""
         both = copy(self)
         both._arrays = {**self._arrays, **other._arrays}
         return both
 
     def named(self, prefix: str) -> list[np.ndarray]:
-        """Give the arrays PREFIX0, PREFIX1 and so on, in order."""
+        """Return the arrays PREFIX0, PREFIX1 and so on, in order."""
         names = [f"{prefix}{i}" for i in range(len(self._arrays))]
         return [self._arrays[name] for name in names if name in self._arrays]

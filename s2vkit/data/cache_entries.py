@@ -60,12 +60,12 @@ def holding(folder: Path, run: Path) -> Iterator[None]:
 
 
 def describe_entry(folder: Path, what: str) -> None:
-    """Leave in an entry that is being made what it is made of."""
+    """Write into a new entry what it is computed from."""
     write_json(folder / ABOUT, {"what": what})
 
 
 def list_entries(cache: Path) -> list[CacheEntry]:
-    """List the entries of a cache, the last used first. Raises InputError where there is none."""
+    """List the entries of a cache, the last used first. Raises InputError if there is none."""
     if not cache.is_dir():
         raise InputError(
             f"{cache}: no such cache folder", hint="name it by --cache; recipes name it by `cache:`"
@@ -109,7 +109,7 @@ def _is_in_use(path: Path) -> bool:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[bool]:
-    """Take an entry for this process, if nobody makes or reads it; gives whether it is taken."""
+    """Lock an entry for this process, if nobody creates or reads it; yields whether it is locked."""
     whole = path.with_name(path.name.removesuffix(".parts"))
     with locked(lock_of(whole), wait=False) as unmade:
         if not unmade:

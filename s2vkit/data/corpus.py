@@ -34,7 +34,7 @@ Progress = Callable[[int, int], None]
 class FootageCorpus:
     """A dataset whose clips are cut out of footage; keeps the contract of `Dataset`.
 
-    Raises InputError where the corpus is neither prepared nor its root there.
+    Raises InputError if the corpus is neither prepared nor its root there.
     """
 
     name: str
@@ -131,7 +131,7 @@ class FootageCorpus:
     ) -> bool:
         """Cut this rank's share; see `prepare_footage`. Gives whether the corpus is whole.
 
-        Raises InputError where it is prepared with other settings.
+        Raises InputError if it is prepared with other settings.
         """
         if is_finished(self.folder):
             self._check()
@@ -160,7 +160,7 @@ class FootageCorpus:
         return len(self.listing.sources) - int((about(self.folder) or {}).get("sources", 0))
 
     def _check(self) -> None:
-        """See that the prepared corpus is what the options say."""
+        """Check that the prepared corpus is what the options say."""
         stored = about(self.folder) or {}
         found = stored.get("format")
         if found != FORMAT:

@@ -29,7 +29,7 @@ class Count:
 
 
 def open_corpus(folder: Path) -> ClipStore:
-    """Open a prepared corpus of either form. Raises InputError where there is none."""
+    """Open a prepared corpus of either form. Raises InputError if there is none."""
     if is_finished(folder):
         return ShardStore(folder)
     if (folder / "frames.npy").exists():
@@ -56,7 +56,7 @@ def _count(clips: list[Record], fps: float) -> Count:
 
 
 def overview(store: ClipStore) -> dict[str, Any]:
-    """Give all counts as plain data."""
+    """Return all counts as plain data."""
     index = store.index
     everything = _count(store.clips, index.fps)
     return {
@@ -74,7 +74,7 @@ def overview(store: ClipStore) -> dict[str, Any]:
 
 
 def outcomes(store: ClipStore) -> list[dict[str, Any]]:
-    """Tell what became of the files that it was made of, by reason."""
+    """Return what became of the source files, by reason."""
     if (store.folder / "report.csv").is_file():
         rows = summary(read_report(store.folder))
         return [dict(zip(("outcome", "files", "clips", "hours"), r, strict=True)) for r in rows]

@@ -1,4 +1,4 @@
-"""The cache of what frozen networks give: computed once, read by every step.
+"""The cache of the outputs of frozen networks: computed once, read by every step.
 
 Speech features at the frames' times, summaries, teachers' vectors and the identity teacher's
 maps are each one flat array in a folder that its maker names by what they depend on. What is

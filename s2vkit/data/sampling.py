@@ -90,7 +90,7 @@ class BatchSampler:
         )
 
     def _nth(self, group: int, place: int) -> int:
-        """Give the clip that is drawn from a group as the n-th: each once an epoch."""
+        """Return the clip that is drawn from a group as the n-th: each once an epoch."""
         size = len(self._groups[group])
         return int(self._order(group, place // size)[place % size])
 

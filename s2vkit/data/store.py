@@ -44,15 +44,15 @@ class Index:
     labels: dict[str, tuple[str, ...]]
     clips: list[Record]
     rejected: dict[str, str]  # name -> reason
-    content: str = ""  # hash of all frames and samples; empty where a corpus has none
+    content: str = ""  # hash of all frames and samples; empty if a corpus has none
 
     def dump(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data."""
         return {"format": FORMAT, **asdict(self)}
 
 
 def load_index(folder: Path) -> Index:
-    """Read the index of a corpus. Raises InputError where there is none, or of another format."""
+    """Read the index of a corpus. Raises InputError if there is none, or of another format."""
     path = folder / "index.json"
     data = read_json(path)
     if not isinstance(data, dict):
@@ -98,7 +98,7 @@ class ClipStore:
         return self.index.clips
 
     def split(self, name: str) -> list[int]:
-        """List the clips of a split. Raises InputError where it is empty."""
+        """List the clips of a split. Raises InputError if it is empty."""
         found = [i for i, clip in enumerate(self.clips) if clip.split == name]
         if not found:
             raise InputError(f"{self.folder}: the corpus has no clip in split '{name}'")
@@ -113,7 +113,7 @@ class ClipStore:
     def others(self, clip: int) -> list[int]:
         """List other clips of the same speaker: of the training split, or else of any.
 
-        Raises InputError where there is none.
+        Raises InputError if there is none.
         """
         record = self.clips[clip]
         speaker = record.labels.get("identity", "")

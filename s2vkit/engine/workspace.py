@@ -1,4 +1,4 @@
-"""What a job of a run is offered: clips made from speech alone, beside their truth."""
+"""What a job of a run can use: clips generated from speech alone, with the real ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from s2vkit.interfaces.pixels import to_images
 
 
 class RunWork:
-    """Makes clips for those who look at them; see `s2vkit.interfaces.stage.Work`."""
+    """Generates clips for jobs; see `s2vkit.interfaces.stage.Work`."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class RunWork:
         pipeline.policy.place_all({k: m for k, m in modules if k.split(".")[0] in kinds})
 
     def outcomes(self, split: str, max_clips: int | None) -> Iterator[Outcome]:
-        """Make the clips of a split, at most `most`, spread over the split."""
+        """Generate the clips of a split, at most `max_clips`, spread over the split."""
         clips = self.store.split(split)
         if max_clips is not None and max_clips < len(clips):
             clips = [clips[i * len(clips) // max_clips] for i in range(max_clips)]
@@ -50,7 +50,7 @@ class RunWork:
             self.progress(done, len(clips))
 
     def outcome(self, clip: int) -> Outcome:
-        """Make one clip from its speech."""
+        """Generate one clip from its speech."""
         record = self.store.clips[clip]
         conditioning = condition_clip(self.pipeline, self.store, clip)
         generated = torch.cat(list(self.pipeline.generate(conditioning)))
@@ -69,7 +69,7 @@ class RunWork:
         )
 
     def probe_data(self, split: str) -> ProbeData:
-        """Give what was heard in the clips of a split, from the caches, and the students' codes."""
+        """Return summaries and targets of the clips of a split from the caches, and the students' codes."""
         sources, clips = self.sources(), self.store.split(split)
         summary = torch.from_numpy(
             np.array(sources.frozen(FrozenFeatures("speech"))["summary"][clips])
@@ -99,7 +99,7 @@ class RunWork:
         }
 
     def save(self, name: str, data: Any) -> None:
-        """Write a result of the run; figures that are no number become null, as JSON wants."""
+        """Write a result of the run; figures that are not finite become null, as JSON requires."""
         write_json(self.folder / name, _finite(data))
 
     def save_text(self, name: str, text: str) -> None:

@@ -47,7 +47,7 @@ class BundleConfig(Options):
 
     @property
     def spec(self) -> ModelSpec:
-        """Give the sizes that the components are built with."""
+        """Return the sizes that the components are built with."""
         data = DataSpec(self.data.size, self.data.fps, self.data.sample_rate, self.data.labels)
         return ModelSpec(data, dict(self.codes), list(self.map_shapes))
 

@@ -41,7 +41,7 @@ def generate(
 
     `image` is a picture of the speaker's face, for a model that animates one.
 
-    Raises RunFolderError, or InputError where the recording or the picture cannot be used or the
+    Raises RunFolderError, or InputError if the recording or the picture cannot be used or the
     output cannot be written there. The file appears whole or not at all.
     """
     model, speech, output = Path(model), Path(speech), Path(output)

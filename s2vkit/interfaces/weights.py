@@ -58,7 +58,7 @@ def open_weights(path: str | Path) -> Weights:
     A torch file is read with `weights_only=True`, so no code in it can run. One container
     (see `CONTAINERS`) is opened and a leading `module.` is dropped; the state dicts of several
     networks come under their names. Arrays of numbers beside them are let be. Raises
-    InputError where the file is absent, damaged, hostile, or holds no tensors.
+    InputError if the file is absent, damaged, hostile, or holds no tensors.
     """
     path = Path(path)
     _refuse_other_things(path)
@@ -200,7 +200,7 @@ def fit_weights(module: nn.Module, tensors: Mapping[str, Tensor], *, source: str
 
 
 def refuse_damage(tensors: Mapping[str, Tensor], *, source: str) -> None:
-    """Raise InputError where a tensor holds numbers that are not finite."""
+    """Raise InputError if a tensor holds numbers that are not finite."""
     broken = [k for k, v in tensors.items() if not bool(torch.isfinite(v).all())]
     if broken:
         raise InputError(
@@ -210,7 +210,7 @@ def refuse_damage(tensors: Mapping[str, Tensor], *, source: str) -> None:
 
 
 def rename(tensors: Mapping[str, Tensor], name: Callable[[str], str | None]) -> dict[str, Tensor]:
-    """Give tensors other names; those that `name` gives None for are left out."""
+    """Return tensors other names; those that `name` gives None for are left out."""
     renamed = {name(k): v for k, v in tensors.items()}
     return {k: v for k, v in renamed.items() if k is not None}
 

@@ -30,7 +30,7 @@ _KNOWN = "wav, flac, mp3, m4a, ogg, mp4, mov, mkv, webm, avi, flv and mpg can be
 def open_media(path: str | Path) -> Iterator[InputContainer]:
     """Open a local media file; its name is never taken for a protocol or a pattern.
 
-    Raises InputError where it is missing, a folder, empty, unreadable or not media.
+    Raises InputError if it is missing, a folder, empty, unreadable or not media.
     """
     path = Path(path)
     _check(path)
@@ -52,7 +52,7 @@ def open_media(path: str | Path) -> Iterator[InputContainer]:
 def decoded(
     container: InputContainer, stream: Stream, kind: type[Frame], damaged: Callable[[], None]
 ) -> Iterator[Frame]:
-    """Give the frames of a stream, sound or pictures, as they come, one at a time.
+    """Return the frames of a stream, sound or pictures, as they come, one at a time.
 
     Calls `damaged` for each piece that cannot be decoded, and goes on behind it; where the
     file breaks off, once more, and ends.

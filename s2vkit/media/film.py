@@ -28,7 +28,7 @@ class Film:
 
     Iterating decodes the file from its start, one frame held at a time, and gives
     (seconds on the container's clock, decoded frame). Damaged pieces are passed over, frames
-    out of order are dropped; `damaged` counts both. Raises InputError where the file is
+    out of order are dropped; `damaged` counts both. Raises InputError if the file is
     missing, no media, without pictures, or declares more than `max_pixels`.
     """
 
@@ -123,7 +123,7 @@ class Scaler:
         self._shrinker, self._painter = VideoReformatter(), VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
-        """Give uint8 RGB (H, W, 3), turned upright as the frame asks."""
+        """Return uint8 RGB (H, W, 3), turned upright as the frame asks."""
         picture = self._painter.reformat(
             self.shrink(frame), self.width, self.height, "rgb24", interpolation=self._filter
         ).to_ndarray()
@@ -131,12 +131,12 @@ class Scaler:
         return np.rot90(picture, turned) if turned else picture
 
     def blank(self, frame: av.VideoFrame) -> np.ndarray:
-        """Give a black picture of the same shape, for those who will not look at it."""
+        """Return a black picture of the same shape, for those who will not look at it."""
         sides = (self.height, self.width)
         return np.zeros((*(sides[::-1] if turns(frame) % 2 else sides), 3), np.uint8)
 
     def shrink(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """Give a frame at its small size, planar still, where that saves time; else itself.
+        """Return a frame at its small size, planar still, where that saves time; else itself.
 
         Planes shrink in half the time that FFmpeg takes for scaling and colours at once. Colours
         stay at half the size, as JPEG keeps them: on a 224 px frame that is a root mean square
@@ -148,5 +148,5 @@ class Scaler:
 
 
 def turns(frame: av.VideoFrame) -> int:
-    """Give the quarter turns, anticlockwise, that set a frame upright."""
+    """Return the quarter turns, anticlockwise, that set a frame upright."""
     return round(frame.rotation / 90) % 4

@@ -13,7 +13,7 @@ from s2vkit.errors import InputError
 def read_image(path: Path, size: int) -> np.ndarray:
     """Read a picture, cut to its central square and resized: (size, size, 3) uint8 RGB.
 
-    Raises InputError where there is none, or it cannot be read.
+    Raises InputError if there is none, or it cannot be read.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such picture")

@@ -33,7 +33,7 @@ _WANTED = [
 
 
 def probe(path: str | Path) -> dict[str, Any]:
-    """Tell what a file holds: its format, seconds, and streams with codecs and sizes."""
+    """Describe what a file contains: its format, seconds, and streams with codecs and sizes."""
     with open_media(path) as container:
         return {
             "format": container.format.name,
@@ -58,7 +58,7 @@ def _describe(stream: Stream) -> dict[str, Any]:
 
 
 def has_codecs() -> dict[str, bool]:
-    """Tell which of the codecs we use FFmpeg offers, e.g. {"write libx264": True}."""
+    """Return which of the required codecs FFmpeg offers, e.g. {"write libx264": True}."""
     return {f"{'write' if m == 'w' else 'read'} {name}": _has(name, m) for name, m in _WANTED}
 
 

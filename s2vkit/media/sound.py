@@ -1,4 +1,4 @@
-"""Reading speech: any sound file, or the sound track of any video, as mono samples."""
+"""Reading speech: any audio file, or the audio track of any video, as mono samples."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def read_speech(path: str | Path, sample_rate: int = 16000, shortest: float = 0.
 
     In a video, sound keeps its place from the start of the container: a late start and holes
     become silence. What can be decoded of a damaged file is used, with a note. Memory grows
-    with the output alone. Raises InputError where the file is missing, empty, not media,
+    with the output alone. Raises InputError if the file is missing, empty, not media,
     without sound, undecodable, not finite, silent, or shorter than `shortest` seconds.
     """
     with open_media(path) as container:
@@ -70,7 +70,7 @@ def _origin(container: InputContainer) -> tuple[float | None, float]:
 
 
 def _announced(container: InputContainer, stream: AudioStream) -> float:
-    """Give the seconds of sound that the file's headers promise, 0 where they do not say."""
+    """Return the seconds of sound that the file's headers promise, 0 where they do not say."""
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     return 0.0 if container.streams.video else (container.duration or 0) / av.time_base

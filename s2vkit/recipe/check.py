@@ -1,7 +1,7 @@
 """Checking nodes against option models, slot by slot; every problem is noted, none raised.
 
 The result of a recipe with problems is filled with stand-ins, so that the rules across
-slots can still be checked and all problems be shown together. `broken` tells them.
+slots can still be checked and all problems be shown together. `broken` detects them.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class ComparedRun:
 
     @property
     def folder(self) -> FilePath:
-        """Give the run folder."""
+        """Return the run folder."""
         return FilePath(self.loaded.recipe.output)
 
 
@@ -76,12 +76,12 @@ class LoadedComparison:
     laid: tuple[str, ...] = ()  # KEY=VALUE that is laid over every recipe
 
     def firsts(self) -> list[ComparedRun]:
-        """Give the first run of every system."""
+        """Return the first run of every system."""
         return [run for run in self.runs if run.seed == self.options.seeds[0]]
 
 
 def is_comparison(path: FilePath) -> bool:
-    """Tell a comparison's file from a recipe's, without saying what else is wrong with it."""
+    """Return whether a file is a comparison and not a recipe, without reporting other problems."""
     root = read_recipe(FilePath(path), Problems())
     return root is not None and _MARK in root.items
 
@@ -211,7 +211,7 @@ def _load(
 
 
 def dump_unseen(options: ComparisonOptions) -> list[str]:
-    """Give what `unseen` says as `--set` arguments of a recipe."""
+    """Return what `unseen` says as `--set` arguments of a recipe."""
     import json
 
     return [f"data.{key}={json.dumps(value)}" for key, value in options.unseen.items()]

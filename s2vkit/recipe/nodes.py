@@ -75,12 +75,12 @@ Node: TypeAlias = Scalar | Seq | Map
 
 
 def is_null(node: Node | None) -> bool:
-    """Tell whether a value is a null, which leaves out what it stands for."""
+    """Return whether a value is a null, which leaves out what it stands for."""
     return isinstance(node, Scalar) and node.value is None
 
 
 def word_of(node: Node | None) -> str | None:
-    """Give the text of a scalar that is text."""
+    """Return the text of a scalar that is text."""
     return node.value if isinstance(node, Scalar) and isinstance(node.value, str) else None
 
 
@@ -113,7 +113,7 @@ def find(root: Map, path: Path) -> Item | None:
 
 
 def place_of(root: Map, path: Path, *, key: bool = False) -> Place:
-    """Give the place of a path's value or key, or of the key of what would hold it."""
+    """Return the place of a path's value or key, or of the key of what would hold it."""
     item = find(root, path)
     if item is not None:
         return item.key if key else item.place

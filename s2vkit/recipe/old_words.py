@@ -100,10 +100,10 @@ def new_value(old: object, known: Collection[str]) -> str | None:
 
 
 def renamed(what: str, old: str, new: str) -> str:
-    """Say in one way that something has a new name."""
+    """Format the message that something has a new name."""
     return f"{what} '{old}' is now called '{new}'"
 
 
 def rename_hint(old: str, table: Mapping[str, str]) -> str:
-    """Say what a word of a table is called now; nothing if it is not in it."""
+    """Return the hint for an old word of a table; empty if it is not in it."""
     return f"it is now called '{table[old]}'" if old in table else ""

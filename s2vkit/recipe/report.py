@@ -41,14 +41,14 @@ class Problems:
     spoilt: set[tuple[Source, int, int]] = field(default_factory=set)
 
     def add(self, place: Place, path: Path, message: str, hint: str = "") -> None:
-        """Take in one problem, unless the same was found before (by way of an alias)."""
+        """Add one problem, unless the same was found before (by way of an alias)."""
         spoilt = (place.source, place.line, place.column) in self.spoilt
         if (place, message) not in self.reported and not spoilt:
             self.reported.add((place, message))
             self.found.append(Problem(place, path, message, hint))
 
     def close_reading(self) -> None:
-        """Say no more of values that could not even be read."""
+        """Suppress further problems of values that could not be read."""
         places = (problem.place for problem in self.found)
         self.spoilt = {(p.source, p.line, p.column) for p in places if p.line}
 

@@ -55,7 +55,7 @@ class Wired:
         self.problems.add(place, path, message, hint)
 
     def sound(self, *path: str) -> bool:
-        """Tell whether a path holds a mapping or nothing; else there is a problem already."""
+        """Return whether a path holds a mapping or nothing; else there is a problem already."""
         item = find(self.root, path)
         return item is None or is_null(item.value) or isinstance(item.value, Map)
 
@@ -85,7 +85,7 @@ class Wired:
         self.dropped.append(f"{path} is left out, because {why}")
 
     def check_discriminators(self) -> None:
-        """Give every discriminator what it wants, or leave it out with the identity side."""
+        """Return every discriminator what it wants, or leave it out with the identity side."""
         kept = {}
         no_identity = "identity" not in self.recipe.teachers
         for name, slot in self.recipe.discriminators.items():
@@ -125,7 +125,7 @@ class Wired:
         return f"{plural(kind)} that fit: {fits or 'none'}; {leave}"
 
     def check_speech(self) -> None:
-        """Give the generator and the students what they want of the audio encoder."""
+        """Return the generator and the students what they want of the audio encoder."""
         encoder = self.entry(self.recipe.audio_encoder)
         parts: list[tuple[Path, Slot]] = [(("generator",), self.recipe.generator)]
         parts += [(("students", side), s) for side, s in self.recipe.students.items()]
@@ -146,7 +146,7 @@ class Wired:
                 self.add(path, message + "which this recipe leaves out", hint)
 
     def check_labels(self) -> None:
-        """See that the corpus has the labels that teachers and evaluators are trained on."""
+        """Check that the corpus has the labels that teachers and evaluators are trained on."""
         entry = self.entry(self.recipe.data)
         if entry is None:
             return
@@ -234,7 +234,7 @@ class Wired:
                 self.add(path, message + f"which dataset '{data.name}' does not bring")
 
     def _check_evaluators(self, path: Path, entry: Entry, kind: str, label: str, name: str) -> None:
-        """See that the evaluator asked is there and knows the label, or that there are several."""
+        """Check that the evaluator asked is there and knows the label, or that there are several."""
         evaluators, what = self.recipe.evaluators, f"metric '{entry.name}'"
         known = ", ".join(self.registry.names("teacher"))
         fits = [n for n in evaluators if label_of_evaluator(n, evaluators) == label]

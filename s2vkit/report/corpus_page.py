@@ -65,7 +65,7 @@ def draw_faces(store: ClipStore, chosen: Sequence[int], path: Path) -> Path:
 
 
 def draw_waveform(speech: np.ndarray) -> np.ndarray:
-    """Draw speech, float32 (S,) in [-1, 1], as uint8 (80, 640, 3): from least to most."""
+    """Draw speech, float32 (S,) in [-1, 1], as uint8 (80, 640, 3): from minimum to maximum."""
     picture = np.full((_HEIGHT, _WIDTH, 3), 255, np.uint8)
     edges = np.linspace(0, len(speech), _WIDTH + 1).astype(int)
     middle, scale = _HEIGHT // 2, _HEIGHT / 2 - 1

@@ -25,8 +25,8 @@ def draw_curves(log: Path, path: Path, title: str) -> bool:
     """Draw every figure of a stage's log as one panel of a PNG; False where there is none.
 
     The log has a JSON object a line: "step", "seconds" and figures by name. Names that share
-    what stands before their first "." or "/" stand together in one colour. A line that a kill
-    cut off is passed over; of a step that was done again, the last counts.
+    what stands before their first "." or "/" stand together in one colour. A truncated line
+    is skipped; of a repeated step, the last counts.
     """
     series = read_log(log)
     if not series:

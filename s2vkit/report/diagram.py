@@ -19,7 +19,7 @@ Part = Mapping[str, Any]
 
 
 def diagram_section(facts: RunFacts) -> str:
-    """Draw the inference and the training graph; empty where the run left no graph.json."""
+    """Draw the inference and the training graph; empty if the run left no graph.json."""
     parts, flows = _rows(facts.graph, "parts"), _rows(facts.graph, "flows")
     if not parts:
         return ""
@@ -67,7 +67,7 @@ def draw(parts: Sequence[Part], flows: Sequence[Part], title: str) -> str:
 
 
 def _lines(part: Part) -> list[str]:
-    """Give the lines of a part's box: its name first, how its weights come about last."""
+    """Return the lines of a part's box: its name first, how its weights come about last."""
     count = part.get("parameters")
     weights = f", {count:,} weights" if isinstance(count, int) and count else ""
     rows = (f"{part.get('component')}{weights}", f"in: {part['takes']}", f"out: {part['gives']}")

@@ -37,14 +37,14 @@ class Layout:
     height: int
 
     def left(self, column: int) -> int:
-        """Give the left edge of a column's pictures."""
+        """Return the left edge of a column's pictures."""
         return MARGIN + self.label + column * (self.side + GAP)
 
 
 def draw_sheet(path: Path, title: str, blocks: Sequence[Block]) -> Layout:
     """Write blocks of pictures of one size as PNG, whole or not at all; say how it is laid out.
 
-    Raises ValueError where there is no picture, or sizes differ.
+    Raises ValueError if there is no picture, or sizes differ.
     """
     layout = lay_out(title, blocks)
     image = Image.new("RGB", (layout.width, layout.height), PAPER)

@@ -84,14 +84,14 @@ def _unknown(facts: RunFacts) -> str:
 
 
 def peak(facts: RunFacts) -> float | None:
-    """Give the most memory that a stage of the run held, in bytes."""
+    """Return the peak memory of the run's stages, in bytes."""
     memory = [s.done.get("memory") for s in facts.stages]
     known = [number(m.get("resident")) for m in memory if isinstance(m, Mapping)]
     return max((count for count in known if count is not None), default=None)
 
 
 def warnings_section(facts: RunFacts) -> str:
-    """Write what the run was warned of; that there was nothing is said too."""
+    """Write the warnings of the run, or that there were none."""
     notes = [str(note) for note in facts.about.get("notes") or ()]
     text = "".join(f"<li>{escape(note)}</li>" for note in notes)
     listed = f"<p>Of the recipe was left out:</p><ul>{text}</ul>" if text else ""

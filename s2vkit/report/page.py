@@ -1,4 +1,4 @@
-"""The page of a run: all it came to in one file, each figure with where it comes from."""
+"""The page of a run: all results in one file, each figure with its source."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _SHEETS = {
 def write_page(run_dir: str | Path, out: str | Path | None = None, *, budget: int = MAX_EMBEDDED) -> Path:
     """Write report.html of what a run folder holds: each of its files is optional.
 
-    Pictures and curves lie in the page itself, and clips up to `room` bytes (20 MB); what
-    exceeds is played from the run folder, by relative paths. `out` is another place for the
+    Pictures and curves lie in the page itself, and clips up to `budget` bytes (20 MB); further
+    ones are played from the run folder, by relative paths. `out` is another place for the
     page. Returns the page's path.
     """
     run = Path(run_dir).resolve()
@@ -73,7 +73,7 @@ def run_page(facts: RunFacts, budget: ClipBudget) -> str:
 
 
 def _section(name: str, facts: RunFacts, draw: Callable[[], str], traced: str = "") -> Section:
-    """Draw a section; what cannot be drawn is said in its place, and costs no other."""
+    """Render a section; a failure is reported in its place and affects no other section."""
     try:
         inside = draw()
     except _DAMAGE as error:
@@ -91,7 +91,7 @@ def _count(facts: RunFacts) -> str:
 
 
 def _summary(facts: RunFacts) -> str:
-    """Write the command that made the run, and what one wants to know first."""
+    """Write the command that made the run, and the main facts."""
     about, seconds = facts.about, [s.seconds for s in facts.stages if s.seconds is not None]
     known = {
         "seed": about.get("seed", facts.recipe.get("seed")),
@@ -114,7 +114,7 @@ def _of_clips(facts: RunFacts) -> str:
 
 
 def _of_corpus(facts: RunFacts) -> str:
-    """Say whose the clips' names are: the corpus follows from the recipe and the seed."""
+    """Describe which corpus the clips' names refer to: the corpus follows from the recipe and the seed."""
     data = facts.recipe.get("data")
     corpus = data.get("use") if isinstance(data, dict) else None
     if not corpus:

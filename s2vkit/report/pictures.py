@@ -1,4 +1,4 @@
-"""Pictures and clips of a run: contact sheets, and made beside true."""
+"""Pictures and clips of a run: contact sheets, and generated beside real clips."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def contact_sheet(
 ) -> Path:
     """Lay out rows of uint8 (H, W, 3) pictures of one size, a label left of each row, as PNG.
 
-    Each pixel becomes `scale` x `scale`. Raises ValueError where sizes or labels do not match.
+    Each pixel becomes `scale` x `scale`. Raises ValueError if sizes or labels do not match.
     """
     shapes = {picture.shape for row in rows for picture in row}
     if len(shapes) != 1 or len(labels) != len(rows):
@@ -76,10 +76,10 @@ def write_comparison(
     sample_rate: int = 16000,
     captions: tuple[str, str] = ("true", "generated"),
 ) -> Path:
-    """Write an MP4 of the true clip left and the made one right, with captions and sound.
+    """Write an MP4 of the real clip left and the generated one right, with captions and sound.
 
-    `made` and `true` are uint8 (V, H, W, 3); small faces are enlarged by whole pixels.
-    Raises ValueError where their shapes differ.
+    `generated` and `real` are uint8 (V, H, W, 3); small faces are enlarged by whole pixels.
+    Raises ValueError if their shapes differ.
     """
     if generated.shape != real.shape:
         raise ValueError(f"made {generated.shape} and true {real.shape} differ in shape")

@@ -1,4 +1,4 @@
-"""Clips to play on a page: within it as long as the room lasts, beside it where not."""
+"""Clips to play on a page: embedded up to a budget of bytes, else played from files beside it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _POSTER = 0.4  # seconds into the clip: faces that just begin to speak
 
 
 class ClipBudget:
-    """What is left of a page's room for clips, and what came of it."""
+    """How many bytes of clips a page may still embed, and how many clips were embedded."""
 
     def __init__(self, max_bytes: int = MAX_EMBEDDED) -> None:
         self.max_bytes, self.left = max_bytes, max_bytes
         self.within, self.beside = 0, 0
 
     def source(self, facts: RunFacts, path: Path) -> str:
-        """Give a clip's address: its content while there is room, else its relative path."""
+        """Return a clip's address: its content while the budget lasts, else its relative path."""
         length = path.stat().st_size
         if length > self.left:
             self.beside += 1
@@ -36,7 +36,7 @@ class ClipBudget:
         return data_uri(path.read_bytes(), ".mp4")
 
     def note(self) -> Raw:
-        """Say which clips lie in the page, and which need the run folder beside it."""
+        """Describe which clips are embedded in the page and which are played from the run folder."""
         if not self.within + self.beside:
             return Raw("")
         embedded = f"{self.within} clips ({size(self.max_bytes - self.left)}) lie within this page"
@@ -61,7 +61,7 @@ def player(facts: RunFacts, path: Path, budget: ClipBudget, caption: str, of: st
 
 
 def _poster(path: Path) -> str:
-    """Take a frame out of a clip as a small JPEG; empty where it cannot be read."""
+    """Take a frame out of a clip as a small JPEG; empty if it cannot be read."""
     try:
         frames = iter_frames(path)
         frame = next((picture for time, picture in frames if time >= _POSTER), None)
@@ -75,7 +75,7 @@ def _poster(path: Path) -> str:
 
 
 def clips_section(facts: RunFacts, budget: ClipBudget) -> str:
-    """Show the clips of a run: truth beside what was made, with labels and own figures."""
+    """Show the clips of a run: the real beside the generated one, with labels and figures."""
     if not facts.videos:
         return ""
     figures = {row.get("clip", ""): row for row in facts.clips}

@@ -98,7 +98,7 @@ class _Axis:
 
 
 def _range(finite: np.ndarray, log: bool) -> tuple[float, float]:
-    """Give the span of an axis: that of the figures, with a little room."""
+    """Return the span of an axis: that of the figures, with a little room."""
     low, high = float(finite.min()), float(finite.max())
     if log:
         return low, high

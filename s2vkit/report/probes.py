@@ -1,4 +1,4 @@
-"""The page's part on what was heard: what each code tells, and the codes as maps."""
+"""The page's section on probes: what can be read from each code, and the codes as maps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def probe_section(metrics: Mapping[str, Any]) -> str:
 
 
 def _details(metrics: Mapping[str, Any], key: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Give what metrics say under a key of their details, with the whole of each."""
+    """Return what metrics say under a key of their details, with the whole of each."""
     found = []
     for score in metrics.values():
         details = score.get("details") if isinstance(score, Mapping) else None
@@ -85,7 +85,7 @@ def _maps(metrics: Mapping[str, Any]) -> str:
 
 
 def scatter(points: Sequence[Sequence[float]], names: Sequence[str], title: str, clips: Sequence[str]) -> str:
-    """Draw points (N, 2) as SVG, coloured by name, with a legend; a pointer is told the clip."""
+    """Draw points (N, 2) as SVG, coloured by name, with a legend; hovering shows the clip."""
     order = sorted(set(names))
     colours = {name: f"c{i % _COLOURS}" for i, name in enumerate(order)}
     xs, ys = ([float(point[axis]) for point in points] for axis in (0, 1))

@@ -86,7 +86,7 @@ def _line(score: Mapping[str, Any]) -> Raw:
 
 
 def confusion_section(facts: RunFacts) -> str:
-    """Draw the confusion matrices that metrics keep, of made clips beside that of true ones."""
+    """Draw the confusion matrices that metrics keep, of generated clips beside that of real ones."""
     found = []
     for name, score in facts.metrics.items():
         details = score.get("details") if isinstance(score, Mapping) else None

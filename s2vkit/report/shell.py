@@ -1,4 +1,4 @@
-"""The shell of every page: one static file that opens from the disk and fetches nothing."""
+"""The shell of every page: one static file that opens from the disk and loads nothing."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Section:
 
     @property
     def anchor(self) -> str:
-        """Give the section's name within addresses."""
+        """Return the section's name within addresses."""
         return "-".join("".join(c if c.isalnum() else " " for c in self.name.lower()).split())
 
     def __str__(self) -> str:
@@ -77,7 +77,7 @@ def render(
 
 
 def check_place(page: Path) -> None:
-    """Raise InputError where a page would take the place of a file that is no page of ours."""
+    """Raise InputError if a page would take the place of a file that is no page of ours."""
     if page.is_dir():
         raise InputError(f"{page}: is a folder", hint="name the page: -o PAGE.html")
     if not page.is_file():

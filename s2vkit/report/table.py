@@ -12,7 +12,7 @@ HEADINGS = ("metric", "generated", "real", "chance", "n", "definition")
 
 
 def metric_rows(metrics: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Give the rows of metrics.json (name -> value, on_real, chance, n, definition)."""
+    """Return the rows of metrics.json (name -> value, on_real, chance, n, definition)."""
     keys = ("value", "on_real", "chance", "n")
     return [
         (name, *(show(score.get(key)) for key in keys), str(score.get("definition") or ""))

@@ -89,7 +89,7 @@ class Cache:
         self.view.end(f"{clips} clips in {self.corpus}")
 
     def sources(self, stage: Stage | Job, store: ClipStore) -> Sources:
-        """Give everything that the batches of a stage are loaded from: what its fields ask for."""
+        """Return everything that the batches of a stage are loaded from: what its fields ask for."""
         asked = dict.fromkeys(one for field in stage.fields for one in field.frozen())
         arrays = {one: self._frozen(one, store) for one in asked}
         return Sources(store, self.graph.encoder.sample_rate, arrays)
@@ -198,6 +198,6 @@ class Cache:
             self._holds.enter_context(holding(folder, Path(self.recipe.output)))
 
     def close(self) -> None:
-        """Let go of everything that was opened."""
+        """Release everything that was opened."""
         self._holds.close()
         self._open.clear()

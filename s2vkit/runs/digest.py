@@ -45,7 +45,7 @@ def result_options(value: Any) -> Any:
 
 
 def _contents(value: Any) -> Any:
-    """Give the content's hash of the file, or of each file, that an option names."""
+    """Return the content's hash of the file, or of each file, that an option names."""
     if isinstance(value, dict):
         return {key: _contents(one) for key, one in value.items()}
     if isinstance(value, list | tuple):

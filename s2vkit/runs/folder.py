@@ -27,7 +27,7 @@ def taken(folder: Path, *, fresh: bool, command: str = "") -> Iterator[Path]:
 
     `command` is what the user typed; run.json keeps those that worked on this folder, in turn.
 
-    Raises RunFolderError where it is in use, of another version, or holds other things.
+    Raises RunFolderError if it is in use, of another version, or holds other things.
     """
     check_place(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ def check_run(run: Path) -> None:
 
 
 def _commands(folder: Path, command: str) -> list[dict[str, str]]:
-    """Give the commands of a run folder with their times; one that goes on counts once."""
+    """Return the commands of a run folder with their times; one that goes on counts once."""
     known = (read_json(folder / "run.json") or {}).get("commands") or []
     if not command or (known and known[-1].get("command") == command):
         return list(known)
@@ -74,7 +74,7 @@ def tell(folder: Path, **facts: object) -> None:
 
 
 def check_place(folder: Path) -> None:
-    """Raise RunFolderError where a run folder cannot be: it is a file, or holds other things."""
+    """Raise RunFolderError if a run folder cannot be: it is a file, or holds other things."""
     if folder.exists() and not folder.is_dir():
         raise RunFolderError(f"{folder}: is a file, not a run folder", hint="change `output:`")
     others = [p for p in folder.iterdir() if not _is_left_over(p)] if folder.is_dir() else []
@@ -85,18 +85,18 @@ def check_place(folder: Path) -> None:
 
 
 def is_run(folder: Path) -> bool:
-    """Tell a folder that some version of s2vkit made from any other."""
+    """Return whether a folder was created by some version of s2vkit."""
     about = read_json(folder / "run.json")
     return isinstance(about, dict) and "s2vkit" in (about.get("versions") or {})
 
 
 def _is_left_over(path: Path) -> bool:
-    """Tell what a run that was killed at its very start leaves."""
+    """Return whether a path was left by a run that was killed at its start."""
     return path.name == _LOCK or (path.name.startswith(".") and ".part" in path.name)
 
 
 def about() -> dict[str, object]:
-    """Say which versions make this run."""
+    """Return the versions used by this run."""
     names = ("s2vkit", "torch", "torchaudio", "torchvision", "timm", "numpy", "av")
     return {
         "format": FORMAT,
@@ -107,7 +107,7 @@ def about() -> dict[str, object]:
 
 
 def check_disk_space(folder: Path, needed: int, what: str) -> None:
-    """Raise ResourceError where the disk has too little room for what is about to be written."""
+    """Raise ResourceError if the disk has too little room for what is about to be written."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise ResourceError(

@@ -26,7 +26,7 @@ _OF_SPEECH = ("features", "summary")
 
 
 def keep_facts(run: Run) -> None:
-    """Leave in a run's folder what its page tells: graph.json, and in run.json machine and seed."""
+    """Write what a run's page shows: graph.json, and in run.json machine and seed."""
     write_json(run.folder / "graph.json", graph_facts(run.recipe, run.graph, run.plan.steps))
     tell(
         run.folder,
@@ -38,7 +38,7 @@ def keep_facts(run: Run) -> None:
 
 
 def graph_facts(recipe: Recipe, graph: Graph, steps: list[Step]) -> dict[str, Any]:
-    """Say which parts there are, what flows between them, and which stage trains which.
+    """Describe the parts, what flows between them, and which stage trains which.
 
     `{format, world, parts: [{part, component, takes, gives, parameters, trained_in, checkpoint,
     graphs}], flows: [{from, to, what, graphs}], stages: [{name, component, after, trains,
@@ -100,7 +100,7 @@ def _flows(graph: Graph) -> list[dict[str, Any]]:
 
 
 def _inference_flows(graph: Graph) -> Iterator[Flow]:
-    """Give what flows when a clip is made."""
+    """Return what flows when a clip is made."""
     yield SPEECH, "encoder", "speech"
     for side in graph.students:
         yield "encoder", f"student.{side}", "summary"
@@ -115,7 +115,7 @@ def _inference_flows(graph: Graph) -> Iterator[Flow]:
 
 
 def _training_flows(graph: Graph) -> Iterator[Flow]:
-    """Give what flows besides when parts are trained or measured: all that sees true faces."""
+    """Return what flows besides when parts are trained or measured: all that sees true faces."""
     groups: list[tuple[str, Mapping[str, Any]]] = [
         ("teacher", graph.teachers),
         ("evaluator", graph.evaluators),
@@ -140,7 +140,7 @@ def _training_flows(graph: Graph) -> Iterator[Flow]:
 
 
 def _evaluated(name: str, want: str, graph: Graph) -> Iterator[Flow]:
-    """Give where what a discriminator wants comes from: the true and the made one."""
+    """Return where what a discriminator wants comes from: the true and the made one."""
     if want == "reference_images":
         yield REFERENCE, name, "a still of the face"
     elif want in _OF_SPEECH:

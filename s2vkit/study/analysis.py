@@ -1,4 +1,4 @@
-"""What the votes of a study say of each question: strengths with intervals, wins, agreement."""
+"""The analysis of a study by question: strengths with intervals, wins, agreement."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ METHOD = (
 
 
 def analyse(study: Study, box: Box, *, seed: int = 0, draws: int = DRAWS) -> dict[str, Any]:
-    """Give everything the votes say as plain data; the keys are stable.
+    """Return the whole analysis as plain data; the keys are stable.
 
     Intervals are 2.5 to 97.5 percentiles over `draws` resamplings: of raters, each with all
     their votes, or of single votes where there is one rater.
@@ -144,7 +144,7 @@ def _flags(names: list[str], wins: Array, ties: Array, regularised: bool, whole:
 
 
 def agreement(study: Study, votes: Sequence[Vote]) -> dict[str, Any]:
-    """Give how often two raters said the same of one pair, and how often by chance.
+    """Return how often two raters agreed on one pair, and how often by chance.
 
     By chance: two answers drawn at random from all answers to the same two systems.
     """

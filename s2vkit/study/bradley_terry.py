@@ -20,7 +20,7 @@ _STEPS, _CLOSE = 100, 1e-10
 
 @dataclass(frozen=True)
 class Fit:
-    """What the model says of K systems."""
+    """The fitted model of K systems."""
 
     strengths: Array  # (K,) logarithms, their mean 0
     tie: float  # Davidson's d; -inf where there was no tie
@@ -28,7 +28,7 @@ class Fit:
     connected: bool  # whether every system can be compared with every other, over others if need be
 
     def chance(self, one: int, other: int) -> float:
-        """Give the probability that `one` is preferred to `other` where one is preferred."""
+        """Return the probability that `one` is preferred to `other` where one is preferred."""
         return float(1 / (1 + np.exp(self.strengths[other] - self.strengths[one])))
 
 
@@ -46,7 +46,7 @@ def fit(wins: Array, ties: Array) -> Fit:
 
 
 def has_answer(wins: Array, ties: Array) -> bool:
-    """Tell whether the likelihood has its top at finite strengths.
+    """Return whether the likelihood has its top at finite strengths.
 
     For systems in parts that were never compared with each other, this is asked of each part.
     """
@@ -86,10 +86,10 @@ def _newton(wins: Array, ties: Array, some: NDArray[np.bool_]) -> tuple[Array, A
 
 
 def _derivatives(wins: Array, ties: Array, some: NDArray[np.bool_], at: Array) -> tuple[Array, Array]:
-    """Give the slope (R, K + 1) of the log-likelihood, and its curvature, negated.
+    """Return the slope (R, K + 1) of the log-likelihood, and its curvature, negated.
 
     Each comparison is a choice among three whose weights are exponentials of linear sums, so
-    the slope is what was seen less what is expected, the curvature the choice's covariance.
+    the slope is the observed less the expected, the curvature the choice's covariance.
     """
     rounds, count = wins.shape[0], wins.shape[1]
     slope = np.zeros((rounds, count + 1))
@@ -113,7 +113,7 @@ def _derivatives(wins: Array, ties: Array, some: NDArray[np.bool_], at: Array) -
 
 
 def _closure(beats: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Tell which system reaches which by steps of `beats`; each reaches itself."""
+    """Return the transitive closure of `beats`; each system reaches itself."""
     reachable = beats | np.eye(len(beats), dtype=bool)
     for _ in range(len(beats)):
         reachable = (reachable.astype(int) @ reachable.astype(int)) > 0

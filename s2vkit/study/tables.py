@@ -18,7 +18,7 @@ PAIRS: Row = ("system", "over", "preferred", "95 % interval")
 
 
 def strength_rows(question: dict[str, Any]) -> list[Row]:
-    """Give the systems of a question, the most preferred first."""
+    """Return the systems of a question, the most preferred first."""
     ranked = sorted(question["systems"], key=lambda s: -s["strength"])
     return [
         (
@@ -34,7 +34,7 @@ def strength_rows(question: dict[str, Any]) -> list[Row]:
 
 
 def pair_rows(question: dict[str, Any]) -> list[Row]:
-    """Give how often each system is preferred to each other, by the model."""
+    """Return how often each system is preferred to each other, by the model."""
     return [
         (p["system"], p["over"], f"{p['preferred']:.0%}", f"{p['low']:.0%} to {p['high']:.0%}")
         for p in question["pairs"]
@@ -42,7 +42,7 @@ def pair_rows(question: dict[str, Any]) -> list[Row]:
 
 
 def matrix_rows(question: dict[str, Any]) -> tuple[Row, list[Row]]:
-    """Give the heading and rows of the matrix of wins; ties are set behind in brackets."""
+    """Return the heading and rows of the matrix of wins; ties are set behind in brackets."""
     wins = question["wins"]
     rows: list[Row] = []
     for i, name in enumerate(wins["systems"]):
@@ -54,7 +54,7 @@ def matrix_rows(question: dict[str, Any]) -> tuple[Row, list[Row]]:
 
 
 def notes(question: dict[str, Any]) -> list[str]:
-    """Say in words what is not in the tables."""
+    """Describe in words what is not in the tables."""
     lines = [
         f"{question['votes']} votes of {question['raters']} raters, "
         f"{question['median_seconds']:.1f} s each in the median"
@@ -73,7 +73,7 @@ def notes(question: dict[str, Any]) -> list[str]:
 
 
 def lines_of(found: dict[str, Any]) -> list[str]:
-    """Say what became of the rows, and how the figures were made."""
+    """Describe what became of the rows, and how the figures were computed."""
     lines = [f"{found['rows']} rows, {found['votes']} votes of {found['raters']} raters"]
     if found["replaced"]:
         lines.append(

@@ -30,7 +30,7 @@ class Vote:
 
     @property
     def winner(self) -> str | None:
-        """The blinded clip that was preferred; None where neither was."""
+        """The blinded clip that was preferred; None if neither was."""
         return {"left": self.left, "right": self.right}.get(self.choice)
 
 
@@ -56,7 +56,7 @@ def read_votes(paths: Sequence[Path], study: Study) -> Box:
     """Read the CSV files of any number of raters.
 
     Of one rater's votes on one pair and question the last counts, in the order of files and
-    rows; the earlier are counted as replaced. Raises InputError where a file cannot be read as
+    rows; the earlier are counted as replaced. Raises InputError if a file cannot be read as
     such a table, or no row of all files can be used.
     """
     box, kept = Box(), dict[tuple[str, str, str], Vote]()

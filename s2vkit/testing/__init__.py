@@ -41,8 +41,8 @@ def check_component(kind: str, name: str, **options: Any) -> None:
 
     `options` are what a recipe would say of it, as plain data; slots are mappings with
     `use:`. Make it small where it can be (`width`, `channels`). Raises ContractError, an
-    AssertionError that says what is broken; RecipeError where the options are wrong;
-    PluginError where it is unknown or cannot be loaded; MissingPackageError where a package
+    AssertionError that says what is broken; RecipeError if the options are wrong;
+    PluginError if it is unknown or cannot be loaded; MissingPackageError if a package
     is not installed that only this component needs (a test should then skip).
     """
     entry = registry().get(kind, name)

@@ -1,4 +1,4 @@
-"""What all checks share: the component under check, and saying what is broken."""
+"""What all checks share: the component under check, and reporting what is broken."""
 
 from __future__ import annotations
 

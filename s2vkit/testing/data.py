@@ -1,4 +1,4 @@
-"""Checks of what brings clips and what measures them."""
+"""Checks of datasets and metrics."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _check_absent(subject: Subject, footage: Footage) -> None:
         except InputError as error:
             subject.require(error.hint, "does not say what to do where its root is not there")
         else:
-            subject.require(False, "does not raise InputError where its root is not there")
+            subject.require(False, "does not raise InputError if its root is not there")
 
 
 def _check_clip(subject: Subject, dataset: Any, raw: RawClip) -> None:
@@ -129,7 +129,7 @@ def check_metric(subject: Subject) -> None:
 
 
 def _measure(subject: Subject, metric: Any) -> Any:
-    """Show a metric made-up clips, or what was heard in some."""
+    """Run a metric on fake clips, or a probe on fake vectors."""
     if isinstance(metric, Probe):
         subject.require_contract(metric, Probe)
         fine = set(metric.sides) <= {"identity", "emotion"}
@@ -143,7 +143,7 @@ def _measure(subject: Subject, metric: Any) -> Any:
 
 
 def probe_data(clips: int, seed: int) -> ProbeData:
-    """Make up what was heard in clips, and what the teachers saw in them."""
+    """Return fake summaries, codes and targets of clips."""
     codes = {"identity": noise(clips, IDENTITY, seed=seed), "emotion": noise(clips, EMOTION)}
     labels = {k: [v[i % len(v)] for i in range(clips)] for k, v in LABELS.items()}
     labels["sentence"] = [f"sentence{seed}{i // 6}" for i in range(clips)]
@@ -161,7 +161,7 @@ def probe_data(clips: int, seed: int) -> ProbeData:
 def outcomes(
     evaluators: Mapping[str, Any], sync_evaluator: Any = None, clips: int = 3, frames: int = 12
 ) -> list[Outcome]:
-    """Make up clips, made and true, with labels, truth, speech and evaluators."""
+    """Return fake clips, generated and real, with labels, ground truth, speech and evaluators."""
     return [
         Outcome(
             f"clip{i}",

@@ -1,4 +1,4 @@
-"""Checks of what sees and draws faces."""
+"""Checks of teachers, generators, discriminators and face detectors."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _check_maps(subject: Subject, teacher: Any) -> None:
 
 
 def check_generator(subject: Subject) -> None:
-    """Check drawing with and without each side, and with and without identity maps."""
+    """Check generation with and without each side, and with and without identity maps."""
     sides = [(IDENTITY, EMOTION, MAPS), (IDENTITY, 0, MAPS), (IDENTITY, EMOTION, [])]
     if "identity" not in subject.entry.wants:
         sides += [(0, EMOTION, []), (0, 0, [])]

@@ -1,4 +1,4 @@
-"""Checks of what trains: losses, optimizers and stages."""
+"""Checks of losses, optimizers and stages."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def _check_phase(
 
 
 class _Desk:
-    """What a job is offered here: made-up clips, and a place for its results."""
+    """The `Work` of a job here: fake clips, and a folder for its results."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph

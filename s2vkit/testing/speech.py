@@ -1,4 +1,4 @@
-"""Checks of what hears: audio encoders and students."""
+"""Checks of audio encoders and students."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The check of what says whether lips and speech go together."""
+"""The check of sync evaluators."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Place:
     angles: np.ndarray  # (V,) radians, of the face against the picture, clockwise
 
     def transforms(self, size: int) -> np.ndarray:
-        """Give (V, 2, 3): from pixels of the source to those of a (size, size) crop."""
+        """Return (V, 2, 3): from pixels of the source to those of a (size, size) crop."""
         scale = size / self.sides
         cos, sin = scale * np.cos(self.angles), scale * np.sin(self.angles)
         turn = np.stack([np.stack([cos, sin], 1), np.stack([-sin, cos], 1)], 1)  # (V, 2, 2)
@@ -31,14 +31,14 @@ class Place:
         return transform
 
     def boxes(self) -> np.ndarray:
-        """Give (V, 4): the upright boxes that hold the squares."""
+        """Return (V, 4): the upright boxes that hold the squares."""
         half = self.sides / 2 * (np.abs(np.cos(self.angles)) + np.abs(np.sin(self.angles)))
         corners: np.ndarray = np.hstack([self.centres - half[:, None], self.centres + half[:, None]])
         return corners
 
 
 def face_height(landmarks: np.ndarray) -> np.ndarray:
-    """Give the heights (V,) of faces, chin to hairline, from landmarks (V, 5, 2)."""
+    """Return the heights (V,) of faces, chin to hairline, from landmarks (V, 5, 2)."""
     across, down = _axes(landmarks)
     wide, long = (np.linalg.norm(axis, axis=1) for axis in (across, down))
     return np.asarray(np.maximum(_EYES * wide, _EYES_TO_MOUTH * long))

@@ -36,7 +36,7 @@ class FaceTrack:
         return np.asarray(self.boxes[-1] + np.tile(drift, 2))
 
     def fill(self, first: int, end: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Give boxes (V, 4) and landmarks (V, 5, 2) at every row of [first, end)."""
+        """Return boxes (V, 4) and landmarks (V, 5, 2) at every row of [first, end)."""
         rows = np.arange(first, end)
         boxes = _between(rows, self.at, np.stack(self.boxes))
         if not self.landmarks:
@@ -87,7 +87,7 @@ def _add(track: FaceTrack, row: int, faces: Faces, i: int) -> None:
 
 
 def closeness(one: np.ndarray, other: np.ndarray) -> float:
-    """Tell how surely two boxes hold the same face: above 0 where they may."""
+    """Return how likely two boxes hold the same face: above 0 where they may."""
     sides = [float((b[2:] - b[:2]).max()) for b in (one, other)]
     if min(sides) <= 0 or max(sides) / min(sides) > _SIZES:
         return 0.0

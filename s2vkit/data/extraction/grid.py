@@ -20,7 +20,7 @@ class Shown:
 
 
 class Grid:
-    """Gives what the source shows at the middle of each frame of a steady rate.
+    """Returns what the source shows at the middle of each frame of a steady rate.
 
     An event of the source then moves by at most half a frame, whatever the source's rate;
     the nearest time stamp would show a long-standing frame's successor too early. Where the

@@ -1,4 +1,4 @@
-"""What cutting is told, what it gives, and the reasons for which a file is rejected."""
+"""The settings and results of segment extraction, and the reasons for which a file is rejected."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REASONS: dict[str, str] = {
 
 
 class Rejected(InputError):  # noqa: N818 (it is an outcome as much as an error)
-    """A source that gives no clip: `reason` is a key of REASONS, `detail` says what was seen."""
+    """A source without a usable clip: `reason` is a key of REASONS, `detail` says what was found."""
 
     def __init__(self, reason: str, detail: str) -> None:
         if reason not in REASONS:

@@ -1,4 +1,4 @@
-"""The sound of a source on the clock of its pictures."""
+"""The audio of a source on the clock of its video."""
 
 from __future__ import annotations
 
@@ -89,11 +89,11 @@ class Track:
 
 
 def read_track(path: Path, sample_rate: int, start: float | None, seconds: float, notes: list[str]) -> Track:
-    """Read the first sound track of a file as it is heard from `start` s on, for `seconds`.
+    """Read the first audio track of a file from `start` s on, for `seconds`.
 
     `start` is on the container's clock; None means the start of the file, for sound that lies
-    beside its video. Raises Rejected where there is no track or nothing of it can be decoded,
-    InputError where the file cannot be opened.
+    beside its video. Raises Rejected if there is no track or nothing of it can be decoded,
+    InputError if the file cannot be opened.
     """
     with open_media(path) as container:
         if not container.streams.audio or container.streams.audio[0].codec_context is None:

@@ -1,4 +1,4 @@
-"""Which of several faces talks: whose mouth moves with the sound."""
+"""Active speaker detection: the face whose mouth moves with the sound."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LAGS = range(-3, 4)  # frames that sound and mouth may be apart
 
 
 def active_speaker(crops: list[np.ndarray], speech: np.ndarray) -> int | None:
-    """Choose among uint8 (V, s, s, 3) crops of the same frames by speech (S,), or tell not.
+    """Choose among uint8 (V, s, s, 3) crops of the same frames by speech (S,); None if it is unclear.
 
     The motion of the mouth's part of the crop, less that of the eyes' part (the head's own),
     is correlated with the loudness of the sound.

@@ -1,4 +1,4 @@
-"""The first look at a film: when what is shown, where faces are, and where the shots end."""
+"""The first pass over a film: frame times, faces, and the ends of shots."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Survey:
     frames: list[av.VideoFrame] | None = field(default_factory=list)  # of each row, if they fit
 
     def parts(self) -> Iterator[tuple[int, int]]:
-        """Give the rows [first, end) between cuts, holes and jumps."""
+        """Return the rows [first, end) between cuts, holes and jumps."""
         edges = {0, len(self.places), *find_cuts(self.thumbs)}
         edges |= {i for i in range(1, len(self.places)) if self.places[i] != self.places[i - 1] + 1}
         rows = sorted(edges)
@@ -92,7 +92,7 @@ def _bytes(frame: av.VideoFrame) -> int:
 
 
 class _Detections:
-    """Hands pictures to the detector in batches, and its findings to the survey."""
+    """Runs the detector on pictures in batches, and adds its results to the survey."""
 
     def __init__(self, film: Film, detector: FaceDetector, scale: float, survey: Survey) -> None:
         self._detector, self._survey, self._film = detector, survey, film
@@ -102,7 +102,7 @@ class _Detections:
         self._pictures: list[np.ndarray] = []
 
     def add(self, row: int, frame: av.VideoFrame) -> None:
-        """Take in one picture."""
+        """Add one picture."""
         picture = self._scaler.blank(frame) if self._blind else self._scaler(frame)
         if self._pictures and picture.shape != self._pictures[0].shape:
             self.flush()
@@ -113,7 +113,7 @@ class _Detections:
             self.flush()
 
     def flush(self) -> None:
-        """Detect in what is waiting."""
+        """Detect in the pending pictures."""
         if not self._rows:
             return
         found = self._detector(np.stack(self._pictures[: 1 if self._blind else None]))

@@ -48,7 +48,7 @@ def cut_source(source: Source, cutting: Cutting, detector: FaceDetector) -> Cutt
 
 
 def fingerprint_of(path: Path) -> str:
-    """Give a hash of a file's content, by which duplicates are told."""
+    """Return a hash of a file's content, by which duplicates are detected."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
 
@@ -62,7 +62,7 @@ def _decode_speech(source: Source, cutting: Cutting, survey: Survey, notes: list
 
 @dataclass
 class _Part:
-    """A stretch of one shot in which faces were followed."""
+    """A segment of one shot in which faces were tracked."""
 
     first: int
     end: int
@@ -70,7 +70,7 @@ class _Part:
 
 
 class _Cutter:
-    """Makes the clips of one film from what the survey found."""
+    """Extracts the clips of one film from its survey."""
 
     def __init__(self, film: Film, cutting: Cutting, survey: Survey, track: Track, notes: list[str]) -> None:
         self.film, self.cutting, self.survey = film, cutting, survey
@@ -78,7 +78,7 @@ class _Cutter:
         self.min_frames = round(cutting.shortest * cutting.fps)
 
     def clips(self) -> list[Cut]:
-        """Make every clip; raises Rejected where there is none."""
+        """Make every clip; raises Rejected if there is none."""
         parts = self._long_enough()
         trouble: dict[str, str] = {}
         segments = [s for first, end in parts for s in self._segments(first, end, trouble)]
@@ -191,7 +191,7 @@ class _Cutter:
 
 
 class _Frames:
-    """The frames of a film at the clips' rate: those held, or decoded once more."""
+    """The frames of a film at the clips' rate: those in memory, or decoded again."""
 
     def __init__(self, film: Film, cutting: Cutting, survey: Survey) -> None:
         self._film, self._cutting, self._frames = film, cutting, survey.frames

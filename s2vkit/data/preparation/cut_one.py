@@ -31,7 +31,7 @@ class Cutter:
     def cut(self, source: Source, out: Path) -> dict[str, Any]:
         """Cut a source and write OUT.tar, its clips' bytes, and OUT.json, what became of it.
 
-        OUT.json comes last, so that it tells of a finished source.
+        OUT.json comes last, so that it marks a finished source.
         """
         began = time.perf_counter()
         result: dict[str, Any] = {"name": source.name, "file": str(source.path)}
@@ -84,12 +84,12 @@ class Cutter:
 
 
 def rejected(reason: str, detail: str) -> dict[str, Any]:
-    """Say that a source is rejected, and why."""
+    """Build the result of a rejected source."""
     return {"status": "rejected", "reason": reason, "detail": detail, "clips": []}
 
 
 def _header(source: Source, reason: str) -> dict[str, Any]:
-    """Give what the header of a video says of its length and rate; nothing where it is damaged."""
+    """Return what the header of a video says of its length and rate; nothing where it is damaged."""
     if reason == UNDECODABLE:
         return {}
     try:

@@ -36,13 +36,13 @@ class _Clip:
 
 
 def about(out: Path) -> dict[str, Any] | None:
-    """Read what a prepared corpus was made of; None where the folder holds no finished one."""
+    """Read the description of a prepared corpus; None if the folder holds no finished one."""
     corpus = read_json(out / CORPUS)
     return corpus if isinstance(corpus, dict) else None
 
 
 def is_finished(out: Path) -> bool:
-    """Tell whether a folder holds a prepared corpus that is whole."""
+    """Return whether a folder holds a prepared corpus that is whole."""
     return about(out) is not None
 
 

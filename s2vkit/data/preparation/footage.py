@@ -44,8 +44,8 @@ def prepare_footage(
 ) -> bool:
     """Cut this rank's share of the sources; whoever is last makes the corpus whole.
 
-    Gives whether the corpus is whole. A killed preparation goes on where it was, and no source
-    is cut twice. Raises InputError where more than `max_rejected` of the sources are rejected
+    Returns whether the corpus is whole. A killed preparation goes on where it was, and no source
+    is cut twice. Raises InputError if more than `max_rejected` of the sources are rejected
     (seen after 200 of them, or at the end), or where the folder holds something else.
     """
     if is_finished(out):

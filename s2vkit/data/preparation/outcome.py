@@ -18,7 +18,7 @@ _ENOUGH = 200  # sources after which a share says something
 
 
 def stop_if_hopeless(tally: Counter[str], total: int, max_rejected: float, example: dict[str, Any]) -> None:
-    """Raise InputError where more than the share `most` is rejected, of enough or of all."""
+    """Raise InputError if more than the share `most` is rejected, of enough or of all."""
     done, rejected = tally.total(), tally["rejected"]
     if done < min(total, _ENOUGH) or rejected <= max_rejected * done:
         return
@@ -53,7 +53,7 @@ def write_report(out: Path, listing: Listing, results: Iterable[dict[str, Any]])
 
 
 def read_report(out: Path) -> list[dict[str, str]]:
-    """Read report.csv. Raises InputError where it is missing or damaged."""
+    """Read report.csv. Raises InputError if it is missing or damaged."""
     try:
         with (out / REPORT).open(newline="", encoding="utf-8") as file:
             return list(csv.DictReader(file))

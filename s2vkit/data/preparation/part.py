@@ -47,7 +47,7 @@ class Part:
         return self.folder / f"{source:08d}"
 
     def result_of(self, source: int) -> dict[str, Any] | None:
-        """Read what became of a source; None where it is not cut yet."""
+        """Read what became of a source; None if it is not cut yet."""
         result: dict[str, Any] | None = read_json(self.place(source).with_suffix(".json"))
         return result
 

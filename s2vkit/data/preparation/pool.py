@@ -46,7 +46,7 @@ class Pool:
         return len(self._running) + len(self._here)
 
     def add(self, task: Task) -> None:
-        """Take a task on."""
+        """Accept a task."""
         if self.workers < 2:
             self._here.append(task)
             return

@@ -28,7 +28,7 @@ def prepare(
 
     A clip whose `load` raises InputError, or that breaks the dataset's own word, is rejected
     with its reason. Where another run is just making the folder, waits for that one. Raises
-    InputError where there is no clip, or where more than `max_rejected` of them were rejected.
+    InputError if there is no clip, or where more than `max_rejected` of them were rejected.
     """
     clips = dataset.clips()
     check_clips(clips, dataset)

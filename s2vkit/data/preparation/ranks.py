@@ -19,7 +19,7 @@ class Rank:
     of: int = 1
 
     def has(self, part: int) -> bool:
-        """Tell whether a numbered part of the work is this one's."""
+        """Return whether a numbered part of the work is this one's."""
         return part % self.of == self.number
 
 
@@ -29,7 +29,7 @@ ALONE = Rank()
 def find_rank(text: str | None = None, environment: Mapping[str, str] = os.environ) -> Rank:
     """Read the rank out of "K/N", or else out of torchrun's or Slurm's variables.
 
-    Raises InputError where it is no rank.
+    Raises InputError if it is no rank.
     """
     if text is not None:
         return _rank(text, *text.partition("/")[::2])

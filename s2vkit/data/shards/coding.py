@@ -22,7 +22,7 @@ def to_jpeg(frame: np.ndarray, quality: int) -> bytes:
 
 
 def from_jpeg(data: bytes) -> np.ndarray:
-    """Decode to uint8 RGB (H, W, 3). Raises InputError where it is damaged."""
+    """Decode to uint8 RGB (H, W, 3). Raises InputError if it is damaged."""
     try:
         with Image.open(BytesIO(data), formats=["JPEG"]) as picture:
             return np.asarray(picture.convert("RGB"))
@@ -44,7 +44,7 @@ def to_flac(speech: np.ndarray, rate: int) -> bytes:
 
 
 def from_flac(data: bytes) -> np.ndarray:
-    """Decode to float32 (S,) in [-1, 1]. Raises InputError where it is damaged."""
+    """Decode to float32 (S,) in [-1, 1]. Raises InputError if it is damaged."""
     try:
         with av.open(BytesIO(data), "r", format="flac") as container:
             blocks = [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]

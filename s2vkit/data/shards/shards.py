@@ -36,7 +36,7 @@ class Placed:
     content: str  # SHA-256 of the clip's bytes
 
     def moved(self, by: int) -> Placed:
-        """Give it as it lies `by` bytes further back."""
+        """Return it as it lies `by` bytes further back."""
         frames = [(at + by, size) for at, size in self.frames]
         at, size = self.speech
         return Placed(

@@ -44,7 +44,7 @@ class Frames(BatchField):
         return {"frames": to_images(torch.from_numpy(frames)), "times": torch.from_numpy(sample.frames)}
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
-        """Make up frames."""
+        """Return fake frames."""
         size = sizes.graph.data_spec.size
         frames = channels_last(noise(sizes.clips, sizes.frames, 3, size, size))
         return {"frames": frames, "times": torch.arange(sizes.frames).expand(sizes.clips, -1)}
@@ -61,7 +61,7 @@ class Speech(BatchField):
         return {"speech": speech, "lengths": lengths}
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
-        """Make up speech of `FAKE_SECONDS`."""
+        """Return fake speech of `FAKE_SECONDS`."""
         samples = int(FAKE_SECONDS * sizes.graph.encoder.sample_rate)
         return {"speech": noise(sizes.clips, samples), "lengths": torch.full((sizes.clips,), samples)}
 
@@ -83,7 +83,7 @@ class ReferenceImages(BatchField):
         return {"reference_images": to_images(torch.from_numpy(images))}
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
-        """Make up images."""
+        """Return fake images."""
         size = sizes.graph.data_spec.size
         return {"reference_images": channels_last(noise(sizes.clips, 3, size, size))}
 
@@ -113,7 +113,7 @@ class AudioWindows(BatchField):
         return {"audio_windows": torch.stack(windows)}
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
-        """Make up speech."""
+        """Return fake speech."""
         runs = sizes.frames // sizes.window
         return {"audio_windows": noise(sizes.clips, runs, self.warmup + sizes.window, self.samples)}
 
