@@ -40,6 +40,12 @@ class FootageOptions(Options):
     max_silence: float = Field(
         default=0.5, ge=0.0, description="seconds by which sound may start late or end early"
     )
+    audio_track: int | None = Field(
+        default=None, ge=1, description="number of the sound track that is taken; null: the one that speaks"
+    )
+    video_track: int | None = Field(
+        default=None, ge=1, description="number of the video track that is taken; null: the one that moves"
+    )
     quality: int = Field(default=95, ge=50, le=100, description="of the frames' JPEG")
     crop_cache_gb: float = Field(
         default=16.0,

@@ -79,6 +79,17 @@ def device_option() -> Callable[[_Command], _Command]:
     )
 
 
+def track_option(kind: str) -> Callable[[_Command], _Command]:
+    """Take `--audio-track N` or `--video-track N` (`audio_track: int | None`)."""
+    which = {"audio": "that speaks", "video": "that moves"}[kind]
+    return click.option(
+        f"--{kind}-track",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help=f"Take the N-th {kind} track of a file, not the one {which}.",
+    )
+
+
 def json_option() -> Callable[[_Command], _Command]:
     """Take `--json` (`as_json: bool`)."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON with stable keys.")

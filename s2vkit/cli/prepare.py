@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from s2vkit.cli import complete
-from s2vkit.cli.parameters import sets_option
+from s2vkit.cli.parameters import sets_option, track_option
 
 if TYPE_CHECKING:
     from s2vkit.recipe.load import Recipe
@@ -58,6 +58,8 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     metavar="SHARE",
     help="Stop when more than this share of the files is rejected.",
 )
+@track_option("audio")
+@track_option("video")
 @click.option("--seed", type=click.IntRange(min=0), help="Of the splits; the recipe's, else 1234.")
 def prepare(
     recipe: Path | None,
@@ -69,6 +71,8 @@ def prepare(
     workers: int | None,
     rank: str | None,
     max_rejected: float,
+    audio_track: int | None,
+    video_track: int | None,
     seed: int | None,
 ) -> None:
     """Cut videos of talking faces into clips, and say what became of every file.
@@ -78,7 +82,9 @@ def prepare(
     --set fps=30; with --recipe, any value of the recipe.
     """
     options = {"face_detector": detector, "root": root, "corpus": output}
-    given = {key: str(value) for key, value in options.items() if value is not None}
+    given = {key: _quoted(str(value)) for key, value in options.items() if value is not None}
+    numbers = {"audio_track": audio_track, "video_track": video_track}
+    given |= {key: str(value) for key, value in numbers.items() if value is not None}
     corpus, cores = _corpus(recipe, dataset, given, sets, seed)
 
     from rich.console import Console
@@ -105,12 +111,12 @@ def _corpus(
     if (recipe is None) == (dataset is None):
         raise click.UsageError("give either --recipe or --dataset")
     if recipe is not None:
-        short = [f"data.{key}={_quoted(value)}" for key, value in given.items()]
+        short = [f"data.{key}={value}" for key, value in given.items()]
         loaded: Recipe = load_recipe(recipe, [*sets, *short], registry()).recipe
         slot, default_seed = loaded.data, loaded.seed
     else:
         _need(given, "root", "corpus")
-        short = [f"{key}={_quoted(value)}" for key, value in given.items()]
+        short = [f"{key}={value}" for key, value in given.items()]
         slot, default_seed = load_slot("dataset", str(dataset), [*sets, *short], registry()), 1234
 
     import os

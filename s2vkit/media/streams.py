@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from pathlib import Path
 
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
-
-from s2vkit.errors import InputError
 
 _RATES = (Fraction(1), Fraction(1000))  # frames a second that can be believed
 _DEFAULT_RATE = Fraction(25)
@@ -23,14 +20,6 @@ def is_cover(stream: Stream) -> bool:
 def video_streams(container: InputContainer) -> list[VideoStream]:
     """List the video streams of a container that are no cover pictures."""
     return [stream for stream in container.streams.video if not is_cover(stream)]
-
-
-def video_stream(container: InputContainer, path: str | Path) -> VideoStream:
-    """Return the first video stream. Raises InputError if there is none."""
-    streams = video_streams(container)
-    if not streams:
-        raise InputError(f"{path}: has no pictures", hint="give a video")
-    return streams[0]
 
 
 def frame_rate(stream: VideoStream) -> Fraction:

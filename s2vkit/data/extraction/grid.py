@@ -32,6 +32,7 @@ class Grid:
         self.first: float | None = None  # s, time stamp of the first picture
         self.last = 0.0
         self.count = 0  # frames of the source
+        self._steps, self._moving = 0, 0.0  # between frames that follow each other, and their seconds
 
     def __iter__(self) -> Iterator[Shown]:
         before: tuple[float, av.VideoFrame] | None = None
@@ -40,6 +41,8 @@ class Grid:
             if self.first is None or before is None:
                 self.first = time
             else:
+                if time - before[0] <= MAX_FRAME_SECONDS:
+                    self._steps, self._moving = self._steps + 1, self._moving + time - before[0]
                 yield from self._stand(before, time, place)
                 place = max(place, self._place_at(time))
             before, self.last = (time, frame), time
@@ -61,6 +64,8 @@ class Grid:
 
     @property
     def source_fps(self) -> float:
-        """Frames a second of the source, by its time stamps; 25 of a single frame."""
+        """Frames a second of the source, by its time stamps and without its holes; 25 of one frame."""
+        if self._moving > 0:
+            return self._steps / self._moving
         length = self.last - (self.first or 0.0)
         return (self.count - 1) / length if length > 0 else 25.0

@@ -55,6 +55,8 @@ class Cutting:
     max_silence: float = 0.5  # s; sound may start that late or end that early
     hold: int = 256  # MiB of decoded pictures kept, so that short files are decoded once
     max_pixels: int = 4096 * 4096  # W x H; larger pictures are refused
+    audio_track: int | None = None  # number, from 1, of the sound track; None: the one that speaks
+    video_track: int | None = None  # and of the video track; None: the one that moves
 
 
 @dataclass

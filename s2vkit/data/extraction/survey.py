@@ -13,7 +13,8 @@ from s2vkit.data.extraction.grid import Grid, Shown
 from s2vkit.data.extraction.kinds import Cutting
 from s2vkit.data.extraction.shots import SIDE, Thumbs, find_cuts
 from s2vkit.interfaces.face_detector import FaceDetector, Faces
-from s2vkit.media.film import Film, Scaler, turns
+from s2vkit.media.film import Film, Scaler
+from s2vkit.media.upright import AS_IT_IS, pose_of
 
 _BATCH = 16  # pictures the detector sees at once
 _MIN_VISIBLE = 20  # pixels; detectors see no smaller face
@@ -53,6 +54,7 @@ def survey_film(film: Film, cutting: Cutting, detector: FaceDetector) -> Survey:
     for shown in grid:
         row = len(survey.places)
         if row >= _MAX_ROWS:
+            film.notes.append(f"left out: all after {row / cutting.fps:.0f} s (longer files: cut them up)")
             break
         same = last is not None and shown.frame is last.frame
         small.append(small[-1] if same else thumbs(shown.frame))
@@ -75,16 +77,16 @@ def survey_film(film: Film, cutting: Cutting, detector: FaceDetector) -> Survey:
 
 
 def detection_scale(film: Film, cutting: Cutting) -> float:
-    """Choose how much smaller the detector sees a film: the smallest face must stay visible."""
+    """Choose how much smaller the detector sees a film: the least face must stay visible."""
     longest = max(film.width * film.aspect, film.height)
     return float(min(1.0, max(cutting.detect_at / longest, _MIN_VISIBLE / cutting.min_face)))
 
 
 def _keeper(film: Film, cutting: Cutting, detector: FaceDetector) -> Callable[[av.VideoFrame], av.VideoFrame]:
-    """Choose how pictures are kept: small at once, where it is known where they are cropped."""
+    """Choose how pictures are held: small at once, where it is known where they are cropped."""
     scaler = Scaler(film, cutting.size / max(1.0, min(film.width * film.aspect, film.height)))
     blind = detector.blind
-    return lambda frame: scaler.shrink(frame) if blind and not turns(frame) else frame
+    return lambda frame: scaler.shrink(frame) if blind and pose_of(frame) == AS_IT_IS else frame
 
 
 def _bytes(frame: av.VideoFrame) -> int:

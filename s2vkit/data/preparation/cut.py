@@ -15,6 +15,7 @@ from s2vkit.data.extraction.crop import Cropper
 from s2vkit.data.extraction.follow import FaceTrack, follow
 from s2vkit.data.extraction.grid import Grid
 from s2vkit.data.extraction.kinds import REASONS, Cut, Cutting, Cuttings, Rejected
+from s2vkit.data.extraction.left import LeftOut
 from s2vkit.data.extraction.sound import Track, read_track
 from s2vkit.data.extraction.speaking import active_speaker
 from s2vkit.data.extraction.survey import Survey, survey_film
@@ -33,7 +34,7 @@ def cut_source(source: Source, cutting: Cutting, detector: FaceDetector) -> Cutt
     Raises Rejected, with one of REASONS, where it gives none.
     """
     try:
-        film = Film(source.path, cutting.max_pixels)
+        film = Film(source.path, cutting.max_pixels, cutting.video_track)
         survey = survey_film(film, cutting, detector)
         if not survey.places:
             raise Rejected("undecodable", f"not one picture of {source.path.name} can be decoded")
@@ -57,7 +58,7 @@ def _decode_speech(source: Source, cutting: Cutting, survey: Survey, notes: list
     apart = source.sound is not None
     path = source.sound or source.path
     start = None if apart else survey.start
-    return read_track(path, cutting.sample_rate, start, survey.seconds, notes)
+    return read_track(path, cutting.sample_rate, start, survey.seconds, notes, cutting.audio_track)
 
 
 @dataclass
@@ -76,19 +77,29 @@ class _Cutter:
         self.film, self.cutting, self.survey = film, cutting, survey
         self.track, self.notes = track, notes
         self.min_frames = round(cutting.shortest * cutting.fps)
+        self.trouble: dict[str, str] = {}  # reason -> what was last seen of it
+        self.left = LeftOut()
 
     def clips(self) -> list[Cut]:
         """Make every clip; raises Rejected if there is none."""
         parts = self._long_enough()
-        trouble: dict[str, str] = {}
-        segments = [s for first, end in parts for s in self._segments(first, end, trouble)]
-        clips = list(self._crop(segments, trouble))
+        segments = [s for first, end in parts for s in self._segments(first, end)]
+        clips = list(self._crop(segments))
         if not clips:
             order = ["several_faces", "silent", "face_too_small", "no_face"]
-            reason = next((r for r in order if r in trouble), "no_face")
-            raise Rejected(reason, trouble.get(reason, "no face was found in any frame"))
-        self.notes += [f"a part was left out: {detail}" for detail in trouble.values()]
+            reason = next((r for r in order if r in self.trouble), "no_face")
+            raise Rejected(reason, self.trouble.get(reason, "no face was found in any frame"))
+        self.notes += self.left.notes()
         return clips
+
+    def _leave(self, first: int, end: int, why: str, reason: str = "") -> None:
+        """Report that the rows [first, end) give no clip."""
+        if first >= end:
+            return
+        if reason:
+            self.trouble[reason] = why
+        places = self.survey.places
+        self.left.add(places[first] / self.cutting.fps, (places[end - 1] + 1) / self.cutting.fps, why)
 
     def _long_enough(self) -> list[tuple[int, int]]:
         fps, places = self.cutting.fps, self.survey.places
@@ -102,41 +113,44 @@ class _Cutter:
         sounding = max(0.0, self.track.last - self.track.first)
         if high - low < self.min_frames or sounding < self.cutting.shortest:
             raise Rejected("too_short", f"only {sounding:.2f} s of sound beside the pictures")
+        self._leave(0, low, "no sound")
+        self._leave(high, len(places), "no sound")
         parts = [(max(a, low), min(b, high)) for a, b in self.survey.parts()]
+        parts = [(a, b) for a, b in parts if a < b]
         long = [(a, b) for a, b in parts if b - a >= self.min_frames]
         if not long:
             raise Rejected(
                 "cut_inside", f"{len(parts) - 1} cuts or holes leave no part of {self.cutting.shortest:g} s"
             )
         most = round(self.cutting.longest * fps)
-        return [
-            (a + i, min(a + i + most, b))
-            for a, b in long
-            for i in range(0, b - a, most)
-            if min(a + i + most, b) - (a + i) >= self.min_frames
-        ]
+        pieces = [(i, min(i + most, b)) for a, b in parts for i in range(a, b, most)]
+        for a, b in pieces:
+            if b - a < self.min_frames:
+                self._leave(a, b, f"less than {self.cutting.shortest:g} s between cuts or holes")
+        return [(a, b) for a, b in pieces if b - a >= self.min_frames]
 
-    def _segments(self, first: int, end: int, trouble: dict[str, str]) -> Iterator[_Part]:
+    def _segments(self, first: int, end: int) -> Iterator[_Part]:
         every, cutting = self.cutting.every, self.cutting
         detections = {r: f for r, f in self.survey.detections.items() if first <= r < end}
         tracks = follow(detections, cutting.min_score, patience=3 * every)
         tracks = [t for t in tracks if len(t.at) >= min(2, len(detections))]
         if not tracks:
-            trouble["no_face"] = "no face was found in any frame"
+            self._leave(first, end, "no face was found in any frame", "no_face")
             return
         tracks.sort(key=lambda t: t.height * len(t.at), reverse=True)
         high = [t for t in tracks if self._height(t) >= cutting.min_face]
         if not high:
             height = max(self._height(t) for t in tracks)
-            trouble["face_too_small"] = (
-                f"the face is {height:.0f} pixels high; {cutting.min_face} is the least"
-            )
+            why = f"the face is {height:.0f} pixels high; the minimum is {cutting.min_face}"
+            self._leave(first, end, why, "face_too_small")
             return
         low = max(first, high[0].at[0] - every)
         top = min(end, high[0].at[-1] + every + 1)
         if top - low < self.min_frames:
-            trouble["no_face"] = "no face was seen for long enough"
+            self._leave(first, end, "no face was seen for long enough", "no_face")
             return
+        self._leave(first, low, "the face is not seen yet")
+        self._leave(top, end, "the face is seen no more")
         rivals = [t for t in high[1:] if self._rivals(high[0], t, low, top)]
         yield _Part(low, top, [high[0], *rivals])
 
@@ -156,20 +170,20 @@ class _Cutter:
             return place_by_boxes(boxes, self.cutting.margin, steady, *self.survey.upright)
         return place_by_landmarks(landmarks, self.cutting.margin, steady, *self.survey.upright)
 
-    def _crop(self, segments: list[_Part], trouble: dict[str, str]) -> Iterator[Cut]:
+    def _crop(self, segments: list[_Part]) -> Iterator[Cut]:
         frames = _Frames(self.film, self.cutting, self.survey)
         for part in segments:
             speech = self._speech(part)
             if float(np.ptp(speech)) / 2 < SILENCE:
-                trouble["silent"] = "the sound is silent (below -60 dBFS) all along"
+                why = "the sound is silent (below -60 dBFS) all along"
+                self._leave(part.first, part.end, why, "silent")
                 continue
             places = [self._place(t, part.first, part.end) for t in part.tracks]
             crops = frames.crop(part.first, part.end, places)
             chosen = 0 if len(crops) == 1 else active_speaker(crops, speech)
             if chosen is None:
-                trouble["several_faces"] = (
-                    f"{len(crops)} faces of like size, and the sound tells not whose it is"
-                )
+                why = f"{len(crops)} faces of like size, and the sound does not tell whose it is"
+                self._leave(part.first, part.end, why, "several_faces")
                 continue
             place = places[chosen]
             yield Cut(

@@ -42,6 +42,7 @@ class Cutter:
             found = cut_source(source, self.cutting, self._detector)
             clips = self._write(source, found.clips, out.with_suffix(".tar"))
             result |= {"status": "prepared", "seconds": found.seconds, "fps": found.fps}
+            result["detail"] = "; ".join(found.notes)
             result["clips"] = clips
         except InputError as error:
             reason = error.reason if isinstance(error, Rejected) else UNDECODABLE

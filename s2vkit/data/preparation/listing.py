@@ -104,7 +104,9 @@ def labels_of(labelled: Iterable[Source | Record]) -> dict[str, tuple[str, ...]]
 
 
 def _telling(cutting: Cutting) -> dict[str, Any]:
-    return {k: v for k, v in asdict(cutting).items() if k not in _NOT_CONTENT}
+    """Return the settings that change clips; tracks only where they are chosen by hand."""
+    told = {k: v for k, v in asdict(cutting).items() if k not in _NOT_CONTENT}
+    return {k: v for k, v in told.items() if v is not None}
 
 
 def _wrong(sources: list[Source]) -> Iterator[str]:
