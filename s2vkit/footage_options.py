@@ -6,7 +6,7 @@ from s2vkit.options import FaceDetectorSlot, Field, Options
 
 
 class FootageOptions(Options):
-    """What the host needs to know of every dataset of videos that it has to cut."""
+    """Options of every dataset of videos: how faces and speech are extracted."""
 
     root: str | None = Field(
         default=None, description="folder of the corpus as it came; not read once it is prepared"

@@ -51,7 +51,7 @@ class Folder(Footage):
         return {file: there[stem] for file, stem in stems if stem in there}
 
     def survey(self) -> Survey:
-        """Count the videos. Raises InputError where there is none, or the table is of others."""
+        """Count the videos. Raises InputError if there is none, or the table is of others."""
         files, passed = self._found
         if not self._videos:
             others = Counter(Path(file).suffix or "no suffix" for file in files)
@@ -84,9 +84,9 @@ class Folder(Footage):
     def relabel(self, sources: Sequence[Source]) -> list[Source]:
         """Label videos by their folders' names and by the table, and split them by clip or speaker."""
         files = [source.facts["file"] for source in sources]
-        told = self._matched(files).rows
-        labels = {file: self._labels(file, told.get(file, {})) for file in files}
-        splits = self._splits(labels, told)
+        rows = self._matched(files).rows
+        labels = {file: self._labels(file, rows.get(file, {})) for file in files}
+        splits = self._splits(labels, rows)
         return [
             replace(source, labels=labels[file], split=splits[file])
             for source, file in zip(sources, files, strict=True)
@@ -106,17 +106,17 @@ class Folder(Footage):
             names[file] = name
         return names
 
-    def _labels(self, file: str, told: dict[str, str]) -> dict[str, str]:
+    def _labels(self, file: str, row: dict[str, str]) -> dict[str, str]:
         folders = file.split("/")[:-1]
         found = {
             label: name for label, name in zip(self.options.folders, folders, strict=False) if label != "-"
         }
-        return found | {k: v for k, v in told.items() if k != "split" and v}
+        return found | {k: v for k, v in row.items() if k != "split" and v}
 
-    def _splits(self, labels: dict[str, dict[str, str]], told: dict[str, dict[str, str]]) -> dict[str, str]:
+    def _splits(self, labels: dict[str, dict[str, str]], rows: dict[str, dict[str, str]]) -> dict[str, str]:
         options, files = self.options, list(labels)
         if options.split == "table":
-            return {file: self._split_told(file, told.get(file, {}).get("split", "")) for file in files}
+            return {file: self._split_of(file, rows.get(file, {}).get("split", "")) for file in files}
         if options.split == "by_clip":
             return shares(files, self.seed, options.val, options.test)
         nameless = [file for file in files if "identity" not in labels[file]]
@@ -130,13 +130,13 @@ class Folder(Footage):
         split = shares(of.values(), self.seed, options.val, options.test)
         return {file: split[of[file]] for file in files}
 
-    def _split_told(self, file: str, told: str) -> str:
-        if told not in _SPLITS:
+    def _split_of(self, file: str, given: str) -> str:
+        if given not in _SPLITS:
             raise InputError(
-                f"{self.options.table}: '{file}' is in split '{told}', not train, val or test",
+                f"{self.options.table}: '{file}' is in split '{given}', not train, val or test",
                 hint="give the table a column `split` with a row for each video",
             )
-        return told
+        return given
 
     @cached_property
     def _table(self) -> Table | None:

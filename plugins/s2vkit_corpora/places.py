@@ -36,7 +36,7 @@ SOUNDS = frozenset(
 
 
 def root_of(root: str | None, hint: str) -> Path:
-    """Give the root folder. Raises InputError, with the hint, where there is none."""
+    """Return the root folder. Raises InputError, with the hint, where there is none."""
     if root is None:
         raise InputError("the dataset has no `root`", hint="set it to the folder of the corpus")
     folder = Path(root)
@@ -118,5 +118,5 @@ class _Walk:
 
 
 def is_video(path: Path) -> bool:
-    """Tell by its name whether a file is a video."""
+    """Return whether a file is a video, by its name."""
     return path.suffix.lower() in VIDEOS

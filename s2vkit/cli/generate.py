@@ -46,7 +46,7 @@ def generate(
     """
     from s2vkit.inference.generate import generate as make
 
-    made = make(model, speech, output, device=device, force=force, image=image, audio_track=audio_track)
-    for note in made.notes:
+    result = make(model, speech, output, device=device, force=force, image=image, audio_track=audio_track)
+    for note in result.notes:
         click.echo(f"note: {note}", err=True)
-    click.echo(f"wrote {made.path}: {made.frames} frames, {made.fps:g} a second")
+    click.echo(f"wrote {result.path}: {result.frames} frames, {result.fps:g} a second")

@@ -52,7 +52,7 @@ def runs_argument() -> Callable[[_Command], _Command]:
 
 
 def command_line() -> str:
-    """Give the command as it was typed, to be kept beside what it makes."""
+    """Return the command as it was typed, to be kept beside what it makes."""
     return shlex.join(["s2vkit", *sys.argv[1:]])
 
 

@@ -81,8 +81,8 @@ def prepare(
     once, on one machine or on many. With --dataset, --set sets the dataset's options, e.g.
     --set fps=30; with --recipe, any value of the recipe.
     """
-    said = {"face_detector": detector, "root": root, "corpus": output}
-    given = {key: _quoted(str(value)) for key, value in said.items() if value is not None}
+    options = {"face_detector": detector, "root": root, "corpus": output}
+    given = {key: _quoted(str(value)) for key, value in options.items() if value is not None}
     numbers = {"audio_track": audio_track, "video_track": video_track}
     given |= {key: str(value) for key, value in numbers.items() if value is not None}
     corpus, cores = _corpus(recipe, dataset, given, sets, seed)
@@ -112,19 +112,19 @@ def _corpus(
         raise click.UsageError("give either --recipe or --dataset")
     if recipe is not None:
         short = [f"data.{key}={value}" for key, value in given.items()]
-        held: Recipe = load_recipe(recipe, [*sets, *short], registry()).recipe
-        slot, own = held.data, held.seed
+        loaded: Recipe = load_recipe(recipe, [*sets, *short], registry()).recipe
+        slot, default_seed = loaded.data, loaded.seed
     else:
         _need(given, "root", "corpus")
         short = [f"{key}={value}" for key, value in given.items()]
-        slot, own = load_slot("dataset", str(dataset), [*sets, *short], registry()), 1234
+        slot, default_seed = load_slot("dataset", str(dataset), [*sets, *short], registry()), 1234
 
     import os
 
     from s2vkit.build import build_dataset
     from s2vkit.data.corpus import FootageCorpus
 
-    corpus = build_dataset(slot, own if seed is None else seed, registry())
+    corpus = build_dataset(slot, default_seed if seed is None else seed, registry())
     if not isinstance(corpus, FootageCorpus):
         raise click.UsageError(f"dataset '{slot.use}' needs no preparing: `s2vkit run` makes it")
     return corpus, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1

@@ -43,7 +43,7 @@ def generate(
     `image` is a picture of the speaker's face, for a model that animates one. `audio_track` is the
     number, from 1, of the sound track to take, where a file has several.
 
-    Raises RunFolderError, or InputError where the recording or the picture cannot be used or the
+    Raises RunFolderError, or InputError if the recording or the picture cannot be used or the
     output cannot be written there. The file appears whole or not at all.
     """
     model, speech, output = Path(model), Path(speech), Path(output)

@@ -20,7 +20,7 @@ class Deinterlacer:
         self._kind: tuple[int, int, str] | None = None
 
     def run(self, frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
-        """Give each frame, in order; the filter needs one that follows, so it gives them late."""
+        """Return each frame, in order; the filter needs one that follows, so it gives them late."""
         for frame in frames:
             self.count += frame.interlaced_frame
             if self._graph is None and not frame.interlaced_frame:

@@ -48,7 +48,7 @@ _KNOWN = "wav, flac, mp3, m4a, ogg, sph, mp4, mov, mkv, webm, avi, flv and mpg c
 def open_media(path: str | Path) -> Iterator[InputContainer]:
     """Open a local media file; its name is never taken for a protocol or a pattern.
 
-    Raises InputError where it is missing, a folder, empty, unreadable or not media.
+    Raises InputError if it is missing, a folder, empty, unreadable or not media.
     """
     path = Path(path)
     check_file(path)
@@ -70,7 +70,7 @@ def open_media(path: str | Path) -> Iterator[InputContainer]:
 def decoded(
     container: InputContainer, stream: Stream, kind: type[Frame], damaged: Callable[[], None]
 ) -> Iterator[Frame]:
-    """Give the frames of a stream, sound or pictures, as they come, one at a time.
+    """Return the frames of a stream, sound or pictures, as they come, one at a time.
 
     Calls `damaged` for each piece that cannot be decoded, and goes on behind it; where the
     file breaks off, once more, and ends.
@@ -95,7 +95,7 @@ def decoded(
 def decoded_of(
     container: InputContainer, streams: Sequence[AudioStream]
 ) -> Iterator[tuple[int, av.AudioFrame]]:
-    """Give the frames of several sound tracks, with their streams' indices, as they come."""
+    """Return the frames of several sound tracks, with their streams' indices, as they come."""
     packets = container.demux(list(streams))
     while True:
         try:
@@ -110,7 +110,7 @@ def decoded_of(
 
 
 def states_length(container: InputContainer, path: str | Path) -> bool:
-    """Tell whether a file's header states how long it is; else FFmpeg only estimates it."""
+    """Return whether a file's header states how long it is; else FFmpeg only estimates it."""
     if container.format.name == "mp3":
         with Path(path).open("rb") as file:
             return any(tag in _first_frame(file) for tag in (b"Xing", b"Info", b"VBRI"))

@@ -32,7 +32,7 @@ class Film:
     Iterating decodes the file from its start, one frame held at a time, and gives
     (seconds on the container's clock, decoded frame); interlaced frames are deinterlaced.
     Damaged pieces are passed over, frames out of order are dropped; `damaged` counts both.
-    `track` is the number, from 1, of the video track to read. Raises InputError where the file
+    `track` is the number, from 1, of the video track to read. Raises InputError if the file
     is missing, no media, without pictures, or declares more than `max_pixels`.
     """
 
@@ -114,8 +114,8 @@ class Film:
 
 
 def _aspect(stream: VideoStream) -> float:
-    told = float(stream.sample_aspect_ratio or 1)
-    return told if 0.4 < told < 2.5 else 1.0
+    ratio = float(stream.sample_aspect_ratio or 1)
+    return ratio if 0.4 < ratio < 2.5 else 1.0
 
 
 class Scaler:
@@ -130,19 +130,19 @@ class Scaler:
         self._shrinker, self._painter = VideoReformatter(), VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
-        """Give uint8 RGB (H, W, 3), turned and mirrored as the frame asks."""
+        """Return uint8 RGB (H, W, 3), turned and mirrored as the frame asks."""
         picture = self._painter.reformat(
             self.shrink(frame), self.width, self.height, "rgb24", interpolation=self._filter
         ).to_ndarray()
         return pose_of(frame).apply(picture)
 
     def blank(self, frame: av.VideoFrame) -> np.ndarray:
-        """Give a black picture of the same shape, for those who will not look at it."""
+        """Return a black picture of the same shape, for those who will not look at it."""
         sides = (self.height, self.width)
         return np.zeros((*(sides[::-1] if pose_of(frame).swaps else sides), 3), np.uint8)
 
     def shrink(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """Give a frame at its small size, planar still, where that saves time; else itself.
+        """Return a frame at its small size, planar still, where that saves time; else itself.
 
         Planes shrink in half the time that FFmpeg takes for scaling and colours at once. Colours
         stay at half the size, as JPEG keeps them: on a 224 px frame that is a root mean square

@@ -1,4 +1,4 @@
-"""Reading speech: any sound file, or the sound track of any video, as mono samples."""
+"""Reading speech: any audio file, or the audio track of any video, as mono samples."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def read_speech(
 
     `track` is the number, from 1, of the sound track to read. Sound keeps its place in time:
     holes become silence, and in a video a late start too. What can be decoded of a damaged file
-    is used, with a note. Memory grows with the output alone. Raises InputError where the file is
+    is used, with a note. Memory grows with the output alone. Raises InputError if the file is
     missing, empty, not media, without sound, undecodable, not finite, silent, or shorter than
     `shortest` seconds.
     """
@@ -69,7 +69,7 @@ def read_speech(
 
 
 def _announced(container: InputContainer, stream: AudioStream, path: str | Path) -> float:
-    """Give the seconds of sound that the file's headers promise, 0 where they only estimate."""
+    """Return the seconds of sound that the file's headers promise, 0 where they only estimate."""
     if not states_length(container, path):
         return 0.0
     if stream.duration and stream.time_base:
@@ -83,7 +83,7 @@ class _Reading:
     def __init__(self, name: str, sample_rate: int, start: float | None) -> None:
         self.name, self.sample_rate = name, sample_rate
         self.start = start  # s on the container's clock; None: where the first block is
-        self.seconds, self.lead, self.damaged = 0.0, 0.0, 0
+        self.seconds, self.padding, self.damaged = 0.0, 0.0, 0
         self.notes: list[str] = []
         self._blocks: list[np.ndarray] = []
         self._resampler: Resampler | None = None
@@ -109,7 +109,7 @@ class _Reading:
         if missing < 0:
             block = block[round(-missing * rate) :]
         elif silence := round(missing * rate):
-            self.lead = silence / rate if not self.seconds else self.lead
+            self.padding = silence / rate if not self.seconds else self.padding
             self._push_silence(silence)
         self._blocks.append(self._resampler.push(block))
         self.seconds += len(block) / rate
@@ -123,7 +123,7 @@ class _Reading:
         self.seconds += samples / rate
 
     def _missing(self, time: float) -> float:
-        """Give the seconds of sound that are missing before a block, negative where it overlaps."""
+        """Return the seconds of sound that are missing before a block, negative where it overlaps."""
         if self.start is None:
             self.start = time
         missing = time - self.start - self.seconds
@@ -140,7 +140,7 @@ class _Reading:
         self._flush()
         samples = np.concatenate([np.zeros(0, np.float32), *self._blocks])
         self._blocks.clear()
-        surplus = self.seconds - self.lead - announced
+        surplus = self.seconds - self.padding - announced
         if exact and 0 < surplus < _GAP:  # an encoder fills its last block with zeros
             self.seconds -= surplus
             samples = samples[: round(self.seconds * self.sample_rate)]

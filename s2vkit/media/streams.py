@@ -13,7 +13,7 @@ _DEFAULT_RATE = Fraction(25)
 
 
 def is_cover(stream: Stream) -> bool:
-    """Tell whether a video stream is only the cover picture of a sound file."""
+    """Return whether a video stream is only the cover picture of a sound file."""
     return bool(stream.disposition & Disposition.attached_pic)
 
 
@@ -23,6 +23,6 @@ def video_streams(container: InputContainer) -> list[VideoStream]:
 
 
 def frame_rate(stream: VideoStream) -> Fraction:
-    """Give the frames a second that a stream announces; 25 where it announces none that can be."""
+    """Return the frames a second that a stream announces; 25 where it announces none that can be."""
     announced = (stream.average_rate, stream.guessed_rate)
     return next((r for r in announced if r and _RATES[0] <= r <= _RATES[1]), _DEFAULT_RATE)

@@ -47,7 +47,7 @@ class Timeline(Generic[T]):
         self._first, self._shift = 0.0, 0.0
 
     def place(self, pieces: Iterable[Piece[T]]) -> Iterator[tuple[float, T]]:
-        """Give each believable piece with its time in seconds, as they come."""
+        """Return each believable piece with its time in seconds, as they come."""
         waiting: _Waiting[T] | None = None
         for piece in pieces:
             time = self._expected(waiting) if piece.time is None else piece.time + self._shift

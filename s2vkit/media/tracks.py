@@ -73,7 +73,7 @@ def choose_sound(path: str | Path, wanted: int | None = None) -> Chosen:
 def choose_video(path: str | Path, wanted: int | None = None) -> Chosen:
     """Choose the track of moving pictures: the default one, then the largest; no still.
 
-    Raises InputError where there is none, or none of the number `wanted`, from 1.
+    Raises InputError if there is none, or none of the number `wanted`, from 1.
     """
     with open_media(path) as container:
         streams = video_streams(container)
@@ -116,7 +116,7 @@ def _listen(container: InputContainer, streams: list[AudioStream], order: list[i
 
 
 def _moving(container: InputContainer, streams: list[VideoStream], order: list[int]) -> int:
-    """Give the first track that has more than one picture, or simply the first."""
+    """Return the first track that has more than one picture, or simply the first."""
     counts = {streams[i].index: 0 for i in order}
     for packet in container.demux([streams[i] for i in order]):
         counts[packet.stream.index] += bool(packet.size)

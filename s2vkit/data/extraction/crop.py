@@ -52,7 +52,7 @@ def invert(transforms: np.ndarray) -> np.ndarray:
 
 
 def _is_still(place: Place) -> bool:
-    """Tell whether all crops are the same upright square, as where pictures are faces already."""
+    """Return whether all crops are the same upright square, as where pictures are faces already."""
     moved = max(np.ptp(place.centres, axis=0).max(), np.ptp(place.sides))
     return bool(moved < 1e-3) and not place.angles.any()
 

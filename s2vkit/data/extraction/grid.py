@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import av
 
-MOST_HELD = 0.5  # s; a frame that stands longer is no moving picture, and time is left out
+MAX_FRAME_SECONDS = 0.5  # s; a frame that stands longer is no moving picture, and time is left out
 _FUZZ = 1e-6  # s; of time stamps that fall on the edge between two frames
 
 
@@ -20,7 +20,7 @@ class Shown:
 
 
 class Grid:
-    """Gives what the source shows at the middle of each frame of a steady rate.
+    """Returns what the source shows at the middle of each frame of a steady rate.
 
     An event of the source then moves by at most half a frame, whatever the source's rate;
     the nearest time stamp would show a long-standing frame's successor too early. Where the
@@ -41,7 +41,7 @@ class Grid:
             if self.first is None or before is None:
                 self.first = time
             else:
-                if time - before[0] <= MOST_HELD:
+                if time - before[0] <= MAX_FRAME_SECONDS:
                     self._steps, self._moving = self._steps + 1, self._moving + time - before[0]
                 yield from self._stand(before, time, place)
                 place = max(place, self._place_at(time))
@@ -52,8 +52,8 @@ class Grid:
 
     def _stand(self, before: tuple[float, av.VideoFrame], until: float, place: int) -> Iterator[Shown]:
         time, frame = before
-        if until - time > MOST_HELD:
-            until = time + min(MOST_HELD, 1 / self.source_fps)
+        if until - time > MAX_FRAME_SECONDS:
+            until = time + min(MAX_FRAME_SECONDS, 1 / self.source_fps)
         for k in range(place, self._place_at(until)):
             yield Shown(k, frame)
 

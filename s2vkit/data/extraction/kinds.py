@@ -1,4 +1,4 @@
-"""What cutting is told, what it gives, and the reasons for which a file is rejected."""
+"""The settings and results of segment extraction, and the reasons for which a file is rejected."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ REASONS: dict[str, str] = {
 """Every reason for setting a file aside, and what it means."""
 
 
-class SetAside(InputError):  # noqa: N818 (it is an outcome as much as an error)
-    """A source that gives no clip: `reason` is a key of REASONS, `detail` says what was seen."""
+class Rejected(InputError):  # noqa: N818 (it is an outcome as much as an error)
+    """A source without a usable clip: `reason` is a key of REASONS, `detail` says what was found."""
 
     def __init__(self, reason: str, detail: str) -> None:
         if reason not in REASONS:
@@ -33,7 +33,7 @@ class SetAside(InputError):  # noqa: N818 (it is an outcome as much as an error)
         self.reason, self.detail = reason, detail
 
     def __reduce__(self) -> tuple[Any, ...]:  # errors travel between processes
-        return SetAside, (self.reason, self.detail)
+        return Rejected, (self.reason, self.detail)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The sound of a source on the clock of its pictures."""
+"""The audio of a source on the clock of its video."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 
-from s2vkit.data.extraction.kinds import SetAside
+from s2vkit.data.extraction.kinds import Rejected
 from s2vkit.media.files import open_media
 from s2vkit.media.resample import Resampler
 from s2vkit.media.sound import Block, sound_blocks
@@ -79,11 +79,11 @@ class Track:
         self._given += len(block)
         block = block[max(0, -begin) :]
         begin = max(0, begin)
-        room = self.samples[begin : begin + len(block)]
-        room[:] = block[: len(room)]
-        if len(room):
+        target = self.samples[begin : begin + len(block)]
+        target[:] = block[: len(target)]
+        if len(target):
             self.first = min(self.first, begin / self.sample_rate)
-            self.last = max(self.last, (begin + len(room)) / self.sample_rate)
+            self.last = max(self.last, (begin + len(target)) / self.sample_rate)
 
     def flush(self) -> None:
         """Lay what the resampler still holds."""
@@ -104,13 +104,13 @@ def read_track(
     """Read the speech of a file as it is heard from `start` s on, for `seconds`.
 
     `start` is on the container's clock; None means the start of the file, for sound that lies
-    beside its video. `number`, from 1, chooses a sound track by hand. Raises SetAside where there
-    is no track or nothing of it can be decoded, InputError where the file cannot be opened.
+    beside its video. `number`, from 1, chooses a sound track by hand. Raises Rejected if there
+    is no track or nothing of it can be decoded, InputError if the file cannot be opened.
     """
     try:
         chosen = choose_sound(path, number)
     except NoSound as error:
-        raise SetAside("no_sound_track", f"{path.name} has no sound track") from error
+        raise Rejected("no_sound_track", f"{path.name} has no sound track") from error
     with open_media(path) as container:
         if start is None:
             start = (container.start_time or 0) / av.time_base
@@ -119,8 +119,8 @@ def read_track(
         _fill(track, container, chosen, notes)
     if not track.blocks:
         if track.damaged:
-            raise SetAside("undecodable", f"nothing of the sound of {path.name} can be decoded")
-        raise SetAside("no_sound_track", f"the sound track of {path.name} holds no samples")
+            raise Rejected("undecodable", f"nothing of the sound of {path.name} can be decoded")
+        raise Rejected("no_sound_track", f"the sound track of {path.name} holds no samples")
     if track.damaged:
         notes.append(f"{track.damaged} damaged pieces of the sound are silent")
     if track.overlap > _REPORTED:
