@@ -39,7 +39,7 @@ def to_tensors(codes: LabelCodes) -> dict[str, Tensor]:
 
 
 def from_tensors(tensors: Mapping[str, Tensor], sizes: Mapping[str, int], path: Path) -> LabelCodes:
-    """Find the codes in a file of weights. Raises RunFolderError where one has another size."""
+    """Find the codes in a file of weights. Raises RunFolderError if one has another size."""
     found: dict[str, dict[str, Tensor]] = {}
     for key, code in tensors.items():
         if not key.startswith(_PREFIX):

@@ -61,7 +61,7 @@ def _requests(
     heard: Callable[[np.ndarray], Mapping[str, Tensor]],
     seen: Callable[[np.ndarray], Tensor],
 ) -> Iterator[tuple[str, Callable[[], Steering]]]:
-    """Give each side that is asked for, and what makes its steering."""
+    """Return each side that is asked for, and what makes its steering."""
     for side, request in (("identity", control.get("identity")), ("emotion", control.get("emotion"))):
         if request is not None:
             yield side, partial(steer, side, codes.get(side, {}), request)

@@ -13,11 +13,11 @@ class Entrance:
     """
 
     def push(self, samples: np.ndarray) -> np.ndarray:
-        """Take in float32 (S,): give what is ready of it (T,), in time with what came in."""
+        """Take in float32 (S,): return what is ready of it (T,), in time with what came in."""
         return samples
 
     def flush(self) -> np.ndarray:
-        """End the utterance: give the rest."""
+        """End the utterance: return the rest."""
         return np.zeros(0, np.float32)
 
 

@@ -22,7 +22,7 @@ _PART = "teacher.identity"
 
 @torch.inference_mode()
 def identity_code(model: Path, face: np.ndarray, size: int, device: torch.device) -> Tensor:
-    """Give the code (dim,) of a face, uint8 (size, size, 3), in the space of the identity student.
+    """Return the code (dim,) of a face, uint8 (size, size, 3), in the space of the identity student.
 
     `model` is the folder `model` of a run. A model that was copied out of its run has no teacher.
     Raises RunFolderError then, InputError where the picture has another shape.

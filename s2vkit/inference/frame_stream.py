@@ -153,7 +153,7 @@ class FrameStream:
         return codes
 
     def _heard(self) -> Mapping[str, Tensor] | None:
-        """Give the codes of the speech: of the whole where they are known, else of what has come."""
+        """Return the codes of the speech: of the whole where they are known, else of what has come."""
         students = self.pipeline.graph.students
         if self.scene.heard is not None or not needs_speech(students, self.scene.steering):
             return self.scene.heard

@@ -44,7 +44,7 @@ class TalkingFaceModel:
 
     @property
     def needs_image(self) -> bool:
-        """Say whether it animates an image of the speaker's face, which then must be given."""
+        """Return whether it animates an image of the speaker's face, which then must be given."""
         return self.pipeline.graph.takes_reference_image
 
     @property
@@ -74,7 +74,7 @@ class TalkingFaceModel:
         `identity_from` and `emotion_from` take other speech at the same rate; `track` changes
         over time. `image` is uint8 (size, size, 3), for a model that animates one.
 
-        Raises InputError where the speech is no row of finite samples, or where something is
+        Raises InputError if the speech is no row of finite samples, or where something is
         asked for that the model does not have.
         """
         from s2vkit.inference.video import Video  # wants FFmpeg, which the rest does not
@@ -122,7 +122,7 @@ class TalkingFaceModel:
         return steering_of(control, self.codes, list(self.pipeline.graph.students), heard, self.see)
 
     def see(self, face: np.ndarray) -> Tensor:
-        """Give the identity code (dim,) of a face, by the run's teacher. Raises RunFolderError."""
+        """Return the identity code (dim,) of a face, by the run's teacher. Raises RunFolderError."""
         from s2vkit.inference.faces import identity_code
 
         return identity_code(self.path, face, self.size, self.pipeline.policy.device)

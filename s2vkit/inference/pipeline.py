@@ -16,7 +16,7 @@ from s2vkit.inference import windows
 from s2vkit.inference.entrance import Entrance, prepare
 from s2vkit.inference.recording import Recording
 from s2vkit.interfaces.audio_encoder import SpeechStream
-from s2vkit.interfaces.audio_windows import at_peak, cut_sounds
+from s2vkit.interfaces.audio_windows import at_peak, cut_speech
 from s2vkit.interfaces.batch import Conditioning, GeneratorOutput, align, neighbours, speech_steps
 from s2vkit.interfaces.inference_graph import InferenceGraph
 from s2vkit.interfaces.pixels import to_images
@@ -67,7 +67,7 @@ class InferencePipeline:
 
     @torch.inference_mode()
     def codes_of(self, recording: Recording) -> dict[str, Tensor]:
-        """Give the codes (1, dim) that a whole recording has by side, in flat memory."""
+        """Return the codes (1, dim) that a whole recording has by side, in flat memory."""
         entrance, stream = Entrance(), self.open_stream()
         for block in recording:
             if len(ready := entrance.push(block)):
@@ -88,7 +88,7 @@ class InferencePipeline:
     def reference(self, image: np.ndarray | None) -> Tensor | None:
         """Bring the speaker's picture to the device, where the generator takes one.
 
-        Raises InputError where it is missing.
+        Raises InputError if it is missing.
         """
         if not self.graph.takes_reference_image:
             return None
@@ -149,7 +149,7 @@ class InferencePipeline:
         assert generator is not None
         begin = start - (generator.warmup_frames if state is None else 0)
         times = torch.arange(begin, stop, device=speech.device)[None, None]
-        return cut_sounds(speech, self.sample_rate, fps, times, generator.audio_samples, first=first)
+        return cut_speech(speech, self.sample_rate, fps, times, generator.audio_samples, first=first)
 
     @torch.inference_mode()
     def output(self, conditioning: Conditioning) -> GeneratorOutput:

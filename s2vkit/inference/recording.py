@@ -18,7 +18,7 @@ class Recording(Protocol):
         ...
 
     def peak(self) -> float:
-        """Give the greatest absolute value of all samples."""
+        """Return the greatest absolute value of all samples."""
         ...
 
 
@@ -34,5 +34,5 @@ class SampledRecording:
             yield self.samples[start : start + piece]
 
     def peak(self) -> float:
-        """Give the greatest absolute value of all samples."""
+        """Return the greatest absolute value of all samples."""
         return float(np.abs(self.samples).max())

@@ -34,7 +34,7 @@ class Steering:
         return bool((self.heard != 0).any())
 
     def code(self, heard: Tensor | None, times: Tensor) -> Tensor:
-        """Give the code at times (V,) in seconds: (V, dim), or (1, dim) where it is constant."""
+        """Return the code at times (V,) in seconds: (V, dim), or (1, dim) where it is constant."""
         share, added = self._at(times)
         if not self.needs_speech:
             return added
@@ -52,7 +52,7 @@ class Steering:
         )
 
     def to(self, device: torch.device) -> Steering:
-        """Give a copy on a device; times stay on the CPU, in double precision."""
+        """Return a copy on a device; times stay on the CPU, in double precision."""
         return Steering(self.times, self.heard.to(device), self.added.to(device))
 
 
@@ -75,7 +75,7 @@ def over_time(side: str, codes: Mapping[str, Tensor], requests: Sequence[tuple[f
 
 
 def _part(side: str, codes: Mapping[str, Tensor], wanted: Mapping[str, float]) -> tuple[float, Tensor]:
-    """Give the share of the heard code, and what is added to it."""
+    """Return the share of the heard code, and what is added to it."""
     if not codes:
         raise InputError(
             f"this model has no codes of its own for '{side}', so none can be asked for by name",
@@ -95,7 +95,7 @@ def _part(side: str, codes: Mapping[str, Tensor], wanted: Mapping[str, float]) -
 
 
 def read_request(side: str, request: Request) -> dict[str, float]:
-    """Read strengths by label. Raises InputError where one is no share, or all exceed 1."""
+    """Read strengths by label. Raises InputError if one is no share, or all exceed 1."""
     pairs = (part.rpartition("=") for part in request.split()) if isinstance(request, str) else ()
     found = {label or value: value if label else "1" for label, _, value in pairs}
     found = found if isinstance(request, str) else dict(request)  # type: ignore[arg-type]

@@ -40,7 +40,7 @@ class WindowStream:
         return torch.cat(pieces, 1)
 
     def summary(self) -> Tensor:
-        """Give the mean summary (1, E) of the windows so far."""
+        """Return the mean summary (1, E) of the windows so far."""
         assert isinstance(self._sum, Tensor)
         return self._sum / self.start
 
