@@ -98,7 +98,7 @@ class BatchSampler:
         )
 
     def _nth(self, group: int, place: int) -> int:
-        """Give the clip that is drawn from a group as the n-th: each once an epoch."""
+        """Return the clip that is drawn from a group as the n-th: each once an epoch."""
         size = len(self._groups[group])
         return int(self._order(group, place // size)[place % size])
 
@@ -110,7 +110,7 @@ class BatchSampler:
     def _elsewhere(self, frames: np.ndarray, counts: np.ndarray, generator: torch.Generator) -> np.ndarray:
         """Move each time by at least `gap` frames, round the clip's end to its start."""
         gap = np.minimum(self.gap, counts // 2)[:, None]
-        room = np.maximum(counts[:, None] - 2 * gap, 0) + 1
-        moved = (torch.rand(frames.shape, generator=generator).numpy() * room).astype(int)
+        choices = np.maximum(counts[:, None] - 2 * gap, 0) + 1
+        moved = (torch.rand(frames.shape, generator=generator).numpy() * choices).astype(int)
         elsewhere: np.ndarray = (frames + gap + moved) % counts[:, None]
         return elsewhere

@@ -20,7 +20,7 @@ def worker_pool(workers: int, state: Any) -> ProcessPoolExecutor:
 
 
 def worker_state() -> Any:
-    """Give what this worker's pool was started with."""
+    """Return what this worker's pool was started with."""
     return _state
 
 

@@ -88,7 +88,7 @@ class _Guarded(Dataset[Batch | S2vkitError]):
 
 
 class BatchLoader:
-    """Gives batches by number, on the device; those asked for in order come ahead of time.
+    """Returns batches by number, on the device; those asked for in order come ahead of time.
 
     With `workers`, that many processes load them, from the first number asked for on; pinned
     memory lets a GPU copy while it computes.
@@ -102,7 +102,7 @@ class BatchLoader:
         self._next = -1
 
     def __call__(self, number: int) -> Batch:
-        """Give the batch of a number."""
+        """Return the batch of a number."""
         if self.workers and self._ahead is None and number < self.total:
             self._ahead, self._next = iter(self._loader(number)), number
         if self._ahead is None or number != self._next:
@@ -114,11 +114,11 @@ class BatchLoader:
         return self._put(batch)
 
     def held_out(self, max_clips: int) -> Batch | None:
-        """Give one batch of clips of the split val, for `Stage.validate`."""
+        """Return one batch of clips of the split val, for `Stage.validate`."""
         return self._spread("val", max_clips)
 
     def training_clips(self, max_clips: int) -> Batch | None:
-        """Give one batch of training clips, for `Stage.finish`."""
+        """Return one batch of training clips, for `Stage.finish`."""
         return self._spread("train", max_clips)
 
     def close(self) -> None:
@@ -162,14 +162,14 @@ def _next(ahead: Iterator[Batch | S2vkitError]) -> Batch:
 
 
 def default_workers(wish: int | None, device: torch.device) -> int:
-    """Say how many processes load batches: as wished, else some for a GPU and none for a CPU."""
+    """Return how many processes load batches: as wished, else some for a GPU and none for a CPU."""
     if wish is not None:
         return wish
     return 4 if device.type == "cuda" else 0
 
 
 def labels_of(sources: Sources, indices: SampleIndices) -> dict[str, Tensor]:
-    """Give the labels of clips as classes (B,), -1 where unknown, and known truth of frames (B, V)."""
+    """Return the labels of clips as classes (B,), -1 where unknown, and known truth of frames (B, V)."""
     store = sources.store
     found = {name: torch.from_numpy(table[indices.clips]) for name, table in sources.label_tables.items()}
     first = np.array([store.clips[i].frame for i in indices.clips])[:, None]
