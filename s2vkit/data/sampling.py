@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,6 +43,13 @@ class BatchSampler:
         self._generator = make_generator
         self.balanced = balanced and not same_speaker
         self._groups = self._by_speaker() if same_speaker or balanced else [clips]
+        self._order = lru_cache(maxsize=4)(self._permute)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_order"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
         self._order = lru_cache(maxsize=4)(self._permute)
 
     def _by_speaker(self) -> list[list[int]]:
