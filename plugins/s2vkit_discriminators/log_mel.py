@@ -73,12 +73,12 @@ class LogMelRuns(BatchField):
 
 @lru_cache(maxsize=_CLIPS)
 def log_mel(store: Any, clip: int, rate: int, n_mels: int) -> Tensor:
-    """Give the normalised log-mel spectrum of a clip's speech (n_mels, A), 100 steps a second."""
+    """Return the normalised log-mel spectrum of a clip's speech (n_mels, A), 100 steps a second."""
     return spectrum_of(torch.from_numpy(store.speech(clip, rate)), rate, n_mels)
 
 
 def spectrum_of(speech: Tensor, rate: int, n_mels: int) -> Tensor:
-    """Give the log-mel spectrum (n_mels, A) of speech (S,), of mean 0 and deviation 1."""
+    """Return the log-mel spectrum (n_mels, A) of speech (S,), of mean 0 and deviation 1."""
     found: Tensor = (_transform(rate, n_mels)(speech.float()) + _FLOOR).log()
     return (found - found.mean()) / found.std().clamp(min=1e-3)
 

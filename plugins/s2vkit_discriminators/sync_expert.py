@@ -54,7 +54,7 @@ class SyncExpert(Discriminator):
         return self.compare(*self.embed(runs, speech))
 
     def embed(self, *inputs: Tensor | list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Give the embeddings of runs (M, joint) and of speech (N, joint), both of length 1."""
+        """Return the embeddings of runs (M, joint) and of speech (N, joint), both of length 1."""
         runs, speech = (_tensor(one) for one in inputs)
         images = runs.mean(2)  # grey, the frames as channels
         if self.lower:

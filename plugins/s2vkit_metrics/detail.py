@@ -37,7 +37,7 @@ class Share(Metric):
             self.shares[outcome.name] = self.figure(outcome, outcome.made[:frames]) / true
 
     def compute(self) -> Score:
-        """Give the mean share."""
+        """Return the mean share."""
         shares = list(self.shares.values())
         return Score(
             value=float(np.mean(shares)) if shares else float("nan"),
@@ -93,7 +93,7 @@ class MouthMovement(Share):
     )
 
     def figure(self, outcome: Outcome, frames: Tensor) -> float:
-        """Give the deviation of the opening."""
+        """Return the deviation of the opening."""
         opening = ask(evaluator_of(outcome, "mouth_aperture"), frames)[:, 0]
         return float(opening.std(unbiased=False))
 

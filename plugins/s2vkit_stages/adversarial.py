@@ -83,7 +83,7 @@ class Adversarial(Stage):
         return Shared(real, self.graph.generator(conditioning))
 
     def discriminator_loss(self, batch: Batch, shared: Shared) -> dict[str, Tensor]:
-        """Give l_adv of each discriminator: Eq. 4, Eq. 5, and with mismatched pairs Eq. 6."""
+        """Return l_adv of each discriminator: Eq. 4, Eq. 5, and with mismatched pairs Eq. 6."""
         found = {}
         for name, discriminator in self.discriminators.items():
             real = discriminator.inputs(batch, shared.real)
@@ -98,7 +98,7 @@ class Adversarial(Stage):
         return found
 
     def generator_loss(self, batch: Batch, shared: Shared) -> dict[str, Tensor]:
-        """Give L_2 of Eq. 10: the adversarial terms of Eq. 7, similarity (Eq. 8), gradient (Eq. 9)."""
+        """Return L_2 of Eq. 10: the adversarial terms of Eq. 7, similarity (Eq. 8), gradient (Eq. 9)."""
         terms = ((name, term(batch, shared.real, shared.generated)) for name, term in self.terms.items())
         found = {f"G.{name}": value for name, value in terms if value is not None}
         of_frames = [found[f"G.{name}"] for name in self.frame_terms]
@@ -111,9 +111,9 @@ class Adversarial(Stage):
         return found
 
     def extra_metrics(self, batch: Batch, shared: Shared) -> dict[str, Tensor]:
-        """Give mean scores, and how often each discriminator is right."""
+        """Return mean scores, and how often each discriminator is right."""
         return accuracies(self.adversarial_loss, shared.scores)
 
     def validate(self, clips: Batch) -> dict[str, Tensor]:
-        """Give the AUC of matched and mismatched pairs, and the correlation of identity maps."""
+        """Return the AUC of matched and mismatched pairs, and the correlation of identity maps."""
         return examine(self.graph, self.adversarial_loss, clips)

@@ -49,7 +49,7 @@ def examine(graph: Graph, loss: AdversarialLoss, clips: Batch) -> dict[str, Tens
 
 
 def auc_of_pairs(discriminator: Discriminator, loss: AdversarialLoss, clips: Batch) -> Tensor | None:
-    """Give how often a matched real pair scores as more real than a mismatched one; None: it has none."""
+    """Return how often a matched real pair scores as more real than a mismatched one; None: it has none."""
     mismatched = discriminator.mismatched(clips)
     if mismatched is None:
         return None

@@ -77,7 +77,7 @@ def check_shares(options: AdversarialOptions, graph: Graph, terms: Collection[st
 
 
 def check_window(options: AdversarialOptions, graph: Graph) -> None:
-    """Raise RecipeError where runs of frames are wanted but not drawn."""
+    """Raise RecipeError if runs of frames are wanted but not drawn."""
     if options.frames % options.window:
         raise RecipeError(
             f"stage 'adversarial': {options.frames} frames are no whole number of windows of "

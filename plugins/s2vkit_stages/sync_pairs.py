@@ -52,7 +52,7 @@ class SyncPairs(Stage):
             self.fields = (Frames(options.runs * options.window, options.window), *given)
 
     def idle(self) -> str:
-        """Say that the discriminator is not there."""
+        """Report that the discriminator is not there."""
         return "" if self.discriminator else f"the recipe has no discriminator '{self.options.of}'"
 
     def optimizers(self) -> dict[str, Slot]:
@@ -76,7 +76,7 @@ class SyncPairs(Stage):
         return Pairs(*discriminator.score_kinds(real, wrong, None))
 
     def loss(self, batch: Batch, shared: Pairs) -> dict[str, Tensor]:
-        """Give InfoNCE of the embeddings, and the loss of the scores."""
+        """Return InfoNCE of the embeddings, and the loss of the scores."""
         scores = [by_clip(batch, one) for one in (shared.matched, shared.mismatched)]
         found = {"scores": self.adversarial_loss.discriminator(*scores)}
         if self.options.contrast and shared.embedded is not None:
@@ -94,7 +94,7 @@ class SyncPairs(Stage):
         return (by_frames + F.cross_entropy(logits.mT / self.options.temperature, right)) / 2
 
     def near(self, batch: Batch) -> Tensor:
-        """Say which runs (M, M) are of the same clip and too near each other to be told apart."""
+        """Report which runs (M, M) are of the same clip and too near each other to be told apart."""
         starts = batch["times"][:, :: batch.window].flatten()
         clips = torch.arange(len(batch.names), device=starts.device).repeat_interleave(self.options.runs)
         near = (starts[:, None] - starts).abs() < self.options.gap
@@ -102,11 +102,11 @@ class SyncPairs(Stage):
         return same & ~torch.eye(len(starts), dtype=torch.bool, device=starts.device)
 
     def extra_metrics(self, batch: Batch, shared: Pairs) -> dict[str, Tensor]:
-        """Give the mean scores of both kinds."""
+        """Return the mean scores of both kinds."""
         return {"score.matched": shared.matched.mean(), "score.mismatched": shared.mismatched.mean()}
 
     def validate(self, clips: Batch) -> dict[str, Tensor]:
-        """Give the AUC of held-out pairs: a mismatched one is of another time of the same clip."""
+        """Return the AUC of held-out pairs: a mismatched one is of another time of the same clip."""
         assert self.discriminator is not None
         auc = auc_of_pairs(self.discriminator, self.adversarial_loss, clips)
         return {} if auc is None else {"auc": auc}

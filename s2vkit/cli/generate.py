@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from s2vkit.cli.parameters import device_option
+from s2vkit.cli.parameters import device_option, track_option
 
 
 @click.command()
@@ -26,9 +26,18 @@ from s2vkit.cli.parameters import device_option
     metavar="PICTURE",
     help="A picture of the speaker's face, for a model that animates one.",
 )
+@track_option("audio")
 @device_option()
 @click.option("--force", is_flag=True, help="Write over a video that is there.")
-def generate(model: Path, speech: Path, output: Path, image: Path | None, device: str, force: bool) -> None:
+def generate(
+    model: Path,
+    speech: Path,
+    output: Path,
+    image: Path | None,
+    audio_track: int | None,
+    device: str,
+    force: bool,
+) -> None:
     """Make a talking-face video from SPEECH with the MODEL of a run.
 
     MODEL is a run folder, or a bundle: a copy of a run's folder `model`, which stands alone.
@@ -37,7 +46,7 @@ def generate(model: Path, speech: Path, output: Path, image: Path | None, device
     """
     from s2vkit.inference.generate import generate as make
 
-    made = make(model, speech, output, device=device, force=force, image=image)
-    for note in made.notes:
+    result = make(model, speech, output, device=device, force=force, image=image, audio_track=audio_track)
+    for note in result.notes:
         click.echo(f"note: {note}", err=True)
-    click.echo(f"wrote {made.path}: {made.frames} frames, {made.fps:g} a second")
+    click.echo(f"wrote {result.path}: {result.frames} frames, {result.fps:g} a second")

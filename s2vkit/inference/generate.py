@@ -35,20 +35,22 @@ def generate(
     device: str = "auto",
     force: bool = True,
     image: Path | None = None,
+    audio_track: int | None = None,
     registry: Registry | None = None,
 ) -> Generated:
     """Make an mp4 of a recording's speech with the model of a run folder or a bundle.
 
-    `image` is a picture of the speaker's face, for a model that animates one.
+    `image` is a picture of the speaker's face, for a model that animates one. `audio_track` is the
+    number, from 1, of the sound track to take, where a file has several.
 
-    Raises RunFolderError, or InputError where the recording or the picture cannot be used or the
+    Raises RunFolderError, or InputError if the recording or the picture cannot be used or the
     output cannot be written there. The file appears whole or not at all.
     """
     model, speech, output = Path(model), Path(speech), Path(output)
     _check_output(speech, output, force)
     loaded = load_model(model, device=device, registry=registry)
     face = _read_face(model, image, loaded)
-    sound = read_speech(speech, loaded.sample_rate)
+    sound = read_speech(speech, loaded.sample_rate, track=audio_track)
     size, rate = loaded.size, loaded.sample_rate
     writer = VideoWriter(output, (size, size), loaded.fps, speech=sound.samples, sample_rate=rate)
     with naming_full_disk(output.parent), writer as video:

@@ -41,7 +41,7 @@ class VideoWriter:
     ) -> None:
         """Take `size` (W, H), `fps` in 1/s, `speech` float32 (S,) in [-1, 1] at `sample_rate`.
 
-        Raises ValueError where speech is not one finite row, InputError where `path` is a folder.
+        Raises ValueError if speech is not one finite row, InputError if `path` is a folder.
         """
         self.path, self.size = Path(path), size
         self.fps = as_rate(fps)
@@ -156,7 +156,7 @@ def _output(part: Path) -> Iterator[OutputContainer]:
 
 
 def as_rate(fps: float | Fraction) -> Fraction:
-    """Give the exact frame rate: 25 -> 25, 29.97002997 -> 30000/1001."""
+    """Return the exact frame rate: 25 -> 25, 29.97002997 -> 30000/1001."""
     rate = Fraction(fps).limit_denominator(1001)
     if rate <= 0:
         raise ValueError(f"{fps} frames a second are not possible")
