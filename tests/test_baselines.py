@@ -45,7 +45,8 @@ stages:
   evaluate:
     after: [compose]
     metrics:
-      {{identity_accuracy: null, emotion_accuracy: null, mouth_aperture_correlation: null, mouth_movement: null}}
+      {{identity_accuracy: null, emotion_accuracy: null, mouth_aperture_correlation: null,
+        mouth_movement: null}}
 compute: {{workers: 0, threads: 1}}
 """
 VOICE = """
