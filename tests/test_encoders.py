@@ -9,9 +9,11 @@ import pytest
 import s2vkit_cpc
 import torch
 import torch.nn.functional as F
+import torchaudio
 from s2vkit_cpc import ContrastiveOptions, CpcOptions
 from s2vkit_cpc.contrastive import Contrastive, draw_negatives, draw_windows
-from s2vkit_cpc.encoder import ChannelNorm, Cpc
+from s2vkit_cpc.encoder import Cpc
+from s2vkit_cpc.front import ChannelNorm
 from s2vkit_cpc.predictor import TransformerLayer
 from s2vkit_logmel import LogMelOptions
 from s2vkit_logmel.encoder import LogMel
@@ -84,11 +86,21 @@ def test_cpc_counts_steps_as_the_original(samples, steps):
     assert small_cpc().encode(torch.zeros(1, samples)).shape == (1, steps, 16)
 
 
+def test_the_log_mel_front_measures_what_torchaudio_does():
+    speech = torch.randn(1, 4000) * 0.1
+    mel = torchaudio.transforms.MelSpectrogram(16000, 400, hop_length=160, n_mels=40, center=False)
+    padded = F.pad(speech, (120, 120))
+    wanted = ((mel(padded) + 1e-5).log() + 4) / 3
+    found = small_cpc(front="log_mel").gEncoder.apply_layer(0, padded[:, None])
+    torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize(
     "encoder",
     [
         *(lambda s=s: small_cpc(summary=s) for s in ("last", "mean", "statistics", "layers")),
         lambda: small_cpc(context="gru", layers=2),
+        *(lambda s=s: small_cpc(front="log_mel", summary=s) for s in ("last", "layers")),
         lambda: LogMel(LogMelOptions(n_mels=16)),
         lambda: LogMel(LogMelOptions(n_mels=16, context=2)),
     ],
@@ -104,7 +116,7 @@ def test_padding_changes_nothing(encoder):
         for row, length in enumerate(lengths.tolist()):
             alone, its = encoder(speech[row : row + 1, :length], lengths[row : row + 1])
             steps = alone.shape[1]
-            assert steps == max(1, (length + (isinstance(encoder, Cpc))) // 160)
+            assert steps == max(1, (length + (encoder.as_built.get("front") == "waveform")) // 160)
             torch.testing.assert_close(features[row, :steps], alone[0], rtol=1e-4, atol=1e-5)
             torch.testing.assert_close(summary[row], its[0], rtol=1e-4, atol=1e-5)
 

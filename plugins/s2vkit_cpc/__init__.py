@@ -25,6 +25,11 @@ class CpcOptions(Options):
         description="normalisation after each convolution: of each step over its channels, or "
         "over the batch as van den Oord's; none: the file's, else channel",
     )
+    front: Literal["waveform", "log_mel"] | None = Field(
+        default=None,
+        description="what is encoded: samples by five convolutions, as published, or log-mel "
+        "energies, which seconds of training suffice for; none: waveform",
+    )
     checkpoint: str | None = Field(
         default=None, description="file with the weights, as Libri-Light's 60k_epoch4; none: train"
     )

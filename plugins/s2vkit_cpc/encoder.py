@@ -1,4 +1,4 @@
-"""The CPC encoder: five strided convolutions, then a recurrent network over their steps."""
+"""The CPC encoder: a front without memory, then a recurrent network over its steps."""
 
 from __future__ import annotations
 
@@ -10,56 +10,8 @@ from torch import Tensor, nn
 
 from s2vkit import AudioEncoder, SpeechStream, fit_weights, open_weights
 from s2vkit_cpc import CpcOptions
-from s2vkit_cpc.layout import layout_of, layout_without_file
-
-LAYERS = ((10, 5, 3), (8, 4, 2), (4, 2, 1), (4, 2, 1), (4, 2, 1))  # kernel, stride, padding
-HOP = 160
-
-
-class ChannelNorm(nn.Module):
-    """Normalise each step over its channels, by the unbiased variance (not as LayerNorm)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(1, channels, 1))
-        self.bias = nn.Parameter(torch.zeros(1, channels, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise (B, C, A)."""
-        x = x.float()  # in reduced precision the variance would suffer
-        var, mean = torch.var_mean(x, dim=1, keepdim=True)
-        return (x - mean) * torch.rsqrt(var + 1e-5) * self.weight + self.bias
-
-
-class ConvStack(nn.Module):
-    """The encoder proper, `gEncoder`: 160 samples a step."""
-
-    def __init__(self, channels: int, norm: str = "channel") -> None:
-        super().__init__()
-        make = {"channel": ChannelNorm, "batch": nn.BatchNorm1d}[norm]
-        for i, (kernel, stride, pad) in enumerate(LAYERS):
-            conv = nn.Conv1d(1 if i == 0 else channels, channels, kernel, stride, pad)
-            self.add_module(f"conv{i}", conv)
-            self.add_module(f"batchNorm{i}", make(channels))  # the checkpoint's name
-
-    def forward(
-        self, speech: Tensor, lengths: Tensor | None = None, pooled: list[Tensor] | None = None
-    ) -> Tensor:
-        """Encode (B, S) as (B, C, A); given (B,) lengths, each clip as if it were alone.
-
-        Every layer then sees zeros past a clip's own steps, as its padding would be. The
-        statistics of every layer but the last are added to `pooled`, if given.
-        """
-        x = speech.unsqueeze(1)
-        for i, (kernel, stride, pad) in enumerate(LAYERS):
-            conv, norm = self.get_submodule(f"conv{i}"), self.get_submodule(f"batchNorm{i}")
-            x = F.relu(norm(conv(x)))
-            if lengths is not None:
-                lengths = (lengths + 2 * pad - kernel) // stride + 1
-                x = x * _valid(lengths, x.shape[2]).unsqueeze(1)
-                if pooled is not None and i + 1 < len(LAYERS):
-                    pooled.append(_pool(x, lengths))
-        return x
+from s2vkit_cpc.front import HOP, ConvStack, Front, pool_steps, valid_steps
+from s2vkit_cpc.layout import Layout, layout_of, layout_without_file
 
 
 class Context(nn.Module):
@@ -81,7 +33,7 @@ class Cpc(AudioEncoder):
     sample_rate = 16000
     rate = 100.0
     pretrainable = True
-    causal = True  # a step hears at most 20 ms ahead, through the convolutions
+    causal = True  # a step reaches at most 22.5 ms ahead, through the front
 
     def __init__(self, options: CpcOptions) -> None:
         super().__init__()
@@ -89,18 +41,18 @@ class Cpc(AudioEncoder):
         stored = open_weights(path) if path else None
         layout = layout_of(stored, options, str(path)) if stored else layout_without_file(options)
         self.as_built = asdict(layout)
-        self.gEncoder = ConvStack(layout.channels, layout.norm)
+        self.gEncoder = _make_front(layout)
         self.gAR = Context(layout.context, layout.channels, layout.layers)
         self.dim = layout.channels
         self.kind = options.summary
-        pooled = {"statistics": 2, "layers": len(LAYERS) + 1}
-        self.summary_dim = self.dim * 2 * pooled[self.kind] if self.kind in pooled else self.dim
+        widths = {"statistics": 2 * self.dim, "layers": 2 * self.dim + sum(self.gEncoder.widths[:-1])}
+        self.summary_dim = 2 * widths[self.kind] if self.kind in widths else self.dim
         self.pretrained = path is not None
         if stored:
             fit_weights(self, stored.tensors, source=str(path))
 
     def encode(self, speech: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Encode speech (B, S), S >= 160, as z (B, A, C), at (S + 1) // 160 steps."""
+        """Encode speech (B, S), S >= 160, as z (B, A, C), at about S // 160 steps."""
         return self.gEncoder(speech, lengths).transpose(1, 2)
 
     def context(self, z: Tensor) -> Tensor:
@@ -109,14 +61,19 @@ class Cpc(AudioEncoder):
 
     def forward(self, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Encode (B, S) of (B,) lengths: features (B, A, dim), summary (B, summary_dim)."""
-        speech = speech * _valid(lengths, speech.shape[1])
+        speech = speech * valid_steps(lengths, speech.shape[1])
         speech = F.pad(speech, (0, max(0, HOP - speech.shape[1])))
         lengths = lengths.clamp(min=HOP)  # so that every clip has a step
         pooled: list[Tensor] | None = [] if self.kind == "layers" else None
         z = self.gEncoder(speech, lengths, pooled).transpose(1, 2)
         c = self.context(z)
-        steps = (lengths + 1) // HOP
+        steps = self._count_steps(lengths)
         return c, torch.cat([self._summarise(c, z, steps), *(pooled or [])], 1)
+
+    def _count_steps(self, lengths: Tensor) -> Tensor:
+        for kernel, stride, pad in self.gEncoder.layers:
+            lengths = (lengths + 2 * pad - kernel) // stride + 1
+        return lengths
 
     def stream(self) -> SpeechStream:
         """Begin to encode one utterance piece by piece; see `SpeechStream`."""
@@ -128,18 +85,14 @@ class Cpc(AudioEncoder):
         if self.kind == "last":
             return c[torch.arange(len(c), device=c.device), steps - 1]
         if self.kind == "mean":
-            valid = _valid(steps, c.shape[1]).unsqueeze(2)
+            valid = valid_steps(steps, c.shape[1]).unsqueeze(2)
             return (c * valid).sum(1) / steps.view(-1, 1)
-        return _pool(torch.cat([c, z], 2).transpose(1, 2), steps)
+        return pool_steps(torch.cat([c, z], 2).transpose(1, 2), steps)
 
 
-def _pool(x: Tensor, steps: Tensor) -> Tensor:
-    """Take mean and deviation of (B, C, A) over each clip's own steps: (B, 2 C)."""
-    valid, count = _valid(steps, x.shape[2]).unsqueeze(1), steps.view(-1, 1)
-    mean = (x * valid).sum(2) / count
-    var = ((x - mean.unsqueeze(2)).square() * valid).sum(2) / count
-    return torch.cat([mean, (var + 1e-6).sqrt()], 1)
+def _make_front(layout: Layout) -> Front:
+    if layout.front == "waveform":
+        return ConvStack(layout.channels, layout.norm)
+    from s2vkit_cpc.log_mel import LogMelStack
 
-
-def _valid(lengths: Tensor, size: int) -> Tensor:
-    return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
+    return LogMelStack(layout.channels)

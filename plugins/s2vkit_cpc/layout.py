@@ -23,6 +23,7 @@ class Layout:
     context: str = "lstm"
     layers: int = 1
     norm: str = "channel"
+    front: str = "waveform"
 
 
 def layout_without_file(options: CpcOptions) -> Layout:

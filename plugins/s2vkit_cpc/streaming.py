@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from s2vkit_cpc.encoder import HOP, LAYERS, Cpc
+from s2vkit_cpc.encoder import Cpc
+from s2vkit_cpc.front import HOP, Front
 
 
 class CpcStream:
@@ -20,8 +20,9 @@ class CpcStream:
 
     def __init__(self, encoder: Cpc) -> None:
         self.encoder = encoder
-        self.layers = [Layer(encoder, i) for i in range(len(LAYERS))]
-        self.moments = [Moments() for _ in LAYERS]  # of each layer; the last one's holds c too
+        front = encoder.gEncoder
+        self.layers = [Layer(front, i) for i in range(len(front.layers))]
+        self.moments = [Moments() for _ in front.layers]  # of each layer; the last one's holds c too
         self.state: Any = None
         self.last: Tensor | None = None
         self.samples = 0
@@ -33,7 +34,7 @@ class CpcStream:
 
     def finish(self) -> tuple[Tensor, Tensor]:
         """End the utterance: the last features (B, A, dim), and the summary (B, summary_dim)."""
-        like = self.encoder.gEncoder.conv0.weight
+        like = next(self.encoder.gAR.parameters())
         batch = 1 if self.layers[0].buffer is None else len(self.layers[0].buffer)
         short = max(0, HOP - self.samples)
         rest = self._push(like.new_zeros(batch, short), end=True)
@@ -44,7 +45,7 @@ class CpcStream:
         gather = self.encoder.kind in ("statistics", "layers")
         for i, layer in enumerate(self.layers):
             x = layer.push(x, end=end)
-            if gather and i + 1 < len(LAYERS):
+            if gather and i + 1 < len(self.layers):
                 self.moments[i].add(x)
         z = x.transpose(1, 2)
         if not z.shape[1]:
@@ -67,12 +68,12 @@ class CpcStream:
 
 
 class Layer:
-    """One convolution with its norm, and the end of its input."""
+    """One layer of a front, and the end of its input."""
 
-    def __init__(self, encoder: Cpc, index: int) -> None:
-        self.kernel, self.stride, self.pad = LAYERS[index]
-        self.conv = encoder.gEncoder.get_submodule(f"conv{index}")
-        self.norm = encoder.gEncoder.get_submodule(f"batchNorm{index}")
+    def __init__(self, front: Front, index: int) -> None:
+        self.front, self.index = front, index
+        self.kernel, self.stride, self.pad = front.layers[index]
+        self.width = front.widths[index]
         self.buffer: Tensor | None = None
 
     def push(self, x: Tensor, *, end: bool) -> Tensor:
@@ -83,10 +84,9 @@ class Layer:
         steps = max(0, (buffer.shape[2] - self.kernel) // self.stride + 1)
         self.buffer = buffer[:, :, steps * self.stride :]
         if not steps:
-            return x.new_zeros(x.shape[0], self.conv.out_channels, 0)
+            return x.new_zeros(x.shape[0], self.width, 0)
         window = buffer[:, :, : (steps - 1) * self.stride + self.kernel]
-        output = F.conv1d(window, self.conv.weight, self.conv.bias, self.stride)
-        return F.relu(self.norm(output))
+        return self.front.apply_layer(self.index, window)
 
 
 class Moments:

@@ -1,0 +1,88 @@
+"""Fronts of CPC: what turns samples into encodings, 160 samples a step."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+HOP = 160
+
+
+class Front(nn.Module):
+    """Base of fronts: layers without memory of their own, so that speech can come in pieces."""
+
+    layers: ClassVar[tuple[tuple[int, int, int], ...]]  # kernel, stride, padding
+    widths: tuple[int, ...]  # channels after each layer
+
+    def apply_layer(self, index: int, x: Tensor) -> Tensor:
+        """Apply a layer to an input (B, C, S) that is padded already."""
+        raise NotImplementedError
+
+    def forward(
+        self, speech: Tensor, lengths: Tensor | None = None, pooled: list[Tensor] | None = None
+    ) -> Tensor:
+        """Encode (B, S) as (B, C, A); given (B,) lengths, each clip as if it were alone.
+
+        Every layer then sees zeros past a clip's own steps, as its padding would be. The
+        statistics of every layer but the last are added to `pooled`, if given.
+        """
+        x = speech.unsqueeze(1)
+        for i, (kernel, stride, pad) in enumerate(self.layers):
+            x = self.apply_layer(i, F.pad(x, (pad, pad)))
+            if lengths is not None:
+                lengths = (lengths + 2 * pad - kernel) // stride + 1
+                x = x * valid_steps(lengths, x.shape[2]).unsqueeze(1)
+                if pooled is not None and i + 1 < len(self.layers):
+                    pooled.append(pool_steps(x, lengths))
+        return x
+
+
+class ChannelNorm(nn.Module):
+    """Normalise each step over its channels, by the unbiased variance (not as LayerNorm)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1, channels, 1))
+        self.bias = nn.Parameter(torch.zeros(1, channels, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (B, C, A)."""
+        x = x.float()  # in reduced precision the variance would suffer
+        var, mean = torch.var_mean(x, dim=1, keepdim=True)
+        return (x - mean) * torch.rsqrt(var + 1e-5) * self.weight + self.bias
+
+
+class ConvStack(Front):
+    """Five strided convolutions over the samples, as in the published checkpoints."""
+
+    layers = ((10, 5, 3), (8, 4, 2), (4, 2, 1), (4, 2, 1), (4, 2, 1))
+
+    def __init__(self, channels: int, norm: str = "channel") -> None:
+        super().__init__()
+        make = {"channel": ChannelNorm, "batch": nn.BatchNorm1d}[norm]
+        for i, (kernel, stride, _) in enumerate(self.layers):
+            conv = nn.Conv1d(1 if i == 0 else channels, channels, kernel, stride)
+            self.add_module(f"conv{i}", conv)
+            self.add_module(f"batchNorm{i}", make(channels))  # the checkpoint's name
+        self.widths = (channels,) * len(self.layers)
+
+    def apply_layer(self, index: int, x: Tensor) -> Tensor:
+        """Apply a convolution with its norm to an input that is padded already."""
+        conv, norm = self.get_submodule(f"conv{index}"), self.get_submodule(f"batchNorm{index}")
+        return F.relu(norm(conv(x)))
+
+
+def pool_steps(x: Tensor, steps: Tensor) -> Tensor:
+    """Take mean and deviation of (B, C, A) over each clip's own steps: (B, 2 C)."""
+    valid, count = valid_steps(steps, x.shape[2]).unsqueeze(1), steps.view(-1, 1)
+    mean = (x * valid).sum(2) / count
+    var = ((x - mean.unsqueeze(2)).square() * valid).sum(2) / count
+    return torch.cat([mean, (var + 1e-6).sqrt()], 1)
+
+
+def valid_steps(lengths: Tensor, size: int) -> Tensor:
+    """Mark the steps that lie within each length: (B, size) bool."""
+    return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
