@@ -19,6 +19,7 @@ from s2vkit.errors import RecipeError
 from s2vkit.footage_options import FootageOptions
 from s2vkit.inference.assembly import ModelSlots, build_inference_graph
 from s2vkit.inference.bundle import save_bundle
+from s2vkit.inference.marking import default_watermark
 from s2vkit.interfaces.dataset import Dataset, Footage
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.seed import seed_step
@@ -101,7 +102,8 @@ class Builder:
             list(identity.map_shapes) if identity else [],
         )
         slots, alignment = model_slots(self.recipe), self.recipe.alignment
-        save_bundle(folder, graph, slots, spec, alignment, self.registry, __version__)
+        watermark = watermark_slot(self.recipe, self.registry)
+        save_bundle(folder, graph, slots, spec, alignment, self.registry, __version__, watermark=watermark)
 
     def _face(self, part: str, slot: Slot, label: str, world: DataSpec) -> Any:
         return self.part(part, slot, size=world.size, labels=world.labels.get(label, ()))
@@ -110,6 +112,11 @@ class Builder:
 def model_slots(recipe: Recipe) -> ModelSlots:
     """Pick from a recipe the components that a trained model consists of."""
     return ModelSlots(recipe.audio_encoder, recipe.students, recipe.generator)
+
+
+def watermark_slot(recipe: Recipe, registry: Registry) -> Slot | None:
+    """Give the watermark of a recipe's videos, or the default one; None where neither is installed."""
+    return recipe.watermark or default_watermark(registry)
 
 
 def build_dataset(slot: Slot, seed: int, registry: Registry) -> Dataset:

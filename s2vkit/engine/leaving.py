@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rich.markup import escape
 
 from s2vkit.engine.setup import RunSetup
 from s2vkit.engine.stage_run import work_of
 from s2vkit.files import read_json, write_text
+from s2vkit.inference.marking import NOT_MARKED, marker_of
+from s2vkit.marking.marker import Marker
 from s2vkit.rendering.held_out import show_run
 from s2vkit.report.page import write_page
 from s2vkit.report.table import metrics_table
@@ -17,7 +21,7 @@ def leave(run: RunSetup, *, whole: bool) -> None:
     if not whole:
         write_page(run.folder)
         return
-    versions = "-".join(sorted(s.result for s in run.plan.steps))
+    versions = "-".join(sorted(s.result for s in run.plan.steps)) + ("" if run.recipe.mark else " unmarked")
     mark, model = run.folder / "shown", run.folder / "model"
     there = model.is_dir() or not run.plan.draws
     if mark.exists() and mark.read_text(encoding="utf-8") == versions and there:
@@ -25,9 +29,18 @@ def leave(run: RunSetup, *, whole: bool) -> None:
     if run.plan.draws:
         run.builder.save_bundle(model, run.graph)
     run.view.begin("pictures, curves and clips" if run.plan.draws else "curves")
-    show_run(work_of(run), clips=run.plan.draws)
+    marking = _marking(run, model) if run.plan.draws else None
+    show_run(work_of(run), clips=run.plan.draws, marking=marking)
     write_text(mark, versions)
     run.view.end(str(run.folder))
+
+
+def _marking(run: RunSetup, model: Path) -> Marker | None:
+    """Give what marks the run's videos; what is not marked is among its warnings."""
+    marking = marker_of(model, run.registry) if run.recipe.mark else None
+    for note in marking.notes if marking else [NOT_MARKED]:
+        run.warn(note)
+    return marking
 
 
 def show_figures(run: RunSetup) -> None:

@@ -43,10 +43,16 @@ def save_bundle(
     alignment: Alignment,
     registry: Registry,
     version: str,
+    watermark: Slot | None = None,
 ) -> None:
-    """Write the parts of a graph that turn speech into frames, whole or not at all."""
+    """Write the parts of a graph that turn speech into frames, whole or not at all.
+
+    `watermark` is the mark of the videos that the model will make.
+    """
     modules = graph.inference_modules()
     alone = {name: _without_files(slot, modules[name]) for name, slot in slots.named().items()}
+    if watermark is not None:
+        alone["watermark"] = watermark
     config = write_config(alone, spec, alignment, registry, version)
     with atomic_folder(folder) as part:
         save_modules(part / _WEIGHTS, modules)

@@ -9,6 +9,7 @@ import numpy as np
 
 from s2vkit.errors import InputError
 from s2vkit.files import naming_full_disk
+from s2vkit.inference.marking import NOT_MARKED, marker_of
 from s2vkit.inference.model import TalkingFaceModel, load_model
 from s2vkit.media.image import read_image
 from s2vkit.media.sound import read_speech
@@ -35,11 +36,15 @@ def generate(
     device: str = "auto",
     force: bool = True,
     image: Path | None = None,
+    mark: bool = True,
+    sign_with: tuple[Path, Path] | None = None,
     registry: Registry | None = None,
 ) -> Generated:
     """Make an mp4 of a recording's speech with the model of a run folder or a bundle.
 
-    `image` is a picture of the speaker's face, for a model that animates one.
+    `image` is a picture of the speaker's face, for a model that animates one. Unless `mark` is
+    false, the video is watermarked and signed as generated: by certificates made at first use, or
+    by those of `sign_with`, files of the chain and of its key.
 
     Raises RunFolderError, or InputError where the recording or the picture cannot be used or the
     output cannot be written there. The file appears whole or not at all.
@@ -50,11 +55,13 @@ def generate(
     face = _read_face(model, image, loaded)
     sound = read_speech(speech, loaded.sample_rate)
     size, rate = loaded.size, loaded.sample_rate
-    writer = VideoWriter(output, (size, size), loaded.fps, speech=sound.samples, sample_rate=rate)
+    marking = marker_of(loaded.path, registry, sign_with=sign_with) if mark else None
+    notes = [*sound.notes, *(marking.notes if marking else [NOT_MARKED])]
+    writer = VideoWriter(output, (size, size), loaded.fps, sound.samples, rate, marking)
     with naming_full_disk(output.parent), writer as video:
         for chunk in loaded.chunks(sound.samples, rate, image=face):
             video.write(chunk)
-    return Generated(output, writer.count, loaded.fps, len(sound.samples) / rate, list(sound.notes))
+    return Generated(output, writer.count, loaded.fps, len(sound.samples) / rate, notes)
 
 
 def _read_face(path: Path, image: Path | None, model: TalkingFaceModel) -> np.ndarray | None:

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from s2vkit.files import replacing
 from s2vkit.media import VideoWriter
+from s2vkit.media.video import Marking
 
 _INK, _PAPER, _GAP = (30, 30, 34), (246, 246, 244), 2
 _LEAST_HEIGHT = 192  # small faces are enlarged to about this in comparisons
@@ -75,11 +76,12 @@ def write_comparison(
     speech: np.ndarray | None = None,
     sample_rate: int = 16000,
     captions: tuple[str, str] = ("true", "made"),
+    marking: Marking | None = None,
 ) -> Path:
     """Write an MP4 of the true clip left and the made one right, with captions and sound.
 
     `made` and `true` are uint8 (V, H, W, 3); small faces are enlarged by whole pixels.
-    Raises ValueError where their shapes differ.
+    `marking` marks the whole as generated. Raises ValueError where their shapes differ.
     """
     if made.shape != true.shape:
         raise ValueError(f"made {made.shape} and true {true.shape} differ in shape")
@@ -87,7 +89,7 @@ def write_comparison(
     width = made.shape[2] * scale
     bar = caption_bar(captions, width)
     size = (2 * width, made.shape[1] * scale + bar.shape[0])
-    with VideoWriter(path, size, fps, speech, sample_rate) as writer:
+    with VideoWriter(path, size, fps, speech, sample_rate, marking) as writer:
         for left, right in zip(true, made, strict=True):
             pair = enlarge(np.concatenate([left, right], axis=1), scale)
             writer.write(np.concatenate([bar, pair])[None])
