@@ -22,7 +22,7 @@ import torch
 from measuring import best_of, machine
 from PIL import Image
 
-from s2vkit.data.preparation.cut import Cutting, SetAside, cut_source
+from s2vkit.data.preparation.cut import Cutting, Rejected, cut_source
 from s2vkit.interfaces.dataset import Source
 from s2vkit.media import VideoWriter
 from s2vkit.plugins import registry
@@ -83,7 +83,7 @@ def cut(path: Path, cutting: Cutting, eyes: Any) -> str:
     """Cut one video; what it was rejected for, if it was."""
     try:
         cut_source(Source("a", path, {}, "train"), cutting, eyes)
-    except SetAside as aside:
+    except Rejected as aside:
         return aside.reason
     return ""
 

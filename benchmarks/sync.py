@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def of_run(run: Path, most: int) -> tuple[SyncNet, list[Clip]]:
-    """Give the evaluator that a run trained, and the test split of its corpus."""
+    """Return the evaluator that a run trained, and the test split of its corpus."""
     recipe = load_recipe(run / "recipe.yaml").recipe
     builder = Builder(recipe, registry())
     assert recipe.sync_evaluator is not None

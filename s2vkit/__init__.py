@@ -78,7 +78,7 @@ if TYPE_CHECKING:
     from s2vkit.interfaces.gradient_penalty import PenalisedLoss
     from s2vkit.interfaces.graph import Graph
     from s2vkit.interfaces.loss import AdversarialLoss, IndependenceLoss, PairLoss
-    from s2vkit.interfaces.metric import Heard, Metric, Outcome, Probe, Score
+    from s2vkit.interfaces.metric import Metric, Outcome, Probe, ProbeData, Score
     from s2vkit.interfaces.specs import DataSpec
     from s2vkit.interfaces.stage import Job, Phase, Stage, Threshold, Work
     from s2vkit.interfaces.student import Student
@@ -119,7 +119,7 @@ _LAZY = {
     "Graph": "interfaces.graph",
     "DataSpec": "interfaces.specs",
     **dict.fromkeys(["AdversarialLoss", "IndependenceLoss", "PairLoss"], "interfaces.loss"),
-    **dict.fromkeys(["Heard", "Metric", "Outcome", "Probe", "Score"], "interfaces.metric"),
+    **dict.fromkeys(["ProbeData", "Metric", "Outcome", "Probe", "Score"], "interfaces.metric"),
     **dict.fromkeys(["Job", "Phase", "Stage", "Threshold", "Work"], "interfaces.stage"),
     **dict.fromkeys(["Callback", "TrainingState"], "interfaces.callback"),
     "PenalisedLoss": "interfaces.gradient_penalty",
@@ -138,7 +138,7 @@ def load(path: str | PathLike[str], *, device: str = "auto") -> TalkingFaceModel
     """Load the trained model of a run folder, or of a bundle (a copy of a run's `model`).
 
     Only the plugins of the model's own components are imported. `device` is auto, cpu, cuda,
-    cuda:N or mps. Raises RunFolderError where there is no model or a damaged one, PluginError
+    cuda:N or mps. Raises RunFolderError if there is no model or a damaged one, PluginError
     where a plugin is not installed.
     """
     from s2vkit.inference.model import load_model
@@ -191,7 +191,6 @@ __all__ = [
     "GeneratorOutput",
     "GeneratorSlot",
     "Graph",
-    "Heard",
     "IdentityMaps",
     "IndependenceLoss",
     "IndependenceLossSlot",
@@ -211,6 +210,7 @@ __all__ = [
     "Phase",
     "PluginError",
     "Probe",
+    "ProbeData",
     "RawClip",
     "RecipeError",
     "ReferenceImages",

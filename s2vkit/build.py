@@ -1,7 +1,7 @@
 """From a checked recipe to built parts, in the order in which sizes depend on each other.
 
 Sizes flow here and nowhere else: the dataset gives the frame size, the teachers what they
-give, the students take it up, and the generator and discriminators are cut to fit.
+give, the students follow, and the generator and discriminators are built to fit.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Builder:
         return graph
 
     def stages(self, graph: Graph, device: torch.device) -> dict[str, Stage | Job]:
-        """Build the stages on a graph; the losses they build may hold filters, on the device."""
+        """Build the stages on a graph; their losses may have buffers, which are placed on the device."""
         with device:
             return {name: self.make(slot, graph=graph) for name, slot in self.recipe.stages.items()}
 
@@ -110,7 +110,7 @@ class Builder:
 
 
 def model_slots(recipe: Recipe) -> ModelSlots:
-    """Pick from a recipe the components that a trained model consists of."""
+    """Select the components of a recipe that a trained model consists of."""
     return ModelSlots(recipe.audio_encoder, recipe.students, recipe.generator)
 
 
@@ -134,7 +134,7 @@ def build_dataset(slot: Slot, seed: int, registry: Registry) -> Dataset:
 
 
 def _only_detector(registry: Registry) -> Slot:
-    """Choose the face detector where none is named: the one that gives landmarks."""
+    """Choose the face detector if none is named: the one with landmarks."""
     entries = [e for e in registry.of_kind("face_detector") if "landmarks" in e.gives]
     if len(entries) != 1:
         known = ", ".join(registry.names("face_detector"))
@@ -146,7 +146,7 @@ def _only_detector(registry: Registry) -> Slot:
 
 
 def data_spec_of(dataset: Dataset) -> DataSpec:
-    """Take from a dataset the sizes that everything else follows."""
+    """Return the sizes of a dataset that everything else follows."""
     return DataSpec(dataset.size, dataset.fps, dataset.sample_rate, dict(dataset.labels))
 
 

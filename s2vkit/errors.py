@@ -34,7 +34,7 @@ class S2vkitError(Exception):
 
 
 def memory_is_out(error: BaseException) -> bool:
-    """Say whether an error is a lack of memory, as Python or torch tells it."""
+    """Return whether an error is a lack of memory, as Python or torch reports it."""
     names = {base.__name__ for base in type(error).__mro__}
     if names & {"MemoryError", "OutOfMemoryError"}:
         return True
@@ -66,7 +66,7 @@ class ResourceError(S2vkitError):
 
 
 class TrainingError(S2vkitError):
-    """Training cannot go on; what was good is kept."""
+    """Training cannot continue; the last good state is kept."""
 
     exit_code = 7
 

@@ -6,7 +6,7 @@ from s2vkit.options import FaceDetectorSlot, Field, Options
 
 
 class FootageOptions(Options):
-    """What the host needs to know of every dataset of videos that it has to cut."""
+    """Options of every dataset of videos: how faces and speech are extracted."""
 
     root: str | None = Field(
         default=None, description="folder of the corpus as it came; not read once it is prepared"
@@ -39,6 +39,12 @@ class FootageOptions(Options):
     longest: float = Field(default=120.0, gt=0.0, description="seconds; what is longer becomes several clips")
     max_silence: float = Field(
         default=0.5, ge=0.0, description="seconds by which sound may start late or end early"
+    )
+    audio_track: int | None = Field(
+        default=None, ge=1, description="number of the sound track that is taken; null: the one that speaks"
+    )
+    video_track: int | None = Field(
+        default=None, ge=1, description="number of the video track that is taken; null: the one that moves"
     )
     quality: int = Field(default=95, ge=50, le=100, description="of the frames' JPEG")
     crop_cache_gb: float = Field(

@@ -1,4 +1,4 @@
-"""Settings that training and inference share: where to compute, and how speech meets frames. No torch."""
+"""Settings that training and inference share: compute, and the alignment of speech with frames. No torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ When = Literal["auto", "always", "never"]
 
 
 class Alignment(Options):
-    """How speech features are laid on video frames."""
+    """How speech features are aligned with video frames."""
 
     mode: Literal["linear", "mean"] = Field(
         default="linear", description="linear: interpolate at each frame's time; mean: average over its span"

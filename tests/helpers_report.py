@@ -119,7 +119,7 @@ def write_log(path: Path, steps: int = 200, extra: tuple[str, ...] = ()) -> Path
         record["generator.similarity"] = 3.0 / step + 0.1 * rng.random()
         record["generator.adversarial"] = float(rng.random())
         record["score.frame.real"] = 1000 / step**2
-        record["score.frame.made"] = float(rng.random())
+        record["score.frame.fake"] = float(rng.random())
         if step % 50 == 0:
             record["accuracy"] = step / steps
         lines.append(json.dumps(record))

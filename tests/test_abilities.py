@@ -36,7 +36,7 @@ MISSPELT = {
 
 
 def subject(kind: str = "student") -> Subject:
-    """Give a subject whose messages name a part of a test."""
+    """Return a subject whose messages name a part of a test."""
     entry = Entry(kind, "broken", "nowhere:it", s2vkit.Options, "a test")
     return Subject(entry, None, None, registry())
 

@@ -25,7 +25,7 @@ from s2vkit.recipe.load import load_recipe
         ("ours: small.yaml", "ours: 3", "expected a recipe's file"),
         ("title: no gradient", "titel: no gradient", "did you mean 'title'"),
         ("width: 8", "widht: 8", r"table1.yaml:13:15: generator.widht: unknown key 'widht'"),
-        ("unheard:", "unhard:", "did you mean 'unheard'"),
+        ("unseen:", "unsen:", "did you mean 'unseen'"),
     ],
 )
 def test_what_is_wrong_is_said_at_its_place(tmp_path, old, new, said):

@@ -15,7 +15,7 @@ from helpers_toy import Toy, ToyOptions
 from s2vkit import FrozenFeatures, Stage, StageOptions, Summary, align
 from s2vkit.data.arrays import Arrays, new_array
 from s2vkit.data.cache_entries import cached
-from s2vkit.data.frozen import encode_segments, hear_all, pad_speech
+from s2vkit.data.frozen import encode_segments, encode_speech, pad_speech
 from s2vkit.data.preparation.prepare import prepare
 from s2vkit.data.sampling import BatchSampler
 from s2vkit.data.store import ClipStore
@@ -374,7 +374,7 @@ class Ear:
 def heard(store, folder, segments, seed=5):
     folder.mkdir()
     cpu, quiet = torch.device("cpu"), lambda *at: None
-    hear_all(store, Ear(), folder, device=cpu, mode="linear", shift=0.0, progress=quiet)
+    encode_speech(store, Ear(), folder, device=cpu, mode="linear", shift=0.0, progress=quiet)
     random = generator(seed, "stretches")
     encode_segments(store, Ear(), folder, device=cpu, segments=segments, generator=random, progress=quiet)
     return Arrays(folder)

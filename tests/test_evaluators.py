@@ -103,7 +103,7 @@ class Sayer(torch.nn.Module):
         self.classes, self.said = classes, list(said)
 
     def classify(self, images):
-        """Give logits that name the next class for all frames."""
+        """Return logits that name the next class for all frames."""
         place = self.classes.index(self.said.pop(0))
         return torch.eye(len(self.classes))[place].expand(len(images), -1)
 

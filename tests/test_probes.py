@@ -17,7 +17,7 @@ from s2vkit_probes.maps import CodeMap
 from s2vkit_probes.pitch import clip_pitch
 from s2vkit_probes.retrieval import FaceRetrieval
 
-from s2vkit import Heard, InputError, RecipeError
+from s2vkit import InputError, ProbeData, RecipeError
 from s2vkit.report.page import write_page
 from s2vkit.report.probes import probe_section
 
@@ -27,7 +27,7 @@ def heard(who, moods=None, *, codes=None, targets=None, sentence=None, speech=No
     codes = codes or {"identity": torch.zeros(n, 2), "emotion": torch.zeros(n, 2)}
     labels = {"identity": list(who), "emotion": list(moods or ["calm"] * n)}
     labels["sentence"] = list(sentence or ["a"] * n)
-    return Heard(
+    return ProbeData(
         [f"c{i}" for i in range(n)],
         labels,
         codes["identity"],
@@ -172,17 +172,17 @@ def test_retrieval_by_hand():
     assert whole.details["top_5"] == 1.0
     assert whole.details["mean_rank"] == pytest.approx(1.25)
     assert score(top=2).value == 1.0
-    heard_ones = score(speakers="heard")
+    heard_ones = score(speakers="seen")
     assert (heard_ones.n, heard_ones.value, heard_ones.details["faces"]) == (3, 1.0, 2)
-    unheard = score(speakers="unheard")
-    assert (unheard.n, unheard.value, unheard.chance) == (1, 1.0, 1.0)
-    crowded = score(speakers="unheard", distractors=True)
+    unseen = score(speakers="unseen")
+    assert (unseen.n, unseen.value, unseen.chance) == (1, 1.0, 1.0)
+    crowded = score(speakers="unseen", distractors=True)
     assert crowded.details["faces"] == 3
 
 
 def test_retrieval_of_nobody_is_no_number():
     part = heard(["a"], targets={"identity": torch.ones(1, 2)})
-    score = FaceRetrieval(FaceRetrievalOptions(speakers="unheard")).probe(part, part)
+    score = FaceRetrieval(FaceRetrievalOptions(speakers="unseen")).probe(part, part)
     assert math.isnan(score.value)
     assert score.n == 0
 

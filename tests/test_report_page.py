@@ -171,7 +171,7 @@ def test_clips_show_labels_and_their_own_figures(read):
 def test_clips_beyond_the_room_are_played_from_beside(run, tmp_path):
     first = (run / "videos/a b#1.mp4").stat().st_size
     out = tmp_path / "elsewhere" / "page.html"
-    page = write_page(run, out, room=first).read_text(encoding="utf-8")
+    page = write_page(run, out, budget=first).read_text(encoding="utf-8")
     sources = [at["src"] for at in Read(page).all("video")]
     assert sources[0].startswith("data:video/mp4;base64,")
     assert (out.parent / unquote(sources[1])).resolve() == run / "videos/c.mp4"

@@ -18,7 +18,7 @@ from s2vkit.engine.view import View
 from s2vkit.errors import InputError, ResourceError, RunFolderError
 from s2vkit.files import disk_is_full, locked, naming_full_disk, read_json, write_json
 from s2vkit.inference.generate import generate
-from s2vkit.runs.folder import need_room, taken
+from s2vkit.runs.folder import check_disk_space, taken
 
 DAMAGED = (RunFolderError, InputError)
 
@@ -196,7 +196,7 @@ def test_every_way_a_full_disk_shows_is_known(tmp_path):
 
 def test_too_little_room_is_told_before_a_corpus_is_made(tmp_path):
     with pytest.raises(ResourceError, match=r"too little room on the disk for the corpus"):
-        need_room(tmp_path, 10**18, "the corpus")
+        check_disk_space(tmp_path, 10**18, "the corpus")
 
 
 @contextmanager
@@ -244,7 +244,7 @@ def test_a_disk_that_fills_up_stops_the_run_and_room_lets_it_go_on(whole, tmp_pa
                 fill(disk, 30_000 if where != "evaluate" else 0)
 
         monkeypatch.setattr(View, "begin", begun)
-        monkeypatch.setattr("s2vkit.runs.cache.need_room", lambda *args: None)
+        monkeypatch.setattr("s2vkit.runs.cache.check_disk_space", lambda *args: None)
         with pytest.raises(ResourceError) as caught:
             run_toy(disk, "checkpoint_seconds=0.001")
         assert caught.value.exit_code == 6

@@ -10,7 +10,7 @@ from s2vkit import Field, FootageOptions, Register, hookimpl
 
 
 class CremadOptions(FootageOptions):
-    """What a recipe may set of CREMA-D."""
+    """Options of CREMA-D."""
 
     split: Literal["by_clip", "by_actor", "sdfa"] = Field(
         default="by_clip",
@@ -20,7 +20,7 @@ class CremadOptions(FootageOptions):
 
 
 class VoxCeleb2Options(FootageOptions):
-    """What a recipe may set of VoxCeleb2."""
+    """Options of VoxCeleb2."""
 
     val_speakers: int = Field(
         default=120, ge=0, description="speakers of dev that become val, drawn by the seed"
@@ -31,7 +31,7 @@ class VoxCeleb2Options(FootageOptions):
 
 
 class FolderOptions(FootageOptions):
-    """What a recipe may set of a folder of videos."""
+    """Options of a folder of videos."""
 
     folders: list[str] = Field(
         default=[],

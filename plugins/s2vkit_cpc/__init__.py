@@ -1,4 +1,4 @@
-"""CPC: features of speech, learnt by telling what comes next from what does not."""
+"""CPC: features of speech, learnt by discriminating what comes next from what does not."""
 
 from typing import Literal
 

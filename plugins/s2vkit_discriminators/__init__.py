@@ -8,7 +8,7 @@ from s2vkit import Field, Options, Register, hookimpl
 
 
 class IdentityMapsOptions(Options):
-    """What may be set of the identity discriminator."""
+    """Options of the identity discriminator."""
 
     channels: int = Field(default=32, ge=4, le=1024, description="channels inside each head")
     normalize: bool = Field(
@@ -20,7 +20,7 @@ class IdentityMapsOptions(Options):
 
 
 class PatchOptions(Options):
-    """What may be set of the frame discriminator."""
+    """Options of the frame discriminator."""
 
     channels: int = Field(
         default=32, ge=4, le=512, description="channels of the first layer; doubled, at most to 4x"
@@ -30,7 +30,7 @@ class PatchOptions(Options):
 
 
 class SpeechSyncOptions(Options):
-    """What may be set of the synchrony discriminator."""
+    """Options of the synchrony discriminator."""
 
     channels: int = Field(
         default=32, ge=4, le=512, description="channels of the first layer; doubled, at most to 4x"
@@ -43,7 +43,7 @@ class SpeechSyncOptions(Options):
 
 
 class ConvolutionOptions(Options):
-    """What may be set of every discriminator of convolutions that halve the image."""
+    """Options of every discriminator of convolutions that halve the image."""
 
     channels: int = Field(
         default=32, ge=4, le=512, description="channels of the first layer; doubled at each halving"
@@ -53,7 +53,7 @@ class ConvolutionOptions(Options):
 
 
 class MultiScalePatchOptions(ConvolutionOptions):
-    """What may be set of the patches of several scales."""
+    """Options of the patches of several scales."""
 
     layers: int = Field(default=3, ge=1, le=6, description="layers that halve the image")
     scales: int = Field(
@@ -62,13 +62,13 @@ class MultiScalePatchOptions(ConvolutionOptions):
 
 
 class TemporalPatchOptions(ConvolutionOptions):
-    """What may be set of the patches in space and time."""
+    """Options of the patches in space and time."""
 
     layers: int = Field(default=3, ge=1, le=6, description="layers that halve height and width")
 
 
 class SdfaFrameOptions(ConvolutionOptions):
-    """What may be set of SDFA's frame discriminator."""
+    """Options of SDFA's frame discriminator."""
 
     channels: int = Field(
         default=64, ge=4, le=512, description="channels of the first layer; doubled at each halving"
@@ -78,13 +78,13 @@ class SdfaFrameOptions(ConvolutionOptions):
 
 
 class SdfaSequenceOptions(ConvolutionOptions):
-    """What may be set of SDFA's sequence discriminator."""
+    """Options of SDFA's sequence discriminator."""
 
     hidden: int = Field(default=128, ge=4, le=1024, description="size of the GRU's state")
 
 
 class SdfaSyncOptions(ConvolutionOptions):
-    """What may be set of SDFA's synchrony discriminator."""
+    """Options of SDFA's synchrony discriminator."""
 
     joint: int = Field(default=128, ge=4, le=1024, description="size of the two embeddings")
 

@@ -52,7 +52,7 @@ class IdentityMaps(Discriminator):
         self.to(memory_format=torch.channels_last)
 
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
-        """Take the identity maps, one set of each clip."""
+        """Return the identity maps, one set for each clip."""
         return (output.identity_maps,)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
@@ -92,7 +92,7 @@ class Patch(Discriminator):
         self.to(memory_format=torch.channels_last)
 
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
-        """Take single frames (N, 3, H, W)."""
+        """Return single frames (N, 3, H, W)."""
         return (output.frames.flatten(0, 1),)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -102,7 +102,7 @@ class Patch(Discriminator):
         return scores
 
     def layers(self, images: Tensor) -> list[Tensor]:
-        """Show what every layer sees in (N, 3, H, W): for the matching of features."""
+        """Return the activations of every layer for (N, 3, H, W): for the matching of features."""
         found = [images.contiguous(memory_format=torch.channels_last)]
         for layer in self.trunk:
             found.append(layer(found[-1]))
@@ -137,11 +137,11 @@ class SpeechSync(Discriminator):
         self.to(memory_format=torch.channels_last)
 
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
-        """Take single frames (N, 3, H, W) and the features (N, D) of their times."""
+        """Return single frames (N, 3, H, W) and the features (N, D) of their times."""
         return output.frames.flatten(0, 1), batch["features"].flatten(0, 1)
 
     def mismatched(self, batch: Batch) -> Inputs:
-        """Take real frames with features of other times, tau' of Eq. 6."""
+        """Return real frames with features of other times, tau' of Eq. 6."""
         return batch["frames"].flatten(0, 1), batch["mismatched"].flatten(0, 1)
 
     def forward(self, images: Tensor, features: Tensor) -> Tensor:

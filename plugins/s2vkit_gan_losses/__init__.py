@@ -6,7 +6,7 @@ from s2vkit import AdversarialLossOptions, Field, Register, hookimpl
 
 
 class GradientPenaltyOptions(AdversarialLossOptions):
-    """What may be set of Wasserstein with a gradient penalty."""
+    """Options of Wasserstein with a gradient penalty."""
 
     penalty: Literal["none", "r1", "gradient"] = Field(
         default="gradient", description="as of the other losses"

@@ -6,7 +6,7 @@ from s2vkit import AdversarialLossOptions, Field, Register, hookimpl
 
 
 class LsganOptions(AdversarialLossOptions):
-    """What may be set of the least-squares losses."""
+    """Options of the least-squares losses."""
 
     labels: Literal["paper", "usual"] = Field(
         default="paper",

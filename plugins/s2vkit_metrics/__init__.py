@@ -8,7 +8,7 @@ from s2vkit import Field, Options, Register, hookimpl
 
 
 class SsimOptions(Options):
-    """What may be set of SSIM."""
+    """Options of SSIM."""
 
     channel: Literal["rgb", "grey"] = Field(
         default="rgb", description="mean over the colour channels, or of the luma (Rec. 601)"
@@ -39,7 +39,7 @@ class SsimOptions(Options):
 
 
 class AccuracyOptions(Options):
-    """What may be set of the share of clips that an evaluator names rightly."""
+    """Options of the share of clips that an evaluator names rightly."""
 
     evaluator: str | None = Field(
         default=None,
@@ -48,7 +48,7 @@ class AccuracyOptions(Options):
 
 
 class CpbdOptions(Options):
-    """What may be set of CPBD; the defaults are those of python-cpbd."""
+    """Options of CPBD; the defaults are those of python-cpbd."""
 
     block: int = Field(default=64, ge=8, description="side of a block in px; whole blocks only")
     edges: float = Field(
@@ -58,11 +58,13 @@ class CpbdOptions(Options):
     width_low: float = Field(default=5.0, gt=0.0, description="just noticeable width at low contrast, px")
     width_high: float = Field(default=3.0, gt=0.0, description="just noticeable width at high contrast, px")
     beta: float = Field(default=3.6, gt=0.0, description="exponent of the width")
-    seen: float = Field(default=0.63, gt=0.0, lt=1.0, description="probability above which blur is seen")
+    visible_above: float = Field(
+        default=0.63, gt=0.0, lt=1.0, description="probability above which blur counts as visible"
+    )
 
 
 class EmbeddingOptions(Options):
-    """What may be set of metrics that compare the embeddings of faces."""
+    """Options of metrics that compare the embeddings of faces."""
 
     reference: Literal["first", "same"] = Field(
         default="first",
@@ -71,7 +73,7 @@ class EmbeddingOptions(Options):
 
 
 class AcdOptions(EmbeddingOptions):
-    """What may be set of the average content distance."""
+    """Options of the average content distance."""
 
     distance: Literal["l2", "cosine"] = Field(
         default="l2", description="length of the difference, or one less the cosine"
@@ -79,7 +81,7 @@ class AcdOptions(EmbeddingOptions):
 
 
 class BlinksOptions(Options):
-    """What may be set of the count of blinks."""
+    """Options of the count of blinks."""
 
     close_above: float = Field(default=0.5, description="a blink begins above this")
     open_below: float = Field(default=0.3, description="and ends below this")

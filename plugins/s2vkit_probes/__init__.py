@@ -25,8 +25,8 @@ class FaceRetrievalOptions(Options):
     """How faces are looked for."""
 
     top: int = Field(default=1, ge=1, description="right if the speaker is among so many first")
-    speakers: Literal["all", "heard", "unheard"] = Field(
-        default="all", description="whose clips: all, those whom training heard, or the others"
+    speakers: Literal["all", "seen", "unseen"] = Field(
+        default="all", description="whose clips: all, those of the training split, or the others"
     )
     distractors: bool = Field(
         default=False, description="whether the other speakers' faces stand in the gallery too"

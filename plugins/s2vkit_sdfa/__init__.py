@@ -33,7 +33,7 @@ class SdfaSizes(Options):
 
 
 class SdfaOptions(SdfaSizes):
-    """What may be set of SDFA."""
+    """Options of SDFA."""
 
     checkpoint: str | None = Field(
         default=None, description="file with published weights (crema.dat); none: train in the run"
@@ -53,7 +53,7 @@ class SdfaOptions(SdfaSizes):
 
 
 class SdfaFromVoiceOptions(SdfaSizes):
-    """What may be set of SDFA without a picture."""
+    """Options of SDFA without a picture."""
 
     face: Literal["drawn", "code"] = Field(
         default="drawn",

@@ -6,7 +6,7 @@ from s2vkit import CodeLossSlot, Field, OptimizerSlot, Options, Register, StageO
 
 
 class VoiceOptions(Options):
-    """What may be set of the voice encoder; as published if absent."""
+    """Options of the voice encoder; as published if absent."""
 
     width: float = Field(default=1.0, gt=0.0, le=1.0, description="factor of channel counts")
     seconds: float = Field(
@@ -26,7 +26,7 @@ class VoiceOptions(Options):
 
 
 class VoiceHeadOptions(Options):
-    """What may be set of the voice encoder's last layer: nothing."""
+    """Options of the voice encoder's last layer: nothing."""
 
 
 class VoiceStageOptions(StageOptions):

@@ -82,7 +82,7 @@ class Adversarial(Stage):
         return Shared(real, self.graph.generator(conditioning))
 
     def discriminator_loss(self, batch: Batch, shared: Shared) -> dict[str, Tensor]:
-        """Give l_adv of each discriminator: Eq. 4, Eq. 5, and with mismatched pairs Eq. 6."""
+        """Return l_adv of each discriminator: Eq. 4, Eq. 5, and with mismatched pairs Eq. 6."""
         found = {}
         for name, discriminator in self.discriminators.items():
             real = discriminator.inputs(batch, shared.real)
@@ -97,7 +97,7 @@ class Adversarial(Stage):
         return found
 
     def generator_loss(self, batch: Batch, shared: Shared) -> dict[str, Tensor]:
-        """Give L_2 of Eq. 10: the adversarial terms of Eq. 7, similarity (Eq. 8), gradient (Eq. 9)."""
+        """Return L_2 of Eq. 10: the adversarial terms of Eq. 7, similarity (Eq. 8), gradient (Eq. 9)."""
         found = {}
         for name, discriminator in self.discriminators.items():
             fake: Inputs = discriminator.inputs(batch, shared.generated)
@@ -110,5 +110,5 @@ class Adversarial(Stage):
         return found
 
     def extra_metrics(self, batch: Batch, shared: Shared) -> dict[str, Tensor]:
-        """Give mean scores, and how often each discriminator is right."""
+        """Return mean scores, and how often each discriminator is right."""
         return accuracies(self.adversarial_loss, shared.scores)

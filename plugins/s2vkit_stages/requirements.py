@@ -38,7 +38,7 @@ def used_modules(options: AdversarialOptions, graph: Graph) -> tuple[str, ...]:
 
 
 def check_window(options: AdversarialOptions, graph: Graph) -> None:
-    """Raise RecipeError where runs of frames are wanted but not drawn."""
+    """Raise RecipeError if runs of frames are wanted but not drawn."""
     if options.frames % options.window:
         raise RecipeError(
             f"stage 'adversarial': {options.frames} frames are no whole number of windows of "

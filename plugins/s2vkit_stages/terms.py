@@ -16,7 +16,7 @@ class Term(Protocol):
     """One weighted term."""
 
     def __call__(self, batch: Batch, real: GeneratorOutput, generated: GeneratorOutput) -> Tensor | None:
-        """Give the weighted term, or None where there is nothing to compare."""
+        """Return the weighted term, or None if there is nothing to compare."""
         ...
 
 
@@ -74,7 +74,7 @@ class FeatureMatchingTerm:
 
 
 def relative_difference(maps: list[Tensor], wanted: list[Tensor]) -> Tensor:
-    """Give the mean absolute difference of maps, each relative to the mean of the wanted one."""
+    """Return the mean absolute difference of maps, each relative to the mean of the wanted one."""
     parts = [
         (m.float() - w.float()).abs().mean() / w.float().abs().mean().clamp(min=1e-6)
         for m, w in zip(maps, wanted, strict=True)

@@ -1,4 +1,4 @@
-"""The embedded corpus: drawn faces that speak through eSpeak NG, a miniature CREMA-D."""
+"""The synthetic corpus: drawn faces with voices by eSpeak NG, a miniature CREMA-D."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Emotion = Literal["neutral", "happiness", "sadness", "anger", "disgust", "fear"]
 
 
 class SyntheticOptions(Options):
-    """What a recipe may set of the synthetic corpus."""
+    """Options of the synthetic corpus."""
 
     speakers: int = Field(default=8, ge=2, le=64, description="how many people speak")
     size: int = Field(default=64, ge=32, le=256, description="height and width of the frames")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from s2vkit.cli.parameters import device_option
+from s2vkit.cli.parameters import device_option, track_option
 
 
 @click.command()
@@ -26,6 +26,7 @@ from s2vkit.cli.parameters import device_option
     metavar="PICTURE",
     help="A picture of the speaker's face, for a model that animates one.",
 )
+@track_option("audio")
 @device_option()
 @click.option(
     "--sign-with",
@@ -42,6 +43,7 @@ def generate(
     speech: Path,
     output: Path,
     image: Path | None,
+    audio_track: int | None,
     device: str,
     sign_with: tuple[Path, Path] | None,
     no_mark: bool,
@@ -58,13 +60,21 @@ def generate(
 
     if no_mark and sign_with:
         raise click.UsageError("--sign-with signs the video, and --no-mark leaves the signature out")
-    made = make(
-        model, speech, output, device=device, force=force, image=image, mark=not no_mark, sign_with=sign_with
+    result = make(
+        model,
+        speech,
+        output,
+        device=device,
+        force=force,
+        image=image,
+        audio_track=audio_track,
+        mark=not no_mark,
+        sign_with=sign_with,
     )
     if no_mark and (model / "run.json").is_file():
         from s2vkit.runs.warning_log import Notes
 
-        Notes(model).add(f"{made.path.name} was generated without marks (--no-mark)")
-    for note in made.notes:
+        Notes(model).add(f"{result.path.name} was generated without marks (--no-mark)")
+    for note in result.notes:
         click.echo(f"note: {note}", err=True)
-    click.echo(f"wrote {made.path}: {made.frames} frames, {made.fps:g} a second")
+    click.echo(f"wrote {result.path}: {result.frames} frames, {result.fps:g} a second")

@@ -40,7 +40,7 @@ class LazyGroup(click.Group):
     """A group that lists commands without importing them: ours, then those of plugins."""
 
     def summaries(self) -> dict[str, str]:
-        """Give every command's name and line of help."""
+        """Return every command's name and line of help."""
         from s2vkit.plugins import registry
 
         added = sorted(registry().commands.values(), key=lambda c: c.name)
@@ -52,7 +52,7 @@ class LazyGroup(click.Group):
         return list(self.summaries())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the one command that was called; raises PluginError where a plugin's cannot be."""
+        """Import the one command that was called; raises PluginError if a plugin's cannot be."""
         if cmd_name not in _LIGHT:
             gc.enable()  # see main
         if cmd_name in COMMANDS:

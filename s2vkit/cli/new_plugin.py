@@ -20,7 +20,7 @@ _CUT = "#--- part\n"
 
 @dataclass(frozen=True)
 class Shape:
-    """What is particular to the plugin of one kind."""
+    """What is specific to a plugin of one kind."""
 
     example: str
     gives: tuple[str, ...] = ()
@@ -148,10 +148,10 @@ def _checked(name: str, kind: str) -> str:
             "a letter first, such as 'my_teacher'",
             param_hint="NAME",
         )
-    held = registry().entries.get((kind, word))
-    if held is not None:
+    owner = registry().entries.get((kind, word))
+    if owner is not None:
         raise click.BadParameter(
-            f"{kind} '{word}' belongs to {held.owner}; choose another name", param_hint="NAME"
+            f"{kind} '{word}' belongs to {owner.owner}; choose another name", param_hint="NAME"
         )
     return word
 

@@ -57,10 +57,10 @@ def run(
     from s2vkit.recipe.comparison import is_comparison
     from s2vkit.recipe.load import load_recipe
 
-    said = {"output": output, "compute.device": device}
+    options = {"output": output, "compute.device": device}
     short = [
         f"{key}={json.dumps(str(value), ensure_ascii=False)}"
-        for key, value in said.items()
+        for key, value in options.items()
         if value is not None
     ]
     short += ["mark=false"] if no_mark else []

@@ -77,10 +77,13 @@ def annotate(text: str, origins: Mapping[str, Any]) -> list[str]:
     import yaml
 
     root = yaml.compose(text, Loader=yaml.SafeLoader)
-    told = {line: _comment(origins.get(path)) for line, path in _values(root, "")}
+    comments = {line: _comment(origins.get(path)) for line, path in _values(root, "")}
     lines = text.splitlines()
-    width = min(_WIDEST, max((len(lines[at]) for at, said in told.items() if said), default=0))
-    return [f"{line.ljust(width)}  # {told[at]}" if told.get(at) else line for at, line in enumerate(lines)]
+    width = min(_WIDEST, max((len(lines[at]) for at, comment in comments.items() if comment), default=0))
+    return [
+        f"{line.ljust(width)}  # {comments[at]}" if comments.get(at) else line
+        for at, line in enumerate(lines)
+    ]
 
 
 def _values(node: Any, path: str) -> Iterator[tuple[int, str]]:

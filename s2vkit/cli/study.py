@@ -78,7 +78,7 @@ def make(
     from rich.console import Console
 
     from s2vkit.engine.view import View
-    from s2vkit.study.make import make_study, room_of
+    from s2vkit.study.make import make_study, size_of
     from s2vkit.study.plan import questions_of
 
     with View(Console()) as view:
@@ -99,7 +99,7 @@ def make(
         f"{len(made.pairs)} pairs of {len(made.systems)} systems on {shown} clips, "
         f"{len(made.questions)} questions each"
     )
-    megabytes = room_of(output) / 1e6
+    megabytes = size_of(output) / 1e6
     click.echo(f"raters open {output / 'page' / 'index.html'} (the folder: {megabytes:.1f} MB)")
     click.echo(f"keep {output / 'key.json'} to yourself: it says which clip is whose")
 
@@ -116,7 +116,7 @@ def make(
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Draws the bootstrap.")
 def analyse(folder: Path, votes: tuple[Path, ...], output: Path | None, seed: int) -> None:
-    """Say what the votes of the study in DIR tell, with intervals over raters.
+    """Analyse the votes on the study in DIR, with intervals over raters.
 
     Rows that cannot be used are rejected and counted. Of a rater's votes on one pair and
     question the last counts, in the order of files and rows.
@@ -129,9 +129,9 @@ def analyse(folder: Path, votes: tuple[Path, ...], output: Path | None, seed: in
     from s2vkit.study.tables import as_csv, as_markdown, print_analysis
     from s2vkit.study.votes import read_votes
 
-    held = read_study(folder)
-    box = read_votes(votes, held)
-    found = find(held, box, seed=seed)
+    plan = read_study(folder)
+    box = read_votes(votes, plan)
+    found = find(plan, box, seed=seed)
     print_analysis(found, Console())
     for example in found["set_aside_examples"]:
         click.echo(f"rejected: {example}", err=True)

@@ -34,7 +34,7 @@ Progress = Callable[[int, int], None]
 class FootageCorpus:
     """A dataset whose clips are cut out of footage; keeps the contract of `Dataset`.
 
-    Raises InputError where the corpus is neither prepared nor its root there.
+    Raises InputError if the corpus is neither prepared nor its root there.
     """
 
     name: str
@@ -131,7 +131,7 @@ class FootageCorpus:
     ) -> bool:
         """Cut this rank's share; see `prepare_footage`. Gives whether the corpus is whole.
 
-        Raises InputError where it is prepared with other settings.
+        Raises InputError if it is prepared with other settings.
         """
         if is_finished(self.folder):
             self._check()
@@ -160,7 +160,7 @@ class FootageCorpus:
         return len(self.listing.sources) - int((about(self.folder) or {}).get("sources", 0))
 
     def _check(self) -> None:
-        """See that the prepared corpus is what the options say."""
+        """Check that the prepared corpus is what the options say."""
         stored = about(self.folder) or {}
         found = stored.get("format")
         if found != FORMAT:
@@ -222,8 +222,8 @@ def _check_labelled(name: str, sources: Mapping[str, Source]) -> None:
         )
 
 
-def _difference(what: str, held: Any, mine: Any) -> str:
-    if not (isinstance(held, dict) and isinstance(mine, dict)):
-        return f"{what} is {held}, not {mine}"
-    apart = [k for k in mine if held.get(k) != mine[k]]
-    return ", ".join(f"{k} is {held.get(k)}, not {mine[k]}" for k in apart)
+def _difference(what: str, found: Any, mine: Any) -> str:
+    if not (isinstance(found, dict) and isinstance(mine, dict)):
+        return f"{what} is {found}, not {mine}"
+    apart = [k for k in mine if found.get(k) != mine[k]]
+    return ", ".join(f"{k} is {found.get(k)}, not {mine[k]}" for k in apart)

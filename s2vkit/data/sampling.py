@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,6 +43,13 @@ class BatchSampler:
         self._generator = make_generator
         self.balanced = balanced and not same_speaker
         self._groups = self._by_speaker() if same_speaker or balanced else [clips]
+        self._order = lru_cache(maxsize=4)(self._permute)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_order"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
         self._order = lru_cache(maxsize=4)(self._permute)
 
     def _by_speaker(self) -> list[list[int]]:
@@ -90,7 +98,7 @@ class BatchSampler:
         )
 
     def _nth(self, group: int, place: int) -> int:
-        """Give the clip that is drawn from a group as the n-th: each once an epoch."""
+        """Return the clip that is drawn from a group as the n-th: each once an epoch."""
         size = len(self._groups[group])
         return int(self._order(group, place // size)[place % size])
 
@@ -102,7 +110,7 @@ class BatchSampler:
     def _elsewhere(self, frames: np.ndarray, counts: np.ndarray, generator: torch.Generator) -> np.ndarray:
         """Move each time by at least `gap` frames, round the clip's end to its start."""
         gap = np.minimum(self.gap, counts // 2)[:, None]
-        room = np.maximum(counts[:, None] - 2 * gap, 0) + 1
-        moved = (torch.rand(frames.shape, generator=generator).numpy() * room).astype(int)
+        choices = np.maximum(counts[:, None] - 2 * gap, 0) + 1
+        moved = (torch.rand(frames.shape, generator=generator).numpy() * choices).astype(int)
         elsewhere: np.ndarray = (frames + gap + moved) % counts[:, None]
         return elsewhere

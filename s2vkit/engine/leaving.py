@@ -1,4 +1,4 @@
-"""What a run leaves when everything is done: the model, pictures, curves, clips and figures."""
+"""The results that a finished run writes: the model, pictures, curves, clips and figures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from s2vkit.report.table import metrics_table
 
 
 def leave(run: RunSetup, *, whole: bool) -> None:
-    """Leave the model, pictures, curves and clips of a run that is `whole`, else its page alone."""
+    """Write the model, pictures, curves and clips of a run that is `whole`, else only its page."""
     if not whole:
         write_page(run.folder)
         return

@@ -63,7 +63,7 @@ def load_bundle(path: Path, registry: Registry | None = None) -> Bundle:
     """Build the model of a bundle, or of a finished run, and load its weights.
 
     Without a registry, the plugins that the bundle names are loaded, and no others. Raises
-    RunFolderError where the folder is neither or is damaged, PluginError where a plugin is missing.
+    RunFolderError if the folder is neither or is damaged, PluginError if a plugin is missing.
     """
     folder = find_bundle(path)
     config = read_config(read_json(folder / _CONFIG), str(folder))

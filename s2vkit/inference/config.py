@@ -49,7 +49,7 @@ class BundleConfig(Options):
 
     @property
     def spec(self) -> ModelSpec:
-        """Give the sizes that the components are built with."""
+        """Return the sizes that the components are built with."""
         data = DataSpec(self.data.size, self.data.fps, self.data.sample_rate, self.data.labels)
         return ModelSpec(data, dict(self.codes), list(self.map_shapes))
 
@@ -108,7 +108,7 @@ def read_config(data: object, name: str) -> BundleConfig:
     try:
         config = BundleConfig.model_validate(data)
     except ValidationError as error:
-        raise _wrong(name, "; ".join(_said(error))) from error
+        raise _wrong(name, "; ".join(_problems(error))) from error
     sides = {part.partition(".")[2] for part in config.components if part.startswith("student.")}
     unknown = {part for part in config.components if part.partition(".")[0] not in KINDS}
     if lacking := {"encoder", "generator"} - config.components.keys():
@@ -156,5 +156,5 @@ def _wrong(name: str, what: str) -> RunFolderError:
     )
 
 
-def _said(error: ValidationError) -> list[str]:
+def _problems(error: ValidationError) -> list[str]:
     return [f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in error.errors()[:5]]

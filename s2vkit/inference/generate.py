@@ -36,24 +36,26 @@ def generate(
     device: str = "auto",
     force: bool = True,
     image: Path | None = None,
+    audio_track: int | None = None,
     mark: bool = True,
     sign_with: tuple[Path, Path] | None = None,
     registry: Registry | None = None,
 ) -> Generated:
     """Make an mp4 of a recording's speech with the model of a run folder or a bundle.
 
-    `image` is a picture of the speaker's face, for a model that animates one. Unless `mark` is
-    false, the video is watermarked and signed as generated: by certificates made at first use, or
-    by those of `sign_with`, files of the chain and of its key.
+    `image` is a picture of the speaker's face, for a model that animates one. `audio_track` is the
+    number, from 1, of the sound track to take, where a file has several. Unless `mark` is false, the
+    video is watermarked and signed as generated: with local certificates, or with those of
+    `sign_with`, the files of a chain and of its key.
 
-    Raises RunFolderError, or InputError where the recording or the picture cannot be used or the
+    Raises RunFolderError, or InputError if the recording or the picture cannot be used or the
     output cannot be written there. The file appears whole or not at all.
     """
     model, speech, output = Path(model), Path(speech), Path(output)
     _check_output(speech, output, force)
     loaded = load_model(model, device=device, registry=registry)
     face = _read_face(model, image, loaded)
-    sound = read_speech(speech, loaded.sample_rate)
+    sound = read_speech(speech, loaded.sample_rate, track=audio_track)
     size, rate = loaded.size, loaded.sample_rate
     marking = marker_of(loaded.path, registry, sign_with=sign_with) if mark else None
     notes = [*sound.notes, *(marking.notes if marking else [NOT_MARKED])]

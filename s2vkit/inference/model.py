@@ -29,7 +29,7 @@ class TalkingFaceModel:
 
     @property
     def needs_image(self) -> bool:
-        """Say whether it animates an image of the speaker's face, which then must be given."""
+        """Return whether it animates an image of the speaker's face, which then must be given."""
         return self.pipeline.graph.takes_reference_image
 
     def generate(
@@ -37,7 +37,7 @@ class TalkingFaceModel:
     ) -> np.ndarray:
         """Make the frames of speech (S,) in [-1, 1] at any rate: uint8 (V, size, size, 3).
 
-        `image` is uint8 (size, size, 3), for a model that needs one. Raises InputError where
+        `image` is uint8 (size, size, 3), for a model that needs one. Raises InputError if
         the speech is no row of finite samples, or where the image is missing or not needed.
         """
         return np.concatenate(list(self.chunks(speech, sample_rate, image=image)))

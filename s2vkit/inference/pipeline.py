@@ -13,7 +13,7 @@ from torch import Tensor
 from s2vkit.device import Policy
 from s2vkit.errors import InputError
 from s2vkit.interfaces.audio_encoder import SpeechStream
-from s2vkit.interfaces.audio_windows import at_peak, cut_sounds
+from s2vkit.interfaces.audio_windows import at_peak, cut_speech
 from s2vkit.interfaces.batch import Conditioning, GeneratorOutput, align, neighbours, speech_steps
 from s2vkit.interfaces.inference_graph import InferenceGraph
 from s2vkit.interfaces.pixels import to_images
@@ -136,7 +136,7 @@ class InferencePipeline:
             times = torch.arange(first, stop, device=features.device)[None, None]
             samples = generator.audio_samples
             fps = self.graph.data_spec.fps
-            part.audio_windows = cut_sounds(conditioning.speech, self.sample_rate, fps, times, samples)
+            part.audio_windows = cut_speech(conditioning.speech, self.sample_rate, fps, times, samples)
         return part
 
     @torch.inference_mode()

@@ -61,5 +61,5 @@ class AudioEncoder(nn.Module):
         raise NotImplementedError
 
     def context(self, steps: Tensor) -> Tensor:
-        """Put each of the steps (B, A, dim) into the context of those before it: (B, A, dim)."""
+        """Compute the context of each of the steps (B, A, dim) from those before it: (B, A, dim)."""
         raise NotImplementedError

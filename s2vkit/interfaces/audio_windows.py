@@ -1,4 +1,4 @@
-"""Raw speech around video frames, for generators that hear for themselves."""
+"""Raw speech around video frames, for generators that take it as input."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from torch import Tensor
 
 
 def at_peak(speech: Tensor) -> Tensor:
-    """Divide speech (S,) by its greatest absolute value; silence stays as it is."""
+    """Normalise speech (S,) to a peak of 1; silence stays as it is."""
     peak = speech.abs().max() if speech.numel() else speech.new_zeros(())
     return speech / peak if peak > 0 else speech
 
 
-def cut_sounds(speech: Tensor, rate: int, fps: float, frames: Tensor, samples: int) -> Tensor:
+def cut_speech(speech: Tensor, rate: int, fps: float, frames: Tensor, samples: int) -> Tensor:
     """Cut `samples` of speech (S,) at `rate` Hz around the middle of each frame (...,).
 
-    Gives (..., samples). Frames may be before the first (negative) or after the last one;
+    Returns (..., samples). Frames may be before the first (negative) or after the last one;
     what lies outside the speech is 0.
     """
     middle = ((frames.cpu().double() + 0.5) * rate / fps).round().long().to(speech.device)

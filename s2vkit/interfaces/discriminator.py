@@ -31,21 +31,21 @@ class Discriminator(nn.Module):
         return ("identity_maps" if maps else "windows" if self.runs else "frames", *fields)
 
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
-        """Take what is scored: of each clip as many items (N, ...), clip by clip."""
+        """Return what is scored (N, ...): the same number of items for each clip, clip by clip."""
         raise NotImplementedError
 
     def mismatched(self, batch: Batch) -> Inputs | None:
-        """Take real frames under wrong conditions, which count as fake (Eq. 6); None: not used."""
+        """Return real frames under wrong conditions, which count as fake (Eq. 6); None: not used."""
         return None
 
     def layers(self, *inputs: Tensor | list[Tensor]) -> list[Tensor]:
-        """Give the activations of layers [(N, ...)], for feature matching; by default none."""
+        """Return the activations of layers [(N, ...)], for feature matching; by default none."""
         return []
 
     def score_kinds(self, real: Inputs, fake: Inputs, mismatched: Inputs | None) -> tuple[Tensor, ...]:
         """Score each kind (N, ...): in one pass, or kind by kind where there is batch norm.
 
-        In the generator's phase fakes are scored alone; so that batch norm treats them alike in
+        In the generator's phase fakes are scored alone; so that batch norm treats them the same in
         both phases, no other kind is in their batch here either.
         """
         kinds = [real, fake] if mismatched is None else [real, fake, mismatched]
@@ -68,7 +68,7 @@ def join(*kinds: Inputs) -> Inputs:
 
 
 def detached(inputs: Inputs) -> Inputs:
-    """Give inputs without their history, so that no gradient reaches the generator."""
+    """Return inputs without their history, so that no gradient reaches the generator."""
     return tuple([t.detach() for t in part] if isinstance(part, list) else part.detach() for part in inputs)
 
 

@@ -55,9 +55,9 @@ class VideoWriter:
     ) -> None:
         """Take `size` (W, H), `fps` in 1/s, `speech` float32 (S,) in [-1, 1] at `sample_rate`.
 
-        What a model generated is written with `marking`, which marks it so.
+        The video of a model is written with `marking`, which marks it as generated.
 
-        Raises ValueError where speech is not one finite row, InputError where `path` is a folder.
+        Raises ValueError if speech is not one finite row, InputError if `path` is a folder.
         """
         self.path, self.size = Path(path), size
         self.fps = as_rate(fps)
@@ -178,7 +178,7 @@ def _output(part: Path) -> Iterator[OutputContainer]:
 
 
 def as_rate(fps: float | Fraction) -> Fraction:
-    """Give the exact frame rate: 25 -> 25, 29.97002997 -> 30000/1001."""
+    """Return the exact frame rate: 25 -> 25, 29.97002997 -> 30000/1001."""
     rate = Fraction(fps).limit_denominator(1001)
     if rate <= 0:
         raise ValueError(f"{fps} frames a second are not possible")

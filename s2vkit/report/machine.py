@@ -44,8 +44,8 @@ def _does(row: Mapping[str, Any]) -> str:
     trains = ", ".join(str(name) for name in row.get("trains") or ())
     steps = f", {row['steps']:,} steps" if isinstance(row.get("steps"), int) else ""
     after = ", ".join(str(name) for name in row.get("after") or ())
-    said = f"{trains or 'nothing'}{steps}" if row else ""
-    return f"{said}; after {after}" if after else said
+    text = f"{trains or 'nothing'}{steps}" if row else ""
+    return f"{text}; after {after}" if after else text
 
 
 def _state(stage: StageFacts | None, planned: Mapping[str, Any], name: str) -> str:
@@ -70,12 +70,12 @@ def _bar(stage: StageFacts | None, longest: float) -> Raw:
 
 
 def _memory(stage: StageFacts | None) -> tuple[str, str]:
-    held = stage.done.get("memory") if stage else None
-    if not isinstance(held, Mapping):
+    memory = stage.done.get("memory") if stage else None
+    if not isinstance(memory, Mapping):
         return "–", "–"
-    found = [number(held.get(key)) for key in ("resident", "cuda")]
+    found = [number(memory.get(key)) for key in ("resident", "cuda")]
     resident, cuda = (size(count) if count is not None else "–" for count in found)
-    return (f"{resident} (so far)" if held.get("of") == "process" else resident), cuda
+    return (f"{resident} (so far)" if memory.get("of") == "process" else resident), cuda
 
 
 def _unknown(facts: RunFacts) -> str:
@@ -84,17 +84,17 @@ def _unknown(facts: RunFacts) -> str:
 
 
 def peak(facts: RunFacts) -> float | None:
-    """Give the most memory that a stage of the run held, in bytes."""
-    held = [s.done.get("memory") for s in facts.stages]
-    known = [number(m.get("resident")) for m in held if isinstance(m, Mapping)]
+    """Return the peak memory of the run's stages, in bytes."""
+    memory = [s.done.get("memory") for s in facts.stages]
+    known = [number(m.get("resident")) for m in memory if isinstance(m, Mapping)]
     return max((count for count in known if count is not None), default=None)
 
 
 def warnings_section(facts: RunFacts) -> str:
-    """Write what the run was warned of; that there was nothing is said too."""
+    """Write the warnings of the run, or that there were none."""
     notes = [str(note) for note in facts.about.get("notes") or ()]
-    said = "".join(f"<li>{escape(note)}</li>" for note in notes)
-    listed = f"<p>Of the recipe was left out:</p><ul>{said}</ul>" if said else ""
+    text = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    listed = f"<p>Of the recipe was left out:</p><ul>{text}</ul>" if text else ""
     if facts.damaged:
         names = ", ".join(facts.damaged)
         listed += f"<p>These files of the run folder could not be read: {escape(names)}.</p>"

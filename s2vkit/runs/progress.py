@@ -27,7 +27,7 @@ class Progress:
 
 
 def progress_of_job(folder: Path, identity: str, leaves: Sequence[Path]) -> Progress:
-    """Look how far a stage that trains nothing is."""
+    """Find the progress of a stage that trains nothing."""
     record = read_json(folder / "done.json") or {}
     if record.get("identity") == identity and all(path.exists() for path in leaves):
         return Progress(done=True, seconds=record.get("seconds"))
@@ -35,7 +35,7 @@ def progress_of_job(folder: Path, identity: str, leaves: Sequence[Path]) -> Prog
 
 
 def progress_of_stage(folder: Path, identity: str, options: StageOptions) -> Progress:
-    """Look how far a stage that trains is, and what its options ask for beyond that."""
+    """Find the progress of a stage that trains, and what its options ask for beyond that."""
     schedule, steps = schedule_of(options), options.steps
     record = read_json(folder / "done.json") or {}
     finished = bool(record) and (folder / "weights.safetensors").exists()
@@ -47,7 +47,7 @@ def progress_of_stage(folder: Path, identity: str, options: StageOptions) -> Pro
 
 
 def _is(segments: Sequence[Segment], steps: int, schedule: dict[str, Any]) -> bool:
-    """Tell whether training has ended at these steps, at this schedule."""
+    """Return whether training has ended at these steps, at this schedule."""
     return bool(segments) and segments[-1].end == steps and segments[-1].schedule == schedule
 
 

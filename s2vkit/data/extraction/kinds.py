@@ -1,4 +1,4 @@
-"""What cutting is told, what it gives, and the reasons for which a file is rejected."""
+"""The settings and results of segment extraction, and the reasons for which a file is rejected."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ REASONS: dict[str, str] = {
 """Every reason for setting a file aside, and what it means."""
 
 
-class SetAside(InputError):  # noqa: N818 (it is an outcome as much as an error)
-    """A source that gives no clip: `reason` is a key of REASONS, `detail` says what was seen."""
+class Rejected(InputError):  # noqa: N818 (it is an outcome as much as an error)
+    """A source without a usable clip: `reason` is a key of REASONS, `detail` says what was found."""
 
     def __init__(self, reason: str, detail: str) -> None:
         if reason not in REASONS:
@@ -33,7 +33,7 @@ class SetAside(InputError):  # noqa: N818 (it is an outcome as much as an error)
         self.reason, self.detail = reason, detail
 
     def __reduce__(self) -> tuple[Any, ...]:  # errors travel between processes
-        return SetAside, (self.reason, self.detail)
+        return Rejected, (self.reason, self.detail)
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ class Cutting:
     max_silence: float = 0.5  # s; sound may start that late or end that early
     hold: int = 256  # MiB of decoded pictures kept, so that short files are decoded once
     max_pixels: int = 4096 * 4096  # W x H; larger pictures are refused
+    audio_track: int | None = None  # number, from 1, of the sound track; None: the one that speaks
+    video_track: int | None = None  # and of the video track; None: the one that moves
 
 
 @dataclass

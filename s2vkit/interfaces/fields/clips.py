@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from s2vkit.interfaces.audio_windows import at_peak, cut_sounds
+from s2vkit.interfaces.audio_windows import at_peak, cut_speech
 from s2vkit.interfaces.fields.base import (
     BatchField,
     BatchSizes,
@@ -44,7 +44,7 @@ class Frames(BatchField):
         return {"frames": to_images(torch.from_numpy(frames)), "times": torch.from_numpy(sample.frames)}
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
-        """Make up frames."""
+        """Return fake frames."""
         size = sizes.graph.data_spec.size
         frames = channels_last(noise(sizes.clips, sizes.frames, 3, size, size))
         return {"frames": frames, "times": torch.arange(sizes.frames).expand(sizes.clips, -1)}
@@ -61,7 +61,7 @@ class Speech(BatchField):
         return {"speech": speech, "lengths": lengths}
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
-        """Make up speech of `FAKE_SECONDS`."""
+        """Return fake speech of `FAKE_SECONDS`."""
         samples = int(FAKE_SECONDS * sizes.graph.encoder.sample_rate)
         return {"speech": noise(sizes.clips, samples), "lengths": torch.full((sizes.clips,), samples)}
 
@@ -83,7 +83,7 @@ class ReferenceImages(BatchField):
         return {"reference_images": to_images(torch.from_numpy(images))}
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
-        """Make up images."""
+        """Return fake images."""
         size = sizes.graph.data_spec.size
         return {"reference_images": channels_last(noise(sizes.clips, 3, size, size))}
 
@@ -107,13 +107,13 @@ class AudioWindows(BatchField):
         rate, fps = source.sample_rate, source.store.index.fps
         speech = [torch.from_numpy(source.store.speech(clip, rate)) for clip in sample.clips.tolist()]
         windows = [
-            cut_sounds(at_peak(one), rate, fps, at, self.samples)
+            cut_speech(at_peak(one), rate, fps, at, self.samples)
             for one, at in zip(speech, frames, strict=True)
         ]
         return {"audio_windows": torch.stack(windows)}
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
-        """Make up speech."""
+        """Return fake speech."""
         runs = sizes.frames // sizes.window
         return {"audio_windows": noise(sizes.clips, runs, self.warmup + sizes.window, self.samples)}
 

@@ -1,4 +1,4 @@
-"""Fields that the frozen face teachers computed."""
+"""Fields that are computed by the frozen face teachers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Targets(BatchField):
         return torch.randperm(self.cached, generator=random)[: self.k].numpy()
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
-        """Make up vectors."""
+        """Return fake vectors."""
         return {f"targets.{self.side}": noise(sizes.clips, sizes.graph.teachers[self.side].dim)}
 
     def frozen(self) -> tuple[FrozenFeatures, ...]:
@@ -67,7 +67,7 @@ class IdentityMaps(BatchField):
         return {"identity_maps": [one.contiguous(memory_format=torch.channels_last) for one in maps]}
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
-        """Make up maps."""
+        """Return fake maps."""
         shapes = sizes.graph.teachers["identity"].map_shapes
         maps = [noise(sizes.clips, *shape) for shape in shapes]
         return {"identity_maps": [one.contiguous(memory_format=torch.channels_last) for one in maps]}
@@ -82,6 +82,6 @@ class IdentityMaps(BatchField):
 
 
 def numbered(arrays: object, prefix: str) -> list[np.ndarray]:
-    """Give the arrays PREFIX0, PREFIX1 and so on, in order."""
+    """Return the arrays PREFIX0, PREFIX1 and so on, in order."""
     found: list[np.ndarray] = arrays.named(prefix)  # type: ignore[attr-defined]
     return found
