@@ -134,16 +134,16 @@ _LAZY = {
 }
 
 
-def load(path: str | PathLike[str], *, device: str = "auto") -> TalkingFaceModel:
+def load(path: str | PathLike[str], *, device: str = "auto", precision: str = "fp32") -> TalkingFaceModel:
     """Load the trained model of a run folder, or of a bundle (a copy of a run's `model`).
 
     Only the plugins of the model's own components are imported. `device` is auto, cpu, cuda,
-    cuda:N or mps. Raises RunFolderError if there is no model or a damaged one, PluginError
-    where a plugin is not installed.
+    cuda:N or mps; `precision` is fp32, bf16, fp16 or auto. Raises RunFolderError if there is
+    no model or a damaged one, PluginError where a plugin is not installed.
     """
     from s2vkit.inference.model import load_model
 
-    return load_model(Path(path), device=device)
+    return load_model(Path(path), device=device, precision=precision)
 
 
 def __getattr__(name: str) -> Any:

@@ -19,6 +19,7 @@ from s2vkit.errors import RecipeError
 from s2vkit.footage_options import FootageOptions
 from s2vkit.inference.assembly import ModelSlots, build_inference_graph
 from s2vkit.inference.bundle import save_bundle
+from s2vkit.inference.codes import LabelCodes
 from s2vkit.inference.marking import default_watermark
 from s2vkit.interfaces.dataset import Dataset, Footage
 from s2vkit.interfaces.graph import Graph
@@ -93,8 +94,8 @@ class Builder:
         with device:
             return {name: self.make(slot, graph=graph) for name, slot in self.recipe.stages.items()}
 
-    def save_bundle(self, folder: Path, graph: Graph) -> None:
-        """Write the model that a graph trained: a folder that stands alone."""
+    def save_bundle(self, folder: Path, graph: Graph, codes: LabelCodes | None = None) -> None:
+        """Write the model that a graph trained, and the codes of its labels: a folder that stands alone."""
         identity = graph.teachers.get("identity")
         spec = ModelSpec(
             graph.data_spec,
@@ -103,7 +104,7 @@ class Builder:
         )
         slots, alignment = model_slots(self.recipe), self.recipe.alignment
         watermark = watermark_slot(self.recipe, self.registry)
-        save_bundle(folder, graph, slots, spec, alignment, self.registry, __version__, watermark=watermark)
+        save_bundle(folder, graph, slots, spec, alignment, self.registry, __version__, codes, watermark)
 
     def _face(self, part: str, slot: Slot, label: str, world: DataSpec) -> Any:
         return self.part(part, slot, size=world.size, labels=world.labels.get(label, ()))

@@ -19,7 +19,7 @@ from s2vkit.device import choose
 from s2vkit.engine.workspace import RunWork
 from s2vkit.errors import InputError, RunFolderError
 from s2vkit.files import read_json, read_lines, write_json
-from s2vkit.inference import pipeline as module
+from s2vkit.inference import windows
 from s2vkit.inference.bundle import load_bundle
 from s2vkit.inference.generate import generate
 from s2vkit.inference.marking import NOT_MARKED
@@ -119,13 +119,8 @@ def test_long_speech_is_heard_as_if_at_once(tmp_path, monkeypatch, encoder):
     frames = pipeline.count_frames(len(speech))
     assert frames == round((9 + 777 / 16000) * 25)
     at_once = pipeline.condition(speech, frames)
-    monkeypatch.setattr(module, "WINDOW", 2.0)
-    monkeypatch.setattr(module, "CONTEXT", 1.0)
-    windows = list(module._windows(len(speech), 16000, causal=pipeline.graph.encoder.causal))
-    assert len(windows) == 5
-    assert [w.start for w in windows[1:]] == [w.stop for w in windows[:-1]]
-    assert windows[0].start == 0
-    assert windows[-1].stop == len(speech)
+    monkeypatch.setattr(windows, "WINDOW", 2.0)
+    monkeypatch.setattr(windows, "CONTEXT", 1.0)
     in_windows = pipeline.condition(speech, frames)
     assert in_windows.features.shape == at_once.features.shape == (1, frames, pipeline.graph.encoder.dim)
     difference = (in_windows.features - at_once.features).abs().amax(-1)[0]
