@@ -30,6 +30,13 @@ class CpcOptions(Options):
         description="what is encoded: samples by five convolutions, as published, or log-mel "
         "energies, which seconds of training suffice for; none: waveform",
     )
+    level: float | None = Field(
+        default=None,
+        ge=-60.0,
+        le=0.0,
+        description="dB of full scale to which the voice in speech is brought, and by which pauses are "
+        "left out of summaries; none: speech as it was recorded",
+    )
     checkpoint: str | None = Field(
         default=None, description="file with the weights, as Libri-Light's 60k_epoch4; none: train"
     )

@@ -44,7 +44,7 @@ class Cpc(AudioEncoder):
         self.gEncoder = _make_front(layout)
         self.gAR = Context(layout.context, layout.channels, layout.layers)
         self.dim = layout.channels
-        self.kind = options.summary
+        self.kind, self.level = options.summary, options.level
         widths = {"statistics": 2 * self.dim, "layers": 2 * self.dim + sum(self.gEncoder.widths[:-1])}
         self.summary_dim = 2 * widths[self.kind] if self.kind in widths else self.dim
         self.pretrained = path is not None

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from s2vkit.inference.entrance import loudness_of
 from s2vkit.inference.frame_stream import FrameStream, Scene
 from s2vkit.inference.pipeline import CHUNK, InferencePipeline
 from s2vkit.inference.steering import Steering
@@ -40,7 +41,9 @@ def generate_together(
 
 def _one(pipeline: InferencePipeline, speech: np.ndarray, steering: Mapping[str, Steering]) -> Tensor:
     clip = pipeline.condition(speech, pipeline.count_frames(len(speech)))
-    stream = FrameStream(pipeline, Scene(steering, clip.codes, peak=float(np.abs(speech).max())))
+    loudness = loudness_of(pipeline.graph.encoder, [speech])
+    scene = Scene(steering, clip.codes, loudness, peak=float(np.abs(speech).max()))
+    stream = FrameStream(pipeline, scene)
     return torch.cat([*stream.push(speech), *stream.finish()])
 
 

@@ -2,26 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 import numpy as np
+
+from s2vkit.interfaces.audio_encoder import AudioEncoder
+from s2vkit.speech.level import Loudness, OffsetFilter, limit, measure_loudness, voice_of
+
+
+class Prepared(NamedTuple):
+    """Speech as a model reads it."""
+
+    speech: np.ndarray  # (S,) float32, in time with what came in
+    voice: np.ndarray  # (T,) float32, the part of it where somebody speaks: what is summarized
 
 
 class Entrance:
     """Prepares one utterance that comes in pieces of any length, at the encoder's sample rate.
 
-    What it gives, put together, must not depend on how the utterance was cut. So far nothing
-    is done to speech. The sound of the video that is written is never prepared.
+    What it gives, put together, does not depend on how the utterance was cut. Speech is brought
+    to the encoder's level, by its `loudness` where the whole is known, else by what has come so
+    far. The sound of the video that is written is never prepared.
     """
 
-    def push(self, samples: np.ndarray) -> np.ndarray:
-        """Take in float32 (S,): return what is ready of it (T,), in time with what came in."""
-        return samples
+    def __init__(self, encoder: AudioEncoder, loudness: Loudness | None = None) -> None:
+        self.level, self.rate, self.loudness = encoder.level, encoder.sample_rate, loudness
+        self._filter = OffsetFilter(self.rate)
+        self._live = None
+        if self.level is not None and loudness is None:
+            from s2vkit.speech.live import LiveLevel
 
-    def flush(self) -> np.ndarray:
-        """End the utterance: return the rest."""
-        return np.zeros(0, np.float32)
+            self._live = LiveLevel(self.rate, self.level)
+        self._samples = 0
+
+    def push(self, samples: np.ndarray) -> Prepared:
+        """Take in float32 (S,): return as many samples, prepared."""
+        if self.level is None:
+            return Prepared(samples, samples)
+        if self._live is not None:
+            gains, active = self._live.push(samples)
+            speech = limit(self._filter.push(samples) * gains)
+            return Prepared(speech, speech[active])
+        assert self.loudness is not None
+        speech = limit(self._filter.push(samples) * np.float32(self.loudness.gain(self.level)))
+        voice = voice_of(speech, self.loudness.active, self.rate, self._samples)
+        self._samples += len(samples)
+        return Prepared(speech, voice)
 
 
-def prepare(samples: np.ndarray) -> np.ndarray:
+def loudness_of(encoder: AudioEncoder, pieces: Iterable[np.ndarray]) -> Loudness | None:
+    """Measure a whole utterance, where the encoder wants speech of one level."""
+    return None if encoder.level is None else measure_loudness(pieces, encoder.sample_rate)
+
+
+def prepare(encoder: AudioEncoder, samples: np.ndarray) -> Prepared:
     """Prepare a whole utterance (S,)."""
-    entrance = Entrance()
-    return np.concatenate([entrance.push(samples), entrance.flush()])
+    return Entrance(encoder, loudness_of(encoder, [samples])).push(samples)

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from s2vkit.errors import InputError
-from s2vkit.inference.entrance import Entrance
+from s2vkit.inference.entrance import Entrance, Prepared
 from s2vkit.inference.pipeline import CHUNK, InferencePipeline
 from s2vkit.inference.steering import Steering
 from s2vkit.interfaces.batch import Conditioning, align, neighbours
+from s2vkit.speech.level import Loudness
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Scene:
 
     steering: Mapping[str, Steering] = field(default_factory=dict)  # by side
     heard: Mapping[str, Tensor] | None = None  # side -> (1, dim) codes of the whole; None: as they settle
+    loudness: Loudness | None = None  # of the whole speech; None: as it comes
     image: np.ndarray | None = None  # (size, size, 3) uint8, where the generator takes one
     peak: float | None = None  # of the whole speech, where the generator takes raw speech
     fps: float | None = None  # the model's own if None
@@ -46,7 +48,10 @@ class FrameStream:
         device = pipeline.policy.device
         self._steering = {side: one.to(device) for side, one in scene.steering.items()}
         self._reference = pipeline.reference(scene.image)
-        self._entrance, self._stream = Entrance(), pipeline.open_stream()
+        encoder = pipeline.graph.encoder
+        self._entrance, self._stream = Entrance(encoder, scene.loudness), pipeline.open_stream()
+        self._voice = pipeline.open_stream()  # the same without its pauses: what is summarized
+        self._spoke = False
         self._steps, self._first_step = torch.zeros(1, 0, pipeline.graph.encoder.dim, device=device), 0
         self._aligned, self._first_frame = self._steps, 0
         self._speech, self._first_sample = torch.zeros(0, device=device), 0
@@ -62,7 +67,6 @@ class FrameStream:
     @torch.inference_mode()
     def finish(self) -> Iterator[Tensor]:
         """End the utterance: the frames that are left."""
-        self._take(self._entrance.flush())
         rest, _ = self._stream.finish()
         self._ended = True
         steps = torch.cat([self._steps, rest], 1)
@@ -71,15 +75,21 @@ class FrameStream:
         self._align()
         return self._due(1)
 
-    def _take(self, samples: np.ndarray) -> None:
-        if not len(samples):
+    def _take(self, prepared: Prepared) -> None:
+        if not len(prepared.speech):
             return
-        speech = self.pipeline.to_tensor(samples)
-        self.samples += len(samples)
+        speech = self.pipeline.to_tensor(prepared.speech)
+        self.samples += len(prepared.speech)
+        self._summarize(prepared.voice)
         self._steps = torch.cat([self._steps, self._stream.encode(speech)], 1)
         if self.generator.audio_samples:
             self._speech = torch.cat([self._speech, speech[0] / (self.scene.peak or 1.0)])
         self._align()
+
+    def _summarize(self, voice: np.ndarray) -> None:
+        """Encode the voice for the codes that settle as speech comes."""
+        if len(voice) and self._settles:
+            self._spoke |= self._voice.encode(self.pipeline.to_tensor(voice)).shape[1] > 0
 
     def _align(self) -> None:
         """Lay the steps on the frames whose every step has come; steps done with are dropped."""
@@ -155,10 +165,15 @@ class FrameStream:
     def _heard(self) -> Mapping[str, Tensor] | None:
         """Return the codes of the speech: of the whole where they are known, else of what has come."""
         students = self.pipeline.graph.students
-        if self.scene.heard is not None or not needs_speech(students, self.scene.steering):
+        if not self._settles:
             return self.scene.heard
-        summary = self._stream.summary()
+        summary = (self._voice if self._spoke else self._stream).summary()
         return {side: student(summary) for side, student in students.items()}
+
+    @property
+    def _settles(self) -> bool:
+        """Whether any code follows the speech so far."""
+        return self.scene.heard is None and needs_speech(self.pipeline.graph.students, self.scene.steering)
 
     def _forget(self, stop: int) -> None:
         """Drop what no later frame needs."""

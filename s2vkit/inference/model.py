@@ -140,9 +140,11 @@ class TalkingFaceModel:
         """Generate the frames of a recording in flat memory, a few at a time."""
         self.check_image(image)
         graph = self.pipeline.graph
-        heard = self.pipeline.codes_of(recording) if needs_speech(graph.students, steering) else {}
+        loudness = self.pipeline.loudness_of(recording)
+        wanted = needs_speech(graph.students, steering)
+        heard = self.pipeline.codes_of(recording, loudness) if wanted else {}
         peak = recording.peak() if graph.generator is not None and graph.generator.audio_samples else None
-        stream = FrameStream(self.pipeline, Scene(steering, heard, image, peak, fps))
+        stream = FrameStream(self.pipeline, Scene(steering, heard, loudness, image, peak, fps))
         for block in recording:
             yield from map(to_uint8, stream.push(block))
         yield from map(to_uint8, stream.finish())

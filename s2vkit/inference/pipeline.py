@@ -13,7 +13,7 @@ from torch import Tensor
 from s2vkit.device import Policy
 from s2vkit.errors import InputError
 from s2vkit.inference import windows
-from s2vkit.inference.entrance import Entrance, prepare
+from s2vkit.inference.entrance import Entrance, loudness_of, prepare
 from s2vkit.inference.recording import Recording
 from s2vkit.interfaces.audio_encoder import SpeechStream
 from s2vkit.interfaces.audio_windows import at_peak, cut_speech
@@ -21,6 +21,7 @@ from s2vkit.interfaces.batch import Conditioning, GeneratorOutput, align, neighb
 from s2vkit.interfaces.inference_graph import InferenceGraph
 from s2vkit.interfaces.pixels import to_images
 from s2vkit.settings import Alignment
+from s2vkit.speech.level import Loudness
 
 CHUNK = 64  # frames generated at once
 
@@ -49,8 +50,10 @@ class InferencePipeline:
         longer than a window is encoded piece by piece: by an encoder that streams as if at
         once, else window by window.
         """
-        speech = prepare(speech)
+        speech, voice = prepare(self.graph.encoder, speech)
         steps, summary = self._encode(speech)
+        if len(voice) < len(speech):
+            summary = self._encode(voice)[1]
         features = align(
             steps,
             self.graph.encoder.rate,
@@ -66,16 +69,19 @@ class InferencePipeline:
         return conditioning
 
     @torch.inference_mode()
-    def codes_of(self, recording: Recording) -> dict[str, Tensor]:
+    def codes_of(self, recording: Recording, loudness: Loudness | None = None) -> dict[str, Tensor]:
         """Return the codes (1, dim) that a whole recording has by side, in flat memory."""
-        entrance, stream = Entrance(), self.open_stream()
+        loudness = loudness or self.loudness_of(recording)
+        entrance, stream = Entrance(self.graph.encoder, loudness), self.open_stream()
         for block in recording:
-            if len(ready := entrance.push(block)):
-                stream.encode(self.to_tensor(ready))
-        if len(ready := entrance.flush()):
-            stream.encode(self.to_tensor(ready))
+            if len(voice := entrance.push(block).voice):
+                stream.encode(self.to_tensor(voice))
         _, summary = stream.finish()
         return {side: student(summary) for side, student in self.graph.students.items()}
+
+    def loudness_of(self, recording: Recording) -> Loudness | None:
+        """Measure a whole recording, where the encoder wants speech of one level."""
+        return loudness_of(self.graph.encoder, recording)
 
     def open_stream(self) -> SpeechStream:
         """Begin an utterance that comes in pieces, encoded as if at once where the encoder can."""

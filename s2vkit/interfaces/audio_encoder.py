@@ -42,6 +42,9 @@ class AudioEncoder(nn.Module):
     rate: float  # feature steps a second
     causal: bool  # whether a step depends on nothing after itself
 
+    level: float | None = None
+    """dB to which the host brings the voice in speech, in training as in use; then pauses are left
+    out of what is summarized. None: speech is read as it was recorded. See `s2vkit.speech.level`."""
     pretrained: bool = False
     """Whether its weights came from a file, or need none."""
     as_built: Mapping[str, object] = {}

@@ -19,21 +19,45 @@ _FLOOR = 1e-10  # power of digital silence
 _BLOCK = 4096  # windows transformed at once
 
 
+class BandPower:
+    """Measures the power of speech that comes in pieces, every 10 ms, in the telephone band.
+
+    Decision t is of the 25 ms around sample (t + 0.5) * hop; at the ends there is silence.
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self.hop, self.width = round(sample_rate / RATE), round(sample_rate * _WINDOW)
+        self._kept = np.zeros((self.width - self.hop) // 2, np.float32)
+        self._taper = np.hanning(self.width).astype(np.float32)
+        hertz = np.fft.rfftfreq(self.width, 1 / sample_rate)
+        self._inside = (hertz >= BAND[0]) & (hertz <= BAND[1])
+        self._scale = 2 / (self.width * float((self._taper**2).sum()))
+
+    def push(self, speech: np.ndarray) -> np.ndarray:
+        """Take in (S,): the powers (T,) float32, in dB, that are complete with it."""
+        self._kept = np.concatenate([self._kept, speech.astype(np.float32)])
+        count = max(0, (len(self._kept) - self.width) // self.hop + 1)
+        power = np.empty(count, np.float32)
+        for start in range(0, count, _BLOCK):
+            stop = min(count, start + _BLOCK)
+            piece = self._kept[start * self.hop : (stop - 1) * self.hop + self.width]
+            windows = np.lib.stride_tricks.sliding_window_view(piece, self.width)[:: self.hop]
+            spectrum = np.fft.rfft(windows * self._taper, axis=1)[:, self._inside]
+            power[start:stop] = self._scale * (np.abs(spectrum) ** 2).sum(1)
+        self._kept = self._kept[count * self.hop :]
+        decibels: np.ndarray = 10 * np.log10(power + _FLOOR)
+        return decibels
+
+    def flush(self) -> np.ndarray:
+        """End the speech: the power of what is left."""
+        return self.push(np.zeros(self.width - self.hop - (self.width - self.hop) // 2, np.float32))
+
+
 def band_power(speech: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Measure the power of (S,) speech in the telephone band, in dB: (T,) float32 at 100 a second."""
-    hop, width = round(sample_rate / RATE), round(sample_rate * _WINDOW)
-    count = max(1, len(speech) // hop)
-    padded = np.pad(speech.astype(np.float32), (width // 2, width + hop))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, width)[::hop][:count]
-    taper = np.hanning(width).astype(np.float32)
-    hertz = np.fft.rfftfreq(width, 1 / sample_rate)
-    inside = (hertz >= BAND[0]) & (hertz <= BAND[1])
-    power = np.empty(count, np.float32)
-    for start in range(0, count, _BLOCK):
-        spectrum = np.fft.rfft(windows[start : start + _BLOCK] * taper, axis=1)[:, inside]
-        power[start : start + _BLOCK] = 2 * (np.abs(spectrum) ** 2).sum(1) / (width * (taper**2).sum())
-    decibels: np.ndarray = 10 * np.log10(power + _FLOOR)
-    return decibels
+    """Measure the power of all of (S,) speech: (T,) float32 dB, T = S // hop and at least 1."""
+    meter = BandPower(sample_rate)
+    speech = np.pad(speech, (0, max(0, meter.hop - len(speech))))
+    return np.concatenate([meter.push(speech), meter.flush()])
 
 
 def voice_activity(power: np.ndarray) -> np.ndarray:
