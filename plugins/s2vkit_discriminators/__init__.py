@@ -37,7 +37,7 @@ class SpeechSyncOptions(Options):
     )
     joint: int = Field(default=128, ge=4, le=2048, description="size of the joint space")
     region: Literal["full", "lower"] = Field(
-        default="full", description="what is seen of the face: all, or its lower half"
+        default="full", description="the input part of the face: all, or its lower half"
     )
     spectral_norm: bool = Field(default=False, description="spectral norm on every layer")
 
@@ -145,7 +145,7 @@ def s2vkit_register(register: Register) -> None:
         SdfaFrameOptions,
         wants=("frames", "reference_images"),
         reference=sdfa,
-        summary="scores a frame beside a still of its speaker",
+        summary="scores a frame beside a reference image of its speaker",
     )
     register(
         "discriminator",

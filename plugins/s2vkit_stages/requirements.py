@@ -48,6 +48,6 @@ def check_window(options: AdversarialOptions, graph: Graph) -> None:
     for name, discriminator in graph.discriminators.items():
         if discriminator.runs and options.window == 1:
             raise RecipeError(
-                f"discriminator '{name}' scores runs of frames, but single ones are drawn",
+                f"discriminator '{name}' scores runs of frames, but single ones are sampled",
                 hint="give the adversarial stage e.g. `window: 5` and `frames: 5`",
             )

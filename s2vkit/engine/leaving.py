@@ -35,7 +35,7 @@ def show_figures(run: RunSetup) -> None:
     metrics = read_json(run.folder / "metrics.json")
     if metrics:
         still = run.graph.takes_reference_image
-        source = "speech and a still of the speaker" if still else "speech alone"
-        title = f"clips made from {source} (how defined: metrics.json)"
+        source = "speech and a reference image of the speaker" if still else "speech alone"
+        title = f"clips generated from {source} (how defined: metrics.json)"
         run.console.print(metrics_table(metrics, title, definitions=False))
     run.console.print(f"everything is in {escape(str(run.folder))}", highlight=False)

@@ -74,7 +74,7 @@ def write_comparison(
     fps: float | Fraction,
     speech: np.ndarray | None = None,
     sample_rate: int = 16000,
-    captions: tuple[str, str] = ("true", "generated"),
+    captions: tuple[str, str] = ("real", "generated"),
 ) -> Path:
     """Write an MP4 of the real clip left and the generated one right, with captions and sound.
 
@@ -82,7 +82,7 @@ def write_comparison(
     Raises ValueError if their shapes differ.
     """
     if generated.shape != real.shape:
-        raise ValueError(f"made {generated.shape} and true {real.shape} differ in shape")
+        raise ValueError(f"generated {generated.shape} and real {real.shape} differ in shape")
     scale = max(1, -(-_MIN_HEIGHT // generated.shape[1]))
     width = generated.shape[2] * scale
     bar = caption_bar(captions, width)
