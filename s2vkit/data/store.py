@@ -94,6 +94,9 @@ class ClipStore:
         self._speech = open_array(folder / "speech.npy")
         self.truths = _load_truths(folder / "truth.npz")
 
+    def __reduce__(self) -> tuple[type[ClipStore], tuple[Path, Index]]:
+        return type(self), (self.folder, self.index)  # a pickled memory map would be a copy
+
     @property
     def clips(self) -> list[Record]:
         """All clips, in the corpus's order."""

@@ -37,6 +37,7 @@ class Source:
     split: str  # train, val or test
     sound: Path | None = None  # a separate sound file, or None: the video's own track
     facts: Mapping[str, str] = field(default_factory=dict)  # all that labels and split follow from
+    spare: Path | None = None  # a sound file that is taken where the video has no sound, or silence
 
 
 class Dataset:

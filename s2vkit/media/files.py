@@ -51,7 +51,7 @@ def open_media(path: str | Path) -> Iterator[InputContainer]:
     Raises InputError if it is missing, a folder, empty, unreadable or not media.
     """
     path = Path(path)
-    _check(path)
+    check_file(path)
     try:
         file = path.open("rb")
     except OSError as error:
@@ -141,7 +141,8 @@ def _what(path: Path) -> str:
     return f"; it is {named}" if named else ""
 
 
-def _check(path: Path) -> None:
+def check_file(path: Path) -> None:
+    """Check that a path is a regular file that is not empty; raises InputError."""
     if not path.exists():
         raise InputError(f"{path}: no such file", hint="check the spelling and the folder")
     if path.is_dir():

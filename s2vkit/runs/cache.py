@@ -94,6 +94,10 @@ class Cache:
         arrays = {one: self._frozen(one, store) for one in asked}
         return Sources(store, self.graph.encoder.sample_rate, arrays)
 
+    def speech(self, store: ClipStore) -> Arrays:
+        """Return what the encoder makes of every clip: `features` and `summary`."""
+        return self._frozen(FrozenFeatures("speech"), store)
+
     def _frozen(self, features: FrozenFeatures, store: ClipStore) -> Arrays:
         """Open what a frozen network computes of every clip, computing it first where it is not there."""
         compute = {

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import av
@@ -23,6 +24,7 @@ from s2vkit.data.extraction.survey import Survey, survey_film
 from s2vkit.errors import InputError
 from s2vkit.interfaces.dataset import Source
 from s2vkit.interfaces.face_detector import FaceDetector
+from s2vkit.media.files import check_file
 from s2vkit.media.film import Film
 from s2vkit.media.sound import SILENCE
 
@@ -51,16 +53,30 @@ def cut_source(source: Source, cutting: Cutting, detector: FaceDetector) -> Cutt
 
 
 def fingerprint_of(path: Path) -> str:
-    """Return a hash of a file's content, by which duplicates are detected."""
+    """Return a hash of a file's content, to detect duplicates by. Raises InputError if it is no file."""
+    check_file(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
 
 
 def _decode_speech(source: Source, cutting: Cutting, survey: Survey, notes: list[str]) -> Track:
-    apart = source.sound is not None
-    path = source.sound or source.path
-    start = None if apart else survey.start
-    return read_track(path, cutting.sample_rate, start, survey.seconds, notes, cutting.audio_track)
+    """Read the sound that belongs to the pictures; a spare one where that is silent or missing."""
+    own = partial(read_track, source.path, cutting.sample_rate, survey.start, survey.seconds)
+    if source.sound is not None:
+        return read_track(source.sound, cutting.sample_rate, None, survey.seconds, notes)
+    if source.spare is None:
+        return own(notes, cutting.audio_track)
+    heard: list[str] = []
+    try:
+        track = own(heard, cutting.audio_track)
+        silent = len(track.samples) == 0 or float(np.ptp(track.samples)) / 2 < SILENCE
+    except Rejected:
+        silent = True
+    if not silent:
+        notes += heard
+        return track
+    notes.append(f"its sound is that of {source.spare.name}")
+    return read_track(source.spare, cutting.sample_rate, None, survey.seconds, notes)
 
 
 @dataclass

@@ -102,4 +102,4 @@ def _header(source: Source, reason: str) -> dict[str, Any]:
 
 
 def _is_of(filename: Any, source: Source) -> bool:
-    return Path(str(filename)) in (source.path, source.sound)
+    return Path(str(filename)) in (source.path, source.sound, source.spare)
