@@ -24,6 +24,7 @@ FLOORS = {
     "plugins": 1,
     "settings": 0,
     "recipe": 2,
+    "speech": 1,
     "tensors": 2,
     "interfaces": 2,
     "media": 2,

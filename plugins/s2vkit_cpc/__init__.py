@@ -51,6 +51,13 @@ class ContrastiveOptions(StageOptions):
     """Options of the pre-training."""
 
     optimizer: OptimizerSlot = Field(description="moves the encoder and the predictors")
+    vary: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=1.0,
+        description="share of the windows that sound as other recordings might: other tone, room, "
+        "noise, band, hum, clipping",
+    )
     window: float = Field(default=1.28, gt=0.0, description="seconds of speech drawn of each clip")
     predictions: int = Field(default=12, ge=1, description="how many steps ahead are foretold")
     negatives: int = Field(default=128, ge=1, description="wrong answers beside each right one")
@@ -111,6 +118,6 @@ def s2vkit_register(register: Register) -> None:
         "contrastive",
         "s2vkit_cpc.contrastive:Contrastive",
         ContrastiveOptions,
-        summary="pre-train the audio encoder to tell the next steps from others (InfoNCE)",
+        summary="pre-trains the audio encoder to discriminate the next steps from others (InfoNCE)",
         reference="van den Oord et al. 2018, Eq. 4",
     )

@@ -28,13 +28,13 @@ class Contrastive(Stage):
     a clip shorter than the window is repeated. Anchors are all steps with K steps after them.
     """
 
-    fields = (Speech(),)
     options: ContrastiveOptions
     predictor: Predictors
 
     def __init__(self, options: ContrastiveOptions, *, graph: Graph) -> None:
         self.options = options
         self.graph = graph
+        self.fields = (Speech(options.window if options.vary else 0.0, options.vary),)
         self.same_speaker = options.sampling == "same_speaker"
         encoder = graph.encoder
         # At least two anchors, however short the window is set.

@@ -7,7 +7,7 @@ class LogMelOptions(Options):
     """Options of the log-mel encoder."""
 
     n_mels: int = Field(default=80, ge=8, le=80, description="mel bands")
-    floor: float = Field(default=1e-5, gt=0.0, description="least power; less is silence")
+    floor: float = Field(default=1e-5, gt=0.0, description="minimum power; less is silence")
     level: float | None = Field(
         default=None,
         ge=-60.0,

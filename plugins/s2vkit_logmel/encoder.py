@@ -23,7 +23,7 @@ class LogMel(AudioEncoder):
     def __init__(self, options: LogMelOptions) -> None:
         super().__init__()
         self.around = options.context
-        self.floor = options.floor
+        self.floor, self.level = options.floor, options.level
         self.dim = options.n_mels * (2 * self.around + 1)
         self.summary_dim = 2 * self.dim
         self.causal = self.around == 0

@@ -31,7 +31,10 @@ class Distill(Stage):
 
     def __init__(self, options: DistillOptions, *, graph: Graph) -> None:
         self.options, self.graph = options, graph
-        self.fields = (Summary(options.segments), *(self._targets(side) for side in graph.students))
+        self.fields = (
+            Summary(options.segments, options.vary),
+            *(self._targets(side) for side in graph.students),
+        )
         self.validate_every = options.validate_every
         self.finish_with = _ERASED_BY if options.erase and len(graph.students) > 1 else 0
         slots = {"match": options.losses.match, "distill": options.losses.distill}

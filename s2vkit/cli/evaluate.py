@@ -30,8 +30,14 @@ if TYPE_CHECKING:
     metavar="NAME=COMPONENT",
     help="Measure this instead of the run's own metrics; may be given several times.",
 )
+@click.option(
+    "--under",
+    metavar="A,B,...",
+    help="Measure under changes of the recordings too, each beside the recordings as they are: "
+    "`all`, or any of those that `--under list` names.",
+)
 @sets_option()
-@click.option("--again", is_flag=True, help="Measure anew, though there are figures already.")
+@click.option("--again", is_flag=True, help="Measure again, even if there are figures already.")
 @click.option(
     "-o",
     "--output",
@@ -52,7 +58,7 @@ if TYPE_CHECKING:
     "--unseen",
     multiple=True,
     metavar="KEY=VALUE",
-    help="An option of the corpus that brings speakers whom training has not, for figure4.png, "
+    help="An option of the corpus that adds speakers unseen in training, for figure4.png, "
     "e.g. --unseen speakers=16.",
 )
 @device_option()
@@ -61,6 +67,7 @@ def evaluate(
     split: str | None,
     clips: int | None,
     metrics: tuple[str, ...],
+    under: str | None,
     sets: tuple[str, ...],
     again: bool,
     output: Path | None,
@@ -79,6 +86,9 @@ def evaluate(
     from s2vkit.benchmark.show import show
 
     command = command_line()
+    if under is not None:
+        asked = Asked(split, clips, dict(map(_metric, metrics)), sets, again, device, command)
+        return _measure_under(runs, asked, under, output)
     named = dict(map(_metric, metrics))
     asked = Asked(split, clips, named, sets, again, None if device == "auto" else device, command)
     if output is not None and figures:
@@ -88,6 +98,28 @@ def evaluate(
     show(comparison, form, command)
     if output is not None:
         click.echo(f"everything is in {output}", err=True)
+
+
+def _measure_under(runs: Sequence[Path], asked: Asked, under: str, output: Path | None) -> None:
+    """Table each run's figures under changes of its recordings."""
+    from s2vkit.speech.conditions import CONDITIONS
+
+    if under == "list":
+        for name, condition in CONDITIONS.items():
+            click.echo(f"{name:15} {condition.summary}")
+        return
+    names = list(CONDITIONS) if under == "all" else [name.strip() for name in under.split(",")]
+    if unknown := [name for name in names if name not in CONDITIONS]:
+        raise click.BadParameter(f"'{unknown[0]}' is none of {', '.join(CONDITIONS)}", param_hint="--under")
+    from rich.console import Console
+
+    from s2vkit.benchmark.robustness import measure_under, print_under, write_under
+    from s2vkit.plugins import registry
+
+    for run in runs:
+        found = measure_under(run, names, asked, Console(stderr=True), registry())
+        print_under(run, found, Console())
+        write_under(run if output is None else output, found)
 
 
 def _read(runs: Sequence[Path], asked: Asked, output: Path | None) -> Comparison | None:

@@ -1,4 +1,4 @@
-"""The cache of the outputs of frozen networks: computed once, read by every step.
+"""What frozen teachers give, computed once and read by every step.
 
 Speech features at the frames' times, summaries, teachers' vectors and the identity teacher's
 maps are each one flat array in a folder that its maker names by what they depend on. What is
@@ -16,86 +16,10 @@ import torch
 
 from s2vkit.data.arrays import Halves, flush, new_array
 from s2vkit.data.store import ClipStore
-from s2vkit.interfaces.audio_encoder import AudioEncoder
-from s2vkit.interfaces.batch import align, speech_steps
 from s2vkit.interfaces.pixels import to_images
 from s2vkit.interfaces.teacher import Teacher
 
 Progress = Callable[[int, int], None]
-
-
-@torch.inference_mode()
-def encode_speech(
-    store: ClipStore,
-    encoder: AudioEncoder,
-    out: Path,
-    *,
-    device: torch.device,
-    mode: str,
-    shift: float,
-    progress: Progress,
-    batch: int = 16,
-) -> None:
-    """Encode the speech of every clip: `features` (all frames, D) at frame times and `summary` (clips, E)."""
-    frames = sum(clip.frames for clip in store.clips)
-    features = Halves(out / "features.npy", (frames, encoder.dim))
-    summaries = new_array(out / "summary.npy", (len(store.clips), encoder.summary_dim))
-    by_length = sorted(range(len(store.clips)), key=lambda i: store.clips[i].samples)
-    done = 0
-    for clips in _chunks(by_length, batch):
-        speech, lengths = pad_speech([store.speech(i, encoder.sample_rate) for i in clips])
-        steps_of_clips, summary = encoder(speech.to(device), lengths.to(device))
-        counts = speech_steps(lengths, encoder.sample_rate, encoder.rate, steps_of_clips.shape[1])
-        for row, i in enumerate(clips):
-            record = store.clips[i]
-            aligned = align(
-                steps_of_clips[row : row + 1, : int(counts[row])],
-                encoder.rate,
-                store.index.fps,
-                record.frames,
-                mode=mode,
-                shift=shift,
-            )
-            features[record.frame : record.frame + record.frames] = aligned[0].float().cpu().numpy()
-            summaries[i] = summary[row].float().cpu()
-        done += len(clips)
-        progress(done, len(store.clips))
-    features.flush()
-    flush(summaries)
-
-
-@torch.inference_mode()
-def encode_segments(
-    store: ClipStore,
-    encoder: AudioEncoder,
-    out: Path,
-    *,
-    device: torch.device,
-    segments: int,
-    generator: torch.Generator,
-    progress: Progress,
-) -> None:
-    """Encode `segments` (clips, segments, E): summaries of random segments of each training clip.
-
-    They are the same for one seed, and let students learn from more than one summary a clip.
-    """
-    segment_summaries = Halves(out / "segments.npy", (len(store.clips), segments, encoder.summary_dim))
-    clips = store.split("train")
-    for done, i in enumerate(clips, 1):
-        speech = store.speech(i, encoder.sample_rate)
-        pieces = [_segment(speech, generator) for _ in range(segments)]
-        padded, lengths = pad_speech(pieces)
-        segment_summaries[i] = encoder(padded.to(device), lengths.to(device))[1].float().cpu().numpy()
-        progress(done, len(clips))
-    segment_summaries.flush()
-
-
-def _segment(speech: np.ndarray, generator: torch.Generator) -> np.ndarray:
-    """Cut out between a third and nine tenths of a clip."""
-    share, place = torch.rand(2, generator=generator).tolist()
-    length = max(1, int(len(speech) * (0.33 + 0.57 * share)))
-    start = int((len(speech) - length) * place)
-    return speech[start : start + length]
 
 
 @torch.inference_mode()
@@ -160,12 +84,3 @@ def _pick_frames(store: ClipStore, clip: int, frames_per_clip: int, generator: t
 def _chunks(items: list[int], size: int) -> Iterator[list[int]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
-
-
-def pad_speech(clips: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pad speech of several lengths with zeros: (B, S) and lengths (B,)."""
-    lengths = torch.tensor([len(clip) for clip in clips])
-    padded = torch.zeros(len(clips), int(lengths.max()))
-    for row, clip in enumerate(clips):
-        padded[row, : len(clip)] = torch.from_numpy(clip)
-    return padded, lengths

@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from s2vkit.data.store import ClipStore
 from s2vkit.inference.pipeline import InferencePipeline
 from s2vkit.interfaces.batch import Conditioning
+from s2vkit.speech.conditions import Condition
 
 
-def condition_clip(pipeline: InferencePipeline, store: ClipStore, clip: int) -> Conditioning:
-    """Encode a clip's speech; an image of the speaker, if one is needed, is of another clip."""
+def condition_clip(
+    pipeline: InferencePipeline, store: ClipStore, clip: int, condition: Condition | None = None
+) -> Conditioning:
+    """Encode a clip's speech, changed by a condition; an image that is needed is of another clip.
+
+    What a condition adds before the speech or behind it is encoded and then left out.
+    """
     image = store.still(clip) if pipeline.graph.takes_reference_image else None
-    return pipeline.condition(store.speech(clip, pipeline.sample_rate), store.clips[clip].frames, image)
+    speech, frames = store.speech(clip, pipeline.sample_rate), store.clips[clip].frames
+    if condition is None:
+        return pipeline.condition(speech, frames, image)
+    changed = condition.apply(speech, pipeline.sample_rate, clip)
+    first = round(condition.lead * store.index.fps)
+    samples = first / store.index.fps * pipeline.sample_rate
+    total = (
+        frames
+        + first
+        + round((len(changed) - len(speech) - samples) / pipeline.sample_rate * store.index.fps)
+    )
+    whole = pipeline.condition(changed, max(total, first + frames), image)
+    return replace(
+        whole,
+        features=whole.features[:, first : first + frames],
+        speech=None if whole.speech is None else whole.speech[round(samples) :],
+    )

@@ -33,6 +33,7 @@ class BatchDataset(Dataset[Batch]):
         self.sources, self.fields = sources, tuple(dict.fromkeys(stage.fields))
         self.sampling = sampling_of(self.fields)
         self.generator = partial(generator, seed, "draw", name)
+        self.variants = stage.speech_variants
         self.sampler = BatchSampler(
             sources.store,
             sources.store.split(split),
@@ -70,7 +71,7 @@ class BatchDataset(Dataset[Batch]):
         return self._load(SampleIndices(clips, lengthen(starts, lengths), lengthen(others, lengths)), None)
 
     def _load(self, indices: SampleIndices, number: int | None) -> Batch:
-        sample = ClipSample(indices, number, self.sampling.window, self.generator)
+        sample = ClipSample(indices, number, self.sampling.window, self.generator, self.variants)
         names = [self.sources.store.clips[i].name for i in indices.clips]
         batch = Batch(names, labels_of(self.sources, indices), window=self.sampling.window)
         for field in self.fields:
@@ -150,7 +151,7 @@ class BatchLoader:
 
 
 def _next(ahead: Iterator[Batch | S2vkitError]) -> Batch:
-    """Take the next batch that a worker loaded. Raises what it raised, ResourceError where it died."""
+    """Take the next batch that a worker loaded. Raises what it raised, ResourceError if it died."""
     try:
         item = next(ahead)
     except RuntimeError as error:

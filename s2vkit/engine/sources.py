@@ -20,6 +20,7 @@ class Sources:
     store: ClipStore
     sample_rate: int  # Hz, of the speech in batches
     arrays: Mapping[FrozenFeatures, Arrays] = field(default_factory=dict)
+    level: float | None = None  # dB to which the voice in speech is brought
 
     def frozen(self, features: FrozenFeatures) -> Arrays:
         """Return the arrays that a frozen network computed."""

@@ -20,6 +20,7 @@ from s2vkit.interfaces.fields import FrozenFeatures
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.metric import Outcome, ProbeData
 from s2vkit.interfaces.pixels import to_images
+from s2vkit.speech.conditions import CONDITIONS
 
 
 class RunWork:
@@ -40,20 +41,25 @@ class RunWork:
         modules = graph.modules().items()
         pipeline.policy.place_all({k: m for k, m in modules if k.split(".")[0] in kinds})
 
-    def outcomes(self, split: str, max_clips: int | None) -> Iterator[Outcome]:
+    def outcomes(self, split: str, max_clips: int | None, under: str | None = None) -> Iterator[Outcome]:
         """Generate the clips of a split, at most `max_clips`, spread over the split."""
         clips = self.store.split(split)
         if max_clips is not None and max_clips < len(clips):
             clips = [clips[i * len(clips) // max_clips] for i in range(max_clips)]
         for done, clip in enumerate(clips, 1):
-            yield self.outcome(clip)
+            yield self.outcome(clip, under)
             self.progress(done, len(clips))
 
-    def outcome(self, clip: int) -> Outcome:
-        """Generate one clip from its speech."""
+    def outcome(self, clip: int, under: str | None = None) -> Outcome:
+        """Generate one clip from its speech, or from its speech changed and from itself."""
         record = self.store.clips[clip]
         conditioning = condition_clip(self.pipeline, self.store, clip)
         generated = torch.cat(list(self.pipeline.generate(conditioning)))
+        clean = None
+        if under is not None:
+            clean = generated
+            changed = condition_clip(self.pipeline, self.store, clip, CONDITIONS[under])
+            generated = torch.cat(list(self.pipeline.generate(changed)))
         real = to_images(torch.from_numpy(self.store.frames(clip))).to(generated.device)
         return Outcome(
             record.name,
@@ -66,6 +72,7 @@ class RunWork:
             self.store.index.sample_rate,
             self.store.index.fps,
             self.graph.sync_evaluator,
+            clean,
         )
 
     def probe_data(self, split: str) -> ProbeData:

@@ -26,6 +26,7 @@ class Outcome:
     sample_rate: int = 16000  # Hz, of the speech
     fps: float = 25.0
     sync_evaluator: Any = None  # a SyncEvaluator, trained on real clips
+    clean: Tensor | None = None  # (V, 3, H, W) from the unchanged speech, where `generated` is not
     shared: dict[str, Any] = field(default_factory=dict)  # results that several metrics share
 
     def evaluators_of(self, label: str) -> dict[str, Any]:

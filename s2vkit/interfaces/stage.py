@@ -57,6 +57,7 @@ class Stage:
     """The fields of each batch; labels are always included."""
     uses: tuple[str, ...] = ()
     """Frozen modules that it runs itself, by name (`student.identity`): its result depends on them."""
+    speech_variants: int = 0  # versions of each clip's speech, beside the recorded one, to train on
     same_speaker: bool = False  # whether all clips of a batch are of one speaker
     sample_pictures: int = 0  # how often during training they are drawn; needs the generator
     progress_metrics: tuple[str, ...] = ()  # metrics that the live view shows before all others
@@ -126,8 +127,11 @@ class Work(Protocol):
     graph: Graph
     folder: Path  # the run folder
 
-    def outcomes(self, split: str, max_clips: int | None) -> Iterator[Outcome]:
-        """Generate clips of a split from their speech alone, each with the real clip."""
+    def outcomes(self, split: str, max_clips: int | None, under: str | None = None) -> Iterator[Outcome]:
+        """Generate clips of a split from their speech alone, each with the real clip.
+
+        With `under`, from recordings changed as `s2vkit.speech.conditions` says.
+        """
         ...
 
     def probe_data(self, split: str) -> ProbeData:

@@ -12,7 +12,8 @@ from rich.markup import escape
 from s2vkit.data.arrays import Arrays
 from s2vkit.data.cache_entries import cached, holding
 from s2vkit.data.corpus import FootageCorpus
-from s2vkit.data.frozen import encode_faces, encode_maps, encode_segments, encode_speech
+from s2vkit.data.frozen import encode_faces, encode_maps
+from s2vkit.data.frozen_speech import encode_segments, encode_speech, encode_variants
 from s2vkit.data.preparation.prepare import prepare
 from s2vkit.data.store import ClipStore
 from s2vkit.device import Policy
@@ -21,6 +22,7 @@ from s2vkit.engine.view import View
 from s2vkit.files import recover_folder
 from s2vkit.interfaces.dataset import Dataset
 from s2vkit.interfaces.fields import FrozenFeatures
+from s2vkit.interfaces.fields.speech import variants_of
 from s2vkit.interfaces.seed import generator
 from s2vkit.interfaces.stage import Job, Stage
 from s2vkit.runs.digest import digest, digest_of_module
@@ -91,20 +93,24 @@ class Cache:
     def sources(self, stage: Stage | Job, store: ClipStore) -> Sources:
         """Return everything that the batches of a stage are loaded from: what its fields ask for."""
         asked = dict.fromkeys(one for field in stage.fields for one in field.frozen())
+        if FrozenFeatures("speech") in asked and isinstance(stage, Stage) and stage.speech_variants:
+            asked |= {variants_of(stage.speech_variants): None}
         arrays = {one: self._frozen(one, store) for one in asked}
-        return Sources(store, self.graph.encoder.sample_rate, arrays)
+        encoder = self.graph.encoder
+        return Sources(store, encoder.sample_rate, arrays, encoder.level)
 
     def speech(self, store: ClipStore) -> Arrays:
-        """Give what the encoder makes of every clip: `features` and `summary`."""
+        """Return what the encoder makes of every clip: `features` and `summary`."""
         return self._frozen(FrozenFeatures("speech"), store)
 
     def _frozen(self, features: FrozenFeatures, store: ClipStore) -> Arrays:
         """Open what a frozen network computes of every clip, computing it first where it is not there."""
         compute = {
             "speech": lambda: self._encode_speech(store),
-            "segments": lambda: self._encode_segments(store, features.count),
+            "variants": lambda: self._encode_variants(store, features.count),
+            "segments": lambda: self._encode_segments(store, features),
             "targets": lambda: self._encode_faces(store, features.side, features.count),
-            "maps": lambda: self._map(store),
+            "maps": lambda: self._encode_maps(store, features.side),
         }
         return compute[features.what]()
 
@@ -122,10 +128,29 @@ class Cache:
                 progress=self.progress,
             )
 
-        begun = "hearing every clip once"
+        begun = "speech features of every clip"
         return self._kept("speech", "encoder", encoder, store, [alignment.model_dump()], begun, make)
 
-    def _encode_segments(self, store: ClipStore, segments: int) -> Arrays:
+    def _encode_variants(self, store: ClipStore, variants: int) -> Arrays:
+        alignment, encoder, seed = self.recipe.alignment, self.graph.encoder, self.recipe.seed
+
+        def make(out: Path) -> None:
+            encode_variants(
+                store,
+                encoder,
+                out,
+                device=self.policy.device,
+                mode=alignment.mode,
+                shift=alignment.shift,
+                variants=variants,
+                generator=generator(seed, "variants"),
+                progress=self.progress,
+            )
+
+        of = [alignment.model_dump(), "variants", variants, seed, digest(store.split("train"))]
+        return self._kept("speech", "encoder", encoder, store, of, "encoding varied speech", make)
+
+    def _encode_segments(self, store: ClipStore, features: FrozenFeatures) -> Arrays:
         encoder, seed = self.graph.encoder, self.recipe.seed
 
         def make(out: Path) -> None:
@@ -134,13 +159,14 @@ class Cache:
                 encoder,
                 out,
                 device=self.policy.device,
-                segments=segments,
-                generator=generator(seed, "stretches"),
+                segments=features.count,
+                share_varied=features.vary,
+                generator=generator(seed, "stretches"),  # a stream's name: part of the seed
                 progress=self.progress,
             )
 
-        of = [segments, seed, digest(store.split("train"))]
-        return self._kept("speech", "encoder", encoder, store, of, "hearing segments of clips", make)
+        of = [features.count, features.vary, seed, digest(store.split("train"))]
+        return self._kept("speech", "encoder", encoder, store, of, "segments of training clips", make)
 
     def _encode_faces(self, store: ClipStore, side: str, frames_per_clip: int) -> Arrays:
         teacher, seed = self.graph.teachers[side], self.recipe.seed
@@ -152,24 +178,24 @@ class Cache:
                 out,
                 device=self.policy.device,
                 frames_per_clip=frames_per_clip,
-                generator=generator(seed, "views", side),
+                generator=generator(seed, "views", side),  # likewise
                 progress=self.progress,
             )
 
         of, begun = (
             [frames_per_clip, (seed, side) if frames_per_clip > 1 else None],
-            f"looking at every clip once ({side})",
+            f"{side} vectors of every clip",
         )
         return self._kept(f"faces-{side}", f"teacher.{side}", teacher, store, of, begun, make)
 
-    def _map(self, store: ClipStore) -> Arrays:
-        teacher = self.graph.teachers["identity"]
+    def _encode_maps(self, store: ClipStore, side: str) -> Arrays:
+        teacher = self.graph.teachers[side]
 
         def make(out: Path) -> None:
             encode_maps(store, teacher, out, device=self.policy.device, progress=self.progress)
 
-        begun = "identity maps of every clip"
-        return self._kept("faces-maps", "teacher.identity", teacher, store, ["maps"], begun, make)
+        begun = f"{side} maps of every clip"
+        return self._kept("faces-maps", f"teacher.{side}", teacher, store, ["maps"], begun, make)
 
     def _kept(
         self,

@@ -29,7 +29,8 @@ def add_noise(
     """Add noise at `snr` dB under the voice; `slope` tilts it, in dB an octave."""
     noise = tilt(rng.standard_normal(len(speech)).astype(np.float32), sample_rate, slope)
     scale = speech_rms(speech, sample_rate) * 10 ** (-snr / 20) / max(float(noise.std()), 1e-9)
-    return speech + np.float32(scale) * noise
+    noisy: np.ndarray = speech + np.float32(scale) * noise
+    return noisy
 
 
 def add_hum(
@@ -40,7 +41,8 @@ def add_hum(
     parts = [np.sin(2 * np.pi * (mains * k * clock + rng.uniform())) / k for k in range(1, 7)]
     hum = np.sum(parts, 0).astype(np.float32)
     scale = speech_rms(speech, sample_rate) * 10 ** (-snr / 20) / max(float(hum.std()), 1e-9)
-    return speech + np.float32(scale) * hum
+    humming: np.ndarray = speech + np.float32(scale) * hum
+    return humming
 
 
 def equalize(speech: np.ndarray, sample_rate: int, gains: np.ndarray, centers: np.ndarray) -> np.ndarray:
@@ -89,7 +91,8 @@ def mu_law(speech: np.ndarray) -> np.ndarray:
     peak = max(float(np.abs(speech).max()), 1e-9)
     folded = np.sign(speech) * np.log1p(255 * np.abs(speech) / peak) / np.log(256)
     steps = np.round(folded * 127) / 127
-    return (np.sign(steps) * (256 ** np.abs(steps) - 1) / 255 * peak).astype(np.float32)
+    quantised: np.ndarray = np.sign(steps) * (256 ** np.abs(steps) - 1) / 255 * peak
+    return quantised.astype(np.float32)
 
 
 def vary(speech: np.ndarray, sample_rate: int, rng: np.random.Generator) -> np.ndarray:

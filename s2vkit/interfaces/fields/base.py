@@ -43,6 +43,7 @@ class ClipSample:
     step: int | None
     window: int  # the frames are runs of so many consecutive ones
     generator: MakeGenerator
+    variants: int = 0  # versions of each clip's speech, beside the recorded one
 
     @property
     def clips(self) -> np.ndarray:
@@ -59,13 +60,15 @@ class ClipSample:
 class FrozenFeatures:
     """What a frozen network computes once for every clip, and a run caches.
 
-    `what` is speech (features and summary), segments (summaries of parts of clips), targets or
-    maps; `count` is the number of segments, or of the frames of a clip that a teacher sees.
+    `what` is speech (features and summary), variants (features of varied speech), segments
+    (summaries of parts of clips), targets or maps; `count` is the number of variants, of segments,
+    or of the frames of a clip that a teacher sees.
     """
 
     what: str
     side: str = ""  # of targets and maps
     count: int = 0
+    vary: float = 0.0  # share of the segments that are varied
 
 
 class BatchSource(Protocol):
@@ -79,6 +82,11 @@ class BatchSource(Protocol):
     @property
     def sample_rate(self) -> int:
         """Hz, of the speech in batches."""
+        ...
+
+    @property
+    def level(self) -> float | None:
+        """The level in dB to which the voice in speech is brought; None: as recorded."""
         ...
 
     def frozen(self, features: FrozenFeatures) -> Any:
@@ -102,7 +110,7 @@ class BatchField:
 
     A subclass is a frozen dataclass; its own fields are its settings. Two of one class with the
     same settings are one field. Everything else follows from the four methods: real batches,
-    made-up batches of dry runs and contract checks, which caches are filled, and what a
+    fake batches of dry runs and contract checks, which caches are filled, and what a
     stage's result depends on.
     """
 

@@ -19,6 +19,9 @@ from s2vkit.interfaces.fields.base import (
     channels_last,
 )
 from s2vkit.interfaces.pixels import to_images
+from s2vkit.interfaces.seed import rng_of
+from s2vkit.speech.changes import vary
+from s2vkit.speech.level import normalize_speech
 
 FAKE_SECONDS = 2.5  # of speech in a made-up clip
 
@@ -52,13 +55,31 @@ class Frames(BatchField):
 
 @dataclass(frozen=True)
 class Speech(BatchField):
-    """`speech` (B, S) of whole clips at the encoder's rate, zero padded, and `lengths` (B,)."""
+    """`speech` (B, S) of clips at the encoder's rate and level, zero padded, and `lengths` (B,).
+
+    With `seconds`, of a part of each clip that is so long, another one each step; the share `vary`
+    of them sounds as another recording might.
+    """
+
+    seconds: float = 0.0
+    vary: float = 0.0
 
     def load(self, source: BatchSource, sample: ClipSample) -> dict[str, Value]:
         """Read and pad the speech."""
         clips = [source.store.speech(clip, source.sample_rate) for clip in sample.clips.tolist()]
+        if sample.step is not None and (self.seconds or self.vary):
+            random = rng_of(sample.generator("speech", sample.step))
+            clips = [self._change(clip, source.sample_rate, random) for clip in clips]
+        if source.level is not None:
+            clips = [normalize_speech(clip, source.sample_rate, source.level)[0] for clip in clips]
         speech, lengths = pad_speech(clips)
         return {"speech": speech, "lengths": lengths}
+
+    def _change(self, speech: np.ndarray, rate: int, random: np.random.Generator) -> np.ndarray:
+        length = round(self.seconds * rate) or len(speech)
+        first = random.integers(max(1, len(speech) - length + 1))
+        speech = speech[first : first + length]
+        return vary(speech, rate, random) if random.random() < self.vary else speech
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
         """Return fake speech of `FAKE_SECONDS`."""
@@ -76,7 +97,8 @@ class ReferenceImages(BatchField):
         if sample.step is None:
             images = np.stack([store.still(clip) for clip in clips])
         else:
-            random = torch.rand(len(clips), generator=sample.generator("stills", sample.step)).tolist()
+            stream = sample.generator("stills", sample.step)  # a stream's name: part of the seed
+            random = torch.rand(len(clips), generator=stream).tolist()
             others = [store.others(clip) for clip in clips]
             chosen = [among[int(part * len(among))] for part, among in zip(random, others, strict=True)]
             images = np.stack([store.frames(clip, np.zeros(1, int))[0] for clip in chosen])

@@ -41,7 +41,7 @@ class Features(_OfEncoder):
     def load(self, source: BatchSource, sample: ClipSample) -> dict[str, Value]:
         """Read the features."""
         places = _first_frames(source, sample)[:, None] + sample.frames
-        return {"features": _read(source, places)}
+        return {"features": _read(source, sample, places)}
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
         """Return fake features."""
@@ -62,7 +62,7 @@ class Context(_OfEncoder):
         counts = np.array([source.store.clips[i].frames for i in sample.clips])[:, None, None]
         offsets = np.arange(-self.radius, self.radius + 1)
         at = np.clip(sample.frames[:, :, None] + offsets, 0, counts - 1)
-        return {"context": _read(source, _first_frames(source, sample)[:, None, None] + at)}
+        return {"context": _read(source, sample, _first_frames(source, sample)[:, None, None] + at)}
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
         """Return fake features."""
@@ -83,7 +83,7 @@ class Mismatched(_OfEncoder):
     def load(self, source: BatchSource, sample: ClipSample) -> dict[str, Value]:
         """Read the features at the other times."""
         places = _first_frames(source, sample)[:, None] + sample.indices.others
-        return {"mismatched": _read(source, places)}
+        return {"mismatched": _read(source, sample, places)}
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
         """Return fake features."""
@@ -94,17 +94,19 @@ class Mismatched(_OfEncoder):
 class Summary(_OfEncoder):
     """`summary` (B, E): the encoder's of each clip, or of one of its segments, anew each step.
 
-    With `segments` N, the whole clip or one of N parts of it are equally likely.
+    With `segments` N, the whole clip or one of N parts of it are equally likely; the share `vary`
+    of the parts sounds as another recording of them might.
     """
 
     segments: int = 0
+    vary: float = 0.0
 
     def load(self, source: BatchSource, sample: ClipSample) -> dict[str, Value]:
         """Read the summaries."""
         summary = np.array(source.frozen(_SPEECH)["summary"][sample.clips])
         if self.segments and sample.step is not None:
-            parts = source.frozen(FrozenFeatures("segments", count=self.segments))["segments"]
-            random = sample.generator("stretch", sample.step)
+            parts = source.frozen(self._segments)["segments"]
+            random = sample.generator("stretch", sample.step)  # a stream's name: part of the seed
             chosen = torch.randint(self.segments + 1, (len(summary),), generator=random).numpy()
             for row in np.flatnonzero(chosen):
                 summary[row] = parts[sample.clips[row], chosen[row] - 1]
@@ -116,7 +118,11 @@ class Summary(_OfEncoder):
 
     def frozen(self) -> tuple[FrozenFeatures, ...]:
         """Ask for summaries, and for those of segments."""
-        return (_SPEECH, FrozenFeatures("segments", count=self.segments)) if self.segments else (_SPEECH,)
+        return (_SPEECH, self._segments) if self.segments else (_SPEECH,)
+
+    @property
+    def _segments(self) -> FrozenFeatures:
+        return FrozenFeatures("segments", count=self.segments, vary=self.vary)
 
 
 def _first_frames(source: BatchSource, sample: ClipSample) -> np.ndarray:
@@ -124,6 +130,18 @@ def _first_frames(source: BatchSource, sample: ClipSample) -> np.ndarray:
     return np.array([source.store.clips[i].frame for i in sample.clips])
 
 
-def _read(source: BatchSource, places: np.ndarray) -> Tensor:
-    """Read features at places; they may be kept as float16."""
-    return torch.from_numpy(source.frozen(_SPEECH)["features"][places]).float()
+def _read(source: BatchSource, sample: ClipSample, places: np.ndarray) -> Tensor:
+    """Read features at places (B, ...), each clip's of one version; they may be kept as float16."""
+    features = torch.from_numpy(source.frozen(_SPEECH)["features"][places]).float()
+    if sample.variants and sample.step is not None:
+        variants = source.frozen(variants_of(sample.variants))["features"]
+        random = sample.generator("variants", sample.step)
+        chosen = torch.randint(sample.variants + 1, (len(places),), generator=random).numpy()
+        for row in np.flatnonzero(chosen):
+            features[row] = torch.from_numpy(variants[chosen[row] - 1, places[row]]).float()
+    return features
+
+
+def variants_of(count: int) -> FrozenFeatures:
+    """Name the features of `count` versions of each clip's speech."""
+    return FrozenFeatures("variants", count=count)

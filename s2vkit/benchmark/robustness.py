@@ -1,0 +1,77 @@
+"""A run's figures under changes of the recordings that its clips are generated from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from s2vkit.benchmark.finished_runs import read_recipe_of
+from s2vkit.benchmark.measure import read_or_measure
+from s2vkit.benchmark.request import Asked
+from s2vkit.files import write_json, write_text
+from s2vkit.registry import Registry
+from s2vkit.speech.conditions import CONDITIONS
+
+CLEAN = "clean"
+AGAINST_CLEAN = "mouth_against_clean"
+Figures = Mapping[str, Mapping[str, float]]  # condition -> metric -> value
+
+
+def measure_under(
+    folder: Path, conditions: Sequence[str], asked: Asked, console: Console, registry: Registry
+) -> Figures:
+    """Measure a run under each condition, and as it is; what was measured before is read.
+
+    Raises RunFolderError if it is no finished run.
+    """
+    recipe, stage = read_recipe_of(folder)
+    own = {name: slot["use"] for name, slot in recipe["stages"][stage]["metrics"].items()}
+    metrics = dict(asked.metrics or own)
+    if any(name.startswith("mouth_aperture") for name in recipe.get("evaluators") or {}):
+        metrics[AGAINST_CLEAN] = AGAINST_CLEAN
+    found: dict[str, dict[str, float]] = {}
+    for name in (CLEAN, *conditions):
+        sets = [*asked.sets, *([] if name == CLEAN else [f"stages.{stage}.under={name}"])]
+        run = read_or_measure(folder, replace(asked, metrics=metrics, sets=sets), console, registry)
+        found[name] = {metric: _number(one.value) for metric, one in run.figures.items()}
+    return found
+
+
+def print_under(folder: Path, figures: Figures, console: Console) -> None:
+    """Print a line a condition, a column a metric."""
+    names = list(figures[CLEAN])
+    table = Table(title=f"{folder} under changes of its recordings", title_justify="left")
+    for heading in ("recordings", *names):
+        table.add_column(heading, justify="left" if heading == "recordings" else "right")
+    for name, values in figures.items():
+        table.add_row(name, *(_text(values.get(metric)) for metric in names))
+    console.print(table)
+
+
+def write_under(folder: Path, figures: Figures) -> None:
+    """Write `under.json` and `under.md` into a folder, which is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = list(figures[CLEAN])
+    lines = ["| recordings | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
+    for name, values in figures.items():
+        label = f"{name}: {CONDITIONS[name].summary}" if name in CONDITIONS else name
+        lines.append(f"| {label} | " + " | ".join(_text(values.get(metric)) for metric in names) + " |")
+    write_text(folder / "under.md", "\n".join(lines) + "\n")
+    write_json(folder / "under.json", {n: {k: _json(v) for k, v in f.items()} for n, f in figures.items()})
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def _json(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _text(value: float | None) -> str:
+    return "" if value is None or not math.isfinite(value) else f"{value:.3f}"
