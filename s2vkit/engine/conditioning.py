@@ -24,12 +24,8 @@ def condition_clip(
     changed = condition.apply(speech, pipeline.sample_rate, clip)
     first = round(condition.lead * store.index.fps)
     samples = first / store.index.fps * pipeline.sample_rate
-    total = (
-        frames
-        + first
-        + round((len(changed) - len(speech) - samples) / pipeline.sample_rate * store.index.fps)
-    )
-    whole = pipeline.condition(changed, max(total, first + frames), image)
+    total = max(pipeline.count_frames(len(changed)), first + frames)
+    whole = pipeline.condition(changed, total, image)
     return replace(
         whole,
         features=whole.features[:, first : first + frames],

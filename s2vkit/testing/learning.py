@@ -157,7 +157,7 @@ class _Desk:
         self.folder = Path()
         self.saved: dict[str, str] = {}
 
-    def outcomes(self, split: str, max_clips: int | None) -> Iterator[Outcome]:
+    def outcomes(self, split: str, max_clips: int | None, under: str | None = None) -> Iterator[Outcome]:
         yield from outcomes(self.graph.evaluators, self.graph.sync_evaluator)
 
     def probe_data(self, split: str) -> ProbeData:
