@@ -16,6 +16,7 @@ EXIT_CODES: dict[int, str] = {
     6: "the machine ran out of something (disk, memory), or lacks an extra package",
     7: "training went wrong (a loss is no longer a number); the last good checkpoint is kept",
     130: "interrupted by Ctrl-C; the same command goes on from the last checkpoint",
+    143: "ended by TERM, as by Ctrl-C",
 }
 
 

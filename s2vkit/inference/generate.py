@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from s2vkit.errors import InputError
-from s2vkit.files import naming_full_disk
+from s2vkit.files import check_writable, naming_full_disk
 from s2vkit.inference.model import TalkingFaceModel, load_model
 from s2vkit.media.image import read_image
 from s2vkit.media.sound import read_speech
@@ -83,3 +83,4 @@ def _check_output(speech: Path, output: Path, force: bool) -> None:
             raise InputError(f"{output}: is the recording itself; name another output")
         if not force:
             raise InputError(f"{output}: is there already", hint="say --force to replace it")
+    check_writable(output)
