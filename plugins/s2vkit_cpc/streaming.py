@@ -37,7 +37,7 @@ class CpcStream:
         batch = 1 if self.layers[0].buffer is None else len(self.layers[0].buffer)
         short = max(0, HOP - self.samples)
         rest = self._push(like.new_zeros(batch, short), end=True)
-        return rest, self._summary()
+        return rest, self.summary()
 
     def _push(self, speech: Tensor, *, end: bool) -> Tensor:
         x = speech.unsqueeze(1)
@@ -54,7 +54,8 @@ class CpcStream:
         self.moments[-1].add(torch.cat([c, z], 2).transpose(1, 2))
         return c
 
-    def _summary(self) -> Tensor:
+    def summary(self) -> Tensor:
+        """Summarise what was heard so far, one step at least: (B, summary_dim)."""
         assert self.last is not None  # `finish` completes at least one step
         kind, whole = self.encoder.kind, self.moments[-1]
         if kind == "last":

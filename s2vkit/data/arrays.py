@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -93,11 +92,8 @@ class Arrays:
             raise damaged(self.folder / f"{name}.npy", "no such file")
         return self._arrays[name]
 
-    def joined(self, other: Arrays) -> Arrays:
-        """Return the arrays of both folders as one."""
-        both = copy(self)
-        both._arrays = {**self._arrays, **other._arrays}
-        return both
+    def __reduce__(self) -> tuple[type[Arrays], tuple[Path]]:
+        return Arrays, (self.folder,)  # a pickled memory map would be a copy of the whole file
 
     def named(self, prefix: str) -> list[np.ndarray]:
         """Return the arrays PREFIX0, PREFIX1 and so on, in order."""

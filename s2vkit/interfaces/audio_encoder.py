@@ -19,6 +19,10 @@ class SpeechStream(Protocol):
         """Encode the next samples (B, S): the features (B, A, dim) that they complete, A >= 0."""
         ...
 
+    def summary(self) -> Tensor:
+        """Summarise what has been encoded so far, one step at least: (B, summary_dim)."""
+        ...
+
     def finish(self) -> tuple[Tensor, Tensor]:
         """End the utterance: the last features (B, A, dim), and the summary (B, summary_dim)."""
         ...

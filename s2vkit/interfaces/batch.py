@@ -107,25 +107,36 @@ def neighbours(features: Tensor, radius: int, start: int, stop: int) -> Tensor:
 
 
 def align(
-    features: Tensor, rate: float, fps: float, frames: int, *, mode: str = "linear", shift: float = 0.0
+    features: Tensor,
+    rate: float,
+    fps: float,
+    frames: int,
+    *,
+    mode: str = "linear",
+    shift: float = 0.0,
+    start: int = 0,
+    first: int = 0,
 ) -> Tensor:
     """Align features (B, A, D) at `rate` steps/s with video frames: (B, frames, D).
 
     Frame v covers [v, v+1) / fps. `linear` interpolates at the middle of that interval plus
     `shift` seconds; `mean` averages the steps that fall into it, moved likewise. Step a of the
-    encoder stands for the time (a + 0.5) / rate. Times outside are clamped to the ends.
+    encoder stands for the time (a + 0.5) / rate. Times outside are clamped to the ends. A piece of a
+    longer clip is aligned as within it: `start` is its first frame, `first` its first step.
     """
     steps = features.shape[1]
-    start = torch.arange(frames, dtype=torch.float64) / fps + shift  # on the CPU: mps has no float64
+    # On the CPU, as mps has no float64.
+    begin = torch.arange(start, start + frames, dtype=torch.float64) / fps + shift
     if mode == "mean":
-        edges = torch.stack([start, start + 1.0 / fps]).mul(rate).round().long().clamp(0, steps)
-        first = edges[0].clamp(max=steps - 1)
-        last = torch.maximum(edges[1], first + 1)
-        first, last = first.to(features.device), last.to(features.device)
+        edges = torch.stack([begin, begin + 1.0 / fps]).mul(rate).round().long()
+        edges = (edges.clamp(min=0) - first).clamp(0, steps)
+        low = edges[0].clamp(max=steps - 1)
+        high = torch.maximum(edges[1], low + 1)
+        low, high = low.to(features.device), high.to(features.device)
         zero = features.new_zeros(features.shape[0], 1, features.shape[2])
         sums = torch.cat([zero, features], 1).cumsum(1)
-        return (sums[:, last] - sums[:, first]) / (last - first).unsqueeze(-1).to(features.dtype)
-    at = ((start + 0.5 / fps) * rate - 0.5).clamp(0, steps - 1)
+        return (sums[:, high] - sums[:, low]) / (high - low).unsqueeze(-1).to(features.dtype)
+    at = (((begin + 0.5 / fps) * rate - 0.5).clamp(min=0) - first).clamp(0, steps - 1)
     low = at.floor().long()
     part = (at - low).to(features).unsqueeze(-1)
     low = low.to(features.device)

@@ -69,12 +69,6 @@ class ShardStore(ClipStore):
             raise damaged(self.folder / shard_name(shard), error) from error
         return decoded
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self.folder}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["folder"])  # type: ignore[misc]
-
 
 class _Shards:
     """The shards of a corpus, the last used ones held open."""
