@@ -46,6 +46,7 @@ from s2vkit.options import (
     StudentSlot,
     SyncEvaluatorSlot,
     TeacherSlot,
+    WatermarkSlot,
 )
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
     from s2vkit.interfaces.student import Student
     from s2vkit.interfaces.sync_evaluator import SyncEvaluator
     from s2vkit.interfaces.teacher import Teacher
+    from s2vkit.interfaces.watermark import Detection, Watermark
     from s2vkit.interfaces.weights import Weights, fit_weights, open_weights, read_weights, rename
 
 __version__ = "0.1.0"
@@ -125,6 +127,7 @@ _LAZY = {
     "SyncEvaluator": "interfaces.sync_evaluator",
     "TalkingFaceModel": "inference.model",
     "Teacher": "interfaces.teacher",
+    **dict.fromkeys(["Detection", "Watermark"], "interfaces.watermark"),
     **dict.fromkeys(
         ["Weights", "fit_weights", "open_weights", "read_weights", "rename"], "interfaces.weights"
     ),
@@ -170,6 +173,7 @@ __all__ = [
     "Context",
     "DataSpec",
     "Dataset",
+    "Detection",
     "Discriminator",
     "DiscriminatorSlot",
     "FaceDetector",
@@ -235,6 +239,8 @@ __all__ = [
     "Threshold",
     "TrainingError",
     "TrainingState",
+    "Watermark",
+    "WatermarkSlot",
     "Weights",
     "Work",
     "__version__",

@@ -255,6 +255,7 @@ stages:
       identity_accuracy: null
       emotion_accuracy: null
       mouth_aperture_correlation: null
+      mouth_movement: null
       ssim: null
       psnr: null
       who: {use: linear_probe, of: identity, on: identity}

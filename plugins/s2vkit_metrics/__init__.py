@@ -63,6 +63,15 @@ class CpbdOptions(Options):
     )
 
 
+class RegionOptions(Options):
+    """What may be set of metrics of a region of the face."""
+
+    region: Literal["face", "mouth"] = Field(
+        default="face",
+        description="what is measured: the whole frame, or its lower half less a quarter on either side",
+    )
+
+
 class EmbeddingOptions(Options):
     """Options of metrics that compare the embeddings of faces."""
 
@@ -116,6 +125,22 @@ def s2vkit_register(register: Register) -> None:
         reference="Narvekar and Karam 2011; python-cpbd",
         better="up",
     )
+    register(
+        "metric",
+        "sharpness",
+        "s2vkit_metrics.detail:Sharpness",
+        RegionOptions,
+        summary="fine detail of frames, as a share of that of the truth",
+        better="up",
+    )
+    register(
+        "metric",
+        "movement",
+        "s2vkit_metrics.detail:Movement",
+        RegionOptions,
+        summary="how much pixels change over a clip, as a share of the truth",
+        better="up",
+    )
     _register_evaluated(register)
 
 
@@ -160,6 +185,14 @@ def _register_evaluated(register: Register) -> None:
         "s2vkit_metrics.mouth:MouthApertureCorrelation",
         wants=("evaluator.mouth_aperture", "mouth_aperture"),
         summary="correlation of the mouth's opening, as an evaluator sees it, with the truth",
+        better="up",
+    )
+    register(
+        "metric",
+        "mouth_movement",
+        "s2vkit_metrics.detail:MouthMovement",
+        wants=("evaluator.mouth_aperture",),
+        summary="how much the mouth opens and closes, as an evaluator sees it, as a share of the truth",
         better="up",
     )
     register(

@@ -116,7 +116,7 @@ class DistillOptions(StageOptions):
 
 
 class LayersLoss(Options):
-    """A term that compares the activations of a network for generated and real frames."""
+    """A term that compares activations of networks, or maps like them."""
 
     weight: float = Field(default=0.0, ge=0.0, description="factor of the term; 0: left out")
 
@@ -129,6 +129,11 @@ class ComposeLosses(Options):
     )
     similarity: FrameLossSlot | None = Field(default=None, description="Eq. 8")
     gradient: FrameLossSlot | None = Field(default=None, description="Eq. 9")
+    identity_maps: LayersLoss = Field(
+        default=LayersLoss(),
+        description="squared difference of the inflated identity maps and the identity teacher's, each "
+        "channel relative to its own variance; not in the paper",
+    )
     reference: FrameLossSlot | None = Field(
         default=None,
         description="compares the reference image that a generator draws for itself with one of the speaker",
@@ -198,6 +203,39 @@ class AdversarialOptions(StageOptions):
     weights: dict[str, float] = Field(
         default={}, description="weight of a discriminator's term in the generator's loss; 1"
     )
+    shares: dict[str, float] = Field(
+        default={},
+        description="scales a discriminator's term anew each step, before its weight: its gradient at the "
+        "generated frames is so many times as long as that of all terms that compare frames",
+    )
+    validate_every: int = Field(
+        default=0,
+        ge=0,
+        role="monitor",
+        description="steps between measurements on the split val: the AUC of discriminators that see "
+        "mismatches, the correlation of inflated identity maps with the teacher's; 0: none",
+    )
+
+
+class SyncPairsOptions(StageOptions):
+    """Pre-train a synchrony discriminator on real pairs, matched and mismatched."""
+
+    of: str = Field(default="sync", description="name of the discriminator")
+    batch: int = Field(default=16, ge=1, description="clips in a step")
+    runs: int = Field(default=4, ge=1, description="runs of frames of each clip in a step")
+    window: int = Field(default=5, ge=1, le=64, description="consecutive frames of each run")
+    gap: int = Field(default=5, ge=1, description="least frames between a time and a mismatch")
+    temperature: float = Field(default=0.07, gt=0.0, description="of InfoNCE")
+    contrast: float = Field(
+        default=1.0,
+        ge=0.0,
+        description="weight of InfoNCE over the runs of a batch, where a discriminator has embeddings",
+    )
+    adversarial: AdversarialLossSlot = Field(description="the loss of Eq. 6, here without generated frames")
+    optimizer: OptimizerSlot = Field(description="moves the discriminator")
+    validate_every: int = Field(
+        default=100, ge=0, role="monitor", description="steps between AUCs of the split val; 0: none"
+    )
 
 
 class EvaluateOptions(Options):
@@ -243,6 +281,14 @@ def s2vkit_register(register: Register) -> None:
         AdversarialOptions,
         summary="trains the generator against the discriminators",
         reference=f"{paper}, section 2.2, Eqs. 4-10",
+    )
+    register(
+        "stage",
+        "sync_pairs",
+        "s2vkit_stages.sync_pairs:SyncPairs",
+        SyncPairsOptions,
+        summary="pre-trains the synchrony discriminator on matched and mismatched real pairs",
+        reference="Prajwal et al. 2020 (lip-sync expert); van den Oord et al. 2018 (InfoNCE)",
     )
     register(
         "stage",

@@ -17,6 +17,7 @@ from s2vkit.options import (
     StudentSlot,
     SyncEvaluatorSlot,
     TeacherSlot,
+    WatermarkSlot,
 )
 from s2vkit.settings import Alignment, Compute
 
@@ -62,6 +63,16 @@ class Recipe(Options):
     )
     sync_evaluator: SyncEvaluatorSlot | None = Field(
         default=None, description="network that says whether lips and speech go together"
+    )
+    mark: bool = Field(
+        default=True,
+        role="monitor",
+        description="whether the videos that the run leaves are watermarked and signed as made by a model",
+    )
+    watermark: WatermarkSlot | None = Field(
+        default=None,
+        role="monitor",
+        description="the invisible mark of generated videos, which the model keeps; null: spread_spectrum",
     )
     stages: dict[str, StageSlot] = Field(
         description="the steps of the run, by a name of your choice; `after` orders them"

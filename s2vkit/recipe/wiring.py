@@ -191,7 +191,7 @@ class Wired:
         written = find(self.root, ("discriminators",))
         gone = {str(name) for name, _ in children(written.value)} - present if written else set()
         changed = {}
-        for name in ("optimizers", "weights"):
+        for name in ("optimizers", "weights", "shares"):
             given = getattr(options, name, None)
             if isinstance(given, dict):
                 changed[name] = {k: v for k, v in given.items() if k not in gone}
