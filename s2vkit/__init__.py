@@ -139,7 +139,7 @@ def load(path: str | PathLike[str], *, device: str = "auto", precision: str = "f
 
     Only the plugins of the model's own components are imported. `device` is auto, cpu, cuda,
     cuda:N or mps; `precision` is fp32, bf16, fp16 or auto. Raises RunFolderError if there is
-    no model or a damaged one, PluginError where a plugin is not installed.
+    no model or a damaged one, PluginError if a plugin is not installed.
     """
     from s2vkit.inference.model import load_model
 

@@ -116,7 +116,7 @@ def model_slots(recipe: Recipe) -> ModelSlots:
 
 
 def watermark_slot(recipe: Recipe, registry: Registry) -> Slot | None:
-    """Give the watermark of a recipe's videos, or the default one; None where neither is installed."""
+    """Return the watermark of a recipe's videos, or the default one; None if neither is installed."""
     return recipe.watermark or default_watermark(registry)
 
 

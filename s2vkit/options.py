@@ -92,7 +92,7 @@ class AdversarialLossOptions(LossOptions):
     penalty_every: int = Field(
         default=1,
         ge=1,
-        description="compute it in one step of so many, drawn at random, and weigh it up by that",
+        description="compute it in one step of so many, chosen at random, and scale it up by that",
     )
 
 
@@ -138,8 +138,8 @@ class StageOptions(Options):
         default=1,
         ge=1,
         le=1024,
-        description="batches whose gradients are averaged before anything moves; a step then "
-        "sees `batch` x `accumulate` clips in the memory of `batch`",
+        description="batches whose gradients are averaged before an update; a step then "
+        "uses `batch` x `accumulate` clips in the memory of `batch`",
     )
     sampling: Literal["uniform", "balanced"] = Field(
         default="uniform", description="every clip equally often, or every speaker"

@@ -194,7 +194,7 @@ def test_a_folder_that_is_no_finished_run_is_told(home, tmp_path):
     refused(tmp_path, "no finished model yet")
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.json").write_text("{}")
-    refused(tmp_path, "made by an older version of s2vkit")
+    refused(tmp_path, "written by an older version of s2vkit")
     assert not (tmp_path / "a.mp4").exists()
 
 

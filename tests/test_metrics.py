@@ -213,7 +213,7 @@ def test_accuracy_by_hand(metric, side):
     clips = [
         ("ann", [-1.0, -1.0, -0.2], [-1.0] * 3),  # right, though the last frame is bob's
         ("ann", [0.0, 0.0], [-1.0, -1.0]),  # taken for bob
-        ("bob", [0.1, -0.1], [1.0, 1.0]),  # right; the true frames are taken for cid
+        ("bob", [0.1, -0.1], [1.0, 1.0]),  # right; the real frames are taken for cid
         ("cid", [-1.0], [1.0]),  # taken for ann
         ("eve", [0.0], [0.0]),  # unknown to the evaluator
     ]

@@ -1,4 +1,4 @@
-"""How sharp made frames are, and how much moves in them, as shares of their truth."""
+"""How sharp generated frames are, and how much moves in them, as shares of their truth."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LAPLACIAN = ((0.0, -1.0, 0.0), (-1.0, 4.0, -1.0), (0.0, -1.0, 0.0))
 
 
 class Share(Metric):
-    """Base: a figure of the made clip divided by that of its truth, a mean over clips.
+    """Base: a figure of the generated clip divided by that of its truth, a mean over clips.
 
     Clips whose truth has none of it are left out and counted.
     """
@@ -28,7 +28,7 @@ class Share(Metric):
         self.left_out = 0
 
     def update(self, outcome: Outcome) -> None:
-        """Take in one clip, cut to the shorter of made and true."""
+        """Add one clip, cut to the shorter of made and true."""
         frames = min(len(outcome.made), len(outcome.true))
         true = self.figure(outcome, outcome.true[:frames])
         if true < _FLAT:
@@ -44,7 +44,7 @@ class Share(Metric):
             on_real=1.0,
             chance=None,
             n=len(shares),
-            definition=f"{self.definition}, divided by that of the true frames; mean over clips; above 1: "
+            definition=f"{self.definition}, divided by that of the real frames; mean over clips; above 1: "
             "more than the truth has; clips whose truth has none left out; on real: by definition",
             details={"left_out": self.left_out},
             clips=dict(self.shares),
@@ -56,7 +56,7 @@ class Share(Metric):
 
 
 class Sharpness(Share):
-    """The fine detail of made frames: their Laplacian against that of the truth."""
+    """The fine detail of generated frames: their Laplacian against that of the truth."""
 
     def __init__(self, options: RegionOptions) -> None:
         super().__init__(options)

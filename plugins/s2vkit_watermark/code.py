@@ -12,7 +12,7 @@ BITS, LENGTH = 16, 32
 
 @cache
 def codewords() -> np.ndarray:
-    """Give the signs of all payloads: float32 (65536, 32)."""
+    """Return the signs of all payloads: float32 (65536, 32)."""
     points = (np.arange(LENGTH)[:, None] >> np.arange(5)) & 1
     products = [points[:, i] & points[:, j] for i, j in combinations(range(5), 2)]
     generator = np.stack([np.ones(LENGTH, int), *points.T, *products])

@@ -58,7 +58,7 @@ def match_anywhere(pattern: Pattern, picture: np.ndarray) -> Match:
 
 
 def _weighted(pattern: Pattern, picture: np.ndarray, scale: float) -> np.ndarray:
-    """Give the spectrum without the key's phases, weighted by the root of its magnitude: (M,).
+    """Return the spectrum without the key's phases, weighted by the root of its magnitude: (M,).
 
     Waves that a codec has wiped out count for little, and strong ones, of the scene, not for all.
     """

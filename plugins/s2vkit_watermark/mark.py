@@ -75,7 +75,7 @@ class SpreadSpectrum(Watermark):
         return self._drawn[key]
 
     def strength(self, height: int, width: int) -> float:
-        """Give the root mean square of what is added to frames of a size, in grey levels."""
+        """Return the root mean square of what is added to frames of a size, in grey levels."""
         return self.options.strength or _STRENGTH * min(1.0, _AT / min(height, width)) ** _FALLS
 
 

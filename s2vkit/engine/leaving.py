@@ -57,7 +57,7 @@ def _label_codes(run: RunSetup) -> LabelCodes:
 
 
 def _marking(run: RunSetup, model: Path) -> Marker | None:
-    """Give what marks the run's videos; what is not marked is among its warnings."""
+    """Return what marks the run's videos; what is not marked is among its warnings."""
     marking = marker_of(model, run.registry) if run.recipe.mark else None
     for note in marking.notes if marking else [NOT_MARKED]:
         run.warn(note)
@@ -69,7 +69,7 @@ def show_figures(run: RunSetup) -> None:
     metrics = read_json(run.folder / "metrics.json")
     if metrics:
         still = run.graph.takes_reference_image
-        source = "speech and a still of the speaker" if still else "speech alone"
-        title = f"clips made from {source} (how defined: metrics.json)"
+        source = "speech and a reference image of the speaker" if still else "speech alone"
+        title = f"clips generated from {source} (how defined: metrics.json)"
         run.console.print(metrics_table(metrics, title, definitions=False))
     run.console.print(f"everything is in {escape(str(run.folder))}", highlight=False)

@@ -150,7 +150,7 @@ class BatchLoader:
 
 
 def _next(ahead: Iterator[Batch | S2vkitError]) -> Batch:
-    """Take the next batch that a worker loaded. Raises what it raised, ResourceError where it died."""
+    """Take the next batch that a worker loaded. Raises what it raised, ResourceError if it died."""
     try:
         item = next(ahead)
     except RuntimeError as error:

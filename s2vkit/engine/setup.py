@@ -63,7 +63,7 @@ class RunSetup:
         """Print what will be done and about how long it takes here."""
         for note in self.loaded.dropped:
             self.console.print(f"note: {escape(note)}", highlight=False)
-        self.console.print("looking at the machine: one made-up step of every stage ...")
+        self.console.print("checking the machine: one step of every stage on fake data ...")
         announce(self.loaded, self.console, self.plan, self.cache, self.try_out())
 
     def try_out(self) -> Trial:

@@ -103,8 +103,8 @@ def find_bundle(path: Path) -> Path:
     if recover_folder(path / "model"):
         if (path / "model" / "model.json").is_file():
             raise RunFolderError(
-                f"{path}: made by an older version of s2vkit, whose models are not read any more",
-                hint="use the version that made it, or run its recipe again into a new folder",
+                f"{path}: written by an older version of s2vkit, whose models are not supported any more",
+                hint="use the version that wrote it, or run its recipe again into a new folder",
             )
         return path / "model"
     if read_json(path / "run.json") is None:

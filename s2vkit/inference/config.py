@@ -38,14 +38,14 @@ class BundleConfig(Options):
 
     format: int = Field(description="the version of the bundle's format")
     s2vkit: str = Field(description="the version that wrote it")
-    plugins: dict[str, Origin] = Field(description="the plugins of its components, and who brings them")
+    plugins: dict[str, Origin] = Field(description="the plugins of its components, and their distributions")
     components: dict[str, dict[str, Any]] = Field(
         description="encoder, student.SIDE, generator and watermark, in full"
     )
     data: DataConfig = Field(description="frame size, rates and labels of the data")
     codes: dict[str, Size] = Field(description="size of each side's code")
     map_shapes: list[tuple[Size, Size, Size]] = Field(description="of the identity maps: (C, h, w)")
-    alignment: Alignment = Field(description="how speech features are laid on video frames")
+    alignment: Alignment = Field(description="how speech features are aligned with video frames")
 
     @property
     def spec(self) -> ModelSpec:
@@ -69,7 +69,7 @@ class BundleConfig(Options):
         return ModelSlots(found["encoder"], students, found["generator"])
 
     def watermark(self, registry: Registry) -> Slot | None:
-        """Give the watermark of its videos; None where it was saved without one."""
+        """Return the watermark of its videos; None if it was saved without one."""
         data = self.components.get("watermark")
         return None if data is None else read_slot("watermark", data, registry)
 
@@ -103,7 +103,7 @@ def read_config(data: object, name: str) -> BundleConfig:
     if data["format"] != FORMAT:
         raise RunFolderError(
             f"{name}: a model of format {data['format']!r}, and this version of s2vkit reads {FORMAT}",
-            hint="use the version that made it, or run its recipe again into a new folder",
+            hint="use the version that wrote it, or run its recipe again into a new folder",
         )
     try:
         config = BundleConfig.model_validate(data)

@@ -89,4 +89,4 @@ def _check_output(speech: Path, output: Path, force: bool) -> None:
         if speech.exists() and output.samefile(speech):
             raise InputError(f"{output}: is the recording itself; name another output")
         if not force:
-            raise InputError(f"{output}: is there already", hint="say --force to replace it")
+            raise InputError(f"{output}: is there already", hint="give --force to replace it")

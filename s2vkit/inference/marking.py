@@ -25,10 +25,10 @@ NOT_MARKED = "videos are not marked as generated (--no-mark): neither watermarke
 def marker_of(
     path: Path, registry: Registry | None = None, *, sign_with: tuple[Path, Path] | None = None
 ) -> Marker:
-    """Give what marks the videos of a run's model or a bundle.
+    """Return what marks the videos of a run's model or a bundle.
 
-    Raises InputError where `sign_with`, certificates and their key, cannot be used, and
-    ResourceError where they are given and c2pa-python is missing.
+    Raises InputError if `sign_with`, certificates and their key, cannot be used, and
+    ResourceError if they are given and c2pa-python is missing.
     """
     folder = find_bundle(path)
     watermark = _watermark(folder, registry)
@@ -40,7 +40,7 @@ def marker_of(
 
 
 def default_watermark(registry: Registry) -> Slot | None:
-    """Give the watermark of models that name none; None where its plugin is not installed."""
+    """Return the watermark of models that name none; None if its plugin is not installed."""
     entry = registry.entries.get(("watermark", DEFAULT))
     return Slot("watermark", entry.name, entry.options()) if entry else None
 

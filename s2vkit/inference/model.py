@@ -159,7 +159,7 @@ class TalkingFaceModel:
         return resample(samples, sample_rate, self.sample_rate)
 
     def check_image(self, image: np.ndarray | None) -> None:
-        """Raise InputError where an image is given that is not needed, or has another shape."""
+        """Raise InputError if an image is given that is not needed, or has another shape."""
         if image is None:
             return  # the pipeline says so where one is needed
         if not self.needs_image:

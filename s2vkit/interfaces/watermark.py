@@ -12,7 +12,7 @@ class Detection:
     """What a detector found in one stretch of video."""
 
     found: bool
-    payload: int | None  # the bits read; None where no mark was found
+    payload: int | None  # the bits read; None if no mark was found
     score: float  # comparable with `threshold`
     threshold: float  # a stretch whose score reaches it is called marked
     false_positives: float  # bound of the probability that an unmarked stretch scores as high

@@ -51,7 +51,7 @@ def local_credentials() -> Credentials:
 
 
 def read_credentials(chain: Path, key: Path) -> Credentials:
-    """Read a user's certificates and key. Raises InputError where they cannot be used together."""
+    """Read a user's certificates and key. Raises InputError if they cannot be used together."""
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 

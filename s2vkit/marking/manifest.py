@@ -17,7 +17,7 @@ class Maker:
 
     version: str  # of s2vkit
     model: str  # SHA-256
-    recipe: str | None = None  # SHA-256; None where a model is used without its run
+    recipe: str | None = None  # SHA-256; None if a model is used without its run
 
 
 def maker_of(weights: Path, recipe: Path | None, version: str) -> Maker:
@@ -27,7 +27,7 @@ def maker_of(weights: Path, recipe: Path | None, version: str) -> Maker:
 
 
 def hash_file(path: Path) -> str:
-    """Give the SHA-256 of a file's content, in hex."""
+    """Return the SHA-256 of a file's content, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -49,7 +49,7 @@ def manifest(maker: Maker) -> dict[str, Any]:
 
 
 def is_ai_made(active: dict[str, Any]) -> bool:
-    """Tell whether an active manifest says that a trained model made the file."""
+    """Return whether an active manifest says that a trained model made the file."""
     for assertion in active.get("assertions", []):
         if str(assertion.get("label", "")).startswith("c2pa.actions"):
             actions = assertion.get("data", {}).get("actions", [])

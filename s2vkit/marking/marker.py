@@ -23,7 +23,7 @@ class Marker:
 
     @property
     def payload(self) -> int:
-        """Give the bits of the watermark: the beginning of the hash of the model's weights."""
+        """Return the bits of the watermark: the beginning of the hash of the model's weights."""
         bits = self.watermark.bits if self.watermark else 0
         return int(self.maker.model, 16) >> (256 - bits) if bits else 0
 

@@ -17,7 +17,7 @@ _OTHERS_LIKE_MP4 = ("m4a", "mov", "heic", "heif", "avif")
 
 
 def can_sign() -> bool:
-    """Say whether c2pa-python is installed."""
+    """Return whether c2pa-python is installed."""
     try:
         import c2pa  # noqa: F401
     except ImportError:
@@ -32,7 +32,7 @@ class FileSigner:
     credentials: Credentials
 
     def sign(self, path: Path, maker: Maker) -> None:
-        """Put a signed manifest into an mp4. Raises ResourceError where C2PA refuses."""
+        """Put a signed manifest into an mp4. Raises ResourceError if C2PA refuses."""
         import c2pa
 
         own = self.credentials
@@ -68,7 +68,7 @@ class Signature:
 
 
 def read_signature(path: Path, roots: bytes) -> Signature | None:
-    """Read and check the credentials of any file; None where it has none that can be read.
+    """Read and check the credentials of any file; None if it has none that can be read.
 
     `roots` are certificates in PEM whose signatures are trusted.
     """

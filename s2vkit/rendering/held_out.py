@@ -43,7 +43,7 @@ def show_clips(work: RunWork, marking: Marking | None = None) -> None:
         write_comparison(path, generated, real, work.store.index.fps, speech, rate, marking=marking)
         at = np.linspace(0, len(generated) - 1, TIMES).round().astype(int)
         rows += [[real[i] for i in at], [generated[i] for i in at]]
-        labels += [f"{outcome.name} true", f"made from {sources}"]
+        labels += [f"{outcome.name} real", f"generated from {sources}"]
         work.progress(done, len(chosen))
     if rows:
         write_json(work.folder / "videos" / "clips.json", clip_facts)

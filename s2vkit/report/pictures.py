@@ -75,7 +75,7 @@ def write_comparison(
     fps: float | Fraction,
     speech: np.ndarray | None = None,
     sample_rate: int = 16000,
-    captions: tuple[str, str] = ("true", "generated"),
+    captions: tuple[str, str] = ("real", "generated"),
     marking: Marking | None = None,
 ) -> Path:
     """Write an MP4 of the real clip left and the generated one right, with captions and sound.
