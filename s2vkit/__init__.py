@@ -46,6 +46,7 @@ from s2vkit.options import (
     StudentSlot,
     SyncEvaluatorSlot,
     TeacherSlot,
+    WatermarkSlot,
 )
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
     from s2vkit.interfaces.student import Student
     from s2vkit.interfaces.sync_evaluator import SyncEvaluator
     from s2vkit.interfaces.teacher import Teacher
+    from s2vkit.interfaces.watermark import Detection, Watermark
     from s2vkit.interfaces.weights import Weights, fit_weights, open_weights, read_weights, rename
 
 __version__ = "0.1.0"
@@ -125,6 +127,7 @@ _LAZY = {
     "SyncEvaluator": "interfaces.sync_evaluator",
     "TalkingFaceModel": "inference.model",
     "Teacher": "interfaces.teacher",
+    **dict.fromkeys(["Detection", "Watermark"], "interfaces.watermark"),
     **dict.fromkeys(
         ["Weights", "fit_weights", "open_weights", "read_weights", "rename"], "interfaces.weights"
     ),
@@ -136,7 +139,7 @@ def load(path: str | PathLike[str], *, device: str = "auto", precision: str = "f
 
     Only the plugins of the model's own components are imported. `device` is auto, cpu, cuda,
     cuda:N or mps; `precision` is fp32, bf16, fp16 or auto. Raises RunFolderError if there is
-    no model or a damaged one, PluginError where a plugin is not installed.
+    no model or a damaged one, PluginError if a plugin is not installed.
     """
     from s2vkit.inference.model import load_model
 
@@ -170,6 +173,7 @@ __all__ = [
     "Context",
     "DataSpec",
     "Dataset",
+    "Detection",
     "Discriminator",
     "DiscriminatorSlot",
     "FaceDetector",
@@ -235,6 +239,8 @@ __all__ = [
     "Threshold",
     "TrainingError",
     "TrainingState",
+    "Watermark",
+    "WatermarkSlot",
     "Weights",
     "Work",
     "__version__",

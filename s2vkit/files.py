@@ -187,8 +187,8 @@ def naming_full_disk(*folders: Path) -> Iterator[None]:
             raise
         fullest = min(map(_existing, folders), key=lambda p: shutil.disk_usage(p).free)
         raise ResourceError(
-            f"{fullest}: no room left on the disk",
-            hint="free some room, or name another place; then the same command goes on",
+            f"{fullest}: no space left on the disk",
+            hint="free some space, or name another place; then the same command continues",
         ) from error
 
 

@@ -29,7 +29,7 @@ from s2vkit.plugins import Origin, load_named, origin_of
 
 LIMIT = 45  # modules of ours, the plugins' too
 REST = ("data", "recipe", "engine", "runs", "report", "rendering", "benchmark", "build", "cli", "testing")
-MODEL_PLUGINS = ("logmel", "students", "composer")
+MODEL_PLUGINS = ("logmel", "students", "composer", "watermark")
 
 LOAD = """
 import json, sys

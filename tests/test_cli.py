@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -279,12 +280,14 @@ def test_run_of_a_wrong_recipe_ends_before_torch(tmp_path):
 def test_generate_hands_over_what_was_asked(capsys, monkeypatch, tmp_path):
     import s2vkit.inference.batch_job as job
     import s2vkit.inference.generate as engine
+    import s2vkit.inference.marking as marking
     import s2vkit.inference.model as model
     import s2vkit.inference.requests as requests
 
-    seen = {}
+    seen, loaded = {}, SimpleNamespace(path=Path("runs/x/model"))
     made = engine.Generated(Path("o.mp4"), 50, 25.0, 2.0, ["the speech is quiet"], delay=0.5, took=0.25)
-    monkeypatch.setattr(model, "load_model", lambda path, **k: seen.update(k, model=path))
+    monkeypatch.setattr(model, "load_model", lambda path, **k: seen.update(k, model=path) or loaded)
+    monkeypatch.setattr(marking, "marker_of", lambda path, **k: None)
     monkeypatch.setattr(requests, "steering_for", lambda loaded, asked: seen.update(asked=asked))
     monkeypatch.setattr(engine, "read_face", lambda loaded, image: None)
     monkeypatch.setattr(

@@ -6,7 +6,8 @@ import time
 import numpy as np
 import pytest
 import torch
-from s2vkit_metrics import AccuracyOptions, SsimOptions
+from s2vkit_metrics import AccuracyOptions, RegionOptions, SsimOptions
+from s2vkit_metrics.detail import Movement, Sharpness
 from s2vkit_metrics.evaluated import EmotionAccuracy, IdentityAccuracy
 from s2vkit_metrics.likeness import Psnr, Ssim, psnr, ssim, unit
 from s2vkit_metrics.mouth import MouthApertureCorrelation, pearson
@@ -212,7 +213,7 @@ def test_accuracy_by_hand(metric, side):
     clips = [
         ("ann", [-1.0, -1.0, -0.2], [-1.0] * 3),  # right, though the last frame is bob's
         ("ann", [0.0, 0.0], [-1.0, -1.0]),  # taken for bob
-        ("bob", [0.1, -0.1], [1.0, 1.0]),  # right; the true frames are taken for cid
+        ("bob", [0.1, -0.1], [1.0, 1.0]),  # right; the real frames are taken for cid
         ("cid", [-1.0], [1.0]),  # taken for ann
         ("eve", [0.0], [0.0]),  # unknown to the evaluator
     ]
@@ -342,3 +343,38 @@ def test_metrics_that_are_means_over_clips_tell_the_figure_of_each():
     assert {name for name, score in found.items() if score.over == "median"} == {"av_offset"}
     for name in of_clips:
         assert sorted(found[name].clips) == ["clip0", "clip1", "clip2"], name
+
+
+def test_sharpness_and_movement_are_shares_of_the_truth():
+    true = noise_clip()
+    still = true.mean(0, keepdim=True).expand_as(true)
+    soft = torch.nn.functional.avg_pool2d(true, 3, 1, 1)
+    values = {}
+    for name, made in (("true", true), ("still", still), ("soft", soft)):
+        for metric in (Sharpness(RegionOptions(region="mouth")), Movement(RegionOptions(region="mouth"))):
+            metric.update(Outcome(name="clip", made=made, true=true))
+            values[name, type(metric).__name__] = metric.compute().value
+    assert values["true", "Sharpness"] == pytest.approx(1.0)
+    assert values["true", "Movement"] == pytest.approx(1.0)
+    assert values["still", "Movement"] == pytest.approx(0.0, abs=1e-5)
+    assert values["soft", "Sharpness"] < 0.5
+
+
+def test_only_the_region_counts():
+    true, made = noise_clip(), noise_clip()
+    made[:, :, :16] = 0.0  # the upper half
+    for region, value in (("mouth", 1.0), ("face", 0.5)):
+        metric = Sharpness(RegionOptions(region=region))
+        metric.update(Outcome(name="clip", made=made, true=true))
+        assert metric.compute().value == pytest.approx(value, abs=0.1)
+
+
+def test_clips_without_movement_in_the_truth_are_left_out():
+    metric = Movement(RegionOptions())
+    metric.update(Outcome(name="clip", made=noise_clip(), true=torch.zeros(4, 3, 32, 32)))
+    score = metric.compute()
+    assert (score.n, score.details["left_out"]) == (0, 1)
+
+
+def noise_clip():
+    return torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(3)) * 2 - 1

@@ -22,10 +22,10 @@ from s2vkit.report.page import write_page
 from s2vkit.report.probes import probe_section
 
 
-def heard(who, moods=None, *, codes=None, targets=None, sentence=None, speech=None, rate=16000):
+def heard(who, emotions=None, *, codes=None, targets=None, sentence=None, speech=None, rate=16000):
     n = len(who)
     codes = codes or {"identity": torch.zeros(n, 2), "emotion": torch.zeros(n, 2)}
-    labels = {"identity": list(who), "emotion": list(moods or ["calm"] * n)}
+    labels = {"identity": list(who), "emotion": list(emotions or ["calm"] * n)}
     labels["sentence"] = list(sentence or ["a"] * n)
     return ProbeData(
         [f"c{i}" for i in range(n)],
@@ -88,7 +88,7 @@ def test_more_penalty_is_chosen_where_there_is_only_noise():
 
 
 def clips(n, seed, leak):
-    """Make clips whose identity code is the speaker's, plus `leak` times the mood."""
+    """Make clips whose identity code is the speaker's, plus `leak` times the emotion."""
     who, mood = torch.arange(n) % 4, (torch.arange(n) // 4) % 2
     faces = draw(4, 6, 99)
     code = faces[who] + 0.1 * draw(n, 6, seed) + leak * mood[:, None] * draw(1, 6, 98)
@@ -255,6 +255,7 @@ stages:
       identity_accuracy: null
       emotion_accuracy: null
       mouth_aperture_correlation: null
+      mouth_movement: null
       ssim: null
       psnr: null
       who: {use: linear_probe, of: identity, on: identity}

@@ -402,6 +402,7 @@ stages:
   evaluate:
     after: [sync_evaluator, compose]
     metrics: {identity_accuracy: null, emotion_accuracy: null, mouth_aperture_correlation: null,
+              mouth_movement: null,
               av_confidence: av_confidence, av_offset: {use: av_offset, search: 5}}
 """
 

@@ -43,7 +43,7 @@ class IdentityMaps(Discriminator):
                 "discriminator 'identity_maps' has no maps to score",
                 hint="name an identity teacher that gives maps, or leave this discriminator out",
             )
-        self.normalize = options.normalize
+        self.normalize, self.noise = options.normalize, options.noise
         layer = layer_of(options.spectral_norm)
         smallest = min(h for _, h, _ in map_shapes)
         self.heads = nn.ModuleList(
@@ -57,14 +57,16 @@ class IdentityMaps(Discriminator):
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Score [(B, C, h, w)]: (B, P), the scores of all patches of all maps."""
-        scaled = [_unit(m) if self.normalize else m for m in maps]
+        if self.noise and self.training:
+            maps = [m + self.noise * _scale(m) * torch.randn_like(m) for m in maps]
+        scaled = [m / _scale(m) if self.normalize else m for m in maps]
         scores = [head(m) for head, m in zip(self.heads, scaled, strict=True)]
         return torch.cat([s.flatten(1) for s in scores], 1)
 
 
-def _unit(maps: Tensor) -> Tensor:
-    maps = maps.float()
-    return maps * (maps.square().mean((1, 2, 3), keepdim=True) + 1e-6).rsqrt()
+def _scale(maps: Tensor) -> Tensor:
+    """Return the root mean square of each map (B, 1, 1, 1)."""
+    return (maps.float().square().mean((1, 2, 3), keepdim=True) + 1e-6).sqrt()
 
 
 def _head(layer: Layer, inputs: int, channels: int, halvings: int, side: int) -> nn.Sequential:

@@ -17,7 +17,7 @@ _SIZE, _CHUNK = 299, 16
 
 
 class Fid(Metric):
-    """The Frechet distance of all made frames to all true ones, over the whole split at once."""
+    """The Frechet distance of all generated frames to all true ones, over the whole split at once."""
 
     def __init__(self, options: FidOptions) -> None:
         self.net = build()
@@ -39,7 +39,7 @@ class Fid(Metric):
         self.clips += 1
 
     def compute(self) -> Score:
-        """Return the distance; on real: between the true frames of every other clip."""
+        """Return the distance; on real: between the real frames of every other clip."""
         enough = min(self.generated.count, self.real.count) > 1
         halved = min(half.count for half in self.halves) > 1
         return Score(
@@ -50,7 +50,7 @@ class Fid(Metric):
             definition="FID: Frechet distance of the 2048 features of the last pooling of "
             "pytorch-fid's Inception, frames resized to 299 px (bilinear, not antialiased, as "
             "pytorch-fid); over all frames of the split, n of them; below some thousands of "
-            "frames it is biased upwards; on real: true frames of every other clip against those "
+            "frames it is biased upwards; on real: real frames of every other clip against those "
             "of the rest",
         )
 

@@ -19,7 +19,7 @@ _SIZE = 224
 
 
 class Fvd(Metric):
-    """The Frechet distance of windows of made clips to windows of true ones."""
+    """The Frechet distance of windows of generated clips to windows of true ones."""
 
     def __init__(self, options: FvdOptions) -> None:
         self.options = options

@@ -37,6 +37,15 @@ if TYPE_CHECKING:
 @video_options()
 @track_option("audio")
 @device_option()
+@click.option(
+    "--sign-with",
+    type=(click.Path(path_type=Path), click.Path(path_type=Path)),
+    metavar="CERT KEY",
+    help="Sign with these certificates (PEM, the signer's first) and its key, not with local ones.",
+)
+@click.option(
+    "--no-mark", is_flag=True, help="Leave out the watermark and the signature; the run's warnings say so."
+)
 @click.option("--force", is_flag=True, help="Write over what is there.")
 def generate(
     model: Path,
@@ -50,6 +59,8 @@ def generate(
     batch: int,
     audio_track: int | None,
     device: str,
+    sign_with: tuple[Path, Path] | None,
+    no_mark: bool,
     force: bool,
     **asked: Any,
 ) -> None:
@@ -58,20 +69,30 @@ def generate(
     MODEL is a run folder, or a bundle: a copy of a run's folder `model`, which stands alone.
     SPEECH is a sound file, a video whose sound is taken, a folder of those, or - for standard
     input; several may be given. Its length does not matter: the video is written as it is drawn.
+    It is marked as generated, by an invisible watermark and, if it is an MP4 file, a C2PA
+    signature; `s2vkit verify` reads both.
 
     Who speaks and in what mood is recognised in the speech, unless it is asked for.
     """
     from s2vkit.inference.batch_job import generate_all
     from s2vkit.inference.generate import How, read_face
+    from s2vkit.inference.marking import marker_of
     from s2vkit.inference.model import load_model
     from s2vkit.inference.outputs import PIPE, pair_up
     from s2vkit.inference.requests import Asked, steering_for
 
+    if no_mark and sign_with:
+        raise click.UsageError("--sign-with signs the video, and --no-mark leaves the signature out")
     pairs = pair_up(speech, output, form, force=force)
     loaded = load_model(model, device=device, precision=precision)
     steering = steering_for(loaded, Asked(**asked))
-    how = How(size, fps, read_face(loaded, image), audio_track, _show_progress)
+    marking = None if no_mark else marker_of(loaded.path, sign_with=sign_with)
+    how = How(size, fps, read_face(loaded, image), audio_track, marking, _show_progress)
     for made in generate_all(loaded, pairs, steering, how, batch=batch, say=_say):
+        if no_mark and (model / "run.json").is_file():
+            from s2vkit.runs.warning_log import Notes
+
+            Notes(model).add(f"{made.path.name} was generated without marks (--no-mark)")
         _tell(made, to_stderr=output == PIPE)
 
 

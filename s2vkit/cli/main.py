@@ -19,7 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("s2vkit.cli.report:report", "Write the page of a run, or one of several runs."),
     "generate": ("s2vkit.cli.generate:generate", "Make a talking-face video from speech."),
     "evaluate": ("s2vkit.cli.evaluate:evaluate", "Set the figures of finished runs side by side."),
-    "study": ("s2vkit.cli.study:study", "Let people compare runs, and read their votes."),
+    "study": ("s2vkit.cli.study:study", "Compare runs by human raters, and analyse their votes."),
     "validate": ("s2vkit.cli.validate:validate", "Check recipes whole; run nothing."),
     "show": ("s2vkit.cli.show:show", "Print a resolved recipe, and where each value came from."),
     "recipes": ("s2vkit.cli.recipes:recipes", "List the package's recipes, or copy one to edit."),
@@ -27,7 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "list-components": ("s2vkit.cli.list_components:list_components", "List what is installed."),
     "describe": ("s2vkit.cli.describe:describe", "Describe a component and its options."),
     "weights": ("s2vkit.cli.weights:weights", "List, check and convert published weights."),
-    "cache": ("s2vkit.cli.cache:cache", "Show and prune what is kept for several runs."),
+    "cache": ("s2vkit.cli.cache:cache", "Show and prune what several runs share."),
     "new-plugin": ("s2vkit.cli.new_plugin:new_plugin", "Write a small working plugin."),
     "doctor": ("s2vkit.cli.doctor:doctor", "Report what this machine has and lacks."),
 }

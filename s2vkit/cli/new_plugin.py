@@ -47,9 +47,10 @@ SHAPES: dict[str, Shape] = {
     "face_detector": Shape(
         "data:\n  use: folder\n  root: videos\n  corpus: corpora/videos\n  face_detector: $name\n"
         "evaluators: {mouth_aperture: null}\n"
-        "stages: {evaluate: {metrics: {mouth_aperture_correlation: null}}}"
+        "stages: {evaluate: {metrics: {mouth_aperture_correlation: null, mouth_movement: null}}}"
     ),
     "sync_evaluator": Shape("sync_evaluator: $name"),
+    "watermark": Shape("watermark: $name"),
     "stage": Shape(
         "stages:\n  mine: {use: $name, optimizer: {use: rmsprop, lr: 1.0e-3}}",
         base="StageOptions",

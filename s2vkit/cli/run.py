@@ -34,6 +34,9 @@ from s2vkit.cli.parameters import command_line, recipe_argument, sets_option
     metavar="NAME",
     help="Run only this stage and those it needs; may be given several times.",
 )
+@click.option(
+    "--no-mark", is_flag=True, help="Neither watermark nor sign the videos; short for --set mark=false."
+)
 @click.option("--dry-run", is_flag=True, help="Print what would be run, and why; run nothing.")
 def run(
     recipe: Path,
@@ -42,6 +45,7 @@ def run(
     device: str | None,
     fresh: bool,
     stages: tuple[str, ...],
+    no_mark: bool,
     dry_run: bool,
 ) -> None:
     """Train, evaluate and render what RECIPE says, or run all recipes of a comparison.
@@ -59,6 +63,7 @@ def run(
         for key, value in options.items()
         if value is not None
     ]
+    short += ["mark=false"] if no_mark else []
     command = command_line()
     if is_comparison(recipe):
         _compare(recipe, [*sets, *short], fresh, stages, dry_run, command)

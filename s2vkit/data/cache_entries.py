@@ -87,7 +87,7 @@ def _entry(path: Path) -> CacheEntry:
     return CacheEntry(
         path,
         kind,
-        str(what or ("half made" if half else rest.rpartition("-")[0])),
+        str(what or ("incomplete" if half else rest.rpartition("-")[0])),
         _size(path),
         created,
         max([created, *(file.stat().st_mtime for file in uses)]),

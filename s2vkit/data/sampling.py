@@ -71,9 +71,9 @@ class BatchSampler:
         places = np.maximum(counts - len(self.run) + 1, 1)  # where a run may begin
         frames = np.stack([self._pick(int(n), generator) for n in places])
         others = self._elsewhere(frames, places, generator)
-        return SampleIndices(clips, self._runs(frames, counts), self._runs(others, counts))
+        return SampleIndices(clips, self.lengthen(frames, counts), self.lengthen(others, counts))
 
-    def _runs(self, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    def lengthen(self, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Lengthen starts (B, R) to runs of frames (B, R * W), held at the end of a short clip."""
         runs = np.minimum(starts[:, :, None] + self.run, counts[:, None, None] - 1)
         flat: np.ndarray = runs.reshape(len(starts), -1)

@@ -29,7 +29,7 @@ def announce(
     """Print what will be done; every pending stage makes one step on fake data."""
     for note in loaded.dropped:
         console.print(f"note: {escape(note)}", highlight=False)
-    console.print("looking at the machine: one made-up step of every stage ...")
+    console.print("checking the machine: one step of every stage on fake data ...")
     rows = [_corpus(cache), *_stages(plan, builder, policy)]
     table = Table(title=escape(f"{loaded.path} on {policy}"), title_justify="left")
     table.add_column("step")

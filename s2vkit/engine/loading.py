@@ -49,21 +49,25 @@ class BatchDataset(Dataset[Batch]):
         """Load the batch of a number."""
         return self._load(self.sampler.sample(number), number)
 
-    def spread(self, split: str, max_clips: int) -> Batch | None:
+    def spread(self, split: str, max_clips: int, runs: int = 0) -> Batch | None:
         """Load one batch of at most `max_clips` clips of a split, always the same; None: it is empty.
 
-        Whole clips are encoded, all cached frames averaged, frames spread over each clip.
+        Whole clips are encoded, all cached frames averaged, `runs` of frames (0: as many as in training)
+        spread over each clip, each with a mismatch half a clip away.
         """
-        store, per_clip = self.sources.store, self.sampling.frames
+        store, window = self.sources.store, self.sampling.window
+        runs = runs or self.sampling.frames // window
         found = [i for i, clip in enumerate(store.clips) if clip.split == split]
         if not found:
             return None
         count = min(max_clips, len(found))
         clips = np.array([found[i * len(found) // count] for i in range(count)])
-        lengths = np.array([store.clips[i].frames for i in clips])[:, None]
-        frames = (lengths * (np.arange(per_clip) + 0.5) / per_clip).astype(int)
-        others = (frames + self.sampling.gap) % lengths
-        return self._load(SampleIndices(clips, frames, others), None)
+        places = np.array([max(store.clips[i].frames - window + 1, 1) for i in clips])[:, None]
+        starts = (places * (np.arange(runs) + 0.5) / runs).astype(int)
+        others = (starts + np.maximum(self.sampling.gap, places // 2)) % places
+        lengthen = self.sampler.lengthen
+        lengths = np.array([store.clips[i].frames for i in clips])
+        return self._load(SampleIndices(clips, lengthen(starts, lengths), lengthen(others, lengths)), None)
 
     def _load(self, indices: SampleIndices, number: int | None) -> Batch:
         sample = ClipSample(indices, number, self.sampling.window, self.generator)
@@ -113,9 +117,9 @@ class BatchLoader:
             self.close()
         return self._put(batch)
 
-    def held_out(self, max_clips: int) -> Batch | None:
+    def held_out(self, max_clips: int, runs: int = 0) -> Batch | None:
         """Return one batch of clips of the split val, for `Stage.validate`."""
-        return self._spread("val", max_clips)
+        return self._spread("val", max_clips, runs)
 
     def training_clips(self, max_clips: int) -> Batch | None:
         """Return one batch of training clips, for `Stage.finish`."""
@@ -125,8 +129,8 @@ class BatchLoader:
         """End the worker processes, if there are any."""
         self._ahead = None
 
-    def _spread(self, split: str, max_clips: int) -> Batch | None:
-        batch = self.dataset.spread(split, max_clips)
+    def _spread(self, split: str, max_clips: int, runs: int = 0) -> Batch | None:
+        batch = self.dataset.spread(split, max_clips, runs)
         return None if batch is None else self._put(batch)
 
     def _put(self, batch: Batch) -> Batch:
@@ -146,7 +150,7 @@ class BatchLoader:
 
 
 def _next(ahead: Iterator[Batch | S2vkitError]) -> Batch:
-    """Take the next batch that a worker loaded. Raises what it raised, ResourceError where it died."""
+    """Take the next batch that a worker loaded. Raises what it raised, ResourceError if it died."""
     try:
         item = next(ahead)
     except RuntimeError as error:

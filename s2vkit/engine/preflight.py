@@ -34,7 +34,7 @@ def check_splits(clips: Sequence[ClipFiles], stages: Mapping[str, Stage | Job]) 
             if split not in there:
                 raise InputError(
                     f"the dataset has no clip in split '{split}', which stage '{name}' needs",
-                    hint="look at how `data:` splits its clips",
+                    hint="check how `data:` splits its clips",
                 )
 
 
@@ -118,7 +118,7 @@ def _naming(name: str, stage: Stage) -> Iterator[None]:
             ) from error
         reason = (str(error).strip().splitlines() or ["no message"])[0]
         raise RecipeError(
-            f"stage '{name}' cannot do one made-up step: {type(error).__name__}: {reason}",
+            f"stage '{name}' cannot do one step on fake data: {type(error).__name__}: {reason}",
             hint="its parts do not go together, or one has a bug; nothing was run. "
             "`s2vkit --debug run ...` shows where",
         ) from error

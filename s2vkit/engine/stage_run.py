@@ -117,7 +117,7 @@ def _train(run: RunSetup, step: Step, stage: Stage, folder: Path) -> None:
 def _callbacks(run: RunSetup, stage: Stage, loader: BatchLoader) -> list[Callback]:
     """Return what is done beside the steps of a stage, in this order."""
     return [
-        Validation(stage, run.policy, partial(loader.held_out, stage.held_out)),
+        Validation(stage, run.policy, partial(loader.held_out, stage.held_out, stage.held_out_runs)),
         SamplePictures(
             run.folder, run.store, run.graph, run.recipe.alignment, run.policy, stage.sample_pictures
         ),

@@ -16,12 +16,14 @@ import numpy as np
 
 from s2vkit.errors import InputError
 from s2vkit.files import naming_full_disk
+from s2vkit.inference.marking import NOT_MARKED, marker_of
 from s2vkit.inference.model import TalkingFaceModel, load_model
 from s2vkit.inference.outputs import PIPE, Pair, pair_up
 from s2vkit.inference.recording import Recording, SampledRecording
 from s2vkit.inference.requests import Asked, steering_for
 from s2vkit.inference.steering import Steering
 from s2vkit.interfaces.pixels import to_uint8
+from s2vkit.marking.marker import Marker
 from s2vkit.media.image import read_image
 from s2vkit.media.sinks import Resizer, Sink, Target, open_sink
 from s2vkit.media.speech_file import SpeechFile
@@ -53,6 +55,7 @@ class How:
     fps: float | None = None  # the model's own if None
     image: np.ndarray | None = None
     audio_track: int | None = None
+    marking: Marker | None = None  # None: the videos are not marked as generated
     progress: Progress = field(default=lambda done, total: None)
 
 
@@ -65,19 +68,24 @@ def generate(
     force: bool = True,
     image: Path | None = None,
     audio_track: int | None = None,
+    mark: bool = True,
+    sign_with: tuple[Path, Path] | None = None,
     registry: Registry | None = None,
 ) -> Generated:
     """Make a video of a recording's speech with the model of a run folder or a bundle.
 
     `image` is a picture of the speaker's face, for a model that animates one. `audio_track` is the
-    number, from 1, of the sound track to take, where a file has several.
+    number, from 1, of the sound track to take, where a file has several. Unless `mark` is false, the
+    video is watermarked and signed as generated: with local certificates, or with those of
+    `sign_with`, the files of a chain and of its key.
 
     Raises RunFolderError, or InputError if the recording or the picture cannot be used or the
     output cannot be written there. The file appears whole or not at all.
     """
     (pair,) = pair_up([Path(speech)], Path(output), None, force=force)
     loaded = load_model(Path(model), device=device, registry=registry)
-    how = How(image=read_face(loaded, image), audio_track=audio_track)
+    marking = marker_of(loaded.path, registry, sign_with=sign_with) if mark else None
+    how = How(image=read_face(loaded, image), audio_track=audio_track, marking=marking)
     return generate_one(loaded, pair, steering_for(loaded, Asked()), how)
 
 
@@ -90,7 +98,8 @@ def generate_one(
         frames = model.film(speech, steering, image=how.image, fps=how.fps)
         sink, delay = _write(model, pair, how, frames, speech, speech.seconds, begun)
         took, fps = time.perf_counter() - begun, how.fps or model.fps
-        return Generated(pair.output, sink.count, fps, speech.seconds, speech.notes, delay, took)
+        notes = [*speech.notes, *notes_on(pair, how)]
+        return Generated(pair.output, sink.count, fps, speech.seconds, notes, delay, took)
 
 
 def generate_batch(
@@ -115,7 +124,8 @@ def generate_batch(
         recording, seconds = SampledRecording(speech, model.sample_rate), len(speech) / model.sample_rate
         sink, delay = _write(model, pair, how, iter([to_uint8(frames)]), recording, seconds, begun)
         took = time.perf_counter() - begun
-        yield Generated(pair.output, sink.count, model.fps, seconds, said, delay, took)
+        notes_of = [*said, *notes_on(pair, how)]
+        yield Generated(pair.output, sink.count, model.fps, seconds, notes_of, delay, took)
 
 
 def _write(
@@ -131,7 +141,8 @@ def _write(
     size, fps, delay = how.size or model.size, how.fps or model.fps, 0.0
     resize, sound, given = Resizer(size), iter(speech), 0
     place = Path.cwd() if pair.output == PIPE else pair.output.parent
-    with naming_full_disk(place), open_sink(_target(pair), pair.form, size, fps, model.sample_rate) as sink:
+    opened = open_sink(_target(pair), pair.form, size, fps, model.sample_rate, how.marking)
+    with naming_full_disk(place), opened as sink:
         for chunk in frames:
             delay = delay or time.perf_counter() - begun
             sink.write(resize(chunk))
@@ -142,6 +153,15 @@ def _write(
         for block in sound:
             sink.write_sound(block)
     return sink, delay
+
+
+def notes_on(pair: Pair, how: How) -> list[str]:
+    """Say how a video is marked, where it is not marked in full."""
+    if how.marking is None:
+        return [NOT_MARKED]
+    if pair.form == "mp4" and pair.output != PIPE:
+        return list(how.marking.notes)
+    return [f"{pair.output}: watermarked but not signed: only an MP4 file bears a signature"]
 
 
 def _target(pair: Pair) -> Target:

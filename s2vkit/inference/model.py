@@ -80,7 +80,9 @@ class TalkingFaceModel:
         from s2vkit.inference.video import Video  # wants FFmpeg, which the rest does not
 
         frames = list(self.chunks(speech, sample_rate, image=image, fps=fps, **control))
-        return Video(np.concatenate(frames), fps or self.fps, np.asarray(speech, np.float32), sample_rate)
+        return Video(
+            np.concatenate(frames), fps or self.fps, np.asarray(speech, np.float32), sample_rate, self.path
+        )
 
     def generate_batch(
         self, speeches: Sequence[np.ndarray], sample_rate: int, **control: Unpack[Control]
@@ -93,7 +95,7 @@ class TalkingFaceModel:
 
         made = generate_together(self.pipeline, samples, steering)
         return [
-            Video(to_uint8(frames), self.fps, np.asarray(speech, np.float32), sample_rate)
+            Video(to_uint8(frames), self.fps, np.asarray(speech, np.float32), sample_rate, self.path)
             for frames, speech in zip(made, speeches, strict=True)
         ]
 
@@ -157,7 +159,7 @@ class TalkingFaceModel:
         return resample(samples, sample_rate, self.sample_rate)
 
     def check_image(self, image: np.ndarray | None) -> None:
-        """Raise InputError where an image is given that is not needed, or has another shape."""
+        """Raise InputError if an image is given that is not needed, or has another shape."""
         if image is None:
             return  # the pipeline says so where one is needed
         if not self.needs_image:

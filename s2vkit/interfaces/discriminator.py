@@ -23,6 +23,7 @@ class Discriminator(nn.Module):
     fields: tuple[BatchField, ...] = ()
     """What it needs in the batch besides what is generated: conditions, and the real side's maps."""
     runs: bool = False  # whether it scores runs of consecutive frames, see `windows`
+    run_length: int = 0  # frames of each run that it scores, of which the windows are multiples; 0: any
 
     def input_names(self) -> tuple[str, ...]:
         """Name what it takes: identity_maps, frames or windows first, then its conditions."""
@@ -41,6 +42,15 @@ class Discriminator(nn.Module):
     def layers(self, *inputs: Tensor | list[Tensor]) -> list[Tensor]:
         """Return the activations of layers [(N, ...)], for feature matching; by default none."""
         return []
+
+    def embed(self, *inputs: Tensor | list[Tensor]) -> tuple[Tensor, Tensor] | None:
+        """Return embeddings of length 1 whose nearness it scores, of frames (N, D) and of their condition
+        (M, D), each side by itself; None: it has none."""
+        return None
+
+    def compare(self, frames: Tensor, condition: Tensor) -> Tensor:
+        """Score embeddings (N, D) of frames with as many of conditions: (N, 1)."""
+        raise NotImplementedError
 
     def score_kinds(self, real: Inputs, fake: Inputs, mismatched: Inputs | None) -> tuple[Tensor, ...]:
         """Score each kind (N, ...): in one pass, or kind by kind where there is batch norm.

@@ -60,6 +60,7 @@ class Stage:
     same_speaker: bool = False  # whether all clips of a batch are of one speaker
     sample_pictures: int = 0  # how often during training they are drawn; needs the generator
     progress_metrics: tuple[str, ...] = ()  # metrics that the live view shows before all others
+    held_out_runs: int = 0  # runs of frames of each of them; 0: as many as in training
     held_out: int = 512  # clips of the split val that `validate` is shown at most
     finish_with: int = 0  # training clips that `finish` is shown at most; 0: it is not called
     validate_every: int = 0  # steps between calls of `validate` on held-out clips; 0: none

@@ -15,12 +15,13 @@ class Container:
     sound: str
     video_options: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
+    signed: bool = False  # whether a file of it can bear a C2PA signature
     sound_rate: int = 48000  # Hz; every player takes it, and it is 16 kHz times three
 
 
 # The time scale stores whole frames at 25 and at 30000/1001 a second; the default, 1000, not.
 _SCALE = {"movie_timescale": "90000"}
-MP4 = Container("mp4", "libx264", "aac", {"crf": "18"}, {"movflags": "+faststart", **_SCALE})
+MP4 = Container("mp4", "libx264", "aac", {"crf": "18"}, {"movflags": "+faststart", **_SCALE}, True)
 FRAGMENTED_MP4 = Container(  # playable as far as it is written; for pipes and Media Source Extensions
     "mp4",
     "libx264",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
 import av
 import numpy as np
@@ -15,11 +15,12 @@ from PIL import Image
 
 from s2vkit.files import atomic_folder, replacing
 from s2vkit.media.containers import CONTAINERS, FRAGMENTED_MP4
-from s2vkit.media.video import VideoWriter, as_rate
+from s2vkit.media.video import Marking, VideoWriter, as_rate
 
 FORMATS = ("mp4", "webm", "gif", "png", "raw")
 SILENT = ("gif", "png", "raw")  # formats without sound
 Target = Path | BinaryIO
+_Put = Callable[[np.ndarray, int], object]
 
 
 class Sink(Protocol):
@@ -37,27 +38,32 @@ class Sink(Protocol):
 
 
 def open_sink(
-    target: Target, form: str, size: int, fps: float, sample_rate: int
+    target: Target, form: str, size: int, fps: float, sample_rate: int, marking: Marking | None = None
 ) -> AbstractContextManager[Sink]:
     """Open what a format is written by; frames are square, of `size`.
 
-    A file or folder appears whole or not at all; what goes to an open file goes there at once.
+    With `marking`, frames are watermarked in every format, and an MP4 file is signed. A file or
+    folder appears whole or not at all; what goes to an open file goes there at once.
     """
     if form in CONTAINERS:
         container = CONTAINERS[form] if isinstance(target, Path) or form != "mp4" else FRAGMENTED_MP4
         return VideoWriter(
-            target, (size, size), fps, sample_rate=sample_rate, container=container, sound=True
+            target, (size, size), fps, None, sample_rate, marking, container=container, sound=True
         )
-    return {"gif": _gif, "png": _pictures, "raw": _raw}[form](target, size, as_rate(fps))
+    return {"gif": _gif, "png": _pictures, "raw": _raw}[form](target, size, as_rate(fps), marking)
 
 
 class _Silent:
     """A sink without sound; `put` writes one frame."""
 
-    def __init__(self, put: Any) -> None:
-        self.count, self._put = 0, put
+    def __init__(
+        self, put: Callable[[np.ndarray, int], object], fps: Fraction, marking: Marking | None
+    ) -> None:
+        self.count, self._put, self._fps, self._marking = 0, put, fps, marking
 
     def write(self, frames: np.ndarray) -> None:
+        if self._marking is not None:
+            frames = self._marking.mark(frames, self.count, float(self._fps))
         for frame in frames:
             self._put(frame, self.count)
             self.count += 1
@@ -67,26 +73,26 @@ class _Silent:
 
 
 @contextmanager
-def _raw(target: Target, size: int, fps: Fraction) -> Iterator[Sink]:
+def _raw(target: Target, size: int, fps: Fraction, marking: Marking | None) -> Iterator[Sink]:
     """Write the bytes of each frame, row by row, RGB."""
     with ExitStack() as scope:
         if isinstance(target, Path):
             file: BinaryIO = scope.enter_context(scope.enter_context(replacing(target)).open("wb"))
         else:
             file = target
-        yield _Silent(lambda frame, number: file.write(np.ascontiguousarray(frame).tobytes()))
+        yield _Silent(lambda frame, _: file.write(np.ascontiguousarray(frame).tobytes()), fps, marking)
 
 
 @contextmanager
-def _pictures(target: Target, size: int, fps: Fraction) -> Iterator[Sink]:
+def _pictures(target: Target, size: int, fps: Fraction, marking: Marking | None) -> Iterator[Sink]:
     """Write 000000.png and so on into a folder."""
     assert isinstance(target, Path)
     with atomic_folder(target) as folder:
-        yield _Silent(lambda frame, number: Image.fromarray(frame).save(folder / f"{number:06d}.png"))
+        yield _Silent(lambda frame, n: Image.fromarray(frame).save(folder / f"{n:06d}.png"), fps, marking)
 
 
 @contextmanager
-def _gif(target: Target, size: int, fps: Fraction) -> Iterator[Sink]:
+def _gif(target: Target, size: int, fps: Fraction, marking: Marking | None) -> Iterator[Sink]:
     """Write an animated GIF; all frames share the colours of the first one."""
     assert isinstance(target, Path)
     with replacing(target) as part, av.open(str(part), mode="w", format="gif") as out:
@@ -104,7 +110,7 @@ def _gif(target: Target, size: int, fps: Fraction) -> Iterator[Sink]:
             picture.pts, picture.time_base = number, 1 / fps
             out.mux(stream.encode(picture))
 
-        yield _Silent(put)
+        yield _Silent(put, fps, marking)
         out.mux(stream.encode(None))
 
 

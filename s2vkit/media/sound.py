@@ -176,7 +176,9 @@ class Reading:
             why = "cannot be decoded" if self.damaged else "holds no samples"
             raise InputError(f"{self.name}: the sound track {why}")
         if self.seconds < shortest:
-            raise InputError(f"{self.name}: only {self.seconds:.3f} s of sound; {shortest:g} s is the least")
+            raise InputError(
+                f"{self.name}: only {self.seconds:.3f} s of sound, the minimum is {shortest:g} s"
+            )
         if (high - low) / 2 < SILENCE:
             raise InputError(
                 f"{self.name}: is silent (below -60 dBFS all along), so there is no speech in it",

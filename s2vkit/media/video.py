@@ -8,7 +8,7 @@ from fractions import Fraction
 from math import ceil
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import av
 import numpy as np
@@ -22,6 +22,18 @@ from s2vkit.media.containers import MP4, Container
 from s2vkit.media.resample import Resampler
 
 _BT601, _TV_RANGE = 5, 1  # FFmpeg's numbers of the colour matrix and range written
+
+
+class Marking(Protocol):
+    """Marks a video as generated while it is written."""
+
+    def mark(self, frames: np.ndarray, first: int, fps: float) -> np.ndarray:
+        """Watermark uint8 (N, H, W, 3), the frames number `first` and following."""
+        ...
+
+    def sign(self, path: Path) -> None:
+        """Sign the finished file in its place."""
+        ...
 
 
 class VideoWriter:
@@ -39,22 +51,26 @@ class VideoWriter:
         fps: float | Fraction,
         speech: np.ndarray | None = None,
         sample_rate: int = 16000,
+        marking: Marking | None = None,
         *,
         container: Container = MP4,
         sound: bool = False,
     ) -> None:
         """Take `size` (W, H), `fps` in 1/s, `speech` float32 (S,) in [-1, 1] at `sample_rate`.
 
-        With `sound`, speech comes by `write_sound` in place of at once. `target` may be an open
-        file: what is written goes there at once. Raises ValueError if speech is not one finite
-        row, InputError if `target` is a folder.
+        The video of a model is written with `marking`, which marks it as generated. With `sound`,
+        speech comes by `write_sound` in place of at once. `target` may be an open file: what is
+        written goes there at once. Raises ValueError if speech is not one finite row, InputError
+        if `target` is a folder.
         """
         self.target, self.size, self.container = target, size, container
         self.fps = as_rate(fps)
+        self._marking = marking
         self.count = 0  # frames written so far
         _check(speech)
         self._speech, self._given, self.sample_rate = speech, 0, sample_rate
         self._with_sound = sound or speech is not None
+        self._voice: _Voice | None = None
         self._scope: AbstractContextManager[VideoWriter] = self._opened()
 
     def __enter__(self) -> VideoWriter:
@@ -68,16 +84,20 @@ class VideoWriter:
     @contextmanager
     def _opened(self) -> Iterator[VideoWriter]:
         place = replacing(self.target) if isinstance(self.target, str | Path) else nullcontext(self.target)
-        with place as part, _output(part, self.container) as self._out:
-            self._video = self._add_video()
-            self._voice = _Voice(self._out, self.sample_rate, self.container) if self._with_sound else None
-            yield self
-            if not self.count:
-                raise ValueError(f"{self.target}: not one frame was written")
-            self._out.mux(self._video.encode(None))
-            if self._voice is not None:
-                self._out.mux(self._voice.encode(self._rest()))
-                self._out.mux(self._voice.finish())
+        with place as part:
+            with _output(part, self.container) as self._out:
+                self._video = self._add_video()
+                if self._with_sound:
+                    self._voice = _Voice(self._out, self.sample_rate, self.container)
+                yield self
+                if not self.count:
+                    raise ValueError(f"{self.target}: not one frame was written")
+                self._out.mux(self._video.encode(None))
+                if self._voice is not None:
+                    self._out.mux(self._voice.encode(self._rest()))
+                    self._out.mux(self._voice.finish())
+            if self._marking is not None and isinstance(part, Path) and self.container.signed:
+                self._marking.sign(part)
 
     def _add_video(self) -> VideoStream:
         # PyAV types the codec's name as one of a few that it knows.
@@ -110,6 +130,8 @@ class VideoWriter:
         width, height = self.size
         if frames.dtype != np.uint8 or frames.shape[1:] != (height, width, 3):
             raise ValueError(f"frames are {frames.dtype} {frames.shape}, not uint8 (N, {height}, {width}, 3)")
+        if self._marking is not None:
+            frames = self._marking.mark(frames, self.count, float(self.fps))
         for frame in frames:
             self._out.mux(self._video.encode(self._picture(frame)))
             self.count += 1

@@ -73,7 +73,7 @@ class Wired:
                 known = ", ".join(self.registry.names("student"))
                 hint = f"add `students: {{{side}: NAME}}` (known students: {known}), "
                 hint += f"or leave the side out with `teachers: {{{side}: null}}`"
-                self.add(("teachers", side), f"nobody learns from teacher '{side}'", hint, key=True)
+                self.add(("teachers", side), f"no student learns from teacher '{side}'", hint, key=True)
         self.recipe = self.recipe.model_copy(update={"students": kept})
 
     def sides(self) -> set[str]:
@@ -191,7 +191,7 @@ class Wired:
         written = find(self.root, ("discriminators",))
         gone = {str(name) for name, _ in children(written.value)} - present if written else set()
         changed = {}
-        for name in ("optimizers", "weights"):
+        for name in ("optimizers", "weights", "shares"):
             given = getattr(options, name, None)
             if isinstance(given, dict):
                 changed[name] = {k: v for k, v in given.items() if k not in gone}

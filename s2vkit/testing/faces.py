@@ -50,7 +50,7 @@ def _check_embeddings(subject: Subject, teacher: Any) -> None:
         if teacher.classes or not teacher.pretrained:  # a file may hold no classifier
             logits = teacher.classify(images)
             subject.require_tensor("classify", logits, (3, max(1, len(teacher.classes))))
-        problem = "in eval, what it sees depends on the batch"
+        problem = "in eval, its output depends on the batch"
         subject.require_equal(problem, embeddings[:1], teacher(images[:1]))
         _check_head(subject, teacher, embeddings)
 
@@ -136,7 +136,7 @@ def check_discriminator(subject: Subject) -> None:
     message = f"takes {wants} but is registered as wanting {subject.entry.wants}"
     subject.require(set(subject.entry.wants) <= set(wants), message)
     batch = _batch(discriminator)
-    generated = GeneratorOutput(noise(2, WINDOW, 3, SIZE, SIZE, seed=4).requires_grad_())
+    generated = GeneratorOutput(noise(*batch["frames"].shape, seed=4).requires_grad_())
     generated.identity_maps = [noise(2, *shape).requires_grad_() for shape in MAPS]
     fake = discriminator.train().inputs(batch, generated)
     scores = discriminator(*fake)
@@ -164,10 +164,11 @@ def _check_kinds(subject: Subject, discriminator: Discriminator, batch: Batch, f
 
 def _batch(discriminator: Discriminator) -> Batch:
     """Make a batch of two clips that holds all that a discriminator needs."""
-    window = WINDOW if discriminator.runs else 1
-    sizes, seeds = BatchSizes(2, WINDOW, window, stand_in_graph(lambda slot: None)), count(2)
+    frames = discriminator.run_length or WINDOW
+    window = frames if discriminator.runs else 1
+    sizes, seeds = BatchSizes(2, frames, window, stand_in_graph(lambda slot: None)), count(2)
     batch = Batch(["one", "two"], window=window)
-    for field in (Frames(WINDOW, window), *discriminator.fields):
+    for field in (Frames(frames, window), *discriminator.fields):
         batch.data.update(field.fake(sizes, lambda *shape: noise(*shape, seed=next(seeds))))
     return batch
 

@@ -42,7 +42,7 @@ def prepare(
             name, reason = next(iter(rejected.items()))
             raise InputError(
                 f"{len(rejected)} of {len(clips)} clips cannot be used, for example {name}: {reason}",
-                hint="look at `data:` in the recipe, and at the files it names",
+                hint="check `data:` in the recipe, and the files it names",
             )
         with atomic_folder(folder) as part:
             _assemble(dataset, clips, parts, part, rejected)

@@ -102,7 +102,7 @@ class BatchField:
 
     A subclass is a frozen dataclass; its own fields are its settings. Two of one class with the
     same settings are one field. Everything else follows from the four methods: real batches,
-    made-up batches of dry runs and contract checks, which caches are filled, and what a
+    fake batches of dry runs and contract checks, which caches are filled, and what a
     stage's result depends on.
     """
 
