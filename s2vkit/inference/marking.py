@@ -11,7 +11,7 @@ from s2vkit.inference.bundle import find_bundle
 from s2vkit.inference.config import read_config
 from s2vkit.interfaces.watermark import Watermark
 from s2vkit.marking.credentials import local_credentials, read_credentials
-from s2vkit.marking.manifest import maker_of
+from s2vkit.marking.manifest import Maker, maker_of
 from s2vkit.marking.marker import Marker
 from s2vkit.marking.signing import MISSING, FileSigner, can_sign
 from s2vkit.options import Slot
@@ -35,14 +35,17 @@ def marker_of(
     signer, notes = _signer(sign_with)
     if watermark is None:
         notes.append("the videos have no watermark: no plugin that brings one is installed")
-    maker = maker_of(folder / "model.safetensors", folder.parent / "recipe.yaml", __version__)
-    return Marker(maker, watermark, signer, tuple(notes))
+    return Marker(_maker(folder), watermark, signer, tuple(notes))
 
 
 def default_watermark(registry: Registry) -> Slot | None:
     """Return the watermark of models that name none; None if its plugin is not installed."""
     entry = registry.entries.get(("watermark", DEFAULT))
     return Slot("watermark", entry.name, entry.options()) if entry else None
+
+
+def _maker(folder: Path) -> Maker:
+    return maker_of(folder / "model.safetensors", folder.parent / "recipe.yaml", __version__)
 
 
 def _watermark(folder: Path, registry: Registry | None) -> Watermark | None:
@@ -64,3 +67,17 @@ def _signer(sign_with: tuple[Path, Path] | None) -> tuple[FileSigner | None, lis
         return FileSigner(read_credentials(*sign_with) if sign_with else local_credentials()), []
     except OSError as error:
         return None, [f"the videos are watermarked but not signed: no certificate can be kept: {error}"]
+
+
+def known_watermarks(model: Path | None = None) -> dict[str, Watermark]:
+    """Build every installed watermark with its default options, and that of a model if one is given."""
+    registry = installed()
+    found = {e.name: e.load()(e.options()) for e in registry.of_kind("watermark")}
+    own = _watermark(find_bundle(model), None) if model else None
+    return {"of the model": own, **found} if own else found
+
+
+def model_bits(model: Path) -> int:
+    """Return the bits that a model's watermark holds."""
+    folder = find_bundle(model)
+    return Marker(_maker(folder), _watermark(folder, None), None).payload
