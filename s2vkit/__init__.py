@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from s2vkit.interfaces.teacher import Teacher
     from s2vkit.interfaces.watermark import Detection, Watermark
     from s2vkit.interfaces.weights import Weights, fit_weights, open_weights, read_weights, rename
+    from s2vkit.speech.conditions import RECORDING_CONDITIONS
 
 __version__ = "0.1.0"
 
@@ -125,6 +126,7 @@ _LAZY = {
     "PenalisedLoss": "interfaces.gradient_penalty",
     "Student": "interfaces.student",
     "SyncEvaluator": "interfaces.sync_evaluator",
+    "RECORDING_CONDITIONS": "speech.conditions",
     "TalkingFaceModel": "inference.model",
     "Teacher": "interfaces.teacher",
     **dict.fromkeys(["Detection", "Watermark"], "interfaces.watermark"),
@@ -153,6 +155,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "RECORDING_CONDITIONS",
     "AdversarialLoss",
     "AdversarialLossOptions",
     "AdversarialLossSlot",

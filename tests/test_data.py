@@ -365,7 +365,7 @@ def test_a_lock_is_held_by_one_process(tmp_path):
 class Ear:
     """An encoder whose summary is a clip's length and its mean square."""
 
-    sample_rate, rate, dim, summary_dim = 16000, 100.0, 1, 2
+    sample_rate, rate, dim, summary_dim, level = 16000, 100.0, 1, 2, None
 
     def __call__(self, speech, lengths):
         valid = torch.arange(speech.shape[1]) < lengths.unsqueeze(1)
@@ -453,6 +453,7 @@ def test_held_out_runs_are_consecutive_and_their_mismatches_half_a_clip_away(sto
         fields=(Frames(5, 5), Mismatched(5)),
         options=SimpleNamespace(batch=2, sampling="uniform"),
         same_speaker=False,
+        speech_variants=0,
     )
     dataset = BatchDataset(Sources(store, 16000), stage, "s", seed=1)
     seen = []

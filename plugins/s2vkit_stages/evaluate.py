@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from s2vkit import Graph, Job, Metric, Probe, RecipeError, Score, Summary, Targets, Work
+from s2vkit import RECORDING_CONDITIONS, Graph, Job, Metric, Probe, RecipeError, Score, Summary, Targets, Work
 from s2vkit_stages import EvaluateOptions
 
 
@@ -23,6 +23,11 @@ class Evaluate(Job):
 
     def __init__(self, options: EvaluateOptions, *, graph: Graph) -> None:
         self.options = options
+        if options.under not in (None, *RECORDING_CONDITIONS):
+            known = ", ".join(RECORDING_CONDITIONS)
+            raise RecipeError(
+                f"`under: {options.under}` names no change of a recording", hint=f"known: {known}"
+            )
         measures = {name: graph.make(slot) for name, slot in options.metrics.items()}
         self.probes: dict[str, Probe] = {k: m for k, m in measures.items() if isinstance(m, Probe)}
         self.metrics: dict[str, Metric] = {k: m for k, m in measures.items() if k not in self.probes}

@@ -15,9 +15,10 @@ from s2vkit.benchmark.measure import read_or_measure
 from s2vkit.benchmark.request import Asked
 from s2vkit.files import write_json, write_text
 from s2vkit.registry import Registry
-from s2vkit.speech.conditions import CONDITIONS
+from s2vkit.speech.conditions import RECORDING_CONDITIONS
 
 CLEAN = "clean"
+_WIDE = 220  # columns where there is no terminal
 AGAINST_CLEAN = "mouth_against_clean"
 Figures = Mapping[str, Mapping[str, float]]  # condition -> metric -> value
 
@@ -30,20 +31,21 @@ def measure_under(
     Raises RunFolderError if it is no finished run.
     """
     recipe, stage = read_recipe_of(folder)
-    own = {name: slot["use"] for name, slot in recipe["stages"][stage]["metrics"].items()}
-    metrics = dict(asked.metrics or own)
+    more = list(asked.sets)
     if any(name.startswith("mouth_aperture") for name in recipe.get("evaluators") or {}):
-        metrics[AGAINST_CLEAN] = AGAINST_CLEAN
+        more.append(f"stages.{stage}.metrics.{AGAINST_CLEAN}.use={AGAINST_CLEAN}")
     found: dict[str, dict[str, float]] = {}
     for name in (CLEAN, *conditions):
-        sets = [*asked.sets, *([] if name == CLEAN else [f"stages.{stage}.under={name}"])]
-        run = read_or_measure(folder, replace(asked, metrics=metrics, sets=sets), console, registry)
+        sets = [*more, *([] if name == CLEAN else [f"stages.{stage}.under={name}"])]
+        run = read_or_measure(folder, replace(asked, sets=sets), console, registry)
         found[name] = {metric: _number(one.value) for metric, one in run.figures.items()}
     return found
 
 
 def print_under(folder: Path, figures: Figures, console: Console) -> None:
     """Print a line a condition, a column a metric."""
+    if not console.is_terminal:  # a file or a pipe has no width
+        console = Console(file=console.file, width=_WIDE, no_color=True)
     names = list(figures[CLEAN])
     table = Table(title=f"{folder} under changes of its recordings", title_justify="left")
     for heading in ("recordings", *names):
@@ -59,7 +61,7 @@ def write_under(folder: Path, figures: Figures) -> None:
     names = list(figures[CLEAN])
     lines = ["| recordings | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
     for name, values in figures.items():
-        label = f"{name}: {CONDITIONS[name].summary}" if name in CONDITIONS else name
+        label = f"{name}: {RECORDING_CONDITIONS[name].summary}" if name in RECORDING_CONDITIONS else name
         lines.append(f"| {label} | " + " | ".join(_text(values.get(metric)) for metric in names) + " |")
     write_text(folder / "under.md", "\n".join(lines) + "\n")
     write_json(folder / "under.json", {n: {k: _json(v) for k, v in f.items()} for n, f in figures.items()})

@@ -102,15 +102,17 @@ def evaluate(
 
 def _measure_under(runs: Sequence[Path], asked: Asked, under: str, output: Path | None) -> None:
     """Table each run's figures under changes of its recordings."""
-    from s2vkit.speech.conditions import CONDITIONS
+    from s2vkit.speech.conditions import RECORDING_CONDITIONS
 
     if under == "list":
-        for name, condition in CONDITIONS.items():
+        for name, condition in RECORDING_CONDITIONS.items():
             click.echo(f"{name:15} {condition.summary}")
         return
-    names = list(CONDITIONS) if under == "all" else [name.strip() for name in under.split(",")]
-    if unknown := [name for name in names if name not in CONDITIONS]:
-        raise click.BadParameter(f"'{unknown[0]}' is none of {', '.join(CONDITIONS)}", param_hint="--under")
+    names = list(RECORDING_CONDITIONS) if under == "all" else [name.strip() for name in under.split(",")]
+    if unknown := [name for name in names if name not in RECORDING_CONDITIONS]:
+        raise click.BadParameter(
+            f"'{unknown[0]}' is none of {', '.join(RECORDING_CONDITIONS)}", param_hint="--under"
+        )
     from rich.console import Console
 
     from s2vkit.benchmark.robustness import measure_under, print_under, write_under

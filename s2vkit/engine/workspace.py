@@ -20,7 +20,7 @@ from s2vkit.interfaces.fields import FrozenFeatures
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.metric import Outcome, ProbeData
 from s2vkit.interfaces.pixels import to_images
-from s2vkit.speech.conditions import CONDITIONS
+from s2vkit.speech.conditions import RECORDING_CONDITIONS
 
 
 class RunWork:
@@ -58,7 +58,7 @@ class RunWork:
         clean = None
         if under is not None:
             clean = generated
-            changed = condition_clip(self.pipeline, self.store, clip, CONDITIONS[under])
+            changed = condition_clip(self.pipeline, self.store, clip, RECORDING_CONDITIONS[under])
             generated = torch.cat(list(self.pipeline.generate(changed)))
         real = to_images(torch.from_numpy(self.store.frames(clip))).to(generated.device)
         return Outcome(

@@ -44,7 +44,7 @@ def _wild(speech: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray
     return changed
 
 
-CONDITIONS: dict[str, Condition] = {
+RECORDING_CONDITIONS: dict[str, Condition] = {
     "level_-20": Condition("20 dB quieter", _gain(-20)),
     "level_-10": Condition("10 dB quieter", _gain(-10)),
     "level_+6": Condition("6 dB louder", _gain(6)),
