@@ -33,6 +33,7 @@ def keep_facts(run: Run) -> None:
         recipe=run.loaded.path.name,
         seed=run.recipe.seed,
         notes=run.loaded.dropped,
+        processes=run.group.part.world,
         **facts_of(run.policy),
     )
 
