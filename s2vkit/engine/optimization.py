@@ -26,9 +26,10 @@ class Optimization:
         make_optimizer: Callable[[Slot, Any], optim.Optimizer],
         scaler: Scaler,
         total: int,
-        group: ProcessGroup,
+        group: ProcessGroup | None = None,
     ) -> None:
-        self.slots, self.scaler, self.total, self.group = slots, scaler, total, group
+        self.slots, self.scaler, self.total = slots, scaler, total
+        self.group = group or ProcessGroup()
         self.parameters = {key: list(module.parameters()) for key, module in modules.items()}
         self.optimizers = {
             key: make_optimizer(slot, modules[key].parameters()) for key, slot in slots.items()
