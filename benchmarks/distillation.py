@@ -3,7 +3,7 @@
     python benchmarks/distillation.py            some minutes on one core
     python benchmarks/distillation.py --no-full  without the paper's full-size networks
 
-Measured in one process, on made-up clips: (1) the engine's own 100 epochs, its cache filled
+Measured in one process, on fake clips: (1) the engine's own 100 epochs, its cache filled
 first, against that pass plus the students' bare arithmetic (the same steps on a batch that
 is in memory), and against a loop that asks encoder and teachers again at each step, of which
 a few steps are measured and the rest reckoned. (2) The full-size networks on a few images
@@ -28,7 +28,7 @@ from measuring import load, machine, print_table, processor_seconds_of, stopwatc
 
 from s2vkit.build import Builder
 from s2vkit.data.arrays import Arrays
-from s2vkit.data.frozen import hear_all, look_all
+from s2vkit.data.frozen import encode_faces, encode_speech
 from s2vkit.device import choose
 from s2vkit.engine.loading import BatchDataset, BatchLoader
 from s2vkit.engine.log import Log
@@ -86,11 +86,11 @@ class MadeUp:
         return list(range(len(self.clips)))
 
     def speech(self, clip: int, rate: int | None = None) -> np.ndarray:
-        """Give (S,) noise."""
+        """Return (S,) noise."""
         return self._speech[clip]
 
     def frames(self, clip: int, at: Any = None) -> np.ndarray:
-        """Give (V, H, W, 3) noise."""
+        """Return (V, H, W, 3) noise."""
         return self._frames[clip] if at is None else self._frames[clip][at]
 
 
@@ -121,14 +121,14 @@ class Bench:
     def freeze(self, folder: Path) -> Sources:
         """Do the one pass of the frozen networks, as the engine does it."""
         device, quiet = self.policy.device, lambda done, total: None
-        hear_all(
+        encode_speech(
             self.store, self.graph.encoder, folder, device=device, mode="linear", shift=0.0, progress=quiet
         )
         arrays = {FrozenFeatures("speech"): Arrays(folder)}
         for side, views in (("identity", 1), ("emotion", VIEWS)):
             out = folder / side
             out.mkdir()
-            look_all(
+            encode_faces(
                 self.store,
                 self.graph.teachers[side],
                 out,

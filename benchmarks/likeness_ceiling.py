@@ -1,4 +1,4 @@
-"""How near to the embedded corpus' frames a picture can come that knows all that speech can tell.
+"""How near to the synthetic corpus' frames a picture can come that knows all that speech can tell.
 
 python benchmarks/likeness_ceiling.py runs/.cache/corpus-synthetic-*
 
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def measure(store: ClipStore) -> Found:
-    """Give SSIM and PSNR of every held-out clip, for each kind of picture."""
+    """Return SSIM and PSNR of every held-out clip, for each kind of picture."""
     learnt: dict[tuple[str, str], list[int]] = defaultdict(list)
     for clip in store.split("train"):
         learnt[_who_and_how(store, clip)].append(clip)
@@ -67,7 +67,7 @@ def _who_and_how(store: ClipStore, clip: int) -> tuple[str, str]:
 
 
 def _means(store: ClipStore, clips: list[int]) -> dict[int | None, Tensor]:
-    """Give the mean picture of clips (None) and of their frames of each kind of mouth."""
+    """Return the mean picture of clips (None) and of their frames of each kind of mouth."""
     frames = np.concatenate([store.frames(clip) for clip in clips])
     kinds = np.digitize(np.concatenate([store.truth(clip)["mouth_aperture"] for clip in clips]), OPENINGS)
     means: dict[int | None, Tensor] = {None: _mean(frames)}

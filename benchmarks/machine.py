@@ -27,7 +27,7 @@ def _wait(device: torch.device) -> None:
 
 
 def ceilings(device: torch.device, dtype: torch.dtype) -> dict[str, tuple[Work, float]]:
-    """Give a matrix product and a convolution of a good size, each with its operations."""
+    """Return a matrix product and a convolution of a good size, each with its operations."""
     side, images = (8192, 256) if device.type == "cuda" else (1024, 32)
     a = torch.randn(side, side, device=device, dtype=dtype)
     x = torch.randn(images, 128, 32, 32, device=device, dtype=dtype)

@@ -38,7 +38,7 @@ def best_of(alternatives: dict[str, Callable[[], object]], rounds: int = 5) -> d
 
 
 def processor_seconds_of(work: Callable[[], object], *, repeats: int = 5, warm: int = 1) -> float:
-    """Give the median processor seconds of a call, all threads together: what a core would take."""
+    """Return the median processor seconds of a call, all threads together: what a core would take."""
     for _ in range(warm):
         work()
     found = []

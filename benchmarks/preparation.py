@@ -22,7 +22,7 @@ import torch
 from measuring import best_of, machine
 from PIL import Image
 
-from s2vkit.data.preparation.cut import Cutting, SetAside, cut_source
+from s2vkit.data.preparation.cut import Cutting, Rejected, cut_source
 from s2vkit.interfaces.dataset import Source
 from s2vkit.media import VideoWriter
 from s2vkit.plugins import registry
@@ -40,7 +40,7 @@ def main(paths: list[Path]) -> None:
 
 
 def made(folder: Path) -> Iterator[Path]:
-    """Write videos of a drawn face of the embedded corpus, enlarged, with noise as of a camera."""
+    """Write videos of a drawn face of the synthetic corpus, enlarged, with noise as of a camera."""
     entry = registry().get("dataset", "synthetic")
     clip = entry.load()(entry.options(speakers=2, sentences=3, size=128), seed=1).load(0)
     rng = np.random.default_rng(0)
@@ -83,7 +83,7 @@ def cut(path: Path, cutting: Cutting, eyes: Any) -> str:
     """Cut one video; what it was rejected for, if it was."""
     try:
         cut_source(Source("a", path, {}, "train"), cutting, eyes)
-    except SetAside as aside:
+    except Rejected as aside:
         return aside.reason
     return ""
 

@@ -27,7 +27,7 @@ class Clip:
 
 
 def of_corpus(folder: Path, split: str) -> list[Clip]:
-    """Give the clips of a split of a prepared corpus."""
+    """Return the clips of a split of a prepared corpus."""
     store = ClipStore(folder)
     return [
         Clip(store.clips[i].name, torch.from_numpy(store.frames(i)), torch.from_numpy(store.speech(i, RATE)))

@@ -60,7 +60,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _policy(args: argparse.Namespace) -> Policy:
-    """Give our policy; the plain loop has torch as it comes, float32 and nothing tuned."""
+    """Return our policy; the plain loop has torch as it comes, float32 and nothing tuned."""
     if args.serve == "plain":
         torch.set_num_threads(args.threads or usable_cores())
         return Policy(torch.device(args.device), channels_last=False, compile=False)

@@ -24,7 +24,7 @@ _MADE = "<!-- written by docs/generate.py; edit the code, then run it again -->\
 
 
 def texts() -> dict[Path, str]:
-    """Give every generated file's text as it should be."""
+    """Return every generated file's text as it should be."""
     return {HERE / "components.md": components(), HERE / "cli.md": command_line()}
 
 

@@ -46,6 +46,7 @@ from s2vkit.options import (
     StudentSlot,
     SyncEvaluatorSlot,
     TeacherSlot,
+    WatermarkSlot,
 )
 
 if TYPE_CHECKING:
@@ -78,12 +79,13 @@ if TYPE_CHECKING:
     from s2vkit.interfaces.gradient_penalty import PenalisedLoss
     from s2vkit.interfaces.graph import Graph
     from s2vkit.interfaces.loss import AdversarialLoss, IndependenceLoss, PairLoss
-    from s2vkit.interfaces.metric import Heard, Metric, Outcome, Probe, Score
+    from s2vkit.interfaces.metric import Metric, Outcome, Probe, ProbeData, Score
     from s2vkit.interfaces.specs import DataSpec
     from s2vkit.interfaces.stage import Job, Phase, Stage, Threshold, Work
     from s2vkit.interfaces.student import Student
     from s2vkit.interfaces.sync_evaluator import SyncEvaluator
     from s2vkit.interfaces.teacher import Teacher
+    from s2vkit.interfaces.watermark import Detection, Watermark
     from s2vkit.interfaces.weights import Weights, fit_weights, open_weights, read_weights, rename
 
 __version__ = "0.1.0"
@@ -121,7 +123,7 @@ _LAZY = {
     "Graph": "interfaces.graph",
     "DataSpec": "interfaces.specs",
     **dict.fromkeys(["AdversarialLoss", "IndependenceLoss", "PairLoss"], "interfaces.loss"),
-    **dict.fromkeys(["Heard", "Metric", "Outcome", "Probe", "Score"], "interfaces.metric"),
+    **dict.fromkeys(["ProbeData", "Metric", "Outcome", "Probe", "Score"], "interfaces.metric"),
     **dict.fromkeys(["Job", "Phase", "Stage", "Threshold", "Work"], "interfaces.stage"),
     **dict.fromkeys(["Callback", "TrainingState"], "interfaces.callback"),
     "PenalisedLoss": "interfaces.gradient_penalty",
@@ -129,22 +131,23 @@ _LAZY = {
     "SyncEvaluator": "interfaces.sync_evaluator",
     "TalkingFaceModel": "inference.model",
     "Teacher": "interfaces.teacher",
+    **dict.fromkeys(["Detection", "Watermark"], "interfaces.watermark"),
     **dict.fromkeys(
         ["Weights", "fit_weights", "open_weights", "read_weights", "rename"], "interfaces.weights"
     ),
 }
 
 
-def load(path: str | PathLike[str], *, device: str = "auto") -> TalkingFaceModel:
+def load(path: str | PathLike[str], *, device: str = "auto", precision: str = "fp32") -> TalkingFaceModel:
     """Load the trained model of a run folder, or of a bundle (a copy of a run's `model`).
 
     Only the plugins of the model's own components are imported. `device` is auto, cpu, cuda,
-    cuda:N or mps. Raises RunFolderError where there is no model or a damaged one, PluginError
-    where a plugin is not installed.
+    cuda:N or mps; `precision` is fp32, bf16, fp16 or auto. Raises RunFolderError if there is
+    no model or a damaged one, PluginError if a plugin is not installed.
     """
     from s2vkit.inference.model import load_model
 
-    return load_model(Path(path), device=device)
+    return load_model(Path(path), device=device, precision=precision)
 
 
 def __getattr__(name: str) -> Any:
@@ -174,6 +177,7 @@ __all__ = [
     "Context",
     "DataSpec",
     "Dataset",
+    "Detection",
     "Discriminator",
     "DiscriminatorSlot",
     "FaceDetector",
@@ -191,7 +195,6 @@ __all__ = [
     "GeneratorOutput",
     "GeneratorSlot",
     "Graph",
-    "Heard",
     "IdentityMaps",
     "IndependenceLoss",
     "IndependenceLossSlot",
@@ -211,6 +214,7 @@ __all__ = [
     "Phase",
     "PluginError",
     "Probe",
+    "ProbeData",
     "RawClip",
     "RecipeError",
     "ReferenceImages",
@@ -239,6 +243,8 @@ __all__ = [
     "Threshold",
     "TrainingError",
     "TrainingState",
+    "Watermark",
+    "WatermarkSlot",
     "Weights",
     "Work",
     "__version__",

@@ -1,7 +1,7 @@
 """From a checked recipe to built parts, in the order in which sizes depend on each other.
 
 Sizes flow here and nowhere else: the dataset gives the frame size, the teachers what they
-give, the students take it up, and the generator and discriminators are cut to fit.
+give, the students follow, and the generator and discriminators are built to fit.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from s2vkit.errors import RecipeError
 from s2vkit.footage_options import FootageOptions
 from s2vkit.inference.assembly import ModelSlots, build_inference_graph
 from s2vkit.inference.bundle import save_bundle
+from s2vkit.inference.codes import LabelCodes
+from s2vkit.inference.marking import default_watermark
 from s2vkit.interfaces.dataset import Dataset, Footage
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.seed import seed_step
@@ -88,12 +90,12 @@ class Builder:
         return graph
 
     def stages(self, graph: Graph, device: torch.device) -> dict[str, Stage | Job]:
-        """Build the stages on a graph; the losses they build may hold filters, on the device."""
+        """Build the stages on a graph; their losses may have buffers, which are placed on the device."""
         with device:
             return {name: self.make(slot, graph=graph) for name, slot in self.recipe.stages.items()}
 
-    def save_bundle(self, folder: Path, graph: Graph) -> None:
-        """Write the model that a graph trained: a folder that stands alone."""
+    def save_bundle(self, folder: Path, graph: Graph, codes: LabelCodes | None = None) -> None:
+        """Write the model that a graph trained, and the codes of its labels: a folder that stands alone."""
         identity = graph.teachers.get("identity")
         spec = ModelSpec(
             graph.data_spec,
@@ -101,15 +103,21 @@ class Builder:
             list(identity.map_shapes) if identity else [],
         )
         slots, alignment = model_slots(self.recipe), self.recipe.alignment
-        save_bundle(folder, graph, slots, spec, alignment, self.registry, __version__)
+        watermark = watermark_slot(self.recipe, self.registry)
+        save_bundle(folder, graph, slots, spec, alignment, self.registry, __version__, codes, watermark)
 
     def _face(self, part: str, slot: Slot, label: str, world: DataSpec) -> Any:
         return self.part(part, slot, size=world.size, labels=world.labels.get(label, ()))
 
 
 def model_slots(recipe: Recipe) -> ModelSlots:
-    """Pick from a recipe the components that a trained model consists of."""
+    """Select the components of a recipe that a trained model consists of."""
     return ModelSlots(recipe.audio_encoder, recipe.students, recipe.generator)
+
+
+def watermark_slot(recipe: Recipe, registry: Registry) -> Slot | None:
+    """Return the watermark of a recipe's videos, or the default one; None if neither is installed."""
+    return recipe.watermark or default_watermark(registry)
 
 
 def build_dataset(slot: Slot, seed: int, registry: Registry) -> Dataset:
@@ -127,7 +135,7 @@ def build_dataset(slot: Slot, seed: int, registry: Registry) -> Dataset:
 
 
 def _only_detector(registry: Registry) -> Slot:
-    """Choose the face detector where none is named: the one that gives landmarks."""
+    """Choose the face detector if none is named: the one with landmarks."""
     entries = [e for e in registry.of_kind("face_detector") if "landmarks" in e.gives]
     if len(entries) != 1:
         known = ", ".join(registry.names("face_detector"))
@@ -139,7 +147,7 @@ def _only_detector(registry: Registry) -> Slot:
 
 
 def data_spec_of(dataset: Dataset) -> DataSpec:
-    """Take from a dataset the sizes that everything else follows."""
+    """Return the sizes of a dataset that everything else follows."""
     return DataSpec(dataset.size, dataset.fps, dataset.sample_rate, dict(dataset.labels))
 
 

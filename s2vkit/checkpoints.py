@@ -1,4 +1,4 @@
-"""What a component says of the published weights it reads: data, so that listing needs no torch.
+"""The published weights that a component can read: data, so that listing needs no torch.
 
 A manifest is a JSON file beside the plugin's code: the name of each tensor and its shape. A
 number may be null, for any; a shape may be a list of shapes, where a file may hold either.
@@ -36,7 +36,7 @@ class Checkpoint:
     note: str = ""  # one line on what to look out for
 
     def shapes(self) -> dict[str, tuple[Shape, ...]]:
-        """Give the manifest: each name and the shapes it may have."""
+        """Return the manifest: each name and the shapes it may have."""
         return _read_manifest(self.keys)
 
     def size(self) -> int:
@@ -52,8 +52,8 @@ def _read_manifest(keys: str) -> dict[str, tuple[Shape, ...]]:
     package, _, name = keys.partition(":")
     from importlib.resources import files  # only now: light commands read no manifest
 
-    held = json.loads((files(package) / name).read_text(encoding="utf-8"))
-    return {key: _either(shape) for key, shape in held.items()}
+    shapes = json.loads((files(package) / name).read_text(encoding="utf-8"))
+    return {key: _either(shape) for key, shape in shapes.items()}
 
 
 def _either(shape: list[Any]) -> tuple[Shape, ...]:
@@ -71,7 +71,7 @@ class Comparison:
 
     @property
     def fits(self) -> bool:
-        """Say whether nothing is wrong."""
+        """Return whether nothing is wrong."""
         return not (self.missing or self.unexpected or self.reshaped)
 
     @property
@@ -92,18 +92,18 @@ class Comparison:
 
 def compare(
     wanted: Mapping[str, tuple[Shape, ...]],
-    held: Mapping[str, tuple[int, ...]],
+    found: Mapping[str, tuple[int, ...]],
     *,
     may_lack: Iterable[str] = COUNTERS,
     may_hold: Iterable[str] = (),
 ) -> Comparison:
     """Compare the names and shapes that a file holds with those wanted."""
-    missing = tuple(k for k in wanted if k not in held and not _like(k, may_lack))
-    unexpected = tuple(k for k in held if k not in wanted and not _like(k, may_hold))
+    missing = tuple(k for k in wanted if k not in found and not _like(k, may_lack))
+    unexpected = tuple(k for k in found if k not in wanted and not _like(k, may_hold))
     reshaped = tuple(
-        (k, held[k], shapes)
+        (k, found[k], shapes)
         for k, shapes in wanted.items()
-        if k in held and not any(_agree(held[k], shape) for shape in shapes)
+        if k in found and not any(_agree(found[k], shape) for shape in shapes)
     )
     return Comparison(missing, unexpected, reshaped)
 
@@ -112,5 +112,5 @@ def _like(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _agree(held: tuple[int, ...], wanted: Shape) -> bool:
-    return len(held) == len(wanted) and all(w in (None, h) for h, w in zip(held, wanted, strict=True))
+def _agree(shape: tuple[int, ...], wanted: Shape) -> bool:
+    return len(shape) == len(wanted) and all(w in (None, h) for h, w in zip(shape, wanted, strict=True))

@@ -48,7 +48,7 @@ class Policy:
             yield
 
     def scaler(self) -> torch.amp.GradScaler:
-        """Give what scales losses so that fp16 gradients do not vanish; else it does nothing."""
+        """Return what scales losses so that fp16 gradients do not vanish; else it does nothing."""
         return torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
 
     def place(self, module: nn.Module) -> nn.Module:
@@ -73,9 +73,9 @@ def _lay_channels_last(module: nn.Module) -> None:
 
 
 def choose(compute: Compute) -> Policy:
-    """Decide what `auto` means here.
+    """Resolve `auto` on this machine.
 
-    Raises RecipeError where the device's name is none, ResourceError where it is absent.
+    Raises RecipeError if the device's name is invalid, ResourceError if it is absent.
     """
     device = _device(compute.device)
     cuda = device.type == "cuda"
@@ -98,7 +98,7 @@ def choose(compute: Compute) -> Policy:
 
 
 def bf16_is_native(device: torch.device) -> bool:
-    """Say whether a device computes bf16 itself, and so faster than fp32.
+    """Return whether a device computes bf16 itself, and so faster than fp32.
 
     Older GPUs (T4, V100) emulate it slowly; on a CPU the casts cost more than small networks gain.
     """
@@ -136,7 +136,7 @@ def _keep_freed_memory() -> None:
 
 
 def facts_of(policy: Policy) -> dict[str, object]:
-    """Say on what a run computes, for its run.json."""
+    """Return what a run computes on, for its run.json."""
     found: dict[str, object] = {"computed_on": str(policy), "cores": usable_cores()}
     if policy.device.type == "cuda":
         found["gpu"] = torch.cuda.get_device_name(policy.device)
@@ -179,7 +179,7 @@ def _device(name: str) -> torch.device:
 
 
 def _lack(device: torch.device) -> str:
-    """Say what of a device is not there; nothing where all is."""
+    """Return what is missing of a device; empty if nothing is."""
     if device.type == "mps":
         return "" if torch.backends.mps.is_available() else "no Apple GPU"
     if device.type != "cuda":

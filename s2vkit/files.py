@@ -19,10 +19,10 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Lend a temporary name beside `path`; it takes the place of `path` only on success.
+    """Yield a temporary name beside `path`; it takes the place of `path` only on success.
 
     Missing folders are made. Whatever ends the block early removes the temporary file and
-    goes on; raises InputError where `path` is a folder.
+    goes on; raises InputError if `path` is a folder.
     """
     path = Path(path).absolute()
     if path.is_dir():
@@ -73,7 +73,7 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON; None where there is no such file, or only a damaged one."""
+    """Read JSON; None if there is no such file, or only a damaged one."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -98,7 +98,7 @@ def _parsed(line: str) -> Any:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Lend a temporary folder beside `path`; on success it takes the place of what is there.
+    """Yield a temporary folder beside `path`; on success it takes the place of what is there.
 
     A kill at any moment leaves the former folder or the new one, if need be for
     `recover_folder` to bring back.
@@ -187,13 +187,13 @@ def naming_full_disk(*folders: Path) -> Iterator[None]:
             raise
         fullest = min(map(_existing, folders), key=lambda p: shutil.disk_usage(p).free)
         raise ResourceError(
-            f"{fullest}: no room left on the disk",
-            hint="free some room, or name another place; then the same command goes on",
+            f"{fullest}: no space left on the disk",
+            hint="free some space, or name another place; then the same command continues",
         ) from error
 
 
 def disk_is_full(error: BaseException) -> bool:
-    """Say whether an error is a full disk, as Python, numpy, safetensors or FFmpeg tell it."""
+    """Return whether an error is a full disk, as Python, numpy, safetensors or FFmpeg report it."""
     if isinstance(error, OSError) and error.errno in _FULL:
         return True
     text = str(error)

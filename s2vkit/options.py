@@ -1,4 +1,4 @@
-"""Option models: what a recipe may say of a component, and how slots nest.
+"""Option models: what a recipe may set of a component, and how slots nest.
 
 A component's options are a frozen pydantic model. A field that holds another
 component is annotated with `SlotOf`, and the recipe's checker resolves it with
@@ -31,6 +31,7 @@ KINDS: tuple[str, ...] = (
     "metric",
     "face_detector",
     "sync_evaluator",
+    "watermark",
     "stage",
 )
 
@@ -54,7 +55,7 @@ def Field(default: Any = PydanticUndefined, *, role: Role = "result", **settings
 
 
 def role_of(field: FieldInfo) -> Role:
-    """Give the role of an option."""
+    """Return the role of an option."""
     extra = field.json_schema_extra
     role: Any = extra.get("role", "result") if isinstance(extra, dict) else "result"
     return cast(Role, role)
@@ -73,13 +74,13 @@ class Options(BaseModel):
 
 
 class LossOptions(Options):
-    """What every loss understands."""
+    """Options of every loss."""
 
     weight: float = Field(default=1.0, ge=0.0, description="factor of this term in the sum")
 
 
 class AdversarialLossOptions(LossOptions):
-    """What may be set of every adversarial loss."""
+    """Options of every adversarial loss."""
 
     penalty: Literal["none", "r1", "gradient"] = Field(
         default="none",
@@ -91,12 +92,12 @@ class AdversarialLossOptions(LossOptions):
     penalty_every: int = Field(
         default=1,
         ge=1,
-        description="compute it in one step of so many, drawn at random, and weigh it up by that",
+        description="compute it in one step of so many, chosen at random, and scale it up by that",
     )
 
 
 class OptimizerOptions(Options):
-    """What every optimizer understands."""
+    """Options of every optimizer."""
 
     lr: float = Field(gt=0.0, role="schedule", description="learning rate")
     schedule: Literal["constant", "linear", "cosine", "step"] = Field(
@@ -128,7 +129,7 @@ class OptimizerOptions(Options):
 
 
 class StageOptions(Options):
-    """What the loop needs to know of every stage that trains."""
+    """Options of every stage that trains."""
 
     after: list[str] = Field(default=[], description="stages that must be finished first")
     steps: int = Field(default=1000, ge=1, role="schedule", description="training steps")
@@ -137,8 +138,8 @@ class StageOptions(Options):
         default=1,
         ge=1,
         le=1024,
-        description="batches whose gradients are averaged before anything moves; a step then "
-        "sees `batch` x `accumulate` clips in the memory of `batch`",
+        description="batches whose gradients are averaged before an update; a step then "
+        "uses `batch` x `accumulate` clips in the memory of `batch`",
     )
     sampling: Literal["uniform", "balanced"] = Field(
         default="uniform", description="every clip equally often, or every speaker"
@@ -154,7 +155,7 @@ class Slot:
     options: Options
 
     def dump(self) -> dict[str, Any]:
-        """Give back plain data, as a recipe would write it in full."""
+        """Return plain data, as a recipe would write it in full."""
         return {"use": self.use, **dump_options(self.options)}
 
 
@@ -183,6 +184,7 @@ DatasetSlot = Annotated[Slot, SlotOf("dataset")]
 MetricSlot = Annotated[Slot, SlotOf("metric")]
 FaceDetectorSlot = Annotated[Slot, SlotOf("face_detector")]
 SyncEvaluatorSlot = Annotated[Slot, SlotOf("sync_evaluator")]
+WatermarkSlot = Annotated[Slot, SlotOf("watermark")]
 StageSlot = Annotated[Slot, SlotOf("stage")]
 OptimizerSlot = Annotated[Slot, SlotOf("optimizer")]
 FrameLossSlot = Annotated[Slot, SlotOf("loss", gives=("pair", "frames"))]
@@ -239,7 +241,7 @@ def file_fields(model: type[BaseModel]) -> set[str]:
 
 
 def label_of_evaluator(name: str, evaluators: Iterable[str]) -> str:
-    """Give the label that an evaluator knows: its name, or where it is a further evaluator, the first's.
+    """Return the label that an evaluator knows: its name, or where it is a further evaluator, the first's.
 
     `emotion_2` beside `emotion` is a further evaluator of the label emotion.
     """

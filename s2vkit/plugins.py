@@ -1,4 +1,4 @@
-"""Finding and loading plugins: one at a time, all or nothing, never taking the program down."""
+"""Finding and loading plugins: one at a time, all or nothing, never crashing the program."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def load(points: Iterable[EntryPoint]) -> Registry:
 
 
 class Origin(Options):
-    """Who brings a plugin."""
+    """The owner of a plugin."""
 
     distribution: str = Field(description="name of the distribution, as pip knows it")
     version: str = Field(description="its version")
@@ -61,7 +61,7 @@ def load_named(plugins: Mapping[str, Origin]) -> Registry:
 
 
 def origin_of(owner: str) -> tuple[str, Origin]:
-    """Take apart what `owner_of` gave: the plugin's name, and who brings it."""
+    """Parse what `owner_of` returned: the plugin's name, and who brings it."""
     match = re.fullmatch(r"(.+) (\S+) \((.+)\)", owner)
     distribution, version, name = match.groups() if match else (owner, "", owner)
     return name, Origin(distribution=distribution, version=version)

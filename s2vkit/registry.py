@@ -1,4 +1,4 @@
-"""The registry: which component answers to which word, whose it is, and where its code lies.
+"""The registry: which component has which name, who owns it, and where its code is.
 
 Registration is data. Nothing is imported until a component is first used.
 """
@@ -39,6 +39,7 @@ OUR_COMMANDS = frozenset(
         "study",
         "recipes",
         "schema",
+        "verify",
     }
 )
 """The commands that no plugin may claim."""
@@ -61,7 +62,7 @@ class Entry:
     better: Better = "none"
 
     def load(self) -> Any:
-        """Import the component; a failure keeps its cause and says whose it is."""
+        """Import the component; a failure keeps its cause and names the owner."""
         module, _, attr = self.target.partition(":")
         try:
             return getattr(importlib.import_module(module), attr)
@@ -118,7 +119,7 @@ class Registry:
         return sorted(chosen, key=lambda e: (KINDS.index(e.kind), e.name))
 
     def hint(self, kind: str, name: str) -> str:
-        """Say what the user may have meant by an unknown name."""
+        """Suggest what the user may have meant by an unknown name."""
         known = self.names(kind)
         near = nearest(name, known)
         parts = [f"did you mean '{near}'?"] if near else []
@@ -126,17 +127,17 @@ class Registry:
         parts.append(f"known {kinds}: {', '.join(known)}" if known else f"no {kind} is installed")
         return "; ".join([" ".join(parts), *self._may_hold_it()])
 
-    def _may_hold_it(self, most: int = 3) -> list[str]:
-        told = [
+    def _may_hold_it(self, max_count: int = 3) -> list[str]:
+        lines = [
             f"plugin {failure.owner} failed to load and may hold it: {failure.error}"
-            for failure in self.failures[:most]
+            for failure in self.failures[:max_count]
         ]
-        if len(self.failures) > most:
-            told.append(f"so did {len(self.failures) - most} more: see `s2vkit list-components`")
-        return told
+        if len(self.failures) > max_count:
+            lines.append(f"so did {len(self.failures) - max_count} more: see `s2vkit list-components`")
+        return lines
 
     def add_all(self, entries: Iterable[Entry], commands: Iterable[Command]) -> None:
-        """Take in one plugin's components and commands: all of them, or none."""
+        """Add one plugin's components and commands: all of them, or none."""
         taken, taken_commands = dict(self.entries), dict(self.commands)
         for entry in entries:
             key = (entry.kind, entry.name)
@@ -148,9 +149,9 @@ class Registry:
         self.entries, self.commands = taken, taken_commands
 
 
-def _refuse(what: str, owner: str, held: Entry | Command | None) -> None:
-    if held is not None:
-        raise PluginError(f"{what} is claimed by {owner} but belongs to {held.owner}")
+def _refuse(what: str, owner: str, existing: Entry | Command | None) -> None:
+    if existing is not None:
+        raise PluginError(f"{what} is claimed by {owner} but belongs to {existing.owner}")
 
 
 class Collector:

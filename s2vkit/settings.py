@@ -1,4 +1,4 @@
-"""Settings that training and inference share: where to compute, and how speech meets frames. No torch."""
+"""Settings that training and inference share: compute, and the alignment of speech with frames. No torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ When = Literal["auto", "always", "never"]
 
 
 class Alignment(Options):
-    """How speech features are laid on video frames."""
+    """How speech features are aligned with video frames."""
 
     mode: Literal["linear", "mean"] = Field(
         default="linear", description="linear: interpolate at each frame's time; mean: average over its span"
@@ -31,7 +31,7 @@ class Alignment(Options):
         default=0.0,
         ge=-10.0,
         le=10.0,
-        description="seconds by which speech is heard later (positive) or earlier",
+        description="seconds by which speech is delayed (positive) or advanced",
     )
 
 
@@ -52,7 +52,7 @@ class Compute(Options):
         default="auto", role="monitor", description="whether to compile the parts that train"
     )
     channels_last: When = Field(
-        default="auto", role="monitor", description="whether images lie channels last"
+        default="auto", role="monitor", description="whether images are stored channels last"
     )
     workers: int = Field(default=2, ge=0, role="monitor", description="processes that load clips; 0: none")
     loader_workers: int | None = Field(

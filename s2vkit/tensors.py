@@ -29,7 +29,7 @@ def save_modules(path: Path, modules: Modules) -> None:
 def load_modules(path: Path, modules: Modules, *, hint: str = ANEW) -> None:
     """Read the weights of every named module; the file may hold others' too.
 
-    Raises RunFolderError where the file is damaged or does not fit; `hint` says what to do then.
+    Raises RunFolderError if the file is damaged or does not fit; `hint` says what to do then.
     """
     tensors = read_tensors(path, hint=hint)
     for name, module in modules.items():
@@ -51,7 +51,7 @@ def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def fit(module: nn.Module, tensors: dict[str, Tensor], path: Path, name: str, *, hint: str = ANEW) -> None:
-    """Load tensors into a module. Raises RunFolderError where keys or shapes differ."""
+    """Load tensors into a module. Raises RunFolderError if keys or shapes differ."""
     try:
         module.load_state_dict(tensors)
     except RuntimeError as error:
@@ -71,7 +71,7 @@ def write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
 
 
 def read_tensors(path: Path, *, hint: str = ANEW) -> dict[str, Tensor]:
-    """Read a safetensors file. Raises RunFolderError where it is absent or damaged."""
+    """Read a safetensors file. Raises RunFolderError if it is absent or damaged."""
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:

@@ -38,7 +38,7 @@ os.execv(sys.argv[3], sys.argv[3:])"""
 
 
 def browser() -> str | None:
-    """Give where a Chromium is, if there is one."""
+    """Return where a Chromium is, if there is one."""
     return next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
@@ -145,7 +145,7 @@ class Page:
         self._until(lambda said: said.get("method") == "Page.loadEventFired")
 
     def value(self, script: str) -> Any:
-        """Give what a JavaScript expression comes to, promises awaited, as if a user did it."""
+        """Return what a JavaScript expression comes to, promises awaited, as if a user did it."""
         found = self.ask(
             "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True, userGesture=True
         )
@@ -153,7 +153,7 @@ class Page:
         return found["result"].get("value")
 
     def complaints(self) -> list[str]:
-        """Give what the browser complained of since the page was opened.
+        """Return what the browser complained of since the page was opened.
 
         That it stops reading a clip whose head it knows is no complaint.
         """
@@ -162,7 +162,7 @@ class Page:
         return [json.dumps(said) for said in found if not said.get("canceled")]
 
     def requests(self) -> list[str]:
-        """Give the addresses that were asked for since the page was opened, data apart."""
+        """Return the addresses that were asked for since the page was opened, data apart."""
         sent = [e for e in self.events if e["method"] == "Network.requestWillBeSent"]
         urls = [event["params"]["request"]["url"] for event in sent]
         return [url for url in urls if not url.startswith("data:")]

@@ -24,7 +24,7 @@ systems:
     set: {{stages: {{compose: {{losses: {{gradient: null}}}}}}}}
 set:
   generator: {{width: 8}}
-unheard: {{speakers: 4}}
+unseen: {{speakers: 4}}
 """
 
 

@@ -78,8 +78,13 @@ GRAPH = {
     "flows": [
         {"from": "speech", "to": "encoder", "what": "speech", "graphs": ["training", "inference"]},
         {"from": "encoder", "to": "generator", "what": "features", "graphs": ["training", "inference"]},
-        {"from": "true frames", "to": "discriminator.frame", "what": "true frames", "graphs": ["training"]},
-        {"from": "generator", "to": "discriminator.frame", "what": "made frames", "graphs": ["training"]},
+        {"from": "real frames", "to": "discriminator.frame", "what": "real frames", "graphs": ["training"]},
+        {
+            "from": "generator",
+            "to": "discriminator.frame",
+            "what": "generated frames",
+            "graphs": ["training"],
+        },
     ],
     "stages": [
         {
@@ -119,7 +124,7 @@ def write_log(path: Path, steps: int = 200, extra: tuple[str, ...] = ()) -> Path
         record["generator.similarity"] = 3.0 / step + 0.1 * rng.random()
         record["generator.adversarial"] = float(rng.random())
         record["score.frame.real"] = 1000 / step**2
-        record["score.frame.made"] = float(rng.random())
+        record["score.frame.fake"] = float(rng.random())
         if step % 50 == 0:
             record["accuracy"] = step / steps
         lines.append(json.dumps(record))

@@ -53,7 +53,7 @@ compute: {{workers: 0, threads: 1}}
 
 
 def toy_registry() -> Registry:
-    """Give a registry of all installed plugins and the toy, of its own."""
+    """Return a registry of all installed plugins and the toy, of its own."""
     registry = load(entry_points(group=ENTRY_POINT_GROUP))
     collector = Collector("toy 0.1 (toy)")
     s2vkit_toy.s2vkit_register(collector.register)
@@ -96,7 +96,7 @@ def done_when(folder: Path) -> dict[str, int]:
 
 
 def results(folder: Path) -> dict[str, bytes]:
-    """Give the metrics and all weights of a run, byte for byte."""
+    """Return the metrics and all weights of a run, byte for byte."""
     run = folder / "run"
     files = [run / "metrics.json", *sorted(run.rglob("*.safetensors"))]
     assert len(files) > 4

@@ -25,6 +25,7 @@ MISSPELT = {
     "AdversarialLoss": ("looks_real", "look_real"),
     "FaceDetector": ("blind", "blinded"),
     "SyncEvaluator": ("pretrained", "pretained"),
+    "Watermark": ("window", "windows"),
     "Metric": ("compute", "computes"),
     "Probe": ("sides", "side"),
     "Dataset": ("sample_rate", "samplerate"),
@@ -35,7 +36,7 @@ MISSPELT = {
 
 
 def subject(kind: str = "student") -> Subject:
-    """Give a subject whose messages name a part of a test."""
+    """Return a subject whose messages name a part of a test."""
     entry = Entry(kind, "broken", "nowhere:it", s2vkit.Options, "a test")
     return Subject(entry, None, None, registry())
 

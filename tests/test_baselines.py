@@ -44,7 +44,9 @@ stages:
   compose: {{steps: 3, batch: 2, samples: 1}}
   evaluate:
     after: [compose]
-    metrics: {{identity_accuracy: null, emotion_accuracy: null, mouth_aperture_correlation: null}}
+    metrics:
+      {{identity_accuracy: null, emotion_accuracy: null, mouth_aperture_correlation: null,
+        mouth_movement: null}}
 compute: {{workers: 0, threads: 1}}
 """
 VOICE = """

@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
     home = tmp_path_factory.mktemp("browser")
     runs = [make_run(home / "a <run>"), make_run(home / "b", loss=19.0)]
     write_page(runs[0])
-    write_page(runs[1], room=0)
+    write_page(runs[1], budget=0)
     write_comparing_page(runs, home / "both.html", registry())
     return home
 

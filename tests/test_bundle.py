@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+from base64 import b64decode
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -16,16 +18,18 @@ from helpers_toy import REGISTRY, ROOT, run_toy
 from safetensors.torch import load_file, save_file
 
 import s2vkit
+from s2vkit.data.store import ClipStore
 from s2vkit.errors import InputError, PluginError, RunFolderError
 from s2vkit.files import read_json, write_json
 from s2vkit.hookspecs import ENTRY_POINT_GROUP
 from s2vkit.inference.bundle import load_bundle
 from s2vkit.inference.model import load_model
+from s2vkit.media import probe
 from s2vkit.plugins import Origin, load_named, origin_of
 
 LIMIT = 45  # modules of ours, the plugins' too
 REST = ("data", "recipe", "engine", "runs", "report", "rendering", "benchmark", "build", "cli", "testing")
-MODEL_PLUGINS = ("logmel", "students", "composer")
+MODEL_PLUGINS = ("logmel", "students", "composer", "watermark")
 
 LOAD = """
 import json, sys
@@ -34,7 +38,7 @@ model = s2vkit.load(sys.argv[1], device="cpu")
 ours = sorted(name for name in sys.modules if name.split(".")[0].startswith("s2vkit"))
 import numpy as np
 speech = 0.1 * np.random.default_rng(0).standard_normal(16000).astype(np.float32)
-frames = model.generate(speech, 16000)
+frames = model.generate(speech, 16000).frames
 print(json.dumps({"ours": ours, "shape": frames.shape, "sum": int(frames.astype(int).sum())}))
 """
 
@@ -64,15 +68,16 @@ def noise(samples=16000):
 def test_a_run_and_its_bundle_give_the_same_model(home, where):
     model = s2vkit.load(home / where, device="cpu")
     assert (model.sample_rate, model.fps, model.size, model.needs_image) == (16000, 25.0, 32, False)
-    frames = model.generate(noise(), 16000)
-    assert frames.shape == (25, 32, 32, 3)
-    assert frames.dtype == np.uint8
-    assert np.array_equal(frames, s2vkit.load(home / "run").generate(noise(), 16000))
+    video = model.generate(noise(), 16000)
+    assert (len(video), video.fps, video.seconds) == (25, 25.0, 1.0)
+    assert video.frames.shape == (25, 32, 32, 3)
+    assert video.frames.dtype == np.uint8
+    assert np.array_equal(video.frames, s2vkit.load(home / "run").generate(noise(), 16000).frames)
 
 
 def test_speech_of_any_rate_is_resampled(home):
     model = s2vkit.load(home / "run", device="cpu")
-    assert model.generate(noise(44100), 44100).shape == (25, 32, 32, 3)
+    assert model.generate(noise(44100), 44100).frames.shape == (25, 32, 32, 3)
 
 
 @pytest.mark.parametrize("speech", [np.zeros((2, 100)), np.zeros(0), np.full(100, np.nan)])
@@ -94,6 +99,95 @@ def test_loading_leaves_the_callers_torch_as_it_was(home):
     s2vkit.load(home / "run", device="cpu")
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.get_num_threads() == threads
+
+
+# Control
+
+
+def test_it_knows_the_people_and_the_emotions_of_its_training(home):
+    model = s2vkit.load(home / "run", device="cpu")
+    labels = read_json(home / "run" / "model" / "config.json")["data"]["labels"]
+    assert sorted(model.voices) == sorted(labels["identity"])
+    assert sorted(model.emotions) == sorted(labels["emotion"])
+
+
+def test_what_is_asked_for_replaces_what_is_heard(home):
+    model, speech = s2vkit.load(home / "run", device="cpu"), noise()
+    heard = model.generate(speech, 16000).frames
+    asked = model.generate(speech, 16000, identity=model.voices[0], emotion="anger").frames
+    assert not np.array_equal(asked, heard)
+    louder = model.generate(0.5 * speech[::-1], 16000, identity=model.voices[0], emotion="anger").frames
+    assert louder.shape == asked.shape  # other speech, the same person and mood
+    same = model.generate(speech, 16000, identity_from=speech, emotion_from=speech).frames
+    assert np.array_equal(same, heard)
+
+
+def test_a_name_asks_for_the_mean_code_of_its_training_clips(home):
+    """As the students give it for the clips that the run has cached."""
+    model = s2vkit.load(home / "run", device="cpu")
+    (summaries,) = [np.load(path) for path in (home / "cache").glob("speech-*/summary.npy")]
+    store = ClipStore(next((home / "cache").glob("corpus-*")))
+    clips = read_json(home / "run" / "split.json")
+    rows = [
+        i
+        for i, clip in enumerate(store.clips)
+        if clip.labels["emotion"] == "anger" and clips[clip.name] == "train"
+    ]
+    with torch.inference_mode():
+        codes = model.pipeline.graph.students["emotion"](torch.from_numpy(summaries[rows]).float())
+    assert len(rows) > 1
+    assert torch.allclose(model.codes["emotion"]["anger"], codes.mean(0), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("control", "message"),
+    [
+        ({"identity": "nobody"}, "knows no identity 'nobody'"),
+        ({"emotion": "anger", "emotion_from": noise()}, "emotion is asked for in two ways"),
+        ({"track": {"pose": [(0.0, "left")]}}, "has no 'pose' to choose"),
+        ({"emotion_from": np.zeros(0)}, "not one row of finite samples"),
+    ],
+)
+def test_control_that_a_model_does_not_have_is_refused(home, control, message):
+    with pytest.raises(InputError, match=message):
+        s2vkit.load(home / "run", device="cpu").generate(noise(), 16000, **control)
+
+
+def test_a_face_is_seen_by_the_runs_identity_teacher(home, bundle):
+    model, other = s2vkit.load(home / "run", device="cpu"), s2vkit.load(bundle, device="cpu")
+    face = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
+    seen = [model.generate(noise(), 16000, identity_image=f).frames for f in (face, 255 - face)]
+    assert not np.array_equal(*seen)
+    with pytest.raises(RunFolderError, match="the identity teacher, which a model does not hold"):
+        other.generate(noise(), 16000, identity_image=face)
+    with pytest.raises(InputError, match=r"not uint8 \(32, 32, 3\)"):
+        model.generate(noise(), 16000, identity_image=face[:16])
+
+
+def test_a_code_of_another_size_is_refused(bundle):
+    tensors = load_file(bundle / "model.safetensors")
+    save_file({**tensors, "code.emotion/anger": torch.zeros(3)}, bundle / "model.safetensors")
+    with pytest.raises(RunFolderError, match=r"the code of emotion 'anger' has the shape \(3,\)"):
+        load_bundle(bundle)
+
+
+def test_a_video_is_written_and_shows_itself(home, tmp_path):
+    video = s2vkit.load(home / "run", device="cpu").generate(noise(), 16000)
+    assert probe(video.save(tmp_path / "a.mp4"))["seconds"] == pytest.approx(1.0, abs=0.1)
+    html = video._repr_html_()
+    assert html.startswith("<video controls")
+    assert b64decode(html.partition("base64,")[2].partition('"')[0])[4:8] == b"ftyp"
+
+
+def test_the_examples_of_the_page_run(home, tmp_path, monkeypatch):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "speech2video").symlink_to(home / "run")
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "python.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) >= 4
+    exec("\n".join(blocks), {})
+    assert (tmp_path / "out.mp4").is_file()
 
 
 # What it imports
@@ -216,7 +310,14 @@ def test_a_bundle_holds_tensors_and_json_alone(bundle):
     assert config["plugins"]["logmel"] == {"distribution": "s2vkit", "version": s2vkit.__version__}
     assert str(bundle.parent) not in (bundle / "config.json").read_text()
     parts = {name.split("/")[0] for name in load_file(bundle / "model.safetensors")}
-    assert parts == {"encoder", "generator", "student.identity", "student.emotion"}
+    assert parts == {
+        "encoder",
+        "generator",
+        "student.identity",
+        "student.emotion",
+        "code.identity",
+        "code.emotion",
+    }
 
 
 def test_a_registry_may_be_given(bundle):

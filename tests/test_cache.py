@@ -20,7 +20,7 @@ from torch import nn
 from s2vkit import FileName, Options, Slot
 from s2vkit.cli.cache import parse_size, parse_span, size_text, span_text
 from s2vkit.data.arrays import Arrays, Halves
-from s2vkit.data.cache_entries import choose, holding, lock_of, look_over, prune
+from s2vkit.data.cache_entries import choose, holding, list_entries, lock_of, prune
 from s2vkit.files import locked
 from s2vkit.options import TeacherSlot, file_fields
 from s2vkit.runs.digest import digest_of_file, digest_of_module, result_options
@@ -47,7 +47,7 @@ def fill(cache: Path, name: str, size: int = 1000, days: float = 0.0, run: Path 
 
 
 def entries(folder: Path) -> set[str]:
-    return {kept.path.name for kept in look_over(folder / "cache")}
+    return {kept.path.name for kept in list_entries(folder / "cache")}
 
 
 def test_runs_share_what_hangs_on_nothing_that_differs(tmp_path):
@@ -56,7 +56,7 @@ def test_runs_share_what_hangs_on_nothing_that_differs(tmp_path):
     assert {name.split("-")[0] for name in first} == {"corpus", "speech", "faces"}
     run_toy(tmp_path, "output=" + str(tmp_path / "other"), "name=other", stages=["distill"])
     assert entries(tmp_path) == first
-    used = [kept.runs for kept in look_over(tmp_path / "cache")]
+    used = [kept.runs for kept in list_entries(tmp_path / "cache")]
     assert all(len(runs) == 2 for runs in used)
 
 
@@ -192,7 +192,7 @@ def test_halves_hold_what_fits_and_widen_where_something_does_not(tmp_path):
     values = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32) * 100
     kept = Halves(tmp_path / "a.npy", (6, 5))
     kept[[0, 1, 2]] = values[:3]
-    assert kept.held.dtype == np.float16
+    assert kept.array.dtype == np.float16
     kept[3:5] = values[3:5] * 1e4
     kept[5] = values[5]
     kept.flush()
@@ -206,7 +206,7 @@ def test_halves_hold_what_fits_and_widen_where_something_does_not(tmp_path):
 def test_what_losses_compare_is_kept_whole(tmp_path):
     run_toy(tmp_path, stages=["compose"])
     kinds = {}
-    for kept in look_over(tmp_path / "cache"):
+    for kept in list_entries(tmp_path / "cache"):
         if kept.kind != "corpus":
             kinds |= {f.stem: np.load(f, mmap_mode="r").dtype for f in kept.path.glob("*.npy")}
     assert kinds["summary"] == kinds["targets"] == np.float32
@@ -219,22 +219,22 @@ def test_what_losses_compare_is_kept_whole(tmp_path):
 def test_entries_are_told_with_size_age_and_users(tmp_path):
     fill(tmp_path, "corpus-toy-abc", 9000, days=3, run=tmp_path / "run")
     fill(tmp_path, "speech-def", 100)
-    speech, corpus = look_over(tmp_path)
+    speech, corpus = list_entries(tmp_path)
     assert (corpus.kind, corpus.what, corpus.runs) == ("corpus", "toy", (str(tmp_path / "run"),))
     assert corpus.size >= 9000
     assert 2.9 * DAY < time.time() - corpus.used < 3.1 * DAY
     assert speech.runs == ()
-    assert not corpus.held
+    assert not corpus.in_use
 
 
 def test_the_longest_unused_go_first_and_what_is_held_stays(tmp_path):
     for days in (1, 5, 9, 20):
         fill(tmp_path, f"speech-{days}", 8192, days=days)
-    found = look_over(tmp_path)
+    found = list_entries(tmp_path)
     size = found[0].size
 
     def names(held=(), **limits):
-        marked = [e.__class__(**{**vars(e), "held": e.path.name in held}) for e in found]
+        marked = [e.__class__(**{**vars(e), "in_use": e.path.name in held}) for e in found]
         limits = {"max_size": None, "older_than": None, **limits}
         return [e.path.name for e in choose(marked, now=time.time(), **limits)]
 
@@ -261,14 +261,14 @@ def test_what_another_process_reads_or_makes_is_never_removed(tmp_path):
     assert ready.wait(60)
     with locked(lock_of(making), wait=False) as held:
         assert held
-        assert [e.held for e in look_over(tmp_path)] == [True, True]
+        assert [e.in_use for e in list_entries(tmp_path)] == [True, True]
         assert prune(tmp_path, max_size=0) == []
     done.set()
     reader.join(30)
     assert {e.path for e in prune(tmp_path, max_size=0, dry=True)} == {folder, making}
     assert folder.is_dir()
     assert len(prune(tmp_path, max_size=0)) == 2
-    assert look_over(tmp_path) == []
+    assert list_entries(tmp_path) == []
     assert not (tmp_path / ".uses" / "speech-a").exists()
 
 
@@ -290,7 +290,7 @@ def test_several_processes_make_an_entry_once(tmp_path):
         process.join(60)
     assert [p.exitcode for p in together] == [0, 0, 0]
     assert (tmp_path / "log").read_text() == "made\n"
-    assert look_over(tmp_path)[0].what == "it"
+    assert list_entries(tmp_path)[0].what == "it"
 
 
 # The command
@@ -309,7 +309,7 @@ def test_the_command_shows_and_prunes(tmp_path, capsys):
     assert "2 in" in shown.out
     data = json.loads(call(capsys, "cache", "--cache", tmp_path / "c", "--json").out)
     assert [entry["kind"] for entry in data] == ["faces", "speech"]
-    assert set(data[0]) == {"path", "kind", "what", "bytes", "made", "used", "runs", "in_use"}
+    assert set(data[0]) == {"path", "kind", "what", "bytes", "created", "used", "runs", "in_use"}
     dry = call(capsys, "cache", "--cache", tmp_path / "c", "prune", "--older-than", "30d", "--dry-run")
     assert "would be removed: 1" in dry.out
     assert (tmp_path / "c" / "speech-old").is_dir()

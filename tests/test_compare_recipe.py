@@ -25,7 +25,7 @@ from s2vkit.recipe.load import load_recipe
         ("ours: small.yaml", "ours: 3", "expected a recipe's file"),
         ("title: no gradient", "titel: no gradient", "did you mean 'title'"),
         ("width: 8", "widht: 8", r"table1.yaml:13:15: generator.widht: unknown key 'widht'"),
-        ("unheard:", "unhard:", "did you mean 'unheard'"),
+        ("unseen:", "unsen:", "did you mean 'unseen'"),
     ],
 )
 def test_what_is_wrong_is_said_at_its_place(tmp_path, old, new, said):
@@ -75,7 +75,7 @@ def test_what_show_prints_of_a_comparison_is_that_comparison(tmp_path, monkeypat
     flat = second.runs[1].loaded.data["stages"]["compose"]["losses"]
     assert flat["gradient"] is None
     assert f"{tmp_path}/table/flat-2: {tmp_path}/small.yaml, seed 2" in again.read_text()
-    assert "# laid over every recipe: stages.compose.steps=3" in again.read_text()
+    assert "# set in every recipe: stages.compose.steps=3" in again.read_text()
 
 
 ROOT = Path(__file__).parent.parent

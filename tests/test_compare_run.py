@@ -181,7 +181,7 @@ def test_a_dry_run_checks_every_system_and_writes_nothing(tmp_path):
     said = compare_toy(tmp_path, dry=True)
     assert not (tmp_path / "table").exists()
     assert "4. no gradient, seed 2" in said
-    assert said.count("one made-up step of every stage") == 2
+    assert said.count("one fake step of every stage") == 2
 
 
 def test_the_command_runs_a_comparison(tmp_path, monkeypatch, capsys):
@@ -308,7 +308,7 @@ def test_figure_4_is_of_voices_that_training_never_heard(home):
     told = read_json(home / "table" / "table1.json")
     assert told["figures"][1]["shows"].endswith("voices: s2, s3")
     assert {clip.split("_")[0] for clip in told["figures"][1]["clips"]} == {"s2", "s3"}
-    assert {(one["system"], one["seed"]) for one in told["unheard"]["found"]} == set()
+    assert {(one["system"], one["seed"]) for one in told["unseen"]["found"]} == set()
     with Image.open(home / "table" / "figure4.png") as image:
         assert image.height == 2 * MARGIN + LINE + GAP + 2 * (2 * LINE + 3 * (96 + GAP) + MARGIN)
 
@@ -339,12 +339,12 @@ def test_whom_a_face_is_most_alike():
 def test_agreement_is_the_share_of_clips_and_chance_that_of_people():
     known = {"x": {"sex": "f"}, "y": {"sex": "m"}, "z": {"sex": "m"}, "w": {}}
     voices = [
-        Voice("x", known["x"], like_made=["x", "y"], like_true=["x", "x"]),
-        Voice("z", known["z"], like_made=["y", "x"], like_true=["z", "y"]),
-        Voice("w", known["w"], like_made=["x", "x"], like_true=["x", "x"]),
+        Voice("x", known["x"], like_generated=["x", "y"], like_real=["x", "x"]),
+        Voice("z", known["z"], like_generated=["y", "x"], like_real=["z", "y"]),
+        Voice("w", known["w"], like_generated=["x", "x"], like_real=["x", "x"]),
     ]
     (found,) = agreements("ours", 1, voices, known)
-    assert (found.attribute, found.made, found.on_real) == ("sex", 0.5, 1.0)
+    assert (found.attribute, found.generated, found.on_real) == ("sex", 0.5, 1.0)
     assert (found.chance, found.clips, found.speakers) == ((0.25 + 0.5) / 2, 4, 2)
 
 

@@ -44,7 +44,7 @@ def draw_codes(clips=2, times=3, *, identity=IDENTITY, emotion=EMOTION):
 
 
 def settle(decoder):
-    """Give batch norm running figures that are not those it was born with."""
+    """Return batch norm running figures that are not those it was born with."""
     decoder.train()
     with torch.no_grad():
         for _ in range(5):

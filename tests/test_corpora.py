@@ -326,7 +326,10 @@ def test_a_table_gives_labels(videos, tmp_path, separator):
     assert labels["bob_happy_2_avi"] == {"identity": "bob"}
     survey = dataset.survey()
     assert survey.missing == ("gone.mp4",)
-    assert survey.notes == ("2 videos are not in the table, such as bob/happy/2.MOV",)
+    assert survey.notes == (
+        "columns of the table that are not read: licence",
+        "2 videos are not in the table, such as bob/happy/2.MOV",
+    )
     by_table = dataset_of("folder", videos, tmp_path / "o", table=str(table), split="table")
     with pytest.raises(InputError, match=r"'bob/happy/2\.MOV' is in split ''"):
         by_table.sources()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers_film import FindsDrawn, Portrait, clicks, steady, write_film
 
-from s2vkit.data.preparation.cut import REASONS, Cutting, Cuttings, SetAside, cut_source, fingerprint_of
+from s2vkit.data.preparation.cut import REASONS, Cutting, Cuttings, Rejected, cut_source, fingerprint_of
 from s2vkit.interfaces.dataset import Source
 
 SMALL = {"size": 32, "min_face": 24, "detect_at": 160}
@@ -36,8 +36,8 @@ def cut(path: Path, **options) -> Cuttings:
     return cut_source(source, Cutting(**{**SMALL, **options}), FindsDrawn())
 
 
-def aside(path: Path, **options) -> SetAside:
-    with pytest.raises(SetAside) as told:
+def aside(path: Path, **options) -> Rejected:
+    with pytest.raises(Rejected) as told:
         cut(path, **options)
     return told.value
 
@@ -193,7 +193,7 @@ def test_every_reason_is_reached_and_told(tmp_path, reason):
 def test_the_reasons_are_those_and_the_callers_own():
     assert set(REASONS) == {*MADE, "duplicate"}
     with pytest.raises(ValueError, match="'odd' is no reason"):
-        SetAside("odd", "it is odd")
+        Rejected("odd", "it is odd")
 
 
 def test_duplicates_have_one_fingerprint(tmp_path):

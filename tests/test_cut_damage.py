@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from helpers_film import FindsDrawn, Portrait, clicks, steady, write_film
 
-from s2vkit.data.preparation.cut import REASONS, Cutting, SetAside, cut_source
+from s2vkit.data.preparation.cut import REASONS, Cutting, Rejected, cut_source
 from s2vkit.interfaces.dataset import Source
 
 MOST = 20  # s, for one small file on a busy machine; each takes some hundredths
@@ -27,7 +27,7 @@ def outcome(path: Path, sound: Path | None = None) -> str:
     options = Cutting(size=16, min_face=12, detect_at=64, shortest=0.4)
     try:
         made = cut_source(Source("a", path, {}, "train", sound), options, FindsDrawn())
-    except SetAside as aside:
+    except Rejected as aside:
         result = aside.reason if aside.detail else "no detail"
     else:
         for clip in made.clips:

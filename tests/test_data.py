@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from dataclasses import dataclass
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,10 +16,11 @@ from helpers_toy import Toy, ToyOptions
 from s2vkit import FrozenFeatures, Stage, StageOptions, Summary, align
 from s2vkit.data.arrays import Arrays, new_array
 from s2vkit.data.cache_entries import cached
-from s2vkit.data.frozen import encode_segments, hear_all, pad_speech
+from s2vkit.data.frozen import encode_segments, encode_speech, pad_speech
 from s2vkit.data.preparation.prepare import prepare
 from s2vkit.data.sampling import BatchSampler
 from s2vkit.data.store import ClipStore
+from s2vkit.engine.loading import BatchDataset
 from s2vkit.engine.sources import Sources
 from s2vkit.errors import InputError, PluginError
 from s2vkit.files import atomic_folder, locked, read_json, recover_folder, replacing, write_json
@@ -374,7 +376,7 @@ class Ear:
 def heard(store, folder, segments, seed=5):
     folder.mkdir()
     cpu, quiet = torch.device("cpu"), lambda *at: None
-    hear_all(store, Ear(), folder, device=cpu, mode="linear", shift=0.0, progress=quiet)
+    encode_speech(store, Ear(), folder, device=cpu, mode="linear", shift=0.0, progress=quiet)
     random = generator(seed, "stretches")
     encode_segments(store, Ear(), folder, device=cpu, segments=segments, generator=random, progress=quiet)
     return Arrays(folder)
@@ -443,3 +445,21 @@ def test_sampling_is_the_most_that_any_field_asks_for_and_no_setting_by_its_name
     asked = sampling_of([Frames(4, 2), Nearest(), Mismatched(3), Runs(), Mismatched(8)])
     assert (asked.frames, asked.window, asked.gap) == (7, 7, 8)
     assert sampling_of([Mismatched(3)]).gap == 3
+
+
+def test_held_out_runs_are_consecutive_and_their_mismatches_half_a_clip_away(store):
+    stage = SimpleNamespace(
+        fields=(Frames(5, 5), Mismatched(5)),
+        options=SimpleNamespace(batch=2, sampling="uniform"),
+        same_speaker=False,
+    )
+    dataset = BatchDataset(Sources(store, 16000), stage, "s", seed=1)
+    seen = []
+    dataset._load = lambda indices, number: seen.append(indices)
+    dataset.spread("train", 100, runs=3)
+    (found,) = seen
+    runs, others = (rows.reshape(len(rows), 3, 5) for rows in (found.frames, found.others))
+    assert (np.diff(runs) == 1).all()
+    assert (np.diff(others) == 1).all()
+    places = np.array([store.clips[i].frames - 4 for i in found.clips])[:, None]
+    assert (np.abs(runs - others)[:, :, 0] >= places // 2).all()

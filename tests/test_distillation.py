@@ -248,7 +248,7 @@ def test_after_finish_no_line_tells_what_the_other_teacher_saw(student):
     with torch.no_grad():
         made.finish(clips)
     for side, other in (("identity", "emotion"), ("emotion", "identity")):
-        seen = made._seen(other, clips.data[f"targets.{other}"])
+        seen = made._comparable(other, clips.data[f"targets.{other}"])
         after = graph.students[side](clips["summary"]).detach()
         torch.testing.assert_close(after.mean(0), before[side].mean(0), atol=1e-4, rtol=1e-4)
         covaries = [((c - c.mean(0)).T @ (seen - seen.mean(0))).abs().max() for c in (before[side], after)]

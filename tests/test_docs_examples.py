@@ -19,7 +19,7 @@ from s2vkit.settings import Alignment, Compute
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 CHEAP = {"validate", "list-components", "describe", "show"}
-INSTALL = 'pip install -c constraints.txt -e ".[synthetic]" && s2vkit run recipes/speech2video.yaml'
+INSTALL = 'pip install -c constraints.txt -e ".[synthetic,mark]" && s2vkit run recipes/speech2video.yaml'
 TEST = 'pip install -c constraints.txt -e ".[test]" && pytest'
 
 
@@ -73,7 +73,7 @@ def links(page: Path) -> Iterator[str]:
 
 
 def anchors(page: Path) -> set[str]:
-    """Give the anchors of a page's headings, as GitHub makes them."""
+    """Return the anchors of a page's headings, as GitHub makes them."""
     titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 

@@ -103,13 +103,13 @@ class Sayer(torch.nn.Module):
         self.classes, self.said = classes, list(said)
 
     def classify(self, images):
-        """Give logits that name the next class for all frames."""
+        """Return logits that name the next class for all frames."""
         place = self.classes.index(self.said.pop(0))
         return torch.eye(len(self.classes))[place].expand(len(images), -1)
 
 
 def test_agreement_by_hand():
-    """Each evaluator is asked of the made and then of the true clip."""
+    """Each evaluator is asked of the made and then of the real clip."""
     classes = ("sad", "glad", "cold")
     made = {"emotion": "sad sad glad cold", "emotion_2": "sad glad glad glad"}
     real = {"emotion": "sad sad glad glad", "emotion_2": "sad sad glad cold"}

@@ -204,6 +204,6 @@ def test_blinks_a_second_over_all_clips():
     score = metric.compute()
     assert score.value == pytest.approx(0.5)
     assert score.on_real == pytest.approx(1.0)
-    assert score.details["duration_made"] == pytest.approx(0.2)
+    assert score.details["duration_generated"] == pytest.approx(0.2)
     assert score.details["seconds"] == 2
     assert math.isnan(Blinks(BlinksOptions()).compute().value)

@@ -27,6 +27,7 @@ FLOORS = {
     "tensors": 2,
     "interfaces": 2,
     "media": 2,
+    "marking": 2,
     "data": 2,
     "device": 2,
     "nn": 2,
@@ -76,6 +77,8 @@ BESIDE = {
     ("data", "media"),
     ("data", "interfaces"),
     ("media", "interfaces"),
+    ("marking", "interfaces"),
+    ("marking", "media"),
     ("engine", "report"),
     ("build", "inference"),
     ("engine", "runs"),
@@ -103,7 +106,7 @@ def named(path: Path) -> str:
 
 
 def imports(path: Path, *, top_only: bool = False) -> Iterator[tuple[str, int]]:
-    """Give every absolute module a file imports; `top_only` leaves functions' imports out."""
+    """Return every absolute module a file imports; `top_only` leaves functions' imports out."""
     for node in _walk(ast.parse(path.read_text(encoding="utf-8")), top_only):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)

@@ -18,11 +18,14 @@ from s2vkit.build import Builder
 from s2vkit.device import choose
 from s2vkit.engine.workspace import RunWork
 from s2vkit.errors import InputError, RunFolderError
-from s2vkit.files import read_json, write_json
-from s2vkit.inference import pipeline as module
+from s2vkit.files import read_json, read_lines, write_json
+from s2vkit.inference import windows
 from s2vkit.inference.bundle import load_bundle
 from s2vkit.inference.generate import generate
+from s2vkit.inference.marking import NOT_MARKED
 from s2vkit.inference.pipeline import InferencePipeline
+from s2vkit.marking.credentials import local_root
+from s2vkit.marking.signing import read_signature
 from s2vkit.media import probe, read_speech
 from s2vkit.settings import Alignment, Compute
 
@@ -68,7 +71,7 @@ def test_the_video_lasts_as_long_as_the_speech(home, tmp_path, seconds):
 def test_the_same_speech_gives_the_same_video(home, tmp_path):
     speech = recording(tmp_path / "a.wav", 1.0)
     one, two = (
-        generate(home / "run", speech, tmp_path / n, registry=REGISTRY).path.read_bytes()
+        generate(home / "run", speech, tmp_path / n, mark=False, registry=REGISTRY).path.read_bytes()
         for n in ("a.mp4", "b.mp4")
     )
     assert one == two
@@ -116,13 +119,8 @@ def test_long_speech_is_heard_as_if_at_once(tmp_path, monkeypatch, encoder):
     frames = pipeline.count_frames(len(speech))
     assert frames == round((9 + 777 / 16000) * 25)
     at_once = pipeline.condition(speech, frames)
-    monkeypatch.setattr(module, "WINDOW", 2.0)
-    monkeypatch.setattr(module, "CONTEXT", 1.0)
-    windows = list(module._windows(len(speech), 16000, causal=pipeline.graph.encoder.causal))
-    assert len(windows) == 5
-    assert [w.start for w in windows[1:]] == [w.stop for w in windows[:-1]]
-    assert windows[0].start == 0
-    assert windows[-1].stop == len(speech)
+    monkeypatch.setattr(windows, "WINDOW", 2.0)
+    monkeypatch.setattr(windows, "CONTEXT", 1.0)
     in_windows = pipeline.condition(speech, frames)
     assert in_windows.features.shape == at_once.features.shape == (1, frames, pipeline.graph.encoder.dim)
     difference = (in_windows.features - at_once.features).abs().amax(-1)[0]
@@ -196,7 +194,7 @@ def test_a_folder_that_is_no_finished_run_is_told(home, tmp_path):
     refused(tmp_path, "no finished model yet")
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.json").write_text("{}")
-    refused(tmp_path, "made by an older version of s2vkit")
+    refused(tmp_path, "written by an older version of s2vkit")
     assert not (tmp_path / "a.mp4").exists()
 
 
@@ -254,3 +252,25 @@ def test_outputs_that_cannot_be_written_are_told(home, tmp_path):
     with pytest.raises(InputError, match="is the recording itself"):
         generate(home / "run", video, video, registry=REGISTRY)
     assert read_speech(video).seconds == pytest.approx(0.5, abs=0.1)
+
+
+# Marks of what a run leaves
+
+
+def test_the_clips_that_a_run_leaves_are_marked_as_generated(home):
+    clips = sorted((home / "run").glob("videos/*.mp4"))
+    assert clips
+    signatures = [read_signature(clip, local_root()) for clip in clips]
+    assert all(s.trusted and s.ai_made for s in signatures)
+    assert not (home / "run" / "warnings.jsonl").exists() or NOT_MARKED not in warned(home)
+
+
+def test_a_run_asked_for_no_marks_writes_its_clips_anew_and_warns(home):
+    run_toy(home, "mark=false")
+    clips = sorted((home / "run").glob("videos/*.mp4"))
+    assert [read_signature(clip, b"") for clip in clips] == [None] * len(clips)
+    assert NOT_MARKED in warned(home)
+
+
+def warned(home):
+    return [note["text"] for note in read_lines(home / "run" / "warnings.jsonl")]

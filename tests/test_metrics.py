@@ -6,7 +6,8 @@ import time
 import numpy as np
 import pytest
 import torch
-from s2vkit_metrics import AccuracyOptions, SsimOptions
+from s2vkit_metrics import AccuracyOptions, RegionOptions, SsimOptions
+from s2vkit_metrics.detail import Movement, Sharpness
 from s2vkit_metrics.evaluated import EmotionAccuracy, IdentityAccuracy
 from s2vkit_metrics.likeness import Psnr, Ssim, psnr, ssim, unit
 from s2vkit_metrics.mouth import MouthApertureCorrelation, pearson
@@ -19,19 +20,19 @@ def faces(n=4, height=40, width=32, seed=0):
     """Smooth pictures in [-1, 1] and noisy copies of them."""
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand(n, 3, 6, 6, generator=generator) * 2 - 1
-    true = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")
-    noise = torch.randn(true.shape, generator=generator) * 0.1
-    return (true + noise).clamp(-1, 1), true
+    real = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")
+    noise = torch.randn(real.shape, generator=generator) * 0.1
+    return (real + noise).clamp(-1, 1), real
 
 
-def outcome(made, true=None, **more):
-    return Outcome(name="clip", made=made, true=made if true is None else true, **more)
+def outcome(generated, real=None, **more):
+    return Outcome(name="clip", generated=generated, real=generated if real is None else real, **more)
 
 
-def reference_ssim(made, true):
+def reference_ssim(generated, real):
     return structural_similarity(
-        unit(made).permute(1, 2, 0).numpy(),
-        unit(true).permute(1, 2, 0).numpy(),
+        unit(generated).permute(1, 2, 0).numpy(),
+        unit(real).permute(1, 2, 0).numpy(),
         gaussian_weights=True,
         sigma=1.5,
         use_sample_covariance=False,
@@ -42,42 +43,42 @@ def reference_ssim(made, true):
 
 @pytest.mark.parametrize("size", [(40, 32), (11, 11), (64, 64)])
 def test_ssim_agrees_with_scikit_image(size):
-    made, true = faces(3, *size)
-    expected = [reference_ssim(m, t) for m, t in zip(made, true, strict=True)]
-    assert ssim(unit(made), unit(true)).tolist() == pytest.approx(expected, abs=1e-5)
+    generated, real = faces(3, *size)
+    expected = [reference_ssim(m, t) for m, t in zip(generated, real, strict=True)]
+    assert ssim(unit(generated), unit(real)).tolist() == pytest.approx(expected, abs=1e-5)
     assert max(expected) < 0.99
 
 
 def test_ssim_agrees_on_flat_and_on_dark_frames():
-    made, true = faces(2)
-    for m, t in [(made * 0 - 1, true * 0 - 0.9), (made * 0.05 - 0.9, true * 0.05 - 0.9)]:
+    generated, real = faces(2)
+    for m, t in [(generated * 0 - 1, real * 0 - 0.9), (generated * 0.05 - 0.9, real * 0.05 - 0.9)]:
         expected = [reference_ssim(a, b) for a, b in zip(m, t, strict=True)]
         assert ssim(unit(m), unit(t)).tolist() == pytest.approx(expected, abs=1e-5)
 
 
 def test_ssim_with_other_windows_agrees_with_scikit_image():
     """The defaults of scikit-image: 7x7, all pixels alike, sample covariance."""
-    made, true = faces(2)
-    pairs = [(unit(m).numpy(), unit(t).numpy()) for m, t in zip(made, true, strict=True)]
+    generated, real = faces(2)
+    pairs = [(unit(m).numpy(), unit(t).numpy()) for m, t in zip(generated, real, strict=True)]
     expected = [structural_similarity(m, t, data_range=1.0, channel_axis=0) for m, t in pairs]
     options = SsimOptions(window="uniform", size=7, covariance="sample")
-    assert ssim(unit(made), unit(true), options).tolist() == pytest.approx(expected, abs=1e-5)
+    assert ssim(unit(generated), unit(real), options).tolist() == pytest.approx(expected, abs=1e-5)
     expected = [structural_similarity(m, t, data_range=2.0, channel_axis=0) for m, t in pairs]
     options = options.model_copy(update={"data_range": 2.0})
-    assert ssim(unit(made), unit(true), options).tolist() == pytest.approx(expected, abs=1e-5)
+    assert ssim(unit(generated), unit(real), options).tolist() == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_ssim_with_ends_reflected_agrees_with_torchmetrics():
     image = pytest.importorskip("torchmetrics.functional.image")
-    made, true = (unit(x) for x in faces(3))
+    generated, real = (unit(x) for x in faces(3))
     for sigma in (1.5, 1.0):
         size = int(3.5 * sigma + 0.5) * 2 + 1
         options = SsimOptions(borders="reflect", sigma=sigma, size=size)
         expected = image.structural_similarity_index_measure(
-            made, true, sigma=sigma, data_range=1.0, reduction="none"
+            generated, real, sigma=sigma, data_range=1.0, reduction="none"
         )
-        assert ssim(made, true, options).tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+        assert ssim(generated, real, options).tolist() == pytest.approx(expected.tolist(), abs=1e-5)
 
 
 def test_ssim_names_its_variant_and_refuses_even_windows():
@@ -90,39 +91,39 @@ def test_ssim_names_its_variant_and_refuses_even_windows():
 
 def test_psnr_agrees_with_torchmetrics():
     image = pytest.importorskip("torchmetrics.functional.image")
-    made, true = (unit(x) for x in faces(3))
-    for m, t, own in zip(made, true, psnr(made, true), strict=True):
+    generated, real = (unit(x) for x in faces(3))
+    for m, t, own in zip(generated, real, psnr(generated, real), strict=True):
         expected = image.peak_signal_noise_ratio(m, t, data_range=1.0)
         assert own.item() == pytest.approx(float(expected), abs=1e-4)
 
 
 def test_ssim_on_luma_agrees_with_scikit_image():
-    made, true = faces(1)
+    generated, real = faces(1)
     weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
-    grey = [(unit(x)[0] * weights).sum(0).numpy() for x in (made, true)]
+    grey = [(unit(x)[0] * weights).sum(0).numpy() for x in (generated, real)]
     expected = structural_similarity(
         *grey, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1.0
     )
     metric = Ssim(SsimOptions(channel="grey"))
-    metric.update(outcome(made, true))
+    metric.update(outcome(generated, real))
     assert metric.compute().value == pytest.approx(expected, abs=1e-5)
     assert "luma" in metric.compute().definition
 
 
 def test_ssim_of_equal_frames_is_one_and_of_tiny_ones_refused():
-    made, _ = faces(1)
-    assert ssim(unit(made), unit(made)).item() == pytest.approx(1, abs=1e-6)
+    generated, _ = faces(1)
+    assert ssim(unit(generated), unit(generated)).item() == pytest.approx(1, abs=1e-6)
     with pytest.raises(InputError, match="at least 11 px"):
         ssim(torch.zeros(1, 3, 10, 20), torch.zeros(1, 3, 10, 20))
 
 
 def test_psnr_agrees_with_scikit_image():
-    made, true = faces(3)
+    generated, real = faces(3)
     expected = [
         peak_signal_noise_ratio(unit(t).numpy(), unit(m).numpy(), data_range=1.0)
-        for m, t in zip(made, true, strict=True)
+        for m, t in zip(generated, real, strict=True)
     ]
-    assert psnr(unit(made), unit(true)).tolist() == pytest.approx(expected, abs=1e-5)
+    assert psnr(unit(generated), unit(real)).tolist() == pytest.approx(expected, abs=1e-5)
 
 
 def test_psnr_by_hand_and_of_equal_frames():
@@ -135,15 +136,15 @@ def test_psnr_by_hand_and_of_equal_frames():
 @pytest.mark.parametrize("metric", [Ssim(SsimOptions()), Psnr(Options())])
 def test_likeness_is_a_mean_over_frames_then_clips_and_chance_is_another_clips(metric):
     clips = [faces(n, seed=seed) for seed, n in enumerate((2, 5, 70))]
-    for made, true in clips:
-        metric.update(outcome(made, true))
+    for generated, real in clips:
+        metric.update(outcome(generated, real))
     score = metric.compute()
 
-    def measure(made, true):
-        n = min(len(made), len(true))
-        return metric.measure(unit(made[:n]), unit(true[:n])).mean().item()
+    def measure(generated, real):
+        n = min(len(generated), len(real))
+        return metric.measure(unit(generated[:n]), unit(real[:n])).mean().item()
 
-    own = [measure(made, true) for made, true in clips]
+    own = [measure(generated, real) for generated, real in clips]
     other = [measure(clips[i][0], clips[i - 1][1]) for i in range(3)]
     assert score.value == pytest.approx(sum(own) / 3, abs=1e-5)
     assert score.chance == pytest.approx(sum(other) / 3, abs=1e-5)
@@ -200,8 +201,10 @@ def red(*levels):
 def evaluated(metric, side, clips, classes=("ann", "bob", "cid")):
     evaluator = Evaluator(classes)
     assert isinstance(evaluator, Teacher)
-    for label, made, true in clips:
-        metric.update(outcome(red(*made), red(*true), labels={side: label}, evaluators={side: evaluator}))
+    for label, generated, real in clips:
+        metric.update(
+            outcome(red(*generated), red(*real), labels={side: label}, evaluators={side: evaluator})
+        )
     return metric.compute(), evaluator
 
 
@@ -210,7 +213,7 @@ def test_accuracy_by_hand(metric, side):
     clips = [
         ("ann", [-1.0, -1.0, -0.2], [-1.0] * 3),  # right, though the last frame is bob's
         ("ann", [0.0, 0.0], [-1.0, -1.0]),  # taken for bob
-        ("bob", [0.1, -0.1], [1.0, 1.0]),  # right; the true frames are taken for cid
+        ("bob", [0.1, -0.1], [1.0, 1.0]),  # right; the real frames are taken for cid
         ("cid", [-1.0], [1.0]),  # taken for ann
         ("eve", [0.0], [0.0]),  # unknown to the evaluator
     ]
@@ -246,11 +249,11 @@ def test_a_missing_evaluator_is_named():
 
 def opened(clips):
     metric, evaluator = MouthApertureCorrelation(Options()), Evaluator()
-    for made, true, truth in clips:
+    for generated, real, truth in clips:
         metric.update(
             outcome(
-                red(*made),
-                red(*true),
+                red(*generated),
+                red(*real),
                 truth={"mouth_aperture": np.array(truth, dtype=np.float32)},
                 evaluators={"mouth_aperture": evaluator},
             )
@@ -276,16 +279,16 @@ def test_openness_by_hand():
 
 
 def test_openness_by_chance_is_measured_against_other_clips():
-    made = [0.0, 0.3, 0.1, 0.2, 0.9]
+    generated = [0.0, 0.3, 0.1, 0.2, 0.9]
     truths = [[1, 2, 3, 4, 5], [5, 3, 1, 4, 1, 9], [2, 7, 1]]
-    score = opened([(made, made, truth) for truth in truths])
+    score = opened([(generated, generated, truth) for truth in truths])
 
     def r(truth):
-        n = min(len(made), len(truth))
-        return np.corrcoef(made[:n], truth[:n])[0, 1]
+        n = min(len(generated), len(truth))
+        return np.corrcoef(generated[:n], truth[:n])[0, 1]
 
     # the clip of three frames is made of three frames only
-    third = [np.corrcoef(made[:3], t[:3])[0, 1] for t in truths[:2]]
+    third = [np.corrcoef(generated[:3], t[:3])[0, 1] for t in truths[:2]]
     others = [r(truths[1]), r(truths[2]), r(truths[0]), r(truths[2]), *third]
     assert score.chance == pytest.approx(np.mean(others), abs=1e-5)
 
@@ -340,3 +343,38 @@ def test_metrics_that_are_means_over_clips_tell_the_figure_of_each():
     assert {name for name, score in found.items() if score.over == "median"} == {"av_offset"}
     for name in of_clips:
         assert sorted(found[name].clips) == ["clip0", "clip1", "clip2"], name
+
+
+def test_sharpness_and_movement_are_shares_of_the_truth():
+    true = noise_clip()
+    still = true.mean(0, keepdim=True).expand_as(true)
+    soft = torch.nn.functional.avg_pool2d(true, 3, 1, 1)
+    values = {}
+    for name, made in (("true", true), ("still", still), ("soft", soft)):
+        for metric in (Sharpness(RegionOptions(region="mouth")), Movement(RegionOptions(region="mouth"))):
+            metric.update(Outcome(name="clip", made=made, true=true))
+            values[name, type(metric).__name__] = metric.compute().value
+    assert values["true", "Sharpness"] == pytest.approx(1.0)
+    assert values["true", "Movement"] == pytest.approx(1.0)
+    assert values["still", "Movement"] == pytest.approx(0.0, abs=1e-5)
+    assert values["soft", "Sharpness"] < 0.5
+
+
+def test_only_the_region_counts():
+    true, made = noise_clip(), noise_clip()
+    made[:, :, :16] = 0.0  # the upper half
+    for region, value in (("mouth", 1.0), ("face", 0.5)):
+        metric = Sharpness(RegionOptions(region=region))
+        metric.update(Outcome(name="clip", made=made, true=true))
+        assert metric.compute().value == pytest.approx(value, abs=0.1)
+
+
+def test_clips_without_movement_in_the_truth_are_left_out():
+    metric = Movement(RegionOptions())
+    metric.update(Outcome(name="clip", made=noise_clip(), true=torch.zeros(4, 3, 32, 32)))
+    score = metric.compute()
+    assert (score.n, score.details["left_out"]) == (0, 1)
+
+
+def noise_clip():
+    return torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(3)) * 2 - 1

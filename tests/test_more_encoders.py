@@ -32,7 +32,7 @@ def sound(samples, clips=1):
 
 
 def published_names(net):
-    """Give a network's weights under the names of torchaudio's published files."""
+    """Return a network's weights under the names of torchaudio's published files."""
     olds = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
     weights = {}
     for name, tensor in net.state_dict().items():
@@ -43,7 +43,7 @@ def published_names(net):
 
 
 def hugging_face_names(published, prefix):
-    """Give weights under Hugging Face's names, with what else its files hold."""
+    """Return weights under Hugging Face's names, with what else its files hold."""
     weights = {f"{prefix}masked_spec_embed": torch.zeros(4), "lm_head.bias": torch.zeros(4)}
     for name, tensor in published.items():
         name = name.removeprefix("encoder.transformer.") if "transformer" in name else name

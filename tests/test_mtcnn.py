@@ -9,7 +9,7 @@ import pytest
 from helpers_media import real_folder
 
 from s2vkit import ResourceError
-from s2vkit.data.preparation.cut import Cutting, SetAside, cut_source
+from s2vkit.data.preparation.cut import Cutting, Rejected, cut_source
 from s2vkit.interfaces.dataset import Source
 from s2vkit.plugins import registry
 
@@ -61,6 +61,6 @@ def test_real_speakers_are_cut_upright_and_centred(eyes):
 @pytest.mark.parametrize(("name", "reason"), [("no_audio_track.mp4", "no_sound_track")])
 def test_awkward_real_files_are_set_aside(eyes, name, reason):
     path = real_folder() / "awkward" / name
-    with pytest.raises(SetAside) as told:
+    with pytest.raises(Rejected) as told:
         cut_source(Source("a", path, {}, "train"), Cutting(), eyes)
     assert told.value.reason == reason

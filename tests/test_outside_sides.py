@@ -50,7 +50,7 @@ stages:
     frames: 2
     optimizers: {{loud: {{use: rmsprop, lr: 1.0e-4}}}}
   evaluate:
-    metrics: {{mouth_aperture_correlation: null}}
+    metrics: {{mouth_aperture_correlation: null, mouth_movement: null}}
 compute: {{workers: 0, threads: 1}}
 """
 

@@ -96,7 +96,7 @@ def test_lpips_follows_its_definition(alex):
     metric.update(outcome)
     shift = torch.tensor([-0.030, -0.088, -0.188]).view(1, 3, 1, 1)
     scale = torch.tensor([0.458, 0.448, 0.450]).view(1, 3, 1, 1)
-    one, other, total = ((x - shift) / scale for x in (outcome.made, outcome.true)), None, 0.0
+    one, other, total = ((x - shift) / scale for x in (outcome.generated, outcome.real)), None, 0.0
     one, other = one
     at = 0
     with torch.no_grad():
@@ -131,7 +131,7 @@ def test_lpips_agrees_with_torchmetrics_on_the_same_weights(alex):
             layer.load_state_dict(own[name].state_dict())
     outcome = clip(2)
     with torch.no_grad():
-        expected = theirs(outcome.made, outcome.true).mean()
+        expected = theirs(outcome.generated, outcome.real).mean()
     metric = Lpips(alex_options(folder))
     metric.update(outcome)
     assert metric.compute().value == pytest.approx(float(expected), rel=1e-4)
@@ -146,7 +146,7 @@ def test_lpips_of_equal_frames_is_0_and_files_that_do_not_fit_are_told(alex, tmp
     folder, _, heads = alex
     metric = Lpips(alex_options(folder))
     outcome = clip(1)
-    metric.update(Outcome("a", outcome.made, outcome.made))
+    metric.update(Outcome("a", outcome.generated, outcome.generated))
     assert metric.compute().value == 0
     with pytest.raises(InputError, match="no such checkpoint file"):
         Lpips(alex_options(folder, heads=str(tmp_path / "none.pth")))
@@ -214,7 +214,7 @@ def test_fid_is_the_frechet_distance_of_features(tmp_path, monkeypatch):
         metric.update(each)
     score = metric.compute()
     sides = []
-    for side in ("made", "true"):
+    for side in ("generated", "real"):
         images = torch.cat([getattr(each, side) for each in clips])
         large = torch.nn.functional.interpolate(images, (299, 299), mode="bilinear")
         seen = large.mean((2, 3)).double()

@@ -210,7 +210,8 @@ def small(root: Path, folder: Path, *more: str) -> tuple[str, ...]:
     )
     return (
         data + "teachers: {emotion: null}\nevaluators: {emotion: null, mouth_aperture: null}\n"
-        "stages: {evaluate: {metrics: {emotion_accuracy: null, mouth_aperture_correlation: null}}}\n",
+        "stages: {evaluate: {metrics: {emotion_accuracy: null, mouth_aperture_correlation: null, "
+        "mouth_movement: null}}}\n",
         *more,
     )
 

@@ -17,17 +17,17 @@ from s2vkit_probes.maps import CodeMap
 from s2vkit_probes.pitch import clip_pitch
 from s2vkit_probes.retrieval import FaceRetrieval
 
-from s2vkit import Heard, InputError, RecipeError
+from s2vkit import InputError, ProbeData, RecipeError
 from s2vkit.report.page import write_page
 from s2vkit.report.probes import probe_section
 
 
-def heard(who, moods=None, *, codes=None, targets=None, sentence=None, speech=None, rate=16000):
+def heard(who, emotions=None, *, codes=None, targets=None, sentence=None, speech=None, rate=16000):
     n = len(who)
     codes = codes or {"identity": torch.zeros(n, 2), "emotion": torch.zeros(n, 2)}
-    labels = {"identity": list(who), "emotion": list(moods or ["calm"] * n)}
+    labels = {"identity": list(who), "emotion": list(emotions or ["calm"] * n)}
     labels["sentence"] = list(sentence or ["a"] * n)
-    return Heard(
+    return ProbeData(
         [f"c{i}" for i in range(n)],
         labels,
         codes["identity"],
@@ -88,7 +88,7 @@ def test_more_penalty_is_chosen_where_there_is_only_noise():
 
 
 def clips(n, seed, leak):
-    """Make clips whose identity code is the speaker's, plus `leak` times the mood."""
+    """Make clips whose identity code is the speaker's, plus `leak` times the emotion."""
     who, mood = torch.arange(n) % 4, (torch.arange(n) // 4) % 2
     faces = draw(4, 6, 99)
     code = faces[who] + 0.1 * draw(n, 6, seed) + leak * mood[:, None] * draw(1, 6, 98)
@@ -172,17 +172,17 @@ def test_retrieval_by_hand():
     assert whole.details["top_5"] == 1.0
     assert whole.details["mean_rank"] == pytest.approx(1.25)
     assert score(top=2).value == 1.0
-    heard_ones = score(speakers="heard")
+    heard_ones = score(speakers="seen")
     assert (heard_ones.n, heard_ones.value, heard_ones.details["faces"]) == (3, 1.0, 2)
-    unheard = score(speakers="unheard")
-    assert (unheard.n, unheard.value, unheard.chance) == (1, 1.0, 1.0)
-    crowded = score(speakers="unheard", distractors=True)
+    unseen = score(speakers="unseen")
+    assert (unseen.n, unseen.value, unseen.chance) == (1, 1.0, 1.0)
+    crowded = score(speakers="unseen", distractors=True)
     assert crowded.details["faces"] == 3
 
 
 def test_retrieval_of_nobody_is_no_number():
     part = heard(["a"], targets={"identity": torch.ones(1, 2)})
-    score = FaceRetrieval(FaceRetrievalOptions(speakers="unheard")).probe(part, part)
+    score = FaceRetrieval(FaceRetrievalOptions(speakers="unseen")).probe(part, part)
     assert math.isnan(score.value)
     assert score.n == 0
 
@@ -255,6 +255,7 @@ stages:
       identity_accuracy: null
       emotion_accuracy: null
       mouth_aperture_correlation: null
+      mouth_movement: null
       ssim: null
       psnr: null
       who: {use: linear_probe, of: identity, on: identity}

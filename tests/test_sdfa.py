@@ -14,7 +14,7 @@ from s2vkit_sdfa.sdfa import Sdfa, SdfaFromVoice
 from torch import nn
 
 from s2vkit import Conditioning, InputError, RecipeError
-from s2vkit.interfaces.audio_windows import at_peak, cut_sounds
+from s2vkit.interfaces.audio_windows import at_peak, cut_speech
 from s2vkit.plugins import registry
 
 SIZES = {"features": 4, "map_shapes": []}
@@ -22,7 +22,7 @@ TINY = {"channels": 4, "content": 16, "identity": 6}
 
 
 def lively(generator):
-    """Give first weights a size at which a few narrow layers still let differences through."""
+    """Return first weights a size at which a few narrow layers still let differences through."""
     for parameter in generator.parameters():
         if parameter.ndim > 2:
             torch.nn.init.xavier_normal_(parameter)
@@ -287,7 +287,7 @@ def test_parts_have_the_shapes_of_the_paper():
 
 def test_sounds_are_cut_around_the_middle_of_each_frame():
     speech = torch.arange(1.0, 16001.0)
-    cut = cut_sounds(speech, 16000, 25.0, torch.tensor([[-1, 0], [10, 24]]), 3200)
+    cut = cut_speech(speech, 16000, 25.0, torch.tensor([[-1, 0], [10, 24]]), 3200)
     assert cut.shape == (2, 2, 3200)
     middle = 10 * 640 + 320
     assert torch.equal(cut[1, 0], speech[middle - 1600 : middle + 1600])

@@ -239,7 +239,7 @@ def test_bad_rows_are_set_aside_each_with_its_reason(tmp_path):
     box = read_votes([path], study)
     assert len(box.votes) == 1
     assert box.rows == 8
-    assert box.aside == {**dict.fromkeys(BAD, 1), "a cell is empty": 2}
+    assert box.rejected == {**dict.fromkeys(BAD, 1), "a cell is empty": 2}
     assert f"{path}:4: no such pair in this study" in box.examples
 
 
@@ -272,7 +272,7 @@ def test_raters_who_fail_the_checks_are_left_out(tmp_path):
     assert box.inattentive == {"bad": "0 of 2"}
     assert [v.rater for v in box.votes] == ["good"] * 3
     assert not any(study.pairs[v.pair].check for v in box.votes)
-    assert sum(box.aside.values()) == 5
+    assert sum(box.rejected.values()) == 5
 
 
 @pytest.mark.parametrize(

@@ -233,4 +233,4 @@ def test_clicked_through_in_a_browser_nothing_is_lost_and_the_csv_is_right(tmp_p
     votes.write_text(said["text"])
     box = read_votes([votes], study)
     assert box.rows == 9
-    assert not [reason for reason in box.aside if "checks" not in reason]
+    assert not [reason for reason in box.rejected if "checks" not in reason]

@@ -316,8 +316,8 @@ def test_the_offset_is_that_of_the_speech_to_the_frame(lead):
         metric.update(outcome(ExactEvaluator(), seed, lead))
     score = metric.compute()
     assert score.value == score.on_real == lead
-    assert [clip["made"]["offset"] for clip in score.details["clips"]] == [lead] * 6
-    assert (score.details["share_exact_made"] == 1.0) == (lead == 0)
+    assert [clip["generated"]["offset"] for clip in score.details["clips"]] == [lead] * 6
+    assert (score.details["share_exact_generated"] == 1.0) == (lead == 0)
 
 
 @pytest.mark.parametrize("lead", [-1, 0, 4])
@@ -326,7 +326,7 @@ def test_an_evaluator_trained_here_finds_speech_nearest_where_it_belongs(trained
     at_shift = []
     for seed in range(1000, 1012):
         clip = outcome(trained, seed, lead)
-        lips, sounds = (each[0] for each in trained(clip.made.unsqueeze(0), clip.speech.unsqueeze(0)))
+        lips, sounds = (each[0] for each in trained(clip.generated.unsqueeze(0), clip.speech.unsqueeze(0)))
         at_shift.append(distances(lips.detach(), sounds.detach(), 15, "overlap"))
     mean = torch.stack(at_shift).mean(0)
     near, far = mean[15 - lead], torch.cat([mean[: 12 - lead], mean[19 - lead :]]).mean()
@@ -339,7 +339,7 @@ def test_confidence_is_high_in_sync_and_low_beside_another_clips_speech(trained)
         clip = outcome(trained, seed)
         for metric in metrics:
             metric.update(clip)
-        assert set(clip.shared) == {"sync.made", "sync.true"}
+        assert set(clip.shared) == {"sync.generated", "sync.real"}
     confidence, lse_c, lse_d = (metric.compute() for metric in metrics)
     assert confidence.value > 1.3 * confidence.chance
     assert lse_c.value == confidence.value
@@ -360,13 +360,13 @@ def test_a_evaluator_from_a_file_says_so(trained):
 def test_clips_too_short_are_counted_and_a_missing_evaluator_is_named():
     metric = AvConfidence(SyncOptions())
     clip = outcome(small(), 1)
-    clip.made = clip.made[:7]
+    clip.generated = clip.generated[:7]
     metric.update(clip)
     score = metric.compute()
     assert (score.n, score.details["left_out_too_short"]) == (0, 1)
     assert math.isnan(score.value)
     with pytest.raises(InputError, match="no sync evaluator"):
-        metric.update(Outcome("x", clip.made, clip.true, speech=clip.speech))
+        metric.update(Outcome("x", clip.generated, clip.real, speech=clip.speech))
 
 
 def test_the_stage_cuts_the_speech_of_the_drawn_frames():
@@ -402,6 +402,7 @@ stages:
   evaluate:
     after: [sync_evaluator, compose]
     metrics: {identity_accuracy: null, emotion_accuracy: null, mouth_aperture_correlation: null,
+              mouth_movement: null,
               av_confidence: av_confidence, av_offset: {use: av_offset, search: 5}}
 """
 

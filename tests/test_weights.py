@@ -104,7 +104,7 @@ def test_a_wrong_file_is_told_tensor_by_tensor(capsys, tmp_path):
     told = json.loads(call(capsys, "weights", "check", "cpc", tmp_path / "cpc.pt", "--json").out)
     assert told["fits"] is False
     assert told["nearest"] == {"gEncoder.conv1.weight": "gEncoder.conv1.wieght"}
-    assert told["of_another_shape"][0]["held"] == [256, 1, 12]
+    assert told["of_another_shape"][0]["found"] == [256, 1, 12]
 
 
 def test_the_nearest_of_several_files_is_compared(capsys, tmp_path):

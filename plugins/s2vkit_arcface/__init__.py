@@ -1,4 +1,4 @@
-"""ArcFace: an identity teacher that tells faces apart by angles."""
+"""ArcFace: an identity teacher trained with an angular margin."""
 
 from s2vkit import Checkpoint, Field, Options, Register, hookimpl
 

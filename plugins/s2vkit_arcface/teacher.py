@@ -33,9 +33,9 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, h, w) to (N, C', h', w')."""
-        made = self.prelu(self.bn2(self.conv1(self.bn1(x))))
-        made = self.bn3(self.conv2(made))
-        return made + (x if self.downsample is None else self.downsample(x))
+        hidden = self.prelu(self.bn2(self.conv1(self.bn1(x))))
+        hidden = self.bn3(self.conv2(hidden))
+        return hidden + (x if self.downsample is None else self.downsample(x))
 
 
 class ArcFace(Teacher):
@@ -80,11 +80,11 @@ class ArcFace(Teacher):
 
     def forward(self, images: Tensor) -> Tensor:
         """Embed (N, 3, H, W) in [-1, 1]: (N, dim)."""
-        made = self._embed(images)
-        return F.normalize(made) if self.normalize else made
+        embedding = self._embed(images)
+        return F.normalize(embedding) if self.normalize else embedding
 
     def classify(self, images: Tensor) -> Tensor:
-        """Give logits (N, len(classes)), or (N, 1) where there are no classes."""
+        """Return logits (N, len(classes)), or (N, 1) where there are no classes."""
         if self.pretrained:
             raise InputError(
                 "arcface's file holds an embedding and no classifier, so it can evaluate nothing",
@@ -97,11 +97,11 @@ class ArcFace(Teacher):
         return self.classifier(codes)
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        """Give the outputs of stages 4, 3 and 2 for images (N, 3, size, size), small to large."""
-        made = self._trunk(images)[:0:-1]
+        """Return the outputs of stages 4, 3 and 2 for images (N, 3, size, size), small to large."""
+        maps = self._trunk(images)[:0:-1]
         return [
             m if tuple(m.shape[2:]) == (h, w) else F.adaptive_avg_pool2d(m, (h, w))
-            for m, (_, h, w) in zip(made, self.map_shapes, strict=True)
+            for m, (_, h, w) in zip(maps, self.map_shapes, strict=True)
         ]
 
     def _embed(self, images: Tensor) -> Tensor:
@@ -119,9 +119,9 @@ class ArcFace(Teacher):
         return found
 
 
-def _layers(said: tuple[int, ...] | None, found: Mapping[str, Tensor]) -> tuple[int, ...]:
+def _layers(given: tuple[int, ...] | None, found: Mapping[str, Tensor]) -> tuple[int, ...]:
     """Count the blocks of each stage in a file, so that any depth of it loads."""
-    held = tuple(
+    counts = tuple(
         len({k.split(".")[1] for k in found if k.startswith(f"layer{stage}.")}) for stage in (1, 2, 3, 4)
     )
-    return said or (held if all(held) else IRESNET50)
+    return given or (counts if all(counts) else IRESNET50)

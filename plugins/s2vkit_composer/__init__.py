@@ -6,7 +6,7 @@ from s2vkit import Field, Options, Register, hookimpl
 
 
 class IdentityBranchOptions(Options):
-    """What may be set of every generator with an identity branch."""
+    """Options of every generator with an identity branch."""
 
     width: int = Field(
         default=256, ge=8, le=2048, description="channels of the start map; halved at each doubling"
@@ -32,7 +32,7 @@ class IdentityBranchOptions(Options):
 
 
 class FrameDecoderOptions(IdentityBranchOptions):
-    """What may be set of the frame decoder."""
+    """Options of the frame decoder."""
 
     start_input: Literal["scaled", "none"] = Field(
         default="scaled",
@@ -45,10 +45,10 @@ class FrameDecoderOptions(IdentityBranchOptions):
 
 
 class SkipDecoderOptions(FrameDecoderOptions):
-    """What may be set of the skip decoder."""
+    """Options of the skip decoder."""
 
     context_radius: int = Field(
-        default=0, ge=0, le=16, description="frames before and after whose speech is heard too"
+        default=0, ge=0, le=16, description="frames before and after whose speech is input too"
     )
 
 

@@ -54,8 +54,8 @@ class Scaled(nn.Module):
 
     def forward(self, parts: list[Tensor]) -> Tensor:
         """Join speech (N, D) with the code (N, M), if there is one: (N, D + M)."""
-        heard, *codes = parts
-        level = self.level(heard.float()) * (self.speech * heard.shape[-1] ** -0.5)
+        speech, *codes = parts
+        level = self.level(speech.float()) * (self.speech * speech.shape[-1] ** -0.5)
         joined = torch.cat([level, *(F.normalize(code.float(), dim=-1) for code in codes)], -1)
         return joined * (joined.shape[-1] / len(parts)) ** 0.5
 

@@ -70,7 +70,7 @@ class FrameDecoder(Generator):
         self.to(memory_format=torch.channels_last)  # quickest for small maps, on CPU and GPU
 
     def forward(self, codes: Conditioning) -> GeneratorOutput:
-        """Draw frames (B, V, 3, size, size) in [-1, 1] and the clip's identity maps."""
+        """Generate frames (B, V, 3, size, size) in [-1, 1] and the clip's identity maps."""
         clips, times = codes.features.shape[:2]
         maps = self.branch(given(codes.codes.get("identity"), "identity code")) if self.branch else []
         x = self.stem(self._vector(codes))
@@ -85,21 +85,21 @@ class FrameDecoder(Generator):
             yield x
 
     def _frame(self, raised: Iterator[Tensor]) -> Tensor:
-        """Take the last doubling's as the frames (B*V, 3, size, size), before tanh."""
+        """Return the last doubling's output as the frames (B*V, 3, size, size), before tanh."""
         return deque(raised, maxlen=1).pop()
 
     def _vector(self, codes: Conditioning) -> Tensor:
         """Join speech and the emotion code: (B*V, features + emotion)."""
-        heard = self._heard(codes)
-        times = heard.shape[1]
-        parts = [heard.flatten(0, 1)]
+        speech = self._speech(codes)
+        times = speech.shape[1]
+        parts = [speech.flatten(0, 1)]
         for side in self.sides:
             code = given(codes.codes.get(side), f"{side} code").unsqueeze(1)
             parts.append(code.expand(-1, times, -1).flatten(0, 1))
         return self.scaled(parts) if self.scaled else torch.cat(parts, -1)
 
-    def _heard(self, codes: Conditioning) -> Tensor:
-        """Give the speech that a frame is drawn from, (B, V, features)."""
+    def _speech(self, codes: Conditioning) -> Tensor:
+        """Return the speech that a frame is drawn from, (B, V, features)."""
         return codes.features
 
 
@@ -134,7 +134,7 @@ def doublings_of(size: int, start: int, name: str) -> int:
 
 
 def nearest_sides(sides: list[int], shapes: list[Shape]) -> list[list[int]]:
-    """Say which maps join at each side: those of equal size, or else of the nearest."""
+    """Return which maps are joined at each size: those of equal size, or else of the nearest."""
     joined: list[list[int]] = [[] for _ in sides]
     for m, (_, side, _) in enumerate(shapes):
         joined[min(range(len(sides)), key=lambda i: abs(math.log2(sides[i] / side)))].append(m)
@@ -153,7 +153,7 @@ def fit_maps(maps: list[Tensor], side: int) -> Tensor | None:
 
 
 def given(code: Tensor | None, what: str) -> Tensor:
-    """Give a code that must be there."""
+    """Return a code that must be there."""
     if code is None:
         raise ValueError(f"the decoder was built for the {what}, but was given none")
     return code

@@ -67,7 +67,7 @@ class IdentityBranch(nn.Module):
 
 
 def default_shapes(size: int, start: int, width: int, min_width: int) -> list[Shape]:
-    """Give the maps of a branch that no teacher shapes: three, or as many as there is room for.
+    """Return the maps of a branch that no teacher shapes: three, or as many as there is room for.
 
     They lie at 2, 4 and 8 times the start map, at most at half the frame, and have as many
     channels as the decoder has there.

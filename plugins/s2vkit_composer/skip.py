@@ -1,4 +1,4 @@
-"""A decoder beside the paper's, that shows a picture at every size and adds them up."""
+"""An alternative decoder with output skips: a picture at every size, all summed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SkipDecoder(FrameDecoder):
 
     After each doubling a 1x1 convolution shows the maps as a picture, and the frame is the sum
     of all of them, each enlarged (bilinear). Colours and broad shapes are so learned near the
-    start map, and the last doublings are left with what is fine. It can hear the speech of
+    start map, and the last doublings are left with what is fine. It can take the speech of
     `context_radius` frames before and after each one too. Sizes and sides are the frame decoder's.
     """
 
@@ -58,7 +58,7 @@ class SkipDecoder(FrameDecoder):
             frame = finer + F.interpolate(frame, finer.shape[-2:], mode="bilinear", align_corners=False)
         return frame
 
-    def _heard(self, codes: Conditioning) -> Tensor:
+    def _speech(self, codes: Conditioning) -> Tensor:
         if not self.context_radius:
             return codes.features
         return given(codes.context, "neighbouring features").flatten(2)

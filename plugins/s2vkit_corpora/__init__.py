@@ -10,17 +10,17 @@ from s2vkit import Field, FootageOptions, Register, hookimpl
 
 
 class CremadOptions(FootageOptions):
-    """What a recipe may set of CREMA-D."""
+    """Options of CREMA-D."""
 
     split: Literal["by_clip", "by_actor", "sdfa"] = Field(
         default="by_clip",
-        description="who is in val and test: 15 % each of the clips (the paper's observed "
+        description="which clips are in val and test: 15 % each of the clips (the paper's observed "
         "speakers) or of the actors, drawn by the seed; or the actors of the SDFA papers",
     )
 
 
 class VoxCeleb2Options(FootageOptions):
-    """What a recipe may set of VoxCeleb2."""
+    """Options of VoxCeleb2."""
 
     val_speakers: int = Field(
         default=120, ge=0, description="speakers of dev that become val, drawn by the seed"
@@ -31,7 +31,7 @@ class VoxCeleb2Options(FootageOptions):
 
 
 class FolderOptions(FootageOptions):
-    """What a recipe may set of a folder of videos."""
+    """Options of a folder of videos."""
 
     folders: list[str] = Field(
         default=[],

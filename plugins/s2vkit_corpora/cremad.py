@@ -63,7 +63,7 @@ class Cremad(Footage):
         return dict(sorted(found.items()))
 
     def survey(self) -> Survey:
-        """Compare the folder with the corpus. Raises InputError where it has none of its videos."""
+        """Compare the folder with the corpus. Raises InputError if it has none of its videos."""
         videos = self._videos
         if not videos:
             raise InputError(
@@ -167,7 +167,7 @@ def labels_of(name: str) -> dict[str, str]:
 
 
 def sdfa_split(actor: str) -> str:
-    """Give the split of an actor in the SDFA papers (Vougioukas et al.)."""
+    """Return the split of an actor in the SDFA papers (Vougioukas et al.)."""
     return "test" if actor in SDFA_TEST else "val" if actor in SDFA_VAL else "train"
 
 

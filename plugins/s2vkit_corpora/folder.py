@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -12,22 +11,10 @@ from pathlib import Path
 
 from s2vkit import Footage, InputError, Source, Survey
 from s2vkit_corpora import FolderOptions
-from s2vkit_corpora.places import VIDEOS, files_below, is_video, root_of
+from s2vkit_corpora.places import SOUNDS, VIDEOS, files_below, is_video, root_of
 from s2vkit_corpora.splits import shares
+from s2vkit_corpora.tables import Matched, Table, read_table
 
-_COLUMNS = {
-    "file": "file",
-    "speaker": "identity",
-    "identity": "identity",
-    "emotion": "emotion",
-    "split": "split",
-    "sentence": "sentence",
-    "gender": "gender",
-    "sex": "sex",
-    "age": "age",
-    "language": "language",
-}
-"""Columns of a table that are read, and the labels they are; others are passed over."""
 _SPLITS = ("train", "val", "test")
 
 
@@ -42,45 +29,64 @@ class Folder(Footage):
         return root_of(self.options.root, "check the spelling of `root`")
 
     @cached_property
-    def _files(self) -> list[str]:
-        without = Path(self.options.corpus).resolve()
-        return [p.relative_to(self._root).as_posix() for p in files_below(self._root, without)]
+    def _found(self) -> tuple[list[str], list[str]]:
+        """Every file below the root, and notes of what was passed over."""
+        without, notes = Path(self.options.corpus).resolve(), list[str]()
+        paths = files_below(self._root, without, notes)
+        return [path.relative_to(self._root).as_posix() for path in paths], notes
 
     @cached_property
     def _videos(self) -> list[str]:
-        return [file for file in self._files if is_video(Path(file))]
+        return [file for file in self._found[0] if is_video(Path(file))]
+
+    @cached_property
+    def _sounds(self) -> dict[str, str]:
+        """The sound files that lie beside videos, by the video."""
+        there = {
+            Path(file).with_suffix("").as_posix(): file
+            for file in self._found[0]
+            if Path(file).suffix.lower() in SOUNDS
+        }
+        stems = ((file, Path(file).with_suffix("").as_posix()) for file in self._videos)
+        return {file: there[stem] for file, stem in stems if stem in there}
 
     def survey(self) -> Survey:
-        """Count the videos. Raises InputError where there is none."""
+        """Count the videos. Raises InputError if there is none, or the table is of others."""
+        files, passed = self._found
         if not self._videos:
-            others = Counter(Path(file).suffix or "no suffix" for file in self._files)
+            others = Counter(Path(file).suffix or "no suffix" for file in files)
             there = ", ".join(f"{n} {suffix}" for suffix, n in others.most_common(4))
             raise InputError(
-                f"{self._root}: no video in {len(self._files)} files ({there or 'it is empty'})",
+                f"{self._root}: no video in {len(files)} files ({there or 'it is empty'})",
                 hint=f"what is taken for a video ends in {' '.join(sorted(VIDEOS))}",
             )
-        videos, table = set(self._videos), self._table
-        extra = [file for file in self._files if file not in videos]
-        missing = [file for file in table if file not in videos]
-        notes = []
-        unlisted = [file for file in self._videos if file not in table] if table else []
+        matched = self._matched(self._videos)
+        known = {*self._videos, *self._sounds.values()}
+        extra = [file for file in files if file not in known]
+        notes = [*passed, *matched.notes]
+        unlisted = [file for file in self._videos if file not in matched.rows] if self._table else []
         if unlisted:
             notes.append(f"{len(unlisted)} videos are not in the table, such as {unlisted[0]}")
-        return Survey(len(videos), None, tuple(missing), tuple(extra), tuple(notes))
+        if self._sounds:
+            notes.append(f"{len(self._sounds)} sound files beside videos are taken where those are silent")
+        return Survey(len(self._videos), None, matched.missing, tuple(extra), tuple(notes))
 
     def sources(self) -> list[Source]:
         """List the videos with the labels that are known of each."""
         self.survey()
         names = self._names()
-        return self.relabel(
-            [Source(names[file], self._root / file, {}, "", facts={"file": file}) for file in self._videos]
-        )
+        return self.relabel([self._source(file, names[file]) for file in self._videos])
+
+    def _source(self, file: str, name: str) -> Source:
+        spare = self._root / self._sounds[file] if file in self._sounds else None
+        return Source(name, self._root / file, {}, "", facts={"file": file}, spare=spare)
 
     def relabel(self, sources: Sequence[Source]) -> list[Source]:
         """Label videos by their folders' names and by the table, and split them by clip or speaker."""
         files = [source.facts["file"] for source in sources]
-        labels = {file: self._labels(file) for file in files}
-        splits = self._splits(labels)
+        rows = self._matched(files).rows
+        labels = {file: self._labels(file, rows.get(file, {})) for file in files}
+        splits = self._splits(labels, rows)
         return [
             replace(source, labels=labels[file], split=splits[file])
             for source, file in zip(sources, files, strict=True)
@@ -100,18 +106,17 @@ class Folder(Footage):
             names[file] = name
         return names
 
-    def _labels(self, file: str) -> dict[str, str]:
+    def _labels(self, file: str, row: dict[str, str]) -> dict[str, str]:
         folders = file.split("/")[:-1]
         found = {
             label: name for label, name in zip(self.options.folders, folders, strict=False) if label != "-"
         }
-        told = {k: v for k, v in self._table.get(file, {}).items() if k != "split" and v}
-        return found | told
+        return found | {k: v for k, v in row.items() if k != "split" and v}
 
-    def _splits(self, labels: dict[str, dict[str, str]]) -> dict[str, str]:
+    def _splits(self, labels: dict[str, dict[str, str]], rows: dict[str, dict[str, str]]) -> dict[str, str]:
         options, files = self.options, list(labels)
         if options.split == "table":
-            return {file: self._split_told(file) for file in files}
+            return {file: self._split_of(file, rows.get(file, {}).get("split", "")) for file in files}
         if options.split == "by_clip":
             return shares(files, self.seed, options.val, options.test)
         nameless = [file for file in files if "identity" not in labels[file]]
@@ -125,42 +130,20 @@ class Folder(Footage):
         split = shares(of.values(), self.seed, options.val, options.test)
         return {file: split[of[file]] for file in files}
 
-    def _split_told(self, file: str) -> str:
-        told = self._table.get(file, {}).get("split", "")
-        if told not in _SPLITS:
+    def _split_of(self, file: str, given: str) -> str:
+        if given not in _SPLITS:
             raise InputError(
-                f"{self.options.table}: '{file}' is in split '{told}', not train, val or test",
+                f"{self.options.table}: '{file}' is in split '{given}', not train, val or test",
                 hint="give the table a column `split` with a row for each video",
             )
-        return told
+        return given
 
     @cached_property
-    def _table(self) -> dict[str, dict[str, str]]:
-        """The rows of the table by file: label -> value."""
-        if self.options.table is None:
-            return {}
-        path = Path(self.options.table)
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: the table cannot be read: {error}") from error
-        first = (text.splitlines() or [""])[0]
-        separator = max("\t;,", key=first.count)
-        rows = csv.DictReader(text.splitlines(), delimiter=separator)
-        held = [
-            {
-                _COLUMNS[k.strip().lower()]: (v or "").strip()
-                for k, v in row.items()
-                if k and k.strip().lower() in _COLUMNS
-            }
-            for row in rows
-        ]
-        if not held or "file" not in held[0]:
-            raise InputError(
-                f"{path}: no column `file` in its first line, '{first[:80]}'",
-                hint="a table begins with a line such as file,speaker,emotion",
-            )
-        return {row.pop("file"): row for row in held}
+    def _table(self) -> Table | None:
+        return None if self.options.table is None else read_table(Path(self.options.table))
+
+    def _matched(self, videos: Sequence[str]) -> Matched:
+        return Matched({}, (), ()) if self._table is None else self._table.match(videos)
 
 
 def _name(path: str) -> str:

@@ -53,14 +53,14 @@ class VoxCeleb2(Footage):
 
     def _utterances(self, which: str, speaker: str) -> list[tuple[str, str]]:
         found = list(_utterances(self._root / which / "mp4" / speaker))
-        most = self.options.most_per_speaker
-        if most is None or most >= len(found):
+        limit = self.options.most_per_speaker
+        if limit is None or limit >= len(found):
             return found
-        chosen = set(ranked_by(self.seed, (f"{v}/{n}" for v, n in found))[:most])
+        chosen = set(ranked_by(self.seed, (f"{v}/{n}" for v, n in found))[:limit])
         return [(v, n) for v, n in found if f"{v}/{n}" in chosen]
 
     def survey(self) -> Survey:
-        """Compare the folder with the corpus. Raises InputError where it has none of its videos."""
+        """Compare the folder with the corpus. Raises InputError if it has none of its videos."""
         if not self._videos:
             raise InputError(
                 f"{self._root}: no VoxCeleb2 video, such as dev/mp4/id00012/21Uxsk56VDQ/00001.mp4",

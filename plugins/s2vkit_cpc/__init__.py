@@ -1,4 +1,4 @@
-"""CPC: features of speech, learnt by telling what comes next from what does not."""
+"""CPC: features of speech, learnt by discriminating what comes next from what does not."""
 
 from typing import Literal
 
@@ -99,6 +99,6 @@ def s2vkit_register(register: Register) -> None:
         "contrastive",
         "s2vkit_cpc.contrastive:Contrastive",
         ContrastiveOptions,
-        summary="pre-train the audio encoder to tell the next steps from others (InfoNCE)",
+        summary="pre-trains the audio encoder to discriminate the next steps from others (InfoNCE)",
         reference="van den Oord et al. 2018, Eq. 4",
     )

@@ -1,4 +1,4 @@
-"""InfoNCE pre-training: tell the encodings that come next from others of the batch."""
+"""InfoNCE pre-training: discriminate the encodings that come next from others of the batch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from s2vkit_cpc.predictor import Predictors
 
 
 @dataclass
-class Foretold:
+class Predictions:
     """The scores of one step of training."""
 
     losses: Tensor  # (K,) cross-entropies, with gradient
@@ -43,14 +43,14 @@ class Contrastive(Stage):
         self.anchors = self.steps - options.predictions
 
     def idle(self) -> str:
-        """Say why there is nothing to train, if so."""
+        """Explain why there is nothing to train, if so."""
         encoder = self.graph.encoder
         if not encoder.pretrainable:
             return f"{type(encoder).__name__.lower()} has nothing to pre-train"
         return "the audio encoder's weights came from a file" if encoder.pretrained else ""
 
     def optimizers(self) -> dict[str, Slot]:
-        """Give encoder and predictor an optimizer each, of the same options."""
+        """Return encoder and predictor an optimizer each, of the same options."""
         return {"encoder": self.options.optimizer, "predictor": self.options.optimizer}
 
     def extras(self) -> dict[str, nn.Module]:
@@ -59,7 +59,7 @@ class Contrastive(Stage):
         self.predictor = Predictors(options.predictor, dim, self.anchors, options.predictions)
         return {"predictor": self.predictor}
 
-    def shared_forward(self, batch: Batch) -> Foretold:
+    def shared_forward(self, batch: Batch) -> Predictions:
         """Encode a window of every clip and score what comes next."""
         speech = draw_windows(batch["speech"], batch["lengths"], self.samples)
         z = self.graph.encoder.encode(speech)[:, : self.steps]
@@ -68,13 +68,13 @@ class Contrastive(Stage):
         right = torch.zeros(logits.shape[0], dtype=torch.long, device=logits.device)
         losses = [F.cross_entropy(one, right) for one in logits.unbind(2)]
         best = logits.detach().argmax(1) == 0
-        return Foretold(torch.stack(losses), best.float().mean(0))
+        return Predictions(torch.stack(losses), best.float().mean(0))
 
-    def score(self, z: Tensor, foretold: Tensor) -> Tensor:
+    def score(self, z: Tensor, predicted: Tensor) -> Tensor:
         """Score (B, A, K, C) against z (B, T, C): (B, A, 1 + negatives, K), the first is right."""
         count = self.options.predictions
         ahead = z[:, 1:].unfold(1, count, 1)  # (B, A, C, K) without a copy
-        right = torch.einsum("bakc,back->bak", foretold, ahead) / self.divisor(z.shape[2])
+        right = torch.einsum("bakc,back->bak", predicted, ahead) / self.divisor(z.shape[2])
         every = gather_rows(z)  # negatives come from the clips of all processes
 
         def draw(clips: int) -> Tensor:
@@ -82,19 +82,19 @@ class Contrastive(Stage):
 
         at = draw_rows(draw, len(z))
         wrong = F.embedding(at.to(z.device), every.flatten(0, 1))  # (B, A, N, C), shared by all k
-        scores = torch.einsum("banc,bakc->bank", wrong, foretold) / self.divisor(z.shape[2])
+        scores = torch.einsum("banc,bakc->bank", wrong, predicted) / self.divisor(z.shape[2])
         return torch.cat([right.unsqueeze(2), scores], 2)
 
     def divisor(self, dim: int) -> float:
-        """Say by what a score's sum over dimensions is divided."""
+        """Return the divisor of a score's sum over dimensions."""
         return float(dim) if self.options.score == "mean" else dim**0.5
 
-    def loss(self, batch: Batch, shared: Foretold) -> dict[str, Tensor]:
-        """Give the sum of the losses of every step ahead."""
+    def loss(self, batch: Batch, shared: Predictions) -> dict[str, Tensor]:
+        """Return the sum of the losses of every step ahead."""
         return {"contrastive": shared.losses.sum()}
 
-    def extra_metrics(self, batch: Batch, shared: Foretold) -> dict[str, Tensor]:
-        """Give the accuracy of every step ahead, and their mean."""
+    def extra_metrics(self, batch: Batch, shared: Predictions) -> dict[str, Tensor]:
+        """Return the accuracy of every step ahead, and their mean."""
         steps = {f"accuracy_{k}": a for k, a in enumerate(shared.accuracies, start=1)}
         return {"accuracy": shared.accuracies.mean(), **steps}
 

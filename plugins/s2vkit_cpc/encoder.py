@@ -74,7 +74,7 @@ class Context(nn.Module):
 class Cpc(AudioEncoder):
     """CPC as an audio encoder; its module names are those of the public checkpoints.
 
-    Features are the context c (100 steps/s, each of what is heard so far), the summary is
+    Features are the context c (100 steps/s, each of the speech so far), the summary is
     the last one, as the paper's omega, or statistics over a clip's own steps.
     """
 
@@ -86,8 +86,8 @@ class Cpc(AudioEncoder):
     def __init__(self, options: CpcOptions) -> None:
         super().__init__()
         path = options.checkpoint
-        held = open_weights(path) if path else None
-        layout = layout_of(held, options, str(path)) if held else layout_without_file(options)
+        stored = open_weights(path) if path else None
+        layout = layout_of(stored, options, str(path)) if stored else layout_without_file(options)
         self.as_built = asdict(layout)
         self.gEncoder = ConvStack(layout.channels, layout.norm)
         self.gAR = Context(layout.context, layout.channels, layout.layers)
@@ -96,8 +96,8 @@ class Cpc(AudioEncoder):
         pooled = {"statistics": 2, "layers": len(LAYERS) + 1}
         self.summary_dim = self.dim * 2 * pooled[self.kind] if self.kind in pooled else self.dim
         self.pretrained = path is not None
-        if held:
-            fit_weights(self, held.tensors, source=str(path))
+        if stored:
+            fit_weights(self, stored.tensors, source=str(path))
 
     def encode(self, speech: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Encode speech (B, S), S >= 160, as z (B, A, C), at (S + 1) // 160 steps."""
@@ -108,7 +108,7 @@ class Cpc(AudioEncoder):
         return self.gAR.baseNet(z)[0]
 
     def forward(self, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Hear (B, S) of (B,) lengths: features (B, A, dim), summary (B, summary_dim)."""
+        """Encode (B, S) of (B,) lengths: features (B, A, dim), summary (B, summary_dim)."""
         speech = speech * _valid(lengths, speech.shape[1])
         speech = F.pad(speech, (0, max(0, HOP - speech.shape[1])))
         lengths = lengths.clamp(min=HOP)  # so that every clip has a step
@@ -119,7 +119,7 @@ class Cpc(AudioEncoder):
         return c, torch.cat([self._summarise(c, z, steps), *(pooled or [])], 1)
 
     def stream(self) -> SpeechStream:
-        """Begin to hear one utterance piece by piece; see `SpeechStream`."""
+        """Begin to encode one utterance piece by piece; see `SpeechStream`."""
         from s2vkit_cpc.streaming import CpcStream
 
         return CpcStream(self)

@@ -26,21 +26,21 @@ class Layout:
 
 
 def layout_without_file(options: CpcOptions) -> Layout:
-    """Take what the recipe says, and the published network's for the rest."""
-    said = {one.name: getattr(options, one.name) for one in fields(Layout)}
-    return Layout(**{name: value for name, value in said.items() if value is not None})
+    """Use the recipe's settings, and the published network's for the rest."""
+    given = {one.name: getattr(options, one.name) for one in fields(Layout)}
+    return Layout(**{name: value for name, value in given.items() if value is not None})
 
 
-def layout_of(held: Weights, options: CpcOptions, path: str) -> Layout:
-    """Take the layout from a file; raises InputError where the recipe says another."""
-    found = _read(held.tensors, held.config, path)
+def layout_of(stored: Weights, options: CpcOptions, path: str) -> Layout:
+    """Read the layout from a file; raises InputError if the recipe contradicts it."""
+    found = _read(stored.tensors, stored.config, path)
     if found is None:  # so little is there that fitting the weights will say what lacks
         return layout_without_file(options)
     for one in fields(Layout):
-        said, is_so = getattr(options, one.name), getattr(found, one.name)
-        if said not in (None, is_so):
+        given, is_so = getattr(options, one.name), getattr(found, one.name)
+        if given not in (None, is_so):
             raise InputError(
-                f"{path}: of its network {one.name} is {is_so}, the recipe says {said}",
+                f"{path}: of its network {one.name} is {is_so}, the recipe says {given}",
                 hint=f"set `{one.name}: {is_so}`, or leave it out to take the file's",
             )
     return found

@@ -1,4 +1,4 @@
-"""What foretells the steps ahead: one linear map, or one causal transformer layer, each."""
+"""Predictors of the steps ahead: one linear map, or one causal transformer layer, each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Predictors(nn.Module):
         self.predictors = nn.ModuleList(_predictor(kind, channels, steps) for _ in range(count))
 
     def forward(self, c: Tensor) -> Tensor:
-        """Foretell from the context (B, A, C): (B, A, K, C), K the steps ahead."""
+        """Predict from the context (B, A, C): (B, A, K, C), K the steps ahead."""
         return torch.stack([predict(c) for predict in self.predictors], 2)
 
 

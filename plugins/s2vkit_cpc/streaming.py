@@ -1,4 +1,4 @@
-"""Hearing speech piece by piece: what comes out is that of the whole utterance at once."""
+"""Encoding speech in pieces, with the result of the whole utterance at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from s2vkit_cpc.encoder import HOP, LAYERS, Cpc
 
 
 class CpcStream:
-    """One utterance (or a batch of equally long ones), heard in pieces of any length.
+    """One utterance (or a batch of equally long ones), encoded in pieces of any length.
 
     Carries, for each convolution, the end of its input that later steps will see again, and
     the state of the context network; of the summary it carries sums. So memory is flat.
@@ -27,17 +27,17 @@ class CpcStream:
         self.samples = 0
 
     def encode(self, speech: Tensor) -> Tensor:
-        """Hear the next samples (B, S): the features (B, A, dim) that they complete."""
+        """Encode the next samples (B, S): the features (B, A, dim) that they complete."""
         self.samples += speech.shape[1]
         return self._push(speech, end=False)
 
     def finish(self) -> tuple[Tensor, Tensor]:
         """End the utterance: the last features (B, A, dim), and the summary (B, summary_dim)."""
         like = self.encoder.gEncoder.conv0.weight
-        batch = 1 if self.layers[0].held is None else len(self.layers[0].held)
+        batch = 1 if self.layers[0].buffer is None else len(self.layers[0].buffer)
         short = max(0, HOP - self.samples)
         rest = self._push(like.new_zeros(batch, short), end=True)
-        return rest, self._summary()
+        return rest, self.summary()
 
     def _push(self, speech: Tensor, *, end: bool) -> Tensor:
         x = speech.unsqueeze(1)
@@ -54,7 +54,8 @@ class CpcStream:
         self.moments[-1].add(torch.cat([c, z], 2).transpose(1, 2))
         return c
 
-    def _summary(self) -> Tensor:
+    def summary(self) -> Tensor:
+        """Summarise what was heard so far, one step at least: (B, summary_dim)."""
         assert self.last is not None  # `finish` completes at least one step
         kind, whole = self.encoder.kind, self.moments[-1]
         if kind == "last":
@@ -72,20 +73,20 @@ class Layer:
         self.kernel, self.stride, self.pad = LAYERS[index]
         self.conv = encoder.gEncoder.get_submodule(f"conv{index}")
         self.norm = encoder.gEncoder.get_submodule(f"batchNorm{index}")
-        self.held: Tensor | None = None
+        self.buffer: Tensor | None = None
 
     def push(self, x: Tensor, *, end: bool) -> Tensor:
         """Take in (B, C, S): the steps (B, C', A) that are complete by now."""
         edge = x.new_zeros(x.shape[0], x.shape[1], self.pad)
-        held = torch.cat([edge if self.held is None else self.held, x], 2)
-        held = torch.cat([held, edge], 2) if end else held
-        steps = max(0, (held.shape[2] - self.kernel) // self.stride + 1)
-        self.held = held[:, :, steps * self.stride :]
+        buffer = torch.cat([edge if self.buffer is None else self.buffer, x], 2)
+        buffer = torch.cat([buffer, edge], 2) if end else buffer
+        steps = max(0, (buffer.shape[2] - self.kernel) // self.stride + 1)
+        self.buffer = buffer[:, :, steps * self.stride :]
         if not steps:
             return x.new_zeros(x.shape[0], self.conv.out_channels, 0)
-        seen = held[:, :, : (steps - 1) * self.stride + self.kernel]
-        made = F.conv1d(seen, self.conv.weight, self.conv.bias, self.stride)
-        return F.relu(self.norm(made))
+        window = buffer[:, :, : (steps - 1) * self.stride + self.kernel]
+        output = F.conv1d(window, self.conv.weight, self.conv.bias, self.stride)
+        return F.relu(self.norm(output))
 
 
 class Moments:
@@ -110,5 +111,5 @@ class Moments:
         self.count = total
 
     def pool(self) -> Tensor:
-        """Give mean and deviation (B, 2 C)."""
+        """Return mean and deviation (B, 2 C)."""
         return torch.cat([self.mean, (self.squares / self.count + 1e-6).sqrt()], 1)

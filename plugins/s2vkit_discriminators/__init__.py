@@ -8,7 +8,7 @@ from s2vkit import Field, Options, Register, hookimpl
 
 
 class IdentityMapsOptions(Options):
-    """What may be set of the identity discriminator."""
+    """Options of the identity discriminator."""
 
     channels: int = Field(default=32, ge=4, le=1024, description="channels inside each head")
     normalize: bool = Field(
@@ -17,10 +17,17 @@ class IdentityMapsOptions(Options):
         "layer does not matter",
     )
     spectral_norm: bool = Field(default=False, description="spectral norm on every layer")
+    noise: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=10.0,
+        description="deviation of the noise added in training to real and inflated maps alike, relative "
+        "to a map's root mean square; it hides what no inflation can match",
+    )
 
 
 class PatchOptions(Options):
-    """What may be set of the frame discriminator."""
+    """Options of the frame discriminator."""
 
     channels: int = Field(
         default=32, ge=4, le=512, description="channels of the first layer; doubled, at most to 4x"
@@ -30,20 +37,42 @@ class PatchOptions(Options):
 
 
 class SpeechSyncOptions(Options):
-    """What may be set of the synchrony discriminator."""
+    """Options of the synchrony discriminator."""
 
     channels: int = Field(
         default=32, ge=4, le=512, description="channels of the first layer; doubled, at most to 4x"
     )
     joint: int = Field(default=128, ge=4, le=2048, description="size of the joint space")
     region: Literal["full", "lower"] = Field(
-        default="full", description="what is seen of the face: all, or its lower half"
+        default="full", description="the input part of the face: all, or its lower half"
     )
     spectral_norm: bool = Field(default=False, description="spectral norm on every layer")
 
 
+class SyncExpertOptions(Options):
+    """Options of the lip-sync expert."""
+
+    frames: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="consecutive frames that are scored together; the stage's `window` is a multiple",
+    )
+    context: float = Field(
+        default=0.1, ge=0.0, le=2.0, description="seconds of speech before and after the frames"
+    )
+    channels: int = Field(
+        default=32, ge=4, le=512, description="channels of the first layer; doubled, at most to 4x"
+    )
+    joint: int = Field(default=128, ge=4, le=2048, description="size of the two embeddings")
+    n_mels: int = Field(default=40, ge=8, le=128, description="mel bands of the speech")
+    region: Literal["full", "lower"] = Field(
+        default="lower", description="the input part of the face: all, or its lower half"
+    )
+
+
 class ConvolutionOptions(Options):
-    """What may be set of every discriminator of convolutions that halve the image."""
+    """Options of every discriminator of convolutions that halve the image."""
 
     channels: int = Field(
         default=32, ge=4, le=512, description="channels of the first layer; doubled at each halving"
@@ -53,7 +82,7 @@ class ConvolutionOptions(Options):
 
 
 class MultiScalePatchOptions(ConvolutionOptions):
-    """What may be set of the patches of several scales."""
+    """Options of the patches of several scales."""
 
     layers: int = Field(default=3, ge=1, le=6, description="layers that halve the image")
     scales: int = Field(
@@ -62,13 +91,13 @@ class MultiScalePatchOptions(ConvolutionOptions):
 
 
 class TemporalPatchOptions(ConvolutionOptions):
-    """What may be set of the patches in space and time."""
+    """Options of the patches in space and time."""
 
     layers: int = Field(default=3, ge=1, le=6, description="layers that halve height and width")
 
 
 class SdfaFrameOptions(ConvolutionOptions):
-    """What may be set of SDFA's frame discriminator."""
+    """Options of SDFA's frame discriminator."""
 
     channels: int = Field(
         default=64, ge=4, le=512, description="channels of the first layer; doubled at each halving"
@@ -78,13 +107,13 @@ class SdfaFrameOptions(ConvolutionOptions):
 
 
 class SdfaSequenceOptions(ConvolutionOptions):
-    """What may be set of SDFA's sequence discriminator."""
+    """Options of SDFA's sequence discriminator."""
 
     hidden: int = Field(default=128, ge=4, le=1024, description="size of the GRU's state")
 
 
 class SdfaSyncOptions(ConvolutionOptions):
-    """What may be set of SDFA's synchrony discriminator."""
+    """Options of SDFA's synchrony discriminator."""
 
     joint: int = Field(default=128, ge=4, le=1024, description="size of the two embeddings")
 
@@ -119,6 +148,15 @@ def s2vkit_register(register: Register) -> None:
         summary="scores a frame and the speech feature of its time together",
         reference="Si et al. 2021, D_sync, Eq. 6",
     )
+    register(
+        "discriminator",
+        "sync_expert",
+        "s2vkit_discriminators.sync_expert:SyncExpert",
+        SyncExpertOptions,
+        wants=("frames",),
+        summary="compares embeddings of mouths and of log-mel speech; pre-trained by `sync_pairs`",
+        reference="Prajwal et al. 2020 (lip-sync expert); Si et al. 2021, D_sync, Eq. 6",
+    )
     sdfa = "Vougioukas et al. 2019, Realistic Speech-Driven Facial Animation with GANs"
     register(
         "discriminator",
@@ -145,7 +183,7 @@ def s2vkit_register(register: Register) -> None:
         SdfaFrameOptions,
         wants=("frames", "reference_images"),
         reference=sdfa,
-        summary="scores a frame beside a still of its speaker",
+        summary="scores a frame beside a reference image of its speaker",
     )
     register(
         "discriminator",

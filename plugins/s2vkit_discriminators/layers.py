@@ -15,12 +15,12 @@ SLOPE = 0.2
 
 
 def layer_of(spectral: bool) -> Layer:
-    """Give what every layer is wrapped in."""
+    """Return what every layer is wrapped in."""
     return spectral_norm if spectral else lambda module: module
 
 
 def widths_of(first: int, channels: int, max_multiple: int, layers: int) -> list[int]:
-    """Give the channels before and after each layer, doubled up to `max_multiple` times the first."""
+    """Return the channels before and after each layer, doubled up to `max_multiple` times the first."""
     return [first] + [channels * min(1 << i, max_multiple) for i in range(layers)]
 
 
@@ -35,7 +35,7 @@ def leaky() -> nn.Module:
 
 
 def activations(network: nn.Module, x: Tensor) -> list[Tensor]:
-    """Give what follows each activation of a chain of layers."""
+    """Return what follows each activation of a chain of layers."""
     found = []
     for module in network.children():
         x = module(x)

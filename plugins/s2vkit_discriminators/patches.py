@@ -36,7 +36,7 @@ class MultiScalePatch(Discriminator):
         self.to(memory_format=torch.channels_last)
 
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
-        """Take single frames (N, 3, H, W)."""
+        """Return single frames (N, 3, H, W)."""
         return (output.frames.flatten(0, 1),)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ class MultiScalePatch(Discriminator):
         return torch.cat(scores, 1)
 
     def layers(self, images: Tensor) -> list[Tensor]:
-        """Show what every layer of every scale sees in (N, 3, H, W)."""
+        """Return the activations of every layer of every scale for (N, 3, H, W)."""
         x, found = images.contiguous(memory_format=torch.channels_last), []
         for i, network in enumerate(self.scales):
             x = F.avg_pool2d(x, 2) if i else x
@@ -84,7 +84,7 @@ class TemporalPatch(Discriminator):
         self.body = nn.Sequential(*body, layer(nn.Conv3d(out, 1, 3, padding=1)))
 
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
-        """Take runs of frames (M, W, 3, H, W)."""
+        """Return runs of frames (M, W, 3, H, W)."""
         return (windows(batch, output.frames),)
 
     def forward(self, runs: Tensor) -> Tensor:
@@ -93,5 +93,5 @@ class TemporalPatch(Discriminator):
         return scores
 
     def layers(self, runs: Tensor) -> list[Tensor]:
-        """Show what every layer sees in (M, W, 3, H, W)."""
+        """Return the activations of every layer for (M, W, 3, H, W)."""
         return activations(self.body, runs.transpose(1, 2))

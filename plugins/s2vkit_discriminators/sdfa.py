@@ -51,13 +51,13 @@ class SdfaFrame(Discriminator):
         self.to(memory_format=torch.channels_last)
 
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
-        """Take single frames, each with the still of its speaker: twice (N, 3, H, W)."""
+        """Return single frames, each with the reference image of its speaker: twice (N, 3, H, W)."""
         frames = output.frames
         return frames.flatten(0, 1), batch["reference_images"].repeat_interleave(frames.shape[1], 0)
 
-    def forward(self, images: Tensor, stills: Tensor) -> Tensor:
+    def forward(self, images: Tensor, references: Tensor) -> Tensor:
         """Score (N, 3, H, W) beside (N, 3, H, W), both in [-1, 1]: (N, 1)."""
-        both = torch.cat([images, stills], 1).contiguous(memory_format=torch.channels_last)
+        both = torch.cat([images, references], 1).contiguous(memory_format=torch.channels_last)
         scores: Tensor = self.body(both).flatten(1)
         return scores
 
@@ -77,13 +77,13 @@ class SdfaSequence(Discriminator):
         self.score = layer(nn.Linear(options.hidden, 1))
 
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
-        """Take runs of frames (M, W, 3, H, W)."""
+        """Return runs of frames (M, W, 3, H, W)."""
         return (windows(batch, output.frames),)
 
     def forward(self, runs: Tensor) -> Tensor:
         """Score (M, W, 3, H, W) in [-1, 1]: (M, 1)."""
-        seen = self.see(runs.transpose(1, 2)).mean((3, 4)).transpose(1, 2)
-        scores: Tensor = self.score(self.follow(seen)[0][:, -1])
+        features = self.see(runs.transpose(1, 2)).mean((3, 4)).transpose(1, 2)
+        scores: Tensor = self.score(self.follow(features)[0][:, -1])
         return scores
 
 
@@ -111,18 +111,18 @@ class SdfaSync(Discriminator):
         nn.init.ones_(self.score.weight)
 
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
-        """Take runs of frames (M, W, 3, H, W) and their features (M, W, D)."""
+        """Return runs of frames (M, W, 3, H, W) and their features (M, W, D)."""
         return windows(batch, output.frames), windows(batch, batch["features"])
 
     def mismatched(self, batch: Batch) -> Inputs:
-        """Take real runs with features of other times."""
+        """Return real runs with features of other times."""
         return windows(batch, batch["frames"]), windows(batch, batch["mismatched"])
 
     def forward(self, runs: Tensor, features: Tensor) -> Tensor:
         """Score (M, W, 3, H, W) in [-1, 1] with (M, W, D): (M, 1)."""
         lower = runs[..., runs.shape[-2] // 2 :, :]
-        seen = self.see(lower.transpose(1, 2)).mean(2)  # over time
-        mouth = self.mouth(F.adaptive_avg_pool2d(seen, (1, 2)).flatten(1))
+        visual = self.see(lower.transpose(1, 2)).mean(2)  # over time
+        mouth = self.mouth(F.adaptive_avg_pool2d(visual, (1, 2)).flatten(1))
         speech = self.speech(self.hear(features.transpose(1, 2)).mean(2))
         apart = (mouth - speech).square().mean(1, keepdim=True).add(1e-6).sqrt()
         scores: Tensor = self.score(apart)

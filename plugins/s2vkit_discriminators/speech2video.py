@@ -43,7 +43,7 @@ class IdentityMaps(Discriminator):
                 "discriminator 'identity_maps' has no maps to score",
                 hint="name an identity teacher that gives maps, or leave this discriminator out",
             )
-        self.normalize = options.normalize
+        self.normalize, self.noise = options.normalize, options.noise
         layer = layer_of(options.spectral_norm)
         smallest = min(h for _, h, _ in map_shapes)
         self.heads = nn.ModuleList(
@@ -52,19 +52,21 @@ class IdentityMaps(Discriminator):
         self.to(memory_format=torch.channels_last)
 
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
-        """Take the identity maps, one set of each clip."""
+        """Return the identity maps, one set for each clip."""
         return (output.identity_maps,)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Score [(B, C, h, w)]: (B, P), the scores of all patches of all maps."""
-        scaled = [_unit(m) if self.normalize else m for m in maps]
+        if self.noise and self.training:
+            maps = [m + self.noise * _scale(m) * torch.randn_like(m) for m in maps]
+        scaled = [m / _scale(m) if self.normalize else m for m in maps]
         scores = [head(m) for head, m in zip(self.heads, scaled, strict=True)]
         return torch.cat([s.flatten(1) for s in scores], 1)
 
 
-def _unit(maps: Tensor) -> Tensor:
-    maps = maps.float()
-    return maps * (maps.square().mean((1, 2, 3), keepdim=True) + 1e-6).rsqrt()
+def _scale(maps: Tensor) -> Tensor:
+    """Return the root mean square of each map (B, 1, 1, 1)."""
+    return (maps.float().square().mean((1, 2, 3), keepdim=True) + 1e-6).sqrt()
 
 
 def _head(layer: Layer, inputs: int, channels: int, halvings: int, side: int) -> nn.Sequential:
@@ -92,7 +94,7 @@ class Patch(Discriminator):
         self.to(memory_format=torch.channels_last)
 
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
-        """Take single frames (N, 3, H, W)."""
+        """Return single frames (N, 3, H, W)."""
         return (output.frames.flatten(0, 1),)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -102,7 +104,7 @@ class Patch(Discriminator):
         return scores
 
     def layers(self, images: Tensor) -> list[Tensor]:
-        """Show what every layer sees in (N, 3, H, W): for the matching of features."""
+        """Return the activations of every layer for (N, 3, H, W): for the matching of features."""
         found = [images.contiguous(memory_format=torch.channels_last)]
         for layer in self.trunk:
             found.append(layer(found[-1]))
@@ -137,11 +139,11 @@ class SpeechSync(Discriminator):
         self.to(memory_format=torch.channels_last)
 
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
-        """Take single frames (N, 3, H, W) and the features (N, D) of their times."""
+        """Return single frames (N, 3, H, W) and the features (N, D) of their times."""
         return output.frames.flatten(0, 1), batch["features"].flatten(0, 1)
 
     def mismatched(self, batch: Batch) -> Inputs:
-        """Take real frames with features of other times, tau' of Eq. 6."""
+        """Return real frames with features of other times, tau' of Eq. 6."""
         return batch["frames"].flatten(0, 1), batch["mismatched"].flatten(0, 1)
 
     def forward(self, images: Tensor, features: Tensor) -> Tensor:

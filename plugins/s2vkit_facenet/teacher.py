@@ -40,7 +40,7 @@ class FaceNet(Teacher):
         return self.net(self._prepare(images))
 
     def classify(self, images: Tensor) -> Tensor:
-        """Give logits (N, len(classes)), or (N, 1) where there are no classes."""
+        """Return logits (N, len(classes)), or (N, 1) where there are no classes."""
         if not hasattr(self.net, "logits"):
             raise InputError(
                 "this file of facenet holds no classifier, so it can evaluator nothing",
@@ -50,7 +50,7 @@ class FaceNet(Teacher):
         return self.net(self._prepare(images))
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        """Give no maps."""
+        """Return no maps."""
         return []
 
     def _prepare(self, images: Tensor) -> Tensor:

@@ -9,13 +9,13 @@ import numpy as np
 from s2vkit import FaceDetector, Faces, ResourceError
 from s2vkit_faces import MtcnnOptions
 
-_LEAST_SIDE = 48  # pixels; smaller pictures would leave its pyramid empty
+_MIN_SIDE = 48  # pixels; smaller pictures would leave its pyramid empty
 
 
 class Mtcnn(FaceDetector):
     """Finds faces and five landmarks by the three cascaded nets of Zhang et al. (2016).
 
-    Raises ResourceError where facenet-pytorch is missing.
+    Raises ResourceError if facenet-pytorch is missing.
     """
 
     def __init__(self, options: MtcnnOptions) -> None:
@@ -27,7 +27,7 @@ class Mtcnn(FaceDetector):
         if not len(frames):
             return []
         height, width = frames.shape[1:3]
-        lacking = [(0, 0), (0, max(0, _LEAST_SIDE - height)), (0, max(0, _LEAST_SIDE - width))]
+        lacking = [(0, 0), (0, max(0, _MIN_SIDE - height)), (0, max(0, _MIN_SIDE - width))]
         pictures = np.pad(frames, [*lacking, (0, 0)]) if max(map(sum, lacking)) else frames
         found = self._nets.detect(pictures, landmarks=True)
         return [_faces(*each) for each in zip(*found, strict=True)]
@@ -43,7 +43,7 @@ def _load(options: MtcnnOptions) -> Any:
         ) from error
     return MTCNN(
         keep_all=True,
-        min_face_size=options.least,
+        min_face_size=options.min_size,
         thresholds=list(options.thresholds),
         factor=options.factor,
         device=options.device,

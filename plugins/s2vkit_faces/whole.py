@@ -16,7 +16,7 @@ class WholePicture(FaceDetector):
         self.options = options
 
     def __call__(self, frames: np.ndarray) -> list[Faces]:
-        """Give the edges of (N, H, W, 3) pictures as the one box of each."""
+        """Return the edges of (N, H, W, 3) pictures as the one box of each."""
         height, width = frames.shape[1:3]
         box = np.array([[0.0, 0.0, width, height]], dtype=np.float32)
         return [Faces(box.copy(), np.ones(1, dtype=np.float32)) for _ in frames]

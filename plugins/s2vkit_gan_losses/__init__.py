@@ -6,7 +6,7 @@ from s2vkit import AdversarialLossOptions, Field, Register, hookimpl
 
 
 class GradientPenaltyOptions(AdversarialLossOptions):
-    """What may be set of Wasserstein with a gradient penalty."""
+    """Options of Wasserstein with a gradient penalty."""
 
     penalty: Literal["none", "r1", "gradient"] = Field(
         default="gradient", description="as of the other losses"
@@ -49,6 +49,6 @@ def s2vkit_register(register: Register) -> None:
         "s2vkit_gan_losses.losses:Wasserstein",
         GradientPenaltyOptions,
         gives=("adversarial",),
-        summary="difference of mean scores, kept smooth by a penalty on the discriminator's gradient",
+        summary="difference of mean scores, regularised by a penalty on the discriminator's gradient",
         reference="Gulrajani et al. 2017",
     )

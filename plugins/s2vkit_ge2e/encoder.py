@@ -54,7 +54,7 @@ class Ge2e(AudioEncoder):
         self._mel = [mel]  # no submodule: its buffers are in no checkpoint
 
     def forward(self, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Hear (B, S) of (B,) lengths: features (B, A, dim), summary (B, summary_dim)."""
+        """Encode (B, S) of (B,) lengths: features (B, A, dim), summary (B, summary_dim)."""
         speech = speech * (torch.arange(speech.shape[1], device=speech.device) < lengths[:, None])
         speech = self._raise(speech, lengths)
         side = (WINDOW - HOP) // 2
@@ -78,16 +78,16 @@ class Ge2e(AudioEncoder):
         """Embed partials of each clip (step a of them around a / 100 s), and take their mean."""
         counts = [partials(length) for length in lengths.tolist()]
         steps = (max(counts) - 1) * EVERY + PARTIAL
-        room = max(0, steps * HOP - speech.shape[1])
-        mel = self._spectra(F.pad(speech, (WINDOW // 2, WINDOW // 2 + room)))
+        padding = max(0, steps * HOP - speech.shape[1])
+        mel = self._spectra(F.pad(speech, (WINDOW // 2, WINDOW // 2 + padding)))
         cut = [
             mel[row, i * EVERY : i * EVERY + PARTIAL]
             for row, count in enumerate(counts)
             for i in range(count)
         ]
         _, (hidden, _) = self.lstm(torch.stack(cut))
-        made = F.normalize(F.relu(self.linear(hidden[-1])))
-        means = [one.mean(0) for one in made.split(counts)]
+        embeddings = F.normalize(F.relu(self.linear(hidden[-1])))
+        means = [one.mean(0) for one in embeddings.split(counts)]
         return F.normalize(torch.stack(means))
 
 

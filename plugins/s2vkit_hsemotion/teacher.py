@@ -20,10 +20,10 @@ STAGES = ((4, 16), (2, 8), (1, 4))  # blocks whose outputs are 1/16, 1/8, 1/4 of
 
 def open_hsemotion(path: str | Path) -> Weights:
     """Read a state dict; the classifier may lie in a Sequential, as HSEmotion's does."""
-    held = open_weights(path)
+    weights = open_weights(path)
     names = {f"classifier.0.{kind}": f"classifier.{kind}" for kind in ("weight", "bias")}
-    held.tensors = rename(held.tensors, lambda name: names.get(name, name))
-    return held
+    weights.tensors = rename(weights.tensors, lambda name: names.get(name, name))
+    return weights
 
 
 class HsEmotion(Teacher):
@@ -59,27 +59,27 @@ class HsEmotion(Teacher):
             self.register_buffer(word, torch.tensor(numbers).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Look at (N, 3, H, W) in [-1, 1]: (N, dim)."""
+        """Embed (N, 3, H, W) in [-1, 1]: (N, dim)."""
         return self.classify(images) if self.gives == "logits" else self._pool(images)
 
     def classify(self, images: Tensor) -> Tensor:
-        """Give logits (N, len(classes)), or (N, 1) where there are no classes."""
+        """Return logits (N, len(classes)), or (N, 1) where there are no classes."""
         if self.headless:
             raise _headless("this file")
         logits = self.net.classifier(self._pool(images))
         return logits[:, : len(self.classes)] if self.classes else logits
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        """Give the outputs of three inner blocks, small to large."""
+        """Return the outputs of three inner blocks, small to large."""
         x = self.net.bn1(self.net.conv_stem(self._prepare(images)))
         found = {}
         for i, block in enumerate(self.net.blocks[: STAGES[0][0] + 1]):
             x = found[i] = block(x)
         shapes = [shape[1:] for shape in self.map_shapes]
-        made = [found[i] for i, _ in STAGES]
+        found_maps = [found[i] for i, _ in STAGES]
         return [
             m if tuple(m.shape[2:]) == shape else F.adaptive_avg_pool2d(m, shape)
-            for m, shape in zip(made, shapes, strict=True)
+            for m, shape in zip(found_maps, shapes, strict=True)
         ]
 
     def _pool(self, images: Tensor) -> Tensor:
@@ -95,7 +95,7 @@ class HsEmotion(Teacher):
 
 def _headless(path: str) -> InputError:
     return InputError(
-        f"{path}: holds no classifier, so it tells no emotions",
+        f"{path}: has no classifier, so it predicts no emotions",
         hint="set `tap: pooled` to learn its features, or take a file with a classifier",
     )
 
@@ -106,8 +106,8 @@ def _classes(options: HsEmotionOptions, outputs: int | None, labels: tuple[str, 
         return EIGHT if labels and set(labels) <= set(EIGHT) else labels
     if options.classes is not None:
         if len(options.classes) != outputs:
-            said = f"the recipe names {len(options.classes)} classes, the file has {outputs}"
-            raise InputError(f"{options.checkpoint}: {said}", hint="give one name an output")
+            problem = f"the recipe names {len(options.classes)} classes, the file has {outputs}"
+            raise InputError(f"{options.checkpoint}: {problem}", hint="give one name an output")
         return tuple(options.classes)
-    own = {8: EIGHT, 10: EIGHT, 7: SEVEN}
-    return own.get(outputs, tuple(f"class_{i}" for i in range(outputs)))
+    names = {8: EIGHT, 10: EIGHT, 7: SEVEN}
+    return names.get(outputs, tuple(f"class_{i}" for i in range(outputs)))

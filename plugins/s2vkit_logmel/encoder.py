@@ -30,7 +30,7 @@ class LogMel(AudioEncoder):
         self.mel = MelSpectrogram(self.sample_rate, FFT, WINDOW, HOP, n_mels=options.n_mels, center=False)
 
     def forward(self, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Hear (B, S) of (B,) lengths: features (B, A, dim), summary (B, 2 * dim).
+        """Encode (B, S) of (B,) lengths: features (B, A, dim), summary (B, 2 * dim).
 
         Past a clip's own steps, S // 160 of them, all features are 0.
         """

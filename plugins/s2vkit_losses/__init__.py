@@ -6,7 +6,7 @@ from s2vkit import Field, LossOptions, Register, hookimpl
 
 
 class SoftTargetsOptions(LossOptions):
-    """What may be set of the softmax cross-entropy of codes."""
+    """Options of the softmax cross-entropy of codes."""
 
     direction: Literal["kd", "as_printed"] = Field(
         default="kd",
@@ -19,7 +19,7 @@ class SoftTargetsOptions(LossOptions):
 
 
 class DecorrelateOptions(LossOptions):
-    """What may be set of the linear independence loss."""
+    """Options of the linear independence loss."""
 
     ridge: float = Field(
         default=0.03,
@@ -30,13 +30,13 @@ class DecorrelateOptions(LossOptions):
 
 
 class HsicOptions(LossOptions):
-    """What may be set of the kernel independence loss."""
+    """Options of the kernel independence loss."""
 
     width: float = Field(default=1.0, gt=0.0, description="of the Gaussian kernels, in median distances")
 
 
 class PixelOptions(LossOptions):
-    """What may be set of losses of pixels."""
+    """Options of losses of pixels."""
 
     region: Literal["upper", "lower", "full"] = Field(
         default="upper", description="the rows that count; upper is from the nose up"
@@ -47,7 +47,7 @@ class PixelOptions(LossOptions):
 
 
 class SmoothGradientOptions(LossOptions):
-    """What may be set of the gradient loss."""
+    """Options of the gradient loss."""
 
     smoother: Literal["gaussian", "guided"] = Field(
         default="gaussian",

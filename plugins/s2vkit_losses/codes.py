@@ -18,9 +18,9 @@ class NormalizedL2(PairLoss):
     def __init__(self, options: LossOptions) -> None:
         super().__init__()
 
-    def forward(self, made: Tensor, true: Tensor) -> Tensor:
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compare codes (B, dim): a scalar."""
-        difference = F.normalize(made.float(), dim=-1) - F.normalize(true.float(), dim=-1)
+        difference = F.normalize(prediction.float(), dim=-1) - F.normalize(target.float(), dim=-1)
         return difference.square().sum(-1).mean()
 
 
@@ -38,8 +38,8 @@ class SoftTargets(PairLoss):
         self.as_printed = options.direction == "as_printed"
         self.temperature = options.temperature
 
-    def forward(self, made: Tensor, true: Tensor) -> Tensor:
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compare the student's (B, dim) with the teacher's: a scalar."""
-        weights, logs = (made, true) if self.as_printed else (true, made)
+        weights, logs = (prediction, target) if self.as_printed else (target, prediction)
         share = F.softmax(weights.float() / self.temperature, -1)
         return -(share * F.log_softmax(logs.float() / self.temperature, -1)).sum(-1).mean()

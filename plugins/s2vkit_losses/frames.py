@@ -1,4 +1,4 @@
-"""Losses between made and true frames, both (N, 3, H, W) in [-1, 1]."""
+"""Losses between made and real frames, both (N, 3, H, W) in [-1, 1]."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class _Pixels(PairLoss):
         self.region = options.region
         self.sums = options.reduction == "sum"
 
-    def difference(self, made: Tensor, true: Tensor) -> Tensor:
+    def difference(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Subtract the frames where they count, in float32."""
-        rows, half = made.shape[-2], made.shape[-2] // 2
+        rows, half = prediction.shape[-2], prediction.shape[-2] // 2
         first, last = {"upper": (0, half), "lower": (half, rows), "full": (0, rows)}[self.region]
-        return made[..., first:last, :].float() - true[..., first:last, :].float()
+        return prediction[..., first:last, :].float() - target[..., first:last, :].float()
 
     def reduce(self, values: Tensor) -> Tensor:
-        """Give the mean over frames of the mean, or of the sum, of a frame's values."""
+        """Return the mean over frames of the mean, or of the sum, of a frame's values."""
         return values.sum() / values.shape[0] if self.sums else values.mean()
 
 
@@ -33,17 +33,17 @@ class L1(_Pixels):
     rows 0 to H/2 of the image, whose first row is the top.
     """
 
-    def forward(self, made: Tensor, true: Tensor) -> Tensor:
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compare frames (N, 3, H, W): a scalar."""
-        return self.reduce(self.difference(made, true).abs())
+        return self.reduce(self.difference(prediction, target).abs())
 
 
 class L2(_Pixels):
     """(F - phi)^2 over the region, mean over frames."""
 
-    def forward(self, made: Tensor, true: Tensor) -> Tensor:
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compare frames (N, 3, H, W): a scalar."""
-        return self.reduce(self.difference(made, true).square())
+        return self.reduce(self.difference(prediction, target).square())
 
 
 class SmoothGradient(PairLoss):
@@ -67,11 +67,15 @@ class SmoothGradient(PairLoss):
         self.guided, self.edge = options.smoother == "guided", options.edge
         self._matrices: dict[tuple[int, torch.device], Tensor] = {}
 
-    def forward(self, made: Tensor, true: Tensor) -> Tensor:
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compare frames (N, 3, H, W): a scalar."""
-        with torch.autocast(made.device.type, enabled=False):  # differences are small: keep float32
-            made, true = made.float(), true.float()
-            x = self._keep_edges(made) - self._keep_edges(true) if self.guided else self._mean(made - true)
+        with torch.autocast(prediction.device.type, enabled=False):  # differences are small: keep float32
+            prediction, target = prediction.float(), target.float()
+            x = (
+                self._keep_edges(prediction) - self._keep_edges(target)
+                if self.guided
+                else self._mean(prediction - target)
+            )
             across, down = _sobel(x) if self.sobel else _forward_differences(x)
             return across.abs().mean() + down.abs().mean()
 
@@ -95,8 +99,8 @@ class SmoothGradient(PairLoss):
 
 def gaussian_matrix(side: int, kernel: int, sigma: float) -> Tensor:
     """Make the (side, side) matrix that blurs a line, its borders reflected without repeat."""
-    reach = kernel // 2
-    offsets = torch.arange(-reach, reach + 1)
+    radius = kernel // 2
+    offsets = torch.arange(-radius, radius + 1)
     taps = torch.exp(-0.5 * (offsets / sigma) ** 2)
     at = (torch.arange(side)[:, None] + offsets).abs()
     at = torch.minimum(at, (2 * (side - 1) - at)).clamp(0, side - 1)
@@ -109,7 +113,7 @@ def _forward_differences(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _sobel(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Give the Sobel gradients inside the border, in units of a pixel's difference (1/8)."""
+    """Return the Sobel gradients inside the border, in units of a pixel's difference (1/8)."""
     across = (x[..., 2:] - x[..., :-2]) / 8
     down = (x[..., 2:, :] - x[..., :-2, :]) / 8
     return (

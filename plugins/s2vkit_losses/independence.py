@@ -26,16 +26,16 @@ class Decorrelate(IndependenceLoss):
     def forward(self, code: Tensor, other: Tensor) -> Tensor:
         """Compare codes (B, dim) with the other side's (B, any): a scalar, at least 0."""
         with torch.autocast(code.device.type, enabled=False):
-            told = self._fit(_exact(code)) * self._fit(_exact(other))
-        return told.sum().clamp(min=0).float() / len(code)
+            leaked = self._fit(_exact(code)) * self._fit(_exact(other))
+        return leaked.sum().clamp(min=0).float() / len(code)
 
     def _fit(self, x: Tensor) -> Tensor:
         """Make the (B, B) matrix that a ridge regression on `x` smooths targets with."""
         x = x - x.mean(0)
         gram = x @ x.mT
         level = gram.diagonal().mean().clamp(min=1e-12)
-        held = gram + self.ridge * level * torch.eye(len(x), device=x.device, dtype=x.dtype)
-        return torch.cholesky_solve(gram, torch.linalg.cholesky(held))
+        regular = gram + self.ridge * level * torch.eye(len(x), device=x.device, dtype=x.dtype)
+        return torch.cholesky_solve(gram, torch.linalg.cholesky(regular))
 
 
 def _exact(x: Tensor) -> Tensor:
@@ -61,8 +61,8 @@ class Hsic(IndependenceLoss):
             return code.sum() * 0.0
         with torch.autocast(code.device.type, enabled=False):
             a, b = self._kernel(code.float()), self._kernel(other.float())
-            own = (_unbiased(a, a) * _unbiased(b, b)).clamp(min=1e-8).sqrt()
-        return (_unbiased(a, b) / own).clamp(min=0)
+            norm = (_unbiased(a, a) * _unbiased(b, b)).clamp(min=1e-8).sqrt()
+        return (_unbiased(a, b) / norm).clamp(min=0)
 
     def _kernel(self, x: Tensor) -> Tensor:
         """Make the (B, B) Gaussian kernel of `x` without its diagonal."""

@@ -29,11 +29,11 @@ class Lsgan(PenalisedLoss):
         self.sums = options.reduction == "sum"
 
     def generator(self, fake: Tensor) -> Tensor:
-        """Give 1/2 E[(D(fake) - target)^2]."""
+        """Return 1/2 E[(D(fake) - target)^2]."""
         return 0.5 * self._distance(fake, self.target)
 
     def discriminator(self, real: Tensor, fake: Tensor, mismatched: Tensor | None = None) -> Tensor:
-        """Give 1/2 E[(D(real) - real)^2] + 1/2 E[(D(fake) - fake)^2], or Eq. 6 of three kinds."""
+        """Return 1/2 E[(D(real) - real)^2] + 1/2 E[(D(fake) - fake)^2], or Eq. 6 of three kinds."""
         loss = self._distance(real, self.real)
         if mismatched is None:
             return 0.5 * (loss + self._distance(fake, self.fake))
@@ -41,10 +41,10 @@ class Lsgan(PenalisedLoss):
         return loss + 0.5 * wrong
 
     def looks_real(self, scores: Tensor) -> Tensor:
-        """Say of each score whether it is nearer to the label of what is real."""
+        """Return whether each score is nearer to the label of what is real."""
         return (scores.float() - self.real).abs() < (scores.float() - self.fake).abs()
 
     def _distance(self, scores: Tensor, label: float) -> Tensor:
-        """Give E[(D - label)^2] over clips and patches; with `reduction: sum`, summed over t (Eq. 5)."""
+        """Return E[(D - label)^2] over clips and patches; with `reduction: sum`, summed over t (Eq. 5)."""
         distance = (scores.float() - label).square().mean()
         return scores.shape[1] * distance if self.sums and scores.dim() > 1 else distance

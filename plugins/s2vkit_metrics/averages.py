@@ -9,22 +9,22 @@ from s2vkit import Metric, Score
 
 
 class OverClips(Metric):
-    """Base: figures of made frames, of true ones by the same rule, and by chance."""
+    """Base: figures of generated frames, of true ones by the same rule, and by chance."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
-        self.made: list[float] = []
+        self.generated: list[float] = []
         self.real: list[float] = []
         self.others: list[float] = []
 
     def score(self, definition: str, details: dict[str, Any] | None = None) -> Score:
-        """Give the means over clips."""
+        """Return the means over clips."""
         return Score(
-            value=fmean(self.made) if self.made else float("nan"),
+            value=fmean(self.generated) if self.generated else float("nan"),
             on_real=fmean(self.real) if self.real else None,
             chance=fmean(self.others) if self.others else None,
-            n=len(self.made),
+            n=len(self.generated),
             definition=definition,
             details=details or {},
-            clips=dict(zip(self.names, self.made, strict=True)),
+            clips=dict(zip(self.names, self.generated, strict=True)),
         )

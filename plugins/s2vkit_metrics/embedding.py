@@ -1,4 +1,4 @@
-"""CSIM and ACD: how near made faces are to the speaker's, as a face network embeds them."""
+"""CSIM and ACD: how near generated faces are to the speaker's, as a face network embeds them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CHUNK = 64
 class _Embedded(OverClips):
     """Base: each frame's embedding against that of a true frame of the clip.
 
-    The chance figure sets the made frames beside the true first frame of the clip before (the
+    The chance figure sets the generated frames beside the true first frame of the clip before (the
     first clip beside the last), whoever speaks there.
     """
 
@@ -29,35 +29,35 @@ class _Embedded(OverClips):
         self.evaluator = ""
 
     def update(self, outcome: Outcome) -> None:
-        """Take in one clip."""
+        """Add one clip."""
         evaluator = evaluator_of(outcome, "identity")
         self.evaluator = (
             f"{type(evaluator).__name__}, from a file"
             if evaluator.pretrained
             else (f"{type(evaluator).__name__}, trained in this run on real frames of the training split")
         )
-        made, true = embed(evaluator, outcome.made), embed(evaluator, outcome.true)
-        frames = min(len(made), len(true))
-        against = true[:1] if self.options.reference == "first" else true[:frames]
+        generated, real = embed(evaluator, outcome.generated), embed(evaluator, outcome.real)
+        frames = min(len(generated), len(real))
+        against = real[:1] if self.options.reference == "first" else real[:frames]
         self.names.append(outcome.name)
-        self.made.append(self._mean(made[:frames], against))
-        self.real.append(self._mean(true[:frames], against))
+        self.generated.append(self._mean(generated[:frames], against))
+        self.real.append(self._mean(real[:frames], against))
         if self.last is None:
-            self.first = made
+            self.first = generated
         else:
-            self.others.append(self._mean(made, self.last))
-        self.last = true[:1]
+            self.others.append(self._mean(generated, self.last))
+        self.last = real[:1]
 
     def compute(self) -> Score:
-        """Give the mean over clips."""
+        """Return the mean over clips."""
         kept = list(self.others)
-        if self.first is not None and self.last is not None and len(self.made) > 1:
+        if self.first is not None and self.last is not None and len(self.generated) > 1:
             self.others.append(self._mean(self.first, self.last))
         at = "the clip's first true frame" if self.options.reference == "first" else "the true frame"
         found = self.score(
-            f"{self.what()} between the embeddings of each made frame and of {at} by the evaluator "
+            f"{self.what()} between the embeddings of each generated frame and of {at} by the evaluator "
             f"'identity' ({self.evaluator}); mean over frames, then over clips; on real: "
-            "of the true frames; chance: against another clip's first true frame"
+            "of the real frames; chance: against another clip's first true frame"
         )
         self.others = kept
         return found
@@ -82,7 +82,7 @@ class Csim(_Embedded):
         return "CSIM: cosine"
 
     def compare(self, one: Tensor, other: Tensor) -> Tensor:
-        """Give the cosine."""
+        """Return the cosine."""
         return F.cosine_similarity(one, other, dim=-1)
 
 
@@ -96,7 +96,7 @@ class Acd(_Embedded):
         return f"ACD: {'L2 distance' if self.options.distance == 'l2' else 'one less cosine'}"
 
     def compare(self, one: Tensor, other: Tensor) -> Tensor:
-        """Give the distance."""
+        """Return the distance."""
         if self.options.distance == "l2":
             return (one - other).norm(dim=-1)
         return 1 - F.cosine_similarity(one, other, dim=-1)

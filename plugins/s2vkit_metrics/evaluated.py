@@ -26,12 +26,12 @@ class _Accuracy(Metric):
         self.classes: tuple[str, ...] = ()
         self.names: list[str] = []
         self.labels: list[str] = []
-        self.made: list[str] = []
+        self.generated: list[str] = []
         self.real: list[str] = []
         self.unknown = 0
 
     def update(self, outcome: Outcome) -> None:
-        """Take in one clip."""
+        """Add one clip."""
         evaluator = evaluator_of(outcome, self.evaluator or self.side)
         self.classes = tuple(evaluator.classes)
         label = outcome.labels.get(self.side)
@@ -40,36 +40,36 @@ class _Accuracy(Metric):
             return
         self.names.append(outcome.name)
         self.labels.append(label)
-        self.made.append(self.classes[verdict(ask(evaluator, outcome.made))])
-        self.real.append(self.classes[verdict(ask(evaluator, outcome.true))])
+        self.generated.append(self.classes[verdict(ask(evaluator, outcome.generated))])
+        self.real.append(self.classes[verdict(ask(evaluator, outcome.real))])
 
     def compute(self) -> Score:
-        """Give the share of clips named rightly; details hold the confusion of made clips."""
+        """Return the share of clips named rightly; details hold the confusion of generated clips."""
         counts = Counter(self.labels)
         majority = counts.most_common(1)[0][1] / len(self.labels) if self.labels else None
         return Score(
-            value=self._share(self.made),
+            value=self._share(self.generated),
             on_real=self._share(self.real) if self.labels else None,
             chance=majority,
             n=len(self.labels),
-            definition=f"share of clips whose {self.side} the evaluator{self._who()}, trained on real "
+            definition=f"share of clips whose {self.side} the evaluator{self._named()}, trained on real "
             "faces, names rightly; its log-probabilities averaged over the clip's frames; on real: "
-            "the true frames of the same clips; chance: always the most frequent label",
+            "the real frames of the same clips; chance: always the most frequent label",
             details={
                 "classes": list(self.classes),
-                "confusion": self._confusion(self.made),
+                "confusion": self._confusion(self.generated),
                 "confusion_on_real": self._confusion(self.real),
                 "rows": "true label",
                 "columns": "evaluated label",
                 "left_out_unknown_label": self.unknown,
             },
             clips={
-                name: float(seen == label)
-                for name, seen, label in zip(self.names, self.made, self.labels, strict=True)
+                name: float(verdict_ == label)
+                for name, verdict_, label in zip(self.names, self.generated, self.labels, strict=True)
             },
         )
 
-    def _who(self) -> str:
+    def _named(self) -> str:
         return f" '{self.evaluator}'" if self.evaluator else ""
 
     def _share(self, verdicts: list[str]) -> float:
@@ -87,7 +87,7 @@ def confusion(rows: Sequence[str], columns: Sequence[str], classes: Sequence[str
 
 
 def verdict(logits: Tensor) -> int:
-    """Give the class of a clip from the logits (V, K) of its frames."""
+    """Return the class of a clip from the logits (V, K) of its frames."""
     return int(logits.log_softmax(-1).mean(0).argmax())
 
 

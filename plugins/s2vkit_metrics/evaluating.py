@@ -13,7 +13,7 @@ _CHUNK = 64
 
 
 def evaluator_of(outcome: Outcome, side: str) -> Any:
-    """Find the evaluator of a name; raises InputError where the outcome brings none."""
+    """Find the evaluator of a name; raises InputError if the outcome brings none."""
     evaluator = outcome.evaluators.get(side)
     if evaluator is None:
         raise InputError(
@@ -25,7 +25,7 @@ def evaluator_of(outcome: Outcome, side: str) -> Any:
 
 @torch.no_grad()
 def ask(evaluator: Any, frames: Tensor) -> Tensor:
-    """Let an evaluator look at frames (V, 3, H, W) in [-1, 1]: its logits (V, K), on the CPU."""
+    """Evaluate frames (V, 3, H, W) in [-1, 1]: its logits (V, K), on the CPU."""
     place = next(evaluator.parameters(), frames) if isinstance(evaluator, nn.Module) else frames
     chunks = [evaluator.classify(part.to(place.device).float()) for part in frames.split(_CHUNK)]
     return torch.cat(chunks).float().cpu()

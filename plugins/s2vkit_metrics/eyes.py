@@ -16,24 +16,24 @@ class Blinks(Metric):
 
     def __init__(self, options: BlinksOptions) -> None:
         self.options = options
-        self.made: list[list[float]] = []  # of each clip, the seconds of each blink
+        self.generated: list[list[float]] = []  # of each clip, the seconds of each blink
         self.real: list[list[float]] = []
         self.seconds: list[float] = []
 
     def update(self, outcome: Outcome) -> None:
-        """Take in one clip."""
+        """Add one clip."""
         evaluator = evaluator_of(outcome, "eyelid_closure")
-        frames = min(len(outcome.made), len(outcome.true))
-        for held, seen in ((self.made, outcome.made), (self.real, outcome.true)):
-            shut = ask(evaluator, seen[:frames])[:, 0].double().numpy()
-            held.append([n / outcome.fps for n in blinks(shut, self.options)])
+        frames = min(len(outcome.generated), len(outcome.real))
+        for found, frames_of in ((self.generated, outcome.generated), (self.real, outcome.real)):
+            closure = ask(evaluator, frames_of[:frames])[:, 0].double().numpy()
+            found.append([n / outcome.fps for n in blinks(closure, self.options)])
         self.seconds.append(frames / outcome.fps)
 
     def compute(self) -> Score:
-        """Give the blinks a second over all clips together."""
+        """Return the blinks a second over all clips together."""
         o = self.options
         return Score(
-            value=self._rate(self.made) if self.seconds else float("nan"),
+            value=self._rate(self.generated) if self.seconds else float("nan"),
             on_real=self._rate(self.real) if self.seconds else None,
             chance=None,
             n=len(self.seconds),
@@ -42,7 +42,7 @@ class Blinks(Metric):
             f"then open again below {o.open_below:g}; one at a clip's end counts; on real: of the true "
             "frames; a blink lasts from the first frame above to the last before below",
             details={
-                "duration_made": _mean_of(self.made),
+                "duration_generated": _mean_of(self.generated),
                 "duration_real": _mean_of(self.real),
                 "unit_of_duration": "s",
                 "seconds": sum(self.seconds),
@@ -53,11 +53,11 @@ class Blinks(Metric):
         return sum(map(len, clips)) / max(sum(self.seconds), 1e-9)
 
 
-def blinks(shut: np.ndarray, options: BlinksOptions) -> list[int]:
+def blinks(closure: np.ndarray, options: BlinksOptions) -> list[int]:
     """Find the blinks in a track (V,) of how far lids are shut: the frames that each lasts."""
     found: list[int] = []
     closed = False
-    for value in shut:
+    for value in closure:
         if not closed and value > options.close_above:
             closed = True
             found.append(0)

@@ -1,4 +1,4 @@
-"""SSIM and PSNR of made frames against the true ones."""
+"""SSIM and PSNR of generated frames against the true ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from s2vkit.nn import exact
 from s2vkit_metrics import SsimOptions
 from s2vkit_metrics.structure import ssim
 
-_MOST_DB = 100.0
+_MAX_DB = 100.0
 _LUMA = (0.299, 0.587, 0.114)
 _CACHED = 2**16  # numbers measured at once: what fits a core's cache, whatever the clip's size
 
@@ -20,7 +20,7 @@ _CACHED = 2**16  # numbers measured at once: what fits a core's cache, whatever 
 class _Likeness(Metric):
     """Base: a figure a frame, its mean over a clip, the mean over clips.
 
-    The chance figure pairs each made clip with the true frames of the clip before it (the
+    The chance figure pairs each generated clip with the real frames of the clip before it (the
     first with the last's), cut to the shorter: what any face of this corpus would score.
     """
 
@@ -35,18 +35,18 @@ class _Likeness(Metric):
         self.last: Tensor | None = None
 
     def update(self, outcome: Outcome) -> None:
-        """Take in one clip."""
-        made, true = unit(outcome.made), unit(outcome.true)
+        """Add one clip."""
+        generated, real = unit(outcome.generated), unit(outcome.real)
         self.names.append(outcome.name)
-        self.values.append(self.mean(made, true))
+        self.values.append(self.mean(generated, real))
         if self.last is None:
-            self.first = made
+            self.first = generated
         else:
-            self.others.append(self.mean(made, self.last))
-        self.last = true
+            self.others.append(self.mean(generated, self.last))
+        self.last = real
 
     def compute(self) -> Score:
-        """Give the mean over clips."""
+        """Return the mean over clips."""
         others = list(self.others)
         if self.first is not None and self.last is not None and len(self.values) > 1:
             others.append(self.mean(self.first, self.last))
@@ -56,19 +56,19 @@ class _Likeness(Metric):
             chance=fmean(others) if others else None,
             n=len(self.values),
             definition=f"{self.definition}; mean over a clip's frames, then over clips; on real: "
-            "by definition; chance: against the true frames of another clip",
+            "by definition; chance: against the real frames of another clip",
             clips=dict(zip(self.names, self.values, strict=True)),
         )
 
-    def measure(self, made: Tensor, true: Tensor) -> Tensor:
+    def measure(self, generated: Tensor, real: Tensor) -> Tensor:
         """Compare (N, 3, H, W) frames in [0, 1]: (N,)."""
         raise NotImplementedError
 
-    def mean(self, made: Tensor, true: Tensor) -> float:
+    def mean(self, generated: Tensor, real: Tensor) -> float:
         """Compare (V, 3, H, W) frames in [0, 1], cut to the shorter clip, a few at a time."""
-        frames = min(len(made), len(true))
-        few = max(1, _CACHED // made[0].numel())
-        pairs = zip(made[:frames].split(few), true[:frames].split(few), strict=True)
+        frames = min(len(generated), len(real))
+        few = max(1, _CACHED // generated[0].numel())
+        pairs = zip(generated[:frames].split(few), real[:frames].split(few), strict=True)
         return float(torch.cat([self.measure(m, t) for m, t in pairs]).mean())
 
 
@@ -87,22 +87,22 @@ class Ssim(_Likeness):
             f"K2 0.03, {options.covariance} covariance, {ends}"
         )
 
-    def measure(self, made: Tensor, true: Tensor) -> Tensor:
+    def measure(self, generated: Tensor, real: Tensor) -> Tensor:
         """Compare (N, 3, H, W) frames in [0, 1]: (N,)."""
         if self.options.channel == "grey":
-            made, true = luma(made), luma(true)
-        return ssim(made, true, self.options)
+            generated, real = luma(generated), luma(real)
+        return ssim(generated, real, self.options)
 
 
 class Psnr(_Likeness):
     """Peak signal to noise, 10 log10(1 / mean squared error)."""
 
     definition = "PSNR in dB on RGB in [0, 1], peak 1; equal frames count as 100 dB"
-    best = _MOST_DB
+    best = _MAX_DB
 
-    def measure(self, made: Tensor, true: Tensor) -> Tensor:
+    def measure(self, generated: Tensor, real: Tensor) -> Tensor:
         """Compare (N, 3, H, W) frames in [0, 1]: (N,) dB, at most 100."""
-        return psnr(made, true)
+        return psnr(generated, real)
 
 
 def unit(frames: Tensor) -> Tensor:
@@ -111,12 +111,12 @@ def unit(frames: Tensor) -> Tensor:
 
 
 def luma(frames: Tensor) -> Tensor:
-    """Give the luma (N, 1, H, W) of RGB frames (Rec. 601)."""
+    """Return the luma (N, 1, H, W) of RGB frames (Rec. 601)."""
     weights = frames.new_tensor(_LUMA).view(1, 3, 1, 1)
     return (frames * weights).sum(1, keepdim=True)
 
 
-def psnr(made: Tensor, true: Tensor) -> Tensor:
-    """Give the PSNR (N,) in dB of (N, C, H, W) frames in [0, 1], at most 100."""
-    error = (exact(made) - exact(true)).square().mean((1, 2, 3))
-    return (-10 * error.clamp(min=1e-30).log10()).clamp(max=_MOST_DB)
+def psnr(generated: Tensor, real: Tensor) -> Tensor:
+    """Return the PSNR (N,) in dB of (N, C, H, W) frames in [0, 1], at most 100."""
+    error = (exact(generated) - exact(real)).square().mean((1, 2, 3))
+    return (-10 * error.clamp(min=1e-30).log10()).clamp(max=_MAX_DB)

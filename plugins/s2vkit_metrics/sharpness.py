@@ -11,7 +11,7 @@ from s2vkit_metrics.averages import OverClips
 from s2vkit_metrics.likeness import luma, unit
 
 _STRONG = 4  # times the mean strength of a picture's gradients: an edge (Octave's default)
-_MOST = 100  # pixels that an edge is followed to either side
+_MAX_WIDTH = 100  # pixels that an edge is followed to either side
 _RIGHT_ANGLE_SHARE = np.tan(np.pi / 8)  # gradients within 22.5 degrees of the horizontal
 
 
@@ -23,21 +23,21 @@ class Cpbd(OverClips):
         self.options = options
 
     def update(self, outcome: Outcome) -> None:
-        """Take in one clip."""
+        """Add one clip."""
         self.names.append(outcome.name)
-        self.made.append(self._clip(outcome.made))
-        self.real.append(self._clip(outcome.true))
+        self.generated.append(self._clip(outcome.generated))
+        self.real.append(self._clip(outcome.real))
 
     def compute(self) -> Score:
-        """Give the mean over clips."""
+        """Return the mean over clips."""
         o = self.options
         return self.score(
             f"CPBD on luma (Rec. 601) of 0 to 255: blocks of {o.block} px with more than "
             f"{o.edges:g} of their pixels on vertical Sobel edges; just noticeable widths "
             f"{o.width_low:g} px up to a contrast of {o.contrast} and {o.width_high:g} above; "
             f"exponent {o.beta:g}; share of edges with a blur probability of at most "
-            f"{o.seen:g}; mean over frames, then over clips; frames without edges count as 0; "
-            "on real: the same on the true frames"
+            f"{o.visible_above:g}; mean over frames, then over clips; frames without edges count as 0; "
+            "on real: the same on the real frames"
         )
 
     def _clip(self, frames: Tensor) -> float:
@@ -46,7 +46,7 @@ class Cpbd(OverClips):
 
 
 def cpbd(picture: np.ndarray, options: CpbdOptions) -> float:
-    """Give the CPBD of one grey picture (H, W) of 0 to 255, in whole blocks; 0 without edges."""
+    """Return the CPBD of one grey picture (H, W) of 0 to 255, in whole blocks; 0 without edges."""
     picture = picture.astype(np.float64)
     edges = vertical_edges(picture)
     widths = edge_widths(picture, edges)
@@ -57,11 +57,13 @@ def cpbd(picture: np.ndarray, options: CpbdOptions) -> float:
             if np.count_nonzero(edges[block]) > options.edges * side * side:
                 seen.append(_probabilities(picture[block], widths[block], options))
     chances = np.concatenate(seen) if seen else np.zeros(0)
-    return float((np.round(100 * chances) <= round(100 * options.seen)).mean()) if len(chances) else 0.0
+    return (
+        float((np.round(100 * chances) <= round(100 * options.visible_above)).mean()) if len(chances) else 0.0
+    )
 
 
 def _probabilities(block: np.ndarray, widths: np.ndarray, options: CpbdOptions) -> np.ndarray:
-    """Give the chance that the blur of each measured edge of a block is seen."""
+    """Return the chance that the blur of each measured edge of a block is seen."""
     contrast = int(block.max() - block.min())
     noticed = options.width_low if contrast <= options.contrast else options.width_high
     chances: np.ndarray = 1 - np.exp(-((widths[widths > 0] / noticed) ** options.beta))
@@ -78,9 +80,9 @@ def vertical_edges(picture: np.ndarray) -> np.ndarray:
     across = padded[:, 2:] - padded[:, :-2]
     strength = ((across[:-2] + 2 * across[1:-1] + across[2:]) / 4) ** 2
     strength = np.where(strength > _STRONG * strength.mean(), strength, 0.0)
-    room = np.pad(strength, 1)
-    beside = (strength > room[1:-1, :-2]) & (strength > room[1:-1, 2:])
-    above: np.ndarray = (strength > room[:-2, 1:-1]) & (strength > room[2:, 1:-1])
+    padded = np.pad(strength, 1)
+    beside = (strength > padded[1:-1, :-2]) & (strength > padded[1:-1, 2:])
+    above: np.ndarray = (strength > padded[:-2, 1:-1]) & (strength > padded[2:, 1:-1])
     return beside | above
 
 
@@ -113,4 +115,4 @@ def _runs(rising: np.ndarray) -> np.ndarray:
     for column in range(rising.shape[1]):
         running = np.where(rising[:, column], running + 1, 0)
         counts[:, column] = running
-    return counts.clip(max=_MOST)
+    return counts.clip(max=_MAX_WIDTH)

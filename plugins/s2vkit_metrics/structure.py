@@ -16,24 +16,24 @@ _K1, _K2 = 0.01, 0.03
 _LINE, _BLOCK = 64, 32  # places that one matrix does: of short lines, and of longer ones
 
 
-def ssim(made: Tensor, true: Tensor, options: SsimOptions = WANG) -> Tensor:
-    """Give the SSIM (N,) of (N, C, H, W) frames in [0, 1], mean over channels and windows.
+def ssim(generated: Tensor, real: Tensor, options: SsimOptions = WANG) -> Tensor:
+    """Return the SSIM (N,) of (N, C, H, W) frames in [0, 1], mean over channels and windows.
 
     By default as `skimage.metrics.structural_similarity(gaussian_weights=True, sigma=1.5,
     use_sample_covariance=False, data_range=1)`, which also averages over whole windows only;
     with `borders: reflect` as torchmetrics. The separable window is small matrix products.
-    Raises InputError where a frame is smaller than the window.
+    Raises InputError if a frame is smaller than the window.
     """
-    rows, columns = made.shape[-2:]
+    rows, columns = generated.shape[-2:]
     if min(rows, columns) < options.size:
         raise InputError(
             f"SSIM needs frames of at least {options.size} px, but these are {rows}x{columns}",
             hint="leave 'ssim' out of the metrics of this recipe, or set a smaller `size`",
         )
-    maps = torch.stack([made, true, made * made, true * true, made * true])
+    maps = torch.stack([generated, real, generated * generated, real * real, generated * real])
     if options.borders == "reflect":
         half = (options.size // 2,) * 4
-        maps = F.pad(maps.flatten(0, 1), half, mode="reflect").unflatten(0, (5, len(made)))
+        maps = F.pad(maps.flatten(0, 1), half, mode="reflect").unflatten(0, (5, len(generated)))
     x, y, xx, yy, xy = _down(_across(maps, options), options).unbind()
     count = options.size**2
     free = count / (count - 1) if options.covariance == "sample" else 1.0

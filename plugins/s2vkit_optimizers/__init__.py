@@ -4,7 +4,7 @@ from s2vkit import Field, OptimizerOptions, Register, hookimpl
 
 
 class RmspropOptions(OptimizerOptions):
-    """What may be set of RMSprop."""
+    """Options of RMSprop."""
 
     alpha: float = Field(default=0.99, ge=0.0, lt=1.0, description="decay of the squared gradients")
     eps: float = Field(default=1e-8, gt=0.0, description="added to the root, against division by 0")
@@ -13,7 +13,7 @@ class RmspropOptions(OptimizerOptions):
 
 
 class AdamOptions(OptimizerOptions):
-    """What may be set of Adam."""
+    """Options of Adam."""
 
     beta1: float = Field(default=0.9, ge=0.0, lt=1.0, description="decay of the mean gradient")
     beta2: float = Field(default=0.999, ge=0.0, lt=1.0, description="decay of the squared gradient")
@@ -22,7 +22,7 @@ class AdamOptions(OptimizerOptions):
 
 
 class AdamwOptions(AdamOptions):
-    """What may be set of AdamW."""
+    """Options of AdamW."""
 
     weight_decay: float = Field(
         default=0.01, ge=0.0, description="decay of the weights, apart from their gradient"

@@ -17,44 +17,44 @@ _SIZE, _CHUNK = 299, 16
 
 
 class Fid(Metric):
-    """The Frechet distance of all made frames to all true ones, over the whole split at once."""
+    """The Frechet distance of all generated frames to all true ones, over the whole split at once."""
 
     def __init__(self, options: FidOptions) -> None:
         self.net = build()
         fit_weights(self.net, read_weights(options.checkpoint), source=options.checkpoint)
         self.net.fc = nn.Identity()
         self.net.eval().requires_grad_(False)
-        self.made, self.true = Cloud(), Cloud()
+        self.generated, self.real = Cloud(), Cloud()
         self.halves = Cloud(), Cloud()
         self.clips = 0
 
     @torch.no_grad()
     def update(self, outcome: Outcome) -> None:
-        """Take in one clip."""
-        self.net.to(outcome.made.device)
-        self.made.add(self._look(outcome.made))
-        true = self._look(outcome.true)
-        self.true.add(true)
-        self.halves[self.clips % 2].add(true)
+        """Add one clip."""
+        self.net.to(outcome.generated.device)
+        self.generated.add(self._embed(outcome.generated))
+        real = self._embed(outcome.real)
+        self.real.add(real)
+        self.halves[self.clips % 2].add(real)
         self.clips += 1
 
     def compute(self) -> Score:
-        """Give the distance; on real: between the true frames of every other clip."""
-        enough = min(self.made.count, self.true.count) > 1
+        """Return the distance; on real: between the real frames of every other clip."""
+        enough = min(self.generated.count, self.real.count) > 1
         halved = min(half.count for half in self.halves) > 1
         return Score(
-            value=frechet(self.made.moments(), self.true.moments()) if enough else float("nan"),
+            value=frechet(self.generated.moments(), self.real.moments()) if enough else float("nan"),
             on_real=frechet(*(half.moments() for half in self.halves)) if halved else None,
             chance=None,
-            n=self.made.count,
+            n=self.generated.count,
             definition="FID: Frechet distance of the 2048 features of the last pooling of "
             "pytorch-fid's Inception, frames resized to 299 px (bilinear, not antialiased, as "
             "pytorch-fid); over all frames of the split, n of them; below some thousands of "
-            "frames it is biased upwards; on real: true frames of every other clip against those "
+            "frames it is biased upwards; on real: real frames of every other clip against those "
             "of the rest",
         )
 
-    def _look(self, frames: Tensor) -> Tensor:
+    def _embed(self, frames: Tensor) -> Tensor:
         found = []
         for part in frames.split(_CHUNK):
             large = F.interpolate(part.float(), (_SIZE, _SIZE), mode="bilinear")

@@ -17,7 +17,7 @@ class Cloud:
         self.products: Tensor | None = None  # (D, D) float64
 
     def add(self, features: Tensor) -> None:
-        """Take in features (N, D)."""
+        """Add features (N, D)."""
         features = features.detach().cpu().double()
         if self.total is None or self.products is None:
             self.total = features.new_zeros(features.shape[1])
@@ -27,9 +27,9 @@ class Cloud:
         self.products += features.mT @ features
 
     def moments(self) -> tuple[Tensor, Tensor]:
-        """Give the mean (D,) and the covariance (D, D), divided by N - 1.
+        """Return the mean (D,) and the covariance (D, D), divided by N - 1.
 
-        Raises InputError where there are fewer than two.
+        Raises InputError if there are fewer than two.
         """
         if self.count < 2 or self.total is None or self.products is None:
             raise InputError(
@@ -42,7 +42,7 @@ class Cloud:
 
 
 def frechet(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> float:
-    """Give |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of two (mean, covariance).
+    """Return |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of two (mean, covariance).
 
     The trace of the root is the sum of the roots of the eigenvalues of C1^(1/2) C2 C1^(1/2),
     which is symmetric: no root of a general matrix, no imaginary part, singular ones too.

@@ -19,43 +19,43 @@ _SIZE = 224
 
 
 class Fvd(Metric):
-    """The Frechet distance of windows of made clips to windows of true ones."""
+    """The Frechet distance of windows of generated clips to windows of true ones."""
 
     def __init__(self, options: FvdOptions) -> None:
         self.options = options
         self.net = I3d()
         fit_weights(self.net, _tensors(options.checkpoint), source=options.checkpoint)
         self.net.eval().requires_grad_(False)
-        self.made, self.true = Cloud(), Cloud()
+        self.generated, self.real = Cloud(), Cloud()
         self.halves = Cloud(), Cloud()
         self.clips = 0
         self.short = 0
 
     @torch.no_grad()
     def update(self, outcome: Outcome) -> None:
-        """Take in one clip: every window that does not overlap the one before."""
-        self.net.to(outcome.made.device)
-        frames = min(len(outcome.made), len(outcome.true))
+        """Add one clip: every window that does not overlap the one before."""
+        self.net.to(outcome.generated.device)
+        frames = min(len(outcome.generated), len(outcome.real))
         if frames < self.options.window:
             self.short += 1
             return
         for start in range(0, frames - self.options.window + 1, self.options.window):
             cut = slice(start, start + self.options.window)
-            self.made.add(self._look(outcome.made[cut]))
-            true = self._look(outcome.true[cut])
-            self.true.add(true)
-            self.halves[self.clips % 2].add(true)
+            self.generated.add(self._embed(outcome.generated[cut]))
+            real = self._embed(outcome.real[cut])
+            self.real.add(real)
+            self.halves[self.clips % 2].add(real)
         self.clips += 1
 
     def compute(self) -> Score:
-        """Give the distance."""
-        enough = self.made.count > 1
+        """Return the distance."""
+        enough = self.generated.count > 1
         halved = min(half.count for half in self.halves) > 1
         return Score(
-            value=frechet(self.made.moments(), self.true.moments()) if enough else float("nan"),
+            value=frechet(self.generated.moments(), self.real.moments()) if enough else float("nan"),
             on_real=frechet(*(half.moments() for half in self.halves)) if halved else None,
             chance=None,
-            n=self.made.count,
+            n=self.generated.count,
             definition="FVD: Frechet distance of the 400 logits of I3D (Kinetics) of windows of "
             f"{self.options.window} frames, resized to {_SIZE} px (bilinear), RGB in [-1, 1]; over "
             "all whole windows of the split, n of them; below some hundreds it is biased upwards; "
@@ -63,7 +63,7 @@ class Fvd(Metric):
             details={"left_out_too_short": self.short},
         )
 
-    def _look(self, frames: Tensor) -> Tensor:
+    def _embed(self, frames: Tensor) -> Tensor:
         large = F.interpolate(frames.float(), (_SIZE, _SIZE), mode="bilinear")
         given: Tensor = self.net(large.transpose(0, 1).unsqueeze(0))
         return given

@@ -38,7 +38,7 @@ class I3d(nn.Module):
         self.logits = Unit(inputs, CLASSES, 1, plain=True)
 
     def forward(self, videos: Tensor) -> Tensor:
-        """Give the logits (B, 400) of videos of at least 9 frames."""
+        """Return the logits (B, 400) of videos of at least 9 frames."""
         x = pool(self.Conv3d_1a_7x7(videos), (1, 3, 3), (1, 2, 2))
         x = self.Conv3d_2c_3x3(self.Conv3d_2b_1x1(x))
         for name in _MIXED:

@@ -29,16 +29,18 @@ class Lpips(Metric):
 
     @torch.no_grad()
     def update(self, outcome: Outcome) -> None:
-        """Take in one clip."""
-        self.net.to(outcome.made.device)
-        frames = min(len(outcome.made), len(outcome.true))
-        pairs = zip(outcome.made[:frames].split(_CHUNK), outcome.true[:frames].split(_CHUNK), strict=True)
+        """Add one clip."""
+        self.net.to(outcome.generated.device)
+        frames = min(len(outcome.generated), len(outcome.real))
+        pairs = zip(
+            outcome.generated[:frames].split(_CHUNK), outcome.real[:frames].split(_CHUNK), strict=True
+        )
         found = torch.cat([self.net(m.float(), t.float()) for m, t in pairs])
         self.names.append(outcome.name)
         self.values.append(float(found.mean()))
 
     def compute(self) -> Score:
-        """Give the mean over clips."""
+        """Return the mean over clips."""
         return Score(
             value=fmean(self.values) if self.values else float("nan"),
             on_real=0.0,
@@ -51,7 +53,7 @@ class Lpips(Metric):
 
 
 class Distance(nn.Module):
-    """The network of LPIPS; raises InputError where a file does not fit."""
+    """The network of LPIPS; raises InputError if a file does not fit."""
 
     def __init__(self, options: LpipsOptions) -> None:
         super().__init__()
@@ -72,11 +74,11 @@ class Distance(nn.Module):
 
     def forward(self, one: Tensor, other: Tensor) -> Tensor:
         """Compare (N, 3, H, W) in [-1, 1]: (N,)."""
-        pairs = zip(self._look(one), self._look(other), self.heads, strict=True)
+        pairs = zip(self._embed(one), self._embed(other), self.heads, strict=True)
         parts = [head((a - b).square()).mean((1, 2, 3)) for a, b, head in pairs]
         return torch.stack(parts).sum(0)
 
-    def _look(self, images: Tensor) -> list[Tensor]:
+    def _embed(self, images: Tensor) -> list[Tensor]:
         x, found = (images - self.shift) / self.scale, []
         for place, layer in enumerate(self.features):
             x = layer(x)

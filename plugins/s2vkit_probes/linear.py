@@ -7,7 +7,7 @@ from collections import Counter
 import torch
 from torch import Tensor
 
-from s2vkit import Heard, InputError, Probe, Score
+from s2vkit import InputError, Probe, ProbeData, Score
 from s2vkit_probes import LinearProbeOptions
 from s2vkit_probes.logistic import Logistic, cross_validated, folds
 from s2vkit_probes.pitch import voices
@@ -27,29 +27,29 @@ class LinearProbe(Probe):
         self.options = options
         self.sides = () if options.on == "summary" else (options.on,)
 
-    def probe(self, train: Heard, test: Heard) -> Score:
+    def probe(self, train: ProbeData, test: ProbeData) -> Score:
         """Fit and measure; on real: the same probe on the teacher's vectors of the faces."""
         labels = self._labels(train, test)
         known = {name for name in labels[0] if name}
-        seen = any(name in known for name in labels[1])
-        measure = _across if seen else _within
+        across = any(name in known for name in labels[1])
+        measure = _across if across else _within
         value, more = measure(self._vectors(train), self._vectors(test), labels, (train, test))
         real = None
         if self.options.on in test.targets:
             faces = [part.targets[self.options.on] for part in (train, test)]
             real, _ = measure(*faces, labels, (train, test))
-        counts = Counter(n for n in labels[1] if n and (n in known or not seen))
+        counts = Counter(n for n in labels[1] if n and (n in known or not across))
         n = sum(counts.values())
         return Score(
             value,
             real,
             max(counts.values()) / n if n else None,
             n,
-            self._definition(seen),
+            self._definition(across),
             {"probe": {"of": self.options.of, "on": self.options.on}, "classes": len(counts), **more},
         )
 
-    def _labels(self, train: Heard, test: Heard) -> tuple[list[str], list[str]]:
+    def _labels(self, train: ProbeData, test: ProbeData) -> tuple[list[str], list[str]]:
         name = self.options.of
         if name == "pitch":
             return voices(train, test, self.options.pitch_hz)
@@ -58,14 +58,14 @@ class LinearProbe(Probe):
             raise InputError(f"there is no label '{name}' to probe for", hint=f"the corpus has: {there}")
         return train.labels[name], test.labels[name]
 
-    def _vectors(self, heard: Heard) -> Tensor:
-        return heard.summary if self.options.on == "summary" else heard.codes[self.options.on]
+    def _vectors(self, data: ProbeData) -> Tensor:
+        return data.summary if self.options.on == "summary" else data.codes[self.options.on]
 
-    def _definition(self, seen: bool) -> str:
+    def _definition(self, across: bool) -> str:
         where = "summary" if self.options.on == "summary" else f"student's {self.options.on} code"
         fit = (
             "fit on the training clips"
-            if seen
+            if across
             else "fit and measured by cross-validation over speakers among the held-out clips, "
             "since training has none of these labels"
         )
@@ -77,7 +77,7 @@ class LinearProbe(Probe):
 
 
 Labels = tuple[list[str], list[str]]
-Parts = tuple[Heard, Heard]
+Parts = tuple[ProbeData, ProbeData]
 
 
 def _across(x: Tensor, y: Tensor, labels: Labels, parts: Parts) -> tuple[float, dict[str, float]]:

@@ -58,7 +58,7 @@ def folds(groups: list[str], count: int) -> list[Tensor]:
 
 
 def cross_validated(x: Tensor, y: Tensor, classes: int, groups: list[str]) -> tuple[float, float]:
-    """Give the best of the penalties and the share named rightly with it, over four folds."""
+    """Return the best of the penalties and the share named rightly with it, over four folds."""
     parts = folds(groups, 4)
     if len(parts) < 2:
         return PENALTIES[-2], float("nan")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from s2vkit import Heard, Probe, Score
+from s2vkit import Probe, ProbeData, Score
 from s2vkit_probes import CodeMapOptions
 
 
@@ -19,8 +19,8 @@ class CodeMap(Probe):
         self.options = options
         self.sides = (options.of,)
 
-    def probe(self, train: Heard, test: Heard) -> Score:
-        """Give the share of variance; details hold the points and the labels of their clips."""
+    def probe(self, train: ProbeData, test: ProbeData) -> Score:
+        """Return the share of variance; details hold the points and the labels of their clips."""
         total = len(test.names)
         count = min(total, self.options.clips)
         chosen = [i * total // count for i in range(count)]

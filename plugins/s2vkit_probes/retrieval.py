@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from s2vkit import Heard, Probe, Score
+from s2vkit import Probe, ProbeData, Score
 from s2vkit_probes import FaceRetrievalOptions
 
 
@@ -23,15 +23,15 @@ class FaceRetrieval(Probe):
     def __init__(self, options: FaceRetrievalOptions) -> None:
         self.options = options
 
-    def probe(self, train: Heard, test: Heard) -> Score:
+    def probe(self, train: ProbeData, test: ProbeData) -> Score:
         """Measure held-out clips; details give top 1 and 5, and the mean rank."""
-        asked, who = self._asked(train, test)
-        gallery, names = self._gallery(train, test, sorted(set(who)))
-        found = self._ranks(test.codes["identity"][asked], who, gallery, names)
+        clips, speakers = self._clips(train, test)
+        gallery, names = self._gallery(train, test, sorted(set(speakers)))
+        found = self._ranks(test.codes["identity"][clips], speakers, gallery, names)
         top = self.options.top
 
-        def within(most: int) -> float | None:
-            return float((found < most).double().mean()) if len(found) else None
+        def within(rank: int) -> float | None:
+            return float((found < rank).double().mean()) if len(found) else None
 
         value = within(top)
         return Score(
@@ -40,7 +40,7 @@ class FaceRetrieval(Probe):
             chance=min(1.0, top / len(names)) if names else None,
             n=len(found),
             definition=f"share of held-out clips of {self.options.speakers} speakers whose "
-            f"speaker's face, as the teacher sees it, is among the {top} nearest (cosine) to the "
+            f"speaker's face, embedded by the teacher, is among the {top} nearest (cosine) to the "
             "identity code of the voice; one mean vector a speaker; chance: "
             f"{top} over the {len(names)} faces",
             details={
@@ -53,17 +53,17 @@ class FaceRetrieval(Probe):
             },
         )
 
-    def _asked(self, train: Heard, test: Heard) -> tuple[list[int], list[str]]:
+    def _clips(self, train: ProbeData, test: ProbeData) -> tuple[list[int], list[str]]:
         """Choose the clips that are asked about: their places, and who speaks."""
-        heard, wanted = set(train.label("identity")), self.options.speakers
+        trained, wanted = set(train.label("identity")), self.options.speakers
         chosen = [
-            (i, who)
-            for i, who in enumerate(test.label("identity"))
-            if who and (wanted == "all" or (who in heard) == (wanted == "heard"))
+            (i, speaker)
+            for i, speaker in enumerate(test.label("identity"))
+            if speaker and (wanted == "all" or (speaker in trained) == (wanted == "seen"))
         ]
-        return [i for i, _ in chosen], [who for _, who in chosen]
+        return [i for i, _ in chosen], [speaker for _, speaker in chosen]
 
-    def _gallery(self, train: Heard, test: Heard, names: list[str]) -> tuple[Tensor, list[str]]:
+    def _gallery(self, train: ProbeData, test: ProbeData, names: list[str]) -> tuple[Tensor, list[str]]:
         rows = [_mean_face(test, name) for name in names]
         if self.options.distractors:
             others = {*train.label("identity"), *test.label("identity")} - {*names, ""}
@@ -73,15 +73,15 @@ class FaceRetrieval(Probe):
         return torch.stack(rows) if rows else torch.empty(0, 1), names
 
     @staticmethod
-    def _ranks(codes: Tensor, who: list[str], gallery: Tensor, names: list[str]) -> Tensor:
+    def _ranks(codes: Tensor, speakers: list[str], gallery: Tensor, names: list[str]) -> Tensor:
         """Count the faces that are nearer than the right one: (N,)."""
-        if not who:
+        if not speakers:
             return torch.empty(0)
         likeness = F.normalize(codes.double(), dim=1) @ gallery.mT
-        right = torch.tensor([names.index(name) for name in who])
+        right = torch.tensor([names.index(name) for name in speakers])
         return (likeness > likeness.gather(1, right[:, None])).sum(1)
 
 
-def _mean_face(heard: Heard, name: str) -> Tensor:
-    own = [i for i, who in enumerate(heard.label("identity")) if who == name]
-    return F.normalize(F.normalize(heard.targets["identity"][own].double(), dim=1).mean(0), dim=0)
+def _mean_face(data: ProbeData, name: str) -> Tensor:
+    rows = [i for i, speaker in enumerate(data.label("identity")) if speaker == name]
+    return F.normalize(F.normalize(data.targets["identity"][rows].double(), dim=1).mean(0), dim=0)

@@ -12,19 +12,19 @@ import torch
 from torch import Tensor, nn
 
 START = 4  # height of the smallest map
-MOST = 1024  # channels
+MAX_CHANNELS = 1024  # channels
 # The content encoder's convolutions at 16 kHz: kernel, stride, padding.
 EARS = ((80, 16, 32), (4, 2, 1), (4, 2, 1), (4, 2, 1), (10, 5, 3))
-RATE, HEARD = 16000, 3200  # Hz, and samples at a frame: 0.2 s
+RATE, WINDOW = 16000, 3200  # Hz, and samples at a frame: 0.2 s
 
 
 def widths_of(height: int, channels: int) -> list[int]:
-    """Give the channels after each halving of a picture."""
+    """Return the channels after each halving of a picture."""
     count = (height // START).bit_length() - 1
-    return [min(channels << i, max(MOST, channels)) for i in range(count)]
+    return [min(channels << i, max(MAX_CHANNELS, channels)) for i in range(count)]
 
 
-class Heard(nn.Module):
+class SpeechConvolutions(nn.Module):
     """0.2 s of raw speech as a vector: five convolutions that leave 5 steps, and one over them."""
 
     def __init__(self, content: int) -> None:
@@ -40,7 +40,7 @@ class Heard(nn.Module):
         )
 
     def forward(self, sounds: Tensor) -> Tensor:
-        """Hear (N, 3200): (N, content)."""
+        """Encode (N, 3200): (N, content)."""
         x = sounds.unsqueeze(1)
         for layer, activation in zip(self.cl, self.activations, strict=False):
             x = activation(layer(x))
@@ -52,14 +52,14 @@ class ContentEncoder(nn.Module):
 
     def __init__(self, content: int) -> None:
         super().__init__()
-        self.encoder = Heard(content)
+        self.encoder = SpeechConvolutions(content)
         self.rnn = nn.GRU(content, content, 2, batch_first=True)
 
     def forward(self, sounds: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Hear runs (M, T, 3200) after `state`: (M, T, content), and the state after them."""
-        heard = self.encoder(sounds.flatten(0, 1)).unflatten(0, sounds.shape[:2])
-        said, state = self.rnn(heard, state)
-        return said, state
+        """Encode runs (M, T, 3200) after `state`: (M, T, content), and the state after them."""
+        encoded = self.encoder(sounds.flatten(0, 1)).unflatten(0, sounds.shape[:2])
+        sequence, state = self.rnn(encoded, state)
+        return sequence, state
 
 
 class IdentityEncoder(nn.Module):
@@ -75,9 +75,9 @@ class IdentityEncoder(nn.Module):
         last = nn.Conv2d(widths[-1], identity, start_of(size), bias=False)
         self.cl = nn.ModuleList([*layers, nn.Sequential(last, nn.Tanh())])
 
-    def forward(self, stills: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Look at (B, 3, H, W) in [-1, 1]: a code (B, I), and maps, large to small."""
-        x, maps = stills, []
+    def forward(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Encode (B, 3, H, W) in [-1, 1]: a code (B, I), and maps, large to small."""
+        x, maps = images, []
         for layer in self.cl:
             x = layer(x)
             maps.append(x)
@@ -85,7 +85,7 @@ class IdentityEncoder(nn.Module):
 
 
 def start_of(size: tuple[int, int]) -> tuple[int, int]:
-    """Give height and width of the smallest map."""
+    """Return height and width of the smallest map."""
     return START, START * size[1] // size[0]
 
 
@@ -131,8 +131,8 @@ class FrameDecoder(nn.Module):
     def forward(self, codes: Tensor, skips: list[Tensor]) -> Tensor:
         """Draw (N, C) with skips [(N, C, h, w)], large to small: (N, 3, H, W) in (-1, 1)."""
         x = self.dcl[0](codes[:, :, None, None])
-        for i, rise in enumerate(self.dcl[1:-1]):
-            x = rise(x, skips[-1 - i] if skips else None)
+        for i, up in enumerate(self.dcl[1:-1]):
+            x = up(x, skips[-1 - i] if skips else None)
         return torch.tanh(self.dcl[-1](x).float())
 
 
@@ -153,10 +153,10 @@ class FaceDecoder(nn.Module):
         layers: list[nn.Module] = []
         for a, b in pairwise(widths):
             layers += [nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU()]
-        self.rise = nn.Sequential(*layers, nn.ConvTranspose2d(widths[-1], 3, 4, 2, 1))
+        self.up = nn.Sequential(*layers, nn.ConvTranspose2d(widths[-1], 3, 4, 2, 1))
 
     def forward(self, codes: Tensor) -> Tensor:
         """Draw (B, I): (B, 3, H, W) in (-1, 1)."""
         unit = nn.functional.normalize(codes.float(), dim=1) * codes.shape[1] ** 0.5
         x = self.dense(unit).unflatten(1, self.start)
-        return torch.tanh(self.rise(x).float())
+        return torch.tanh(self.up(x).float())

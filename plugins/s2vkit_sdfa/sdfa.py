@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from s2vkit import Conditioning, Generator, GeneratorOutput, RecipeError, fit_weights, read_weights
 from s2vkit_sdfa import SdfaFromVoiceOptions, SdfaOptions, SdfaSizes
 from s2vkit_sdfa.networks import (
-    HEARD,
     RATE,
     START,
+    WINDOW,
     ContentEncoder,
     FaceDecoder,
     FrameDecoder,
@@ -36,7 +36,7 @@ class _Animator(Generator):
     """
 
     audio_rate = RATE
-    audio_samples = HEARD
+    audio_samples = WINDOW
 
     def __init__(
         self, options: SdfaSizes, *, size: int, canvas: tuple[int, int], skips: bool, name: str
@@ -54,16 +54,16 @@ class _Animator(Generator):
         """Draw the frames (B, V, 3, size, size) of codes for a face, and give the state."""
         sounds = _given(codes.audio_windows, "audio windows")
         clips, runs = sounds.shape[:2]
-        heard, noise, flow = codes.state or (None, None, None)
-        content, heard = self.encoder(sounds.flatten(0, 1), heard)
+        speech_state, noise, flow = codes.state or (None, None, None)
+        content, speech_state = self.encoder(sounds.flatten(0, 1), speech_state)
         flow = flow or torch.Generator().manual_seed(_NOISE_SEED)
         noises, noise = self.generator.follow(self._draw_noise(content, flow), noise)
         drawn = codes.features.shape[1] // runs  # of each run; what comes before it is the lead
-        said = torch.cat([content, noises], 2)[:, -drawn:].reshape(clips, runs * drawn, -1)
-        vector = torch.cat([said, identity[:, None].expand(-1, said.shape[1], -1)], 2)
-        skips = [m.repeat_interleave(said.shape[1], 0) for m in maps]
+        inputs = torch.cat([content, noises], 2)[:, -drawn:].reshape(clips, runs * drawn, -1)
+        vector = torch.cat([inputs, identity[:, None].expand(-1, inputs.shape[1], -1)], 2)
+        skips = [m.repeat_interleave(inputs.shape[1], 0) for m in maps]
         frames = self._to_world(self.generator(vector.flatten(0, 1), skips))
-        return frames.unflatten(0, (clips, -1)), (heard, noise, flow)
+        return frames.unflatten(0, (clips, -1)), (speech_state, noise, flow)
 
     def _draw_noise(self, content: Tensor, flow: torch.Generator) -> Tensor:
         size, scale = self.noise
@@ -115,8 +115,8 @@ class Sdfa(_Animator):
 
     def forward(self, codes: Conditioning) -> GeneratorOutput:
         """Draw frames (B, V, 3, size, size) in [-1, 1] of stills and sounds."""
-        stills = _resize(_given(codes.reference_images, "reference images"), self.canvas)
-        frames, state = self.animate(codes, *self.encoder_id(stills))
+        images = _resize(_given(codes.reference_images, "reference images"), self.canvas)
+        frames, state = self.animate(codes, *self.encoder_id(images))
         return GeneratorOutput(frames, state=state)
 
     def _to_world(self, images: Tensor) -> Tensor:

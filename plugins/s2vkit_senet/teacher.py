@@ -69,11 +69,11 @@ class Senet(Teacher):
         self.register_buffer("weights", torch.tensor(GREY).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Look at (N, 3, H, W) in [-1, 1]: (N, dim)."""
+        """Embed (N, 3, H, W) in [-1, 1]: (N, dim)."""
         return self.classify(images) if self.tap == "logits" else self._pool(images)
 
     def classify(self, images: Tensor) -> Tensor:
-        """Give logits (N, len(classes)), or (N, 1) where there are no classes."""
+        """Return logits (N, len(classes)), or (N, 1) where there are no classes."""
         return self.net.last_linear(self._pool(images))
 
     def head(self, codes: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ class Senet(Teacher):
         return codes if self.tap == "logits" else self.net.last_linear(codes)
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        """Give the outputs of stages 4, 3 and 2 (conv4_x first) for images, small to large."""
+        """Return the outputs of stages 4, 3 and 2 (conv4_x first) for images, small to large."""
         x = self.net.pool0(self.net.layer0(self._prepare(images)))
         found = []
         for stage, (_, *shape) in zip(

@@ -42,7 +42,7 @@ class Voice(Stage):
         return dict.fromkeys(PARTS, self.options.average) if self.options.average else {}
 
     def loss(self, batch: Batch, shared: Any) -> dict[str, Tensor]:
-        """Give the terms."""
+        """Return the terms."""
         _, summary = self.graph.encoder(batch["speech"], batch["lengths"])
         code = self.graph.students["identity"](summary).float()
         target = batch["targets.identity"]

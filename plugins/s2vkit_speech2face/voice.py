@@ -57,15 +57,15 @@ class VoiceEncoder(AudioEncoder):
         self.register_buffer("hann", torch.hann_window(self.window), persistent=False)
 
     def forward(self, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Hear (B, S) of (B,) lengths: features (B, S // 160, dim), summary (B, summary_dim)."""
+        """Encode (B, S) of (B,) lengths: features (B, S // 160, dim), summary (B, summary_dim)."""
         return self._features(speech, lengths), self.embed(self.spectrum(speech, lengths))
 
     def spectrum(self, speech: Tensor, lengths: Tensor) -> Tensor:
-        """Give sgn(x) |x|^0.3 of real and imaginary parts: (B, 2, T, dim), T of `seconds`."""
+        """Return sgn(x) |x|^0.3 of real and imaginary parts: (B, 2, T, dim), T of `seconds`."""
         at = torch.arange(self.samples, device=speech.device) % lengths.clamp(min=1).unsqueeze(1)
         side = (self.fft - self.window) // 2  # so that a step needs no more than its window
-        heard = F.pad(speech.gather(1, at), (side, self.fft - self.window - side))
-        found = self._transform(heard)
+        windows = F.pad(speech.gather(1, at), (side, self.fft - self.window - side))
+        found = self._transform(windows)
         parts = torch.view_as_real(found).permute(0, 3, 2, 1)
         return parts.sign() * parts.abs().pow(POWER)
 
@@ -86,7 +86,7 @@ class VoiceEncoder(AudioEncoder):
 
     @torch.no_grad()
     def _features(self, speech: Tensor, lengths: Tensor) -> Tensor:
-        """Give the log power at each 10 ms, of the window that ends there; silence past a clip."""
+        """Return the log power at each 10 ms, of the window that ends there; silence past a clip."""
         own = torch.arange(speech.shape[1], device=speech.device) < lengths.unsqueeze(1)
         steps = max(1, speech.shape[1] // HOP)
         end = max(0, steps * HOP - speech.shape[1])

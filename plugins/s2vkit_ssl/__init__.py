@@ -20,7 +20,7 @@ class SslOptions(Options):
         "a file has its own",
     )
     layer: int | None = Field(
-        default=None, ge=1, description="transformer layer whose output is heard; none: the last"
+        default=None, ge=1, description="transformer layer whose output is used; none: the last"
     )
     summary: Literal["mean", "statistics"] = Field(
         default="mean", description="what stands for a whole clip: mean, or mean and deviation"
@@ -45,7 +45,7 @@ _FILES = {
         ("wavlm_large.pth", "keys_wavlm_large.json"),
     ),
 }
-_TOLD = {
+_PUBLISHED = {
     "wav2vec2": ("wav2vec 2.0", "Wav2Vec2", "Baevski et al. 2020"),
     "hubert": ("HuBERT", "Hubert", "Hsu et al. 2021"),
     "wavlm": ("WavLM", "WavLm", "Chen et al. 2022"),
@@ -56,7 +56,7 @@ _TOLD = {
 def s2vkit_register(register: Register) -> None:
     """Register the encoders."""
     for name, files in _FILES.items():
-        title, network, paper = _TOLD[name]
+        title, network, paper = _PUBLISHED[name]
         register(
             "audio_encoder",
             name,

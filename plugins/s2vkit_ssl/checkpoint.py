@@ -19,15 +19,15 @@ _PROJECTIONS = re.compile(r"(.*\.layers\.\d+\.attention)\.([qkv])_proj\.(weight|
 
 def open_ssl(path: str | Path) -> Weights:
     """Read a file under the names of torchaudio's published ones, whoever wrote it."""
-    held = open_weights(path)
-    held.tensors = rename(held.tensors, _name)
-    if any(".gru_rel_pos_const" in name for name in held.tensors):
-        held.tensors = _fuse(held.tensors)
-    return held
+    stored = open_weights(path)
+    stored.tensors = rename(stored.tensors, _name)
+    if any(".gru_rel_pos_const" in name for name in stored.tensors):
+        stored.tensors = _fuse(stored.tensors)
+    return stored
 
 
 def _name(name: str) -> str | None:
-    """Give torchaudio's published name, or None for what only training needs."""
+    """Return torchaudio's published name, or None for what only training needs."""
     name = re.sub(r"^(model|wav2vec2|hubert|wavlm)\.", "", name)
     if _OTHERS.match(name) or name.startswith("aux."):
         return None
@@ -47,7 +47,7 @@ def _name(name: str) -> str | None:
 
 def _fuse(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Put the three projections of each of WavLM's attentions into one, as torchaudio has them."""
-    made: dict[str, Tensor] = {}
+    renamed: dict[str, Tensor] = {}
     apart: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         found = _PROJECTIONS.fullmatch(name)
@@ -56,8 +56,8 @@ def _fuse(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
             apart.setdefault(f"{attention}.attention.in_proj_{kind}", {})[which] = tensor
         else:
             inner = re.sub(r"(\.layers\.\d+\.attention)\.out_proj\.", r"\1.attention.out_proj.", name)
-            made[inner] = tensor
+            renamed[inner] = tensor
     for name, parts in apart.items():
         if set(parts) == set("qkv"):
-            made[name] = torch.cat([parts[which] for which in "qkv"])
-    return made
+            renamed[name] = torch.cat([parts[which] for which in "qkv"])
+    return renamed

@@ -14,7 +14,7 @@ from s2vkit import AudioEncoder, InputError, RecipeError, fit_weights, rename
 from s2vkit_ssl import SslOptions
 from s2vkit_ssl.checkpoint import open_ssl
 
-HOP, SEEN = 320, 400  # samples between steps, and of which one step is made
+HOP, RECEPTIVE_FIELD = 320, 400  # samples between steps, and of which one step is made
 STRIDES = (5, 2, 2, 2, 2, 2, 2)
 KERNELS = (10, 3, 3, 3, 3, 2, 2)
 POSITIONS = "encoder.transformer.pos_conv_embed.conv."
@@ -65,34 +65,34 @@ class Ssl(AudioEncoder):
             fit_weights(self.net, rename(found, _built), source=path)
 
     def forward(self, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Hear (B, S) of (B,) lengths: features (B, A, dim), summary (B, summary_dim)."""
-        room = max(int(lengths.max()), HOP)
-        features = speech.new_zeros(len(speech), room // HOP, self.dim)
+        """Encode (B, S) of (B,) lengths: features (B, A, dim), summary (B, summary_dim)."""
+        longest = max(int(lengths.max()), HOP)
+        features = speech.new_zeros(len(speech), longest // HOP, self.dim)
         summary = speech.new_zeros(len(speech), self.summary_dim)
         for length in lengths.unique().tolist():
             rows = (lengths == length).nonzero().squeeze(1)
-            heard = self._hear(speech[rows, :length])
-            own = F.pad(heard, (0, 0, 0, features.shape[1] - heard.shape[1]))
-            features = features.index_copy(0, rows, own.to(features))
-            summary = summary.index_copy(0, rows, self._summarise(heard).to(summary))
+            encoded = self._encode(speech[rows, :length])
+            padded = F.pad(encoded, (0, 0, 0, features.shape[1] - encoded.shape[1]))
+            features = features.index_copy(0, rows, padded.to(features))
+            summary = summary.index_copy(0, rows, self._summarise(encoded).to(summary))
         return features, summary
 
-    def _hear(self, speech: Tensor) -> Tensor:
-        """Hear clips of one length (B, S): (B, S // 320, dim)."""
+    def _encode(self, speech: Tensor) -> Tensor:
+        """Encode clips of one length (B, S): (B, S // 320, dim)."""
         if self.normalize:
             speech = F.layer_norm(speech, speech.shape[1:])
         short = max(0, HOP - speech.shape[1])
-        side = (SEEN - HOP) // 2
+        side = (RECEPTIVE_FIELD - HOP) // 2
         padded = F.pad(speech, (side, side + short))
         if self.layer == self.layers:  # large networks end with a norm of their own
             return self.net(padded)[0]
         return self.net.extract_features(padded, num_layers=self.layer)[0][-1]
 
-    def _summarise(self, heard: Tensor) -> Tensor:
-        mean = heard.mean(1)
+    def _summarise(self, encoded: Tensor) -> Tensor:
+        mean = encoded.mean(1)
         if not self.deviation:
             return mean
-        return torch.cat([mean, (heard.var(1, unbiased=False) + 1e-6).sqrt()], 1)
+        return torch.cat([mean, (encoded.var(1, unbiased=False) + 1e-6).sqrt()], 1)
 
 
 class Wav2Vec2(Ssl):
@@ -112,7 +112,7 @@ class WavLm(Ssl):
 
 
 def _layout(size: str, norm: str, *, bias: bool) -> dict[str, Any]:
-    """Give the arguments of torchaudio's factory."""
+    """Return the arguments of torchaudio's factory."""
     channels, width, layers, inner, (kernel, groups) = SIZES[size]
     dropouts = (
         "encoder_projection_dropout",
@@ -138,7 +138,7 @@ def _layout(size: str, norm: str, *, bias: bool) -> dict[str, Any]:
 
 
 def _size_of(tensors: Mapping[str, Tensor], path: str) -> tuple[str, str] | None:
-    """Read size and norm from a file's tensors; None where too little is there to tell."""
+    """Read size and norm from a file's tensors; None if too little is there to tell."""
     first = tensors.get("feature_extractor.conv_layers.0.conv.weight")
     positions = tensors.get(f"{POSITIONS}weight_v")
     inner = tensors.get("encoder.transformer.layers.0.feed_forward.intermediate_dense.weight")
@@ -147,8 +147,8 @@ def _size_of(tensors: Mapping[str, Tensor], path: str) -> tuple[str, str] | None
     width = inner.shape[1]
     layers = len({k.split(".")[3] for k in tensors if k.startswith("encoder.transformer.layers.")})
     where = (positions.shape[2], width // positions.shape[1])
-    held = (first.shape[0], width, layers, inner.shape[0], where)
-    size = next((name for name, known in SIZES.items() if known == held), None)
+    layout = (first.shape[0], width, layers, inner.shape[0], where)
+    size = next((name for name, known in SIZES.items() if known == layout), None)
     if size is None:
         raise InputError(
             f"{path}: a network of width {width} with {layers} layers is none of those known",
@@ -159,6 +159,6 @@ def _size_of(tensors: Mapping[str, Tensor], path: str) -> tuple[str, str] | None
 
 
 def _built(name: str) -> str:
-    """Give the name that torch's weight norm has today for a published one."""
+    """Return the name that torch's weight norm has today for a published one."""
     old = {f"{POSITIONS}weight_g": "original0", f"{POSITIONS}weight_v": "original1"}
     return f"{POSITIONS}parametrizations.weight.{old[name]}" if name in old else name

@@ -65,7 +65,7 @@ class DistillOptions(StageOptions):
     """Teach the students what the teachers see (Eqs. 1-3)."""
 
     batch: int = Field(default=64, ge=1, description="clips in a step")
-    optimizer: OptimizerSlot = Field(description="moves every student")
+    optimizer: OptimizerSlot = Field(description="trains every student")
     losses: DistillLosses = Field(description="the terms of Eq. 2")
     segments: int = Field(
         default=0,
@@ -81,7 +81,7 @@ class DistillOptions(StageOptions):
     )
     cached_frames: dict[str, int] = Field(
         default={"emotion": 16},
-        description="frames of each clip that the teacher of a side sees; a side that is not named: the "
+        description="frames of each clip that the teacher of a side embeds; a side that is not named: the "
         "first frame, as the paper's identity",
     )
     average: float = Field(
@@ -103,7 +103,7 @@ class DistillOptions(StageOptions):
         default=0.01,
         gt=0.0,
         lt=1.0,
-        description="how far the covariance that erasure whitens by is drawn to a round one",
+        description="shrinkage of the covariance that erasure whitens by, towards an isotropic one",
     )
     through_head: bool = Field(
         default=False,
@@ -111,12 +111,12 @@ class DistillOptions(StageOptions):
         "VGG-Face, as in Speech2Face), not the codes themselves",
     )
     validate_every: int = Field(
-        default=50, ge=0, role="monitor", description="steps between looks at clips of the split val; 0: none"
+        default=50, ge=0, role="monitor", description="steps between validations on the split val; 0: none"
     )
 
 
 class LayersLoss(Options):
-    """A term that compares the activations of a network for generated and real frames."""
+    """A term that compares activations of networks, or maps like them."""
 
     weight: float = Field(default=0.0, ge=0.0, description="factor of the term; 0: left out")
 
@@ -129,6 +129,11 @@ class ComposeLosses(Options):
     )
     similarity: FrameLossSlot | None = Field(default=None, description="Eq. 8")
     gradient: FrameLossSlot | None = Field(default=None, description="Eq. 9")
+    identity_maps: LayersLoss = Field(
+        default=LayersLoss(),
+        description="squared difference of the inflated identity maps and the identity teacher's, each "
+        "channel relative to its own variance; not in the paper",
+    )
     reference: FrameLossSlot | None = Field(
         default=None,
         description="compares the reference image that a generator draws for itself with one of the speaker",
@@ -171,7 +176,7 @@ class AdversarialOptions(StageOptions):
     optimizer_keys: ClassVar[str] = "networks"
     batch: int = Field(default=16, ge=1, description="clips in a step")
     frames: int = Field(default=4, ge=1, description="frames of each clip in a step")
-    gap: int = Field(default=5, ge=1, description="least frames between a time and a mismatch")
+    gap: int = Field(default=5, ge=1, description="minimum number of frames between a time and a mismatch")
     optimizers: dict[str, OptimizerSlot] = Field(
         description="one for the generator and one for each discriminator"
     )
@@ -187,16 +192,49 @@ class AdversarialOptions(StageOptions):
         default=1,
         ge=1,
         le=64,
-        description="frames are drawn in runs of so many consecutive ones; `frames` is a multiple",
+        description="frames are sampled in runs of so many consecutive ones; `frames` is a multiple",
     )
     samples: int = Field(
-        default=6, ge=0, le=1000, role="monitor", description="how often on the way sample pictures are drawn"
+        default=6, ge=0, le=1000, role="monitor", description="sample pictures during training: how often"
     )
     collapse: CollapseOptions = Field(
         default=CollapseOptions(), role="monitor", description="early warning when a discriminator collapses"
     )
     weights: dict[str, float] = Field(
         default={}, description="weight of a discriminator's term in the generator's loss; 1"
+    )
+    shares: dict[str, float] = Field(
+        default={},
+        description="scales a discriminator's term anew each step, before its weight: its gradient at the "
+        "generated frames is so many times as long as that of all terms that compare frames",
+    )
+    validate_every: int = Field(
+        default=0,
+        ge=0,
+        role="monitor",
+        description="steps between measurements on the split val: the AUC of discriminators that see "
+        "mismatches, the correlation of inflated identity maps with the teacher's; 0: none",
+    )
+
+
+class SyncPairsOptions(StageOptions):
+    """Pre-train a synchrony discriminator on real pairs, matched and mismatched."""
+
+    of: str = Field(default="sync", description="name of the discriminator")
+    batch: int = Field(default=16, ge=1, description="clips in a step")
+    runs: int = Field(default=4, ge=1, description="runs of frames of each clip in a step")
+    window: int = Field(default=5, ge=1, le=64, description="consecutive frames of each run")
+    gap: int = Field(default=5, ge=1, description="minimum number of frames between a time and a mismatch")
+    temperature: float = Field(default=0.07, gt=0.0, description="of InfoNCE")
+    contrast: float = Field(
+        default=1.0,
+        ge=0.0,
+        description="weight of InfoNCE over the runs of a batch, where a discriminator has embeddings",
+    )
+    adversarial: AdversarialLossSlot = Field(description="the loss of Eq. 6, here without generated frames")
+    optimizer: OptimizerSlot = Field(description="moves the discriminator")
+    validate_every: int = Field(
+        default=100, ge=0, role="monitor", description="steps between AUCs of the split val; 0: none"
     )
 
 
@@ -205,7 +243,7 @@ class EvaluateOptions(Options):
 
     after: list[str] = Field(default=[], description="stages that must be finished first")
     split: Literal["train", "val", "test"] = Field(
-        default="test", description="which clips; those of train tell only what was learnt by heart"
+        default="test", description="which clips; those of train only show what was memorised"
     )
     clips: int | None = Field(default=None, ge=1, description="at most so many; all if absent")
     metrics: dict[str, MetricSlot] = Field(description="what to measure, by name")
@@ -246,9 +284,17 @@ def s2vkit_register(register: Register) -> None:
     )
     register(
         "stage",
+        "sync_pairs",
+        "s2vkit_stages.sync_pairs:SyncPairs",
+        SyncPairsOptions,
+        summary="pre-trains the synchrony discriminator on matched and mismatched real pairs",
+        reference="Prajwal et al. 2020 (lip-sync expert); van den Oord et al. 2018 (InfoNCE)",
+    )
+    register(
+        "stage",
         "evaluate",
         "s2vkit_stages.evaluate:Evaluate",
         EvaluateOptions,
-        summary="makes held-out clips from speech alone and measures them",
+        summary="generates held-out clips from speech alone and evaluates them",
         reference=f"{paper}, section 3.3",
     )

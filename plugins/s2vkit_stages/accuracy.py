@@ -19,7 +19,7 @@ def by_clip(batch: Batch, scores: Tensor) -> Tensor:
 
 
 def accuracies(loss: AdversarialLoss, scores: Mapping[str, tuple[Tensor, ...]]) -> dict[str, Tensor]:
-    """Give `score.NAME.KIND`, the mean score, and `accuracy.NAME.KIND`, the share judged rightly.
+    """Return `score.NAME.KIND`, the mean score, and `accuracy.NAME.KIND`, the share judged rightly.
 
     `discriminator_accuracy.NAME` is the mean of that over real and fake (the mean of the kinds of
     fake): 0.5 where it cannot tell them apart, as at the equilibrium of an adversarial training.

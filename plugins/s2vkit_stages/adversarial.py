@@ -21,7 +21,9 @@ from s2vkit import (
 )
 from s2vkit_stages import AdversarialOptions
 from s2vkit_stages.accuracy import accuracies, by_clip, collapse_thresholds
-from s2vkit_stages.requirements import check_window, fields_of, used_modules
+from s2vkit_stages.balance import balanced
+from s2vkit_stages.held_out import examine
+from s2vkit_stages.requirements import check_shares, check_window, fields_of, used_modules
 from s2vkit_stages.terms import make_terms
 
 
@@ -35,16 +37,14 @@ class Shared:
 
 
 class Adversarial(Stage):
-    """First the discriminators learn, then the generator, on the same generated frames.
-
-    The students and the encoder stay as they are; the generator sees speech alone.
-    """
+    """First the discriminators learn, then the generator, on the same frames; it sees speech alone."""
 
     options: AdversarialOptions
+    held_out_runs = 4
 
     def __init__(self, options: AdversarialOptions, *, graph: Graph) -> None:
         self.options, self.graph = options, graph
-        self.sample_pictures = options.samples
+        self.sample_pictures, self.validate_every = options.samples, options.validate_every
         self.discriminators: dict[str, Discriminator] = graph.discriminators
         self.fields, self.uses = fields_of(options, graph), used_modules(options, graph)
         check_window(options, graph)
@@ -52,6 +52,7 @@ class Adversarial(Stage):
         weight = options.losses.adversarial.options.weight
         self.weights = {name: weight * options.weights.get(name, 1.0) for name in self.discriminators}
         self.terms = make_terms(options.losses, graph)
+        self.frame_terms = check_shares(options, graph, self.terms)
         self.progress_metrics = tuple(f"discriminator_accuracy.{name}" for name in self.discriminators)
 
     def optimizers(self) -> dict[str, Slot]:
@@ -82,7 +83,7 @@ class Adversarial(Stage):
         return Shared(real, self.graph.generator(conditioning))
 
     def discriminator_loss(self, batch: Batch, shared: Shared) -> dict[str, Tensor]:
-        """Give l_adv of each discriminator: Eq. 4, Eq. 5, and with mismatched pairs Eq. 6."""
+        """Return l_adv of each discriminator: Eq. 4, Eq. 5, and with mismatched pairs Eq. 6."""
         found = {}
         for name, discriminator in self.discriminators.items():
             real = discriminator.inputs(batch, shared.real)
@@ -97,18 +98,22 @@ class Adversarial(Stage):
         return found
 
     def generator_loss(self, batch: Batch, shared: Shared) -> dict[str, Tensor]:
-        """Give L_2 of Eq. 10: the adversarial terms of Eq. 7, similarity (Eq. 8), gradient (Eq. 9)."""
-        found = {}
+        """Return L_2 of Eq. 10: the adversarial terms of Eq. 7, similarity (Eq. 8), gradient (Eq. 9)."""
+        terms = ((name, term(batch, shared.real, shared.generated)) for name, term in self.terms.items())
+        found = {f"G.{name}": value for name, value in terms if value is not None}
+        of_frames = [found[f"G.{name}"] for name in self.frame_terms]
         for name, discriminator in self.discriminators.items():
             fake: Inputs = discriminator.inputs(batch, shared.generated)
             loss = self.adversarial_loss.generator(by_clip(batch, discriminator(*fake)))
+            if name in self.options.shares:
+                loss = balanced(loss, of_frames, shared.generated.frames, self.options.shares[name])
             found[f"G.{name}"] = self.weights[name] * loss
-        for name, term in self.terms.items():
-            value = term(batch, shared.real, shared.generated)
-            if value is not None:
-                found[f"G.{name}"] = value
         return found
 
     def extra_metrics(self, batch: Batch, shared: Shared) -> dict[str, Tensor]:
-        """Give mean scores, and how often each discriminator is right."""
+        """Return mean scores, and how often each discriminator is right."""
         return accuracies(self.adversarial_loss, shared.scores)
+
+    def validate(self, clips: Batch) -> dict[str, Tensor]:
+        """Return the AUC of matched and mismatched pairs, and the correlation of identity maps."""
+        return examine(self.graph, self.adversarial_loss, clips)

@@ -42,7 +42,7 @@ class Classify(Stage):
         return self.options.only
 
     def idle(self) -> str:
-        """Say that every network of the group has its weights from a file, or there is none."""
+        """Explain that every network of the group has its weights from a file, or that there is none."""
         return "" if self.group else f"no {self.options.of} needs training"
 
     def optimizers(self) -> dict[str, Slot]:
@@ -58,7 +58,7 @@ class Classify(Stage):
         return vary(batch["frames"].flatten(0, 1), self.options)
 
     def loss(self, batch: Batch, shared: Tensor) -> dict[str, Tensor]:
-        """Give each network's error on its label."""
+        """Return each network's error on its label."""
         return {name: self._error(name, batch, shared) for name in self.group}
 
     def _error(self, name: str, clips: Batch, images: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ class Distill(Stage):
                 )
 
     def idle(self) -> str:
-        """Say that there is no student to teach."""
+        """Explain that there is no student to train."""
         return "" if self.graph.students else "the recipe has no students"
 
     def optimizers(self) -> dict[str, Slot]:
@@ -76,7 +76,7 @@ class Distill(Stage):
         return dict.fromkeys(self.optimizers(), self.options.average)
 
     def loss(self, batch: Batch, shared: Any) -> dict[str, Tensor]:
-        """Give the weighted terms of Eq. 2, side by side."""
+        """Return the weighted terms of Eq. 2, side by side."""
         found = {}
         for side, student in self.graph.students.items():
             code = student(batch["summary"]).float()
@@ -95,20 +95,20 @@ class Distill(Stage):
         return code if teacher.gives == "logits" else teacher.head(code)
 
     def _hold_apart(self, batch: Batch, weight: float, loss: Any) -> dict[str, Tensor]:
-        """Keep each code from telling what the teachers of all other sides give."""
+        """Keep each code independent of the outputs of the teachers of all other sides."""
         found = {}
         for side in self.graph.students:
             with _as_used(self.graph.students[side]) as student:
                 code = gather_rows(student(batch["summary"]).float())
-            others = [self._seen(other, batch[f"targets.{other}"]) for other in self._others(side)]
+            others = [self._comparable(other, batch[f"targets.{other}"]) for other in self._others(side)]
             found[f"{side}.apart"] = weight * loss(code, gather_rows(torch.cat(others, 1)))
         return found
 
     def _others(self, side: str) -> list[str]:
         return [other for other in self.graph.students if other != side]
 
-    def _seen(self, side: str, target: Tensor) -> Tensor:
-        """Give what a teacher saw: probabilities of its logits, directions of its embeddings."""
+    def _comparable(self, side: str, target: Tensor) -> Tensor:
+        """Return what a teacher saw: probabilities of its logits, directions of its embeddings."""
         if self.graph.teachers[side].gives == "logits":
             return target.float().softmax(-1)
         return F.normalize(target.float(), dim=-1)
@@ -125,7 +125,9 @@ class Distill(Stage):
             others = self._others(side)
             vectors = [(other, clips[f"targets.{other}"]) for other in others]
             vectors += [(other, clean[other]) for other in others if other in clean]
-            parts = [principal(self._seen(other, one).cpu(), self.options.erase) for other, one in vectors]
+            parts = [
+                principal(self._comparable(other, one).cpu(), self.options.erase) for other, one in vectors
+            ]
             student, last = self.graph.students[side], self.graph.students[side].last_layer()
             assert last is not None  # it was looked at when the stage was built
             features = student.features(clips["summary"]).cpu()
@@ -133,7 +135,7 @@ class Distill(Stage):
             clean[side] = student(clips["summary"])
 
     def validate(self, clips: Batch) -> dict[str, Tensor]:
-        """Say how often held-out codes find their face, and name what the teacher or label says."""
+        """Measure how often held-out codes retrieve their face and agree with the teacher or the label."""
         found = {}
         for side, student in self.graph.students.items():
             code, target = student(clips["summary"]).float(), clips[f"targets.{side}"].float()
@@ -150,7 +152,7 @@ class Distill(Stage):
 
 @contextmanager
 def _as_used(student: Any) -> Iterator[Any]:
-    """Lend a student in eval mode."""
+    """Yield a student in eval mode."""
     training = student.training
     try:
         yield student.eval()

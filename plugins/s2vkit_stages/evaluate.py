@@ -1,4 +1,4 @@
-"""Evaluation: held-out clips made from speech alone, and what was heard in them, measured."""
+"""Evaluation: held-out clips generated from speech alone, and what was heard in them, measured."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ class Evaluate(Job):
     """Measures a split and leaves `metrics.json`: name -> value, on_real, chance, n, definition.
 
     Beside it lies `clips.csv`: a line a clip, its labels, its figure by each metric that has one.
-    Metrics of made clips see every clip; probes see what was heard in the training clips and
+    Metrics of generated clips see every clip; probes see what was heard in the training clips and
     in the split's. Where there are only probes, no clip is made and no evaluator is asked.
     """
 
     def __init__(self, options: EvaluateOptions, *, graph: Graph) -> None:
         self.options = options
-        made = {name: graph.make(slot) for name, slot in options.metrics.items()}
-        self.probes: dict[str, Probe] = {k: m for k, m in made.items() if isinstance(m, Probe)}
-        self.metrics: dict[str, Metric] = {k: m for k, m in made.items() if k not in self.probes}
+        measures = {name: graph.make(slot) for name, slot in options.metrics.items()}
+        self.probes: dict[str, Probe] = {k: m for k, m in measures.items() if isinstance(m, Probe)}
+        self.metrics: dict[str, Metric] = {k: m for k, m in measures.items() if k not in self.probes}
         self.leaves = ("metrics.json", "clips.csv") if self.metrics else ("metrics.json",)
         for name, probe in self.probes.items():
             _check_sides(name, probe, graph)
         self.uses = ("encoder", "student")
-        self.uses += ("generator", "evaluator", "sync_evaluator") if self.metrics or not made else ()
+        self.uses += ("generator", "evaluator", "sync_evaluator") if self.metrics or not measures else ()
         self.uses += ("teacher",) if self.probes else ()
         if self.probes:
             targets = (Targets(side, cached=options.cached_frames.get(side, 1)) for side in graph.teachers)
@@ -38,7 +38,7 @@ class Evaluate(Job):
         self.splits = (options.split, "train") if self.probes else (options.split,)
 
     def run(self, work: Work) -> None:
-        """Show every clip of the split to every metric, and what was heard to every probe."""
+        """Update every metric with every clip of the split, and run every probe."""
         found, split = self._probe(work), self.options.split
         labels: dict[str, dict[str, str]] = {}
         for outcome in work.outcomes(split, self.options.clips) if self.metrics else ():
@@ -48,12 +48,12 @@ class Evaluate(Job):
         found.update({name: metric.compute() for name, metric in self.metrics.items()})
         if self.metrics:
             work.save_text("clips.csv", clips_csv(split, labels, found))
-        work.save("metrics.json", {name: _told(found[name]) for name in self.options.metrics})
+        work.save("metrics.json", {name: _score_facts(found[name]) for name in self.options.metrics})
 
     def _probe(self, work: Work) -> dict[str, Score]:
         if not self.probes:
             return {}
-        train, test = work.heard("train"), work.heard(self.options.split)
+        train, test = work.probe_data("train"), work.probe_data(self.options.split)
         return {name: probe.probe(train, test) for name, probe in self.probes.items()}
 
 
@@ -62,14 +62,14 @@ def clips_csv(split: str, labels: Mapping[str, Mapping[str, str]], scores: Mappi
 
     `labels` are those of every clip shown, by its name. A figure that a clip has not is empty.
     """
-    told = sorted({name for of_clip in labels.values() for name in of_clip})
+    label_names = sorted({name for of_clip in labels.values() for name in of_clip})
     metrics = [name for name, score in scores.items() if score.clips]
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["clip", "split", *(f"label.{name}" for name in told), *metrics])
+    rows.writerow(["clip", "split", *(f"label.{name}" for name in label_names), *metrics])
     for clip, of_clip in labels.items():
         figures = [_cell(scores[name].clips.get(clip)) for name in metrics]
-        rows.writerow([clip, split, *(of_clip.get(name, "") for name in told), *figures])
+        rows.writerow([clip, split, *(of_clip.get(name, "") for name in label_names), *figures])
     return text.getvalue()
 
 
@@ -77,7 +77,7 @@ def _cell(value: float | None) -> str:
     return "" if value is None or not math.isfinite(value) else repr(float(value))
 
 
-def _told(score: Score) -> dict[str, Any]:
+def _score_facts(score: Score) -> dict[str, Any]:
     return {name: value for name, value in asdict(score).items() if name != "clips"}
 
 

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
-from s2vkit import BatchField, Features, Frames, Graph, Mismatched, RecipeError, ReferenceImages, Summary
+from s2vkit import (
+    BatchField,
+    Discriminator,
+    Features,
+    Frames,
+    Graph,
+    IdentityMaps,
+    RecipeError,
+    ReferenceImages,
+    Summary,
+)
 from s2vkit_stages import AdversarialOptions
 
 
@@ -13,14 +24,27 @@ def fields_of(options: AdversarialOptions, graph: Graph) -> tuple[BatchField, ..
     frames = Frames(options.frames, options.window)
     found: list[BatchField] = [frames, Features(), Summary(), *graph.generator_fields()]
     for discriminator in graph.discriminators.values():
-        found += [_with_gap(field, options.gap) for field in discriminator.fields]
+        found += [with_gap(field, options.gap) for field in discriminator.fields]
+    if options.losses.identity_maps.weight:
+        found.append(_teacher_maps(graph))
     if options.losses.reference:
         found.append(ReferenceImages())
     return tuple(dict.fromkeys(found))
 
 
-def _with_gap(field: BatchField, gap: int) -> BatchField:
-    return replace(field, gap=gap) if isinstance(field, Mismatched) else field
+def _teacher_maps(graph: Graph) -> IdentityMaps:
+    teacher = graph.teachers.get("identity")
+    if teacher is None or not teacher.map_shapes:
+        raise RecipeError(
+            "stage 'adversarial': losses.identity_maps has no teacher's maps to compare",
+            hint="name an identity teacher that gives maps, or leave the term out",
+        )
+    return IdentityMaps()
+
+
+def with_gap(field: BatchField, gap: int) -> BatchField:
+    """Let a field that brings mismatches take them at least `gap` frames away."""
+    return replace(field, gap=gap) if "gap" in field.sampling() else field  # type: ignore[call-arg]
 
 
 def used_modules(options: AdversarialOptions, graph: Graph) -> tuple[str, ...]:
@@ -37,8 +61,23 @@ def used_modules(options: AdversarialOptions, graph: Graph) -> tuple[str, ...]:
     return (*students, "teacher.identity")
 
 
+def check_shares(options: AdversarialOptions, graph: Graph, terms: Collection[str]) -> list[str]:
+    """Name the terms of frames that shares of the gradient go by; raise RecipeError if they cannot."""
+    found = [name for name in terms if name not in ("identity_maps", "reference", "feature_matching")]
+    for name in options.shares:
+        discriminator = graph.discriminators.get(name)
+        maps = discriminator is not None and "identity_maps" in discriminator.input_names()
+        if maps or not found:
+            why = "scores identity maps, not frames" if maps else "has no other term of frames beside it"
+            raise RecipeError(
+                f"stage 'adversarial': `shares` names discriminator '{name}', which {why}",
+                hint=f"give it a fixed weight, `weights: {{{name}: 1}}`",
+            )
+    return found
+
+
 def check_window(options: AdversarialOptions, graph: Graph) -> None:
-    """Raise RecipeError where runs of frames are wanted but not drawn."""
+    """Raise RecipeError if runs of frames are wanted but not drawn."""
     if options.frames % options.window:
         raise RecipeError(
             f"stage 'adversarial': {options.frames} frames are no whole number of windows of "
@@ -46,8 +85,19 @@ def check_window(options: AdversarialOptions, graph: Graph) -> None:
             hint="make `frames` a multiple of `window`",
         )
     for name, discriminator in graph.discriminators.items():
+        check_run_length(name, discriminator, options.window)
         if discriminator.runs and options.window == 1:
             raise RecipeError(
-                f"discriminator '{name}' scores runs of frames, but single ones are drawn",
+                f"discriminator '{name}' scores runs of frames, but single ones are sampled",
                 hint="give the adversarial stage e.g. `window: 5` and `frames: 5`",
             )
+
+
+def check_run_length(name: str, discriminator: Discriminator, window: int) -> None:
+    """Raise RecipeError if the runs that are drawn cannot be divided into those that are scored."""
+    length = discriminator.run_length
+    if length and window % length:
+        raise RecipeError(
+            f"discriminator '{name}' scores runs of {length} frames, but runs of {window} are drawn",
+            hint=f"give the stage `window: {length}`, or the discriminator `frames: {window}`",
+        )

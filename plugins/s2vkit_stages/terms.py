@@ -16,7 +16,7 @@ class Term(Protocol):
     """One weighted term."""
 
     def __call__(self, batch: Batch, real: GeneratorOutput, generated: GeneratorOutput) -> Tensor | None:
-        """Give the weighted term, or None where there is nothing to compare."""
+        """Return the weighted term, or None if there is nothing to compare."""
         ...
 
 
@@ -55,6 +55,25 @@ class PerceptualTerm:
         return self.weight * relative_difference(maps, wanted)
 
 
+class IdentityMapsTerm:
+    """The squared difference of inflated identity maps and the teacher's."""
+
+    def __init__(self, weight: float) -> None:
+        self.weight = weight
+
+    def __call__(self, batch: Batch, real: GeneratorOutput, generated: GeneratorOutput) -> Tensor | None:
+        """Average over maps and channels, each channel relative to its variance in the batch."""
+        pairs = zip(generated.identity_maps, real.identity_maps, strict=True)
+        parts = [_per_variance(m.float(), w.float()) for m, w in pairs]
+        return self.weight * torch.stack(parts).mean() if parts else None
+
+
+def _per_variance(maps: Tensor, wanted: Tensor) -> Tensor:
+    variance = wanted.var((0, 2, 3))
+    error = (maps - wanted).square().mean((0, 2, 3))
+    return (error / (variance + 0.01 * variance.mean() + 1e-12)).mean()
+
+
 class FeatureMatchingTerm:
     """The difference of the layers of discriminators that show theirs (Wang et al. 2018)."""
 
@@ -74,7 +93,7 @@ class FeatureMatchingTerm:
 
 
 def relative_difference(maps: list[Tensor], wanted: list[Tensor]) -> Tensor:
-    """Give the mean absolute difference of maps, each relative to the mean of the wanted one."""
+    """Return the mean absolute difference of maps, each relative to the mean of the wanted one."""
     parts = [
         (m.float() - w.float()).abs().mean() / mean_over_processes(w.float().abs().mean()).clamp(min=1e-6)
         for m, w in zip(maps, wanted, strict=True)
@@ -91,6 +110,8 @@ def make_terms(losses: ComposeLosses, graph: Graph) -> dict[str, Term]:
     if losses.reference is not None:
         weight = losses.reference.options.weight
         terms["reference"] = ReferenceTerm(weight, graph.make(losses.reference))
+    if losses.identity_maps.weight:
+        terms["identity_maps"] = IdentityMapsTerm(losses.identity_maps.weight)
     if losses.perceptual.weight:
         terms["perceptual"] = PerceptualTerm(losses.perceptual.weight, graph.teachers["identity"])
     if losses.feature_matching.weight:

@@ -45,11 +45,11 @@ def _vary(images: Tensor, options: ClassifyOptions, place: int, count: int) -> T
     return images
 
 
-def _shift(images: Tensor, most: int) -> Tensor:
+def _shift(images: Tensor, max_shift: int) -> Tensor:
     """Shift images together by up to `most` pixels, edges repeated."""
     size = images.shape[-1]
-    dx, dy = torch.randint(2 * most + 1, (2,)).tolist()
-    padded = F.pad(images, (most,) * 4, mode="replicate")
+    dx, dy = torch.randint(2 * max_shift + 1, (2,)).tolist()
+    padded = F.pad(images, (max_shift,) * 4, mode="replicate")
     return padded[..., dy : dy + size, dx : dx + size]
 
 

@@ -8,7 +8,7 @@ Norm = Literal["batch", "layer", "none"]
 
 
 class LinearOptions(Options):
-    """What may be set of the linear student."""
+    """Options of the linear student."""
 
     input_norm: Norm = Field(default="layer", description="normalisation of the summary before anything else")
     rank: int | None = Field(
@@ -20,7 +20,7 @@ class LinearOptions(Options):
 
 
 class MlpOptions(LinearOptions):
-    """What may be set of the student of several layers."""
+    """Options of the student of several layers."""
 
     hidden: list[int] = Field(
         default=[512, 512], min_length=1, max_length=8, description="sizes of the hidden layers"

@@ -40,7 +40,7 @@ class _Layers(Student):
         return found
 
     def last_layer(self) -> nn.Linear:
-        """Give the linear layer that makes the code of the features."""
+        """Return the linear layer that makes the code of the features."""
         layer = self.layers[-1]
         assert isinstance(layer, nn.Linear)
         return layer
@@ -52,7 +52,7 @@ class _Layers(Student):
 
 
 def _last(inputs: int, dim: int, rank: int | None) -> list[nn.Module]:
-    """Give the linear way to the code, through at most `rank` numbers where asked."""
+    """Return the linear way to the code, through at most `rank` numbers where asked."""
     if rank is None:
         return [nn.Linear(inputs, dim)]
     return [nn.Linear(inputs, rank, bias=False), nn.Linear(rank, dim)]

@@ -25,7 +25,7 @@ class Reading:
 
 
 def distances(lips: Tensor, sounds: Tensor, search: int, ends: str) -> Tensor:
-    """Give the mean distance (2 * search + 1,) of lips (N, E) to speech (N, E), by shift.
+    """Return the mean distance (2 * search + 1,) of lips (N, E) to speech (N, E), by shift.
 
     Place k stands for a shift by k - search: lips of window i beside speech of window
     i + k - search. Beyond the ends the speech is zeros, as syncnet_python has it, or such
@@ -46,27 +46,27 @@ def read(found: Tensor) -> Reading:
     """Read offset, confidence and distance off the distances over shifts."""
     search = len(found) // 2
     usable = found[found.isfinite()]
-    least, place = found.min(0)
+    minimum, place = found.min(0)
     return Reading(
         search - int(place),
-        float(usable.median() - least),
-        float(least),
+        float(usable.median() - minimum),
+        float(minimum),
         float(usable.median() - found[search]),
     )
 
 
 @torch.no_grad()
-def look_and_listen(outcome: Outcome, which: str) -> tuple[Tensor, Tensor]:
-    """Let the sync evaluator see the made or the true frames of a clip and hear its speech.
+def sync_embeddings(outcome: Outcome, which: str) -> tuple[Tensor, Tensor]:
+    """Embed the generated or the real frames of a clip, and its speech, by the sync evaluator.
 
-    Gives (N, E) each, on the CPU; kept with the clip, so that several metrics ask once.
+    Returns (N, E) each, on the CPU; kept with the clip, so that several metrics ask once.
     """
     key = f"sync.{which}"
     if key not in outcome.shared:
         evaluator = outcome.sync_evaluator
         if evaluator is None or outcome.speech is None:
             raise InputError(
-                f"clip '{outcome.name}': there is no sync evaluator, or no speech for it to hear",
+                f"clip '{outcome.name}': there is no sync evaluator, or no speech for it",
                 hint="name one as the recipe's `sync_evaluator`, or leave out what needs it",
             )
         frames = getattr(outcome, which)

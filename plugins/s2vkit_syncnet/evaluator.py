@@ -33,7 +33,7 @@ class SyncNet(SyncEvaluator):
         path = options.checkpoint
         if path and (options.width != 1 or options.input_size != 224 or options.motion):
             raise InputError(
-                f"{path}: the published SyncNet has width 1 and sees faces of 224 px as they are",
+                f"{path}: the published SyncNet has width 1 and takes faces of 224 px as they are",
                 hint="leave out `width`, `input_size` and `motion` where `checkpoint` is set",
             )
         self.input_size, self.region = options.input_size, options.region
@@ -48,7 +48,7 @@ class SyncNet(SyncEvaluator):
             fit_weights(self, read_weights(path), source=path)
 
     def forward(self, frames: Tensor, speech: Tensor) -> tuple[Tensor, Tensor]:
-        """Look at (B, V, 3, H, W) in [-1, 1], hear (B, S) of the same time: (B, N, dim) each.
+        """Embed frames (B, V, 3, H, W) in [-1, 1] and speech (B, S) of the same time: (B, N, dim) each.
 
         N = min(V, S // 640) - 5, as syncnet_python counts; window n is frames n to n + 4 and
         MFCC steps 4n to 4n + 19.
@@ -60,7 +60,7 @@ class SyncNet(SyncEvaluator):
         return self.see(frames[:, : count + WINDOW - 1]), self.hear(speech, count)
 
     def see(self, frames: Tensor) -> Tensor:
-        """Look at (B, V, 3, H, W) in [-1, 1]: (B, V - 4, dim)."""
+        """Embed (B, V, 3, H, W) in [-1, 1]: (B, V - 4, dim)."""
         images = self._prepare(frames)
         if torch.is_grad_enabled():
             return self._see(images)
@@ -69,18 +69,18 @@ class SyncNet(SyncEvaluator):
         return torch.cat(chunks, 1)
 
     def _see(self, images: Tensor) -> Tensor:
-        seen = self.netcnnlip(images)  # the windows lie along its time axis
-        count = seen.shape[2]
-        features = seen.flatten(3).squeeze(-1).transpose(1, 2).flatten(0, 1)
+        embedded = self.netcnnlip(images)  # the windows lie along its time axis
+        count = embedded.shape[2]
+        features = embedded.flatten(3).squeeze(-1).transpose(1, 2).flatten(0, 1)
         return self.netfclip(features).unflatten(0, (len(images), count))
 
     def hear(self, speech: Tensor, count: int) -> Tensor:
-        """Hear the first `count` windows of speech (B, S) in [-1, 1]: (B, count, dim)."""
+        """Embed the first `count` windows of speech (B, S) in [-1, 1]: (B, count, dim)."""
         with torch.no_grad():
             coefficients = mfcc((speech * _INT16).round()).to(speech)
         windows = coefficients.unfold(1, STEPS, 4)[:, :count]  # (B, count, 13, 20)
-        heard = self.netcnnaud(windows.flatten(0, 1).unsqueeze(1))
-        return self.netfcaud(heard.flatten(1)).unflatten(0, windows.shape[:2])
+        encoded = self.netcnnaud(windows.flatten(0, 1).unsqueeze(1))
+        return self.netfcaud(encoded.flatten(1)).unflatten(0, windows.shape[:2])
 
     def _prepare(self, frames: Tensor) -> Tensor:
         """Crop, resize and turn frames to BGR in [0, 255], time after channels."""
@@ -130,7 +130,7 @@ def _lip_layers(width: float, size: int) -> nn.Sequential:
 
 
 def _left_of(size: int) -> int:
-    """Give the side of the last map before the lips become one vector: 6 of 224."""
+    """Return the side of the last map before the lips become one vector: 6 of 224."""
     for kernel, padding in ((7, 0), (3, 0), (5, 1), (3, 1), (3, 0)):
         size = (size + 2 * padding - kernel) // 2 + 1
     return size

@@ -10,15 +10,15 @@ from torch import Tensor
 
 from s2vkit import Metric, Outcome, Score
 from s2vkit_syncnet import SyncOptions
-from s2vkit_syncnet.distance import Reading, distances, look_and_listen, read
+from s2vkit_syncnet.distance import Reading, distances, read, sync_embeddings
 
-_LEAST = 3  # windows
+_MIN_WINDOWS = 3  # windows
 
 
 class _Sync(Metric):
-    """Base: one reading a clip, of made frames, of true ones, and against another clip's speech.
+    """Base: one reading a clip, of generated frames, of true ones, and against another clip's speech.
 
-    The chance figure sets each made clip's lips beside the speech of the clip before it (the
+    The chance figure sets each generated clip's lips beside the speech of the clip before it (the
     first beside the last's), cut to the shorter.
     """
 
@@ -29,7 +29,7 @@ class _Sync(Metric):
     def __init__(self, options: SyncOptions) -> None:
         self.options = options
         self.names: list[str] = []
-        self.made: list[Reading] = []
+        self.generated: list[Reading] = []
         self.real: list[Reading] = []
         self.others: list[Reading] = []
         self.first: Tensor | None = None
@@ -38,15 +38,15 @@ class _Sync(Metric):
         self.evaluator, self.ends = "", "zeros"
 
     def update(self, outcome: Outcome) -> None:
-        """Take in one clip."""
-        lips, sounds = look_and_listen(outcome, "made")
-        if len(lips) < _LEAST:
+        """Add one clip."""
+        lips, sounds = sync_embeddings(outcome, "generated")
+        if len(lips) < _MIN_WINDOWS:
             self.short += 1
             return
-        self.evaluator, self.ends = (_told(outcome.sync_evaluator), self._ends(outcome.sync_evaluator))
+        self.evaluator, self.ends = (_network(outcome.sync_evaluator), self._ends(outcome.sync_evaluator))
         self.names.append(outcome.name)
-        self.made.append(self._read(lips, sounds))
-        self.real.append(self._read(*look_and_listen(outcome, "true")))
+        self.generated.append(self._read(lips, sounds))
+        self.real.append(self._read(*sync_embeddings(outcome, "real")))
         if self.last is None:
             self.first = lips
         else:
@@ -54,28 +54,28 @@ class _Sync(Metric):
         self.last = sounds
 
     def compute(self) -> Score:
-        """Give the figure over clips."""
+        """Return the figure over clips."""
         others = list(self.others)
-        if self.first is not None and self.last is not None and len(self.made) > 1:
+        if self.first is not None and self.last is not None and len(self.generated) > 1:
             others.append(self._read(self.first, self.last))
         return Score(
-            value=self.over_clips(self.made) if self.made else float("nan"),
+            value=self.over_clips(self.generated) if self.generated else float("nan"),
             on_real=self.over_clips(self.real) if self.real else None,
             chance=self.over_clips(others) if others else None,
-            n=len(self.made),
-            definition=f"{self.what}; {self._how()}; on real: of the true frames; chance: lips "
+            n=len(self.generated),
+            definition=f"{self.what}; {self._how()}; on real: of the real frames; chance: lips "
             f"beside the speech of another clip; {self.evaluator or 'no clip was long enough'}",
             details={
                 "clips": [
-                    {"name": name, "made": asdict(made), "real": asdict(real)}
-                    for name, made, real in zip(self.names, self.made, self.real, strict=True)
+                    {"name": name, "generated": asdict(generated), "real": asdict(real)}
+                    for name, generated, real in zip(self.names, self.generated, self.real, strict=True)
                 ],
                 "left_out_too_short": self.short,
                 **self.further(),
             },
             clips={
                 name: float(getattr(reading, self.of))
-                for name, reading in zip(self.names, self.made, strict=True)
+                for name, reading in zip(self.names, self.generated, strict=True)
             },
             over=self.over,
         )
@@ -85,9 +85,9 @@ class _Sync(Metric):
         return fmean(float(getattr(r, self.of)) for r in readings)
 
     def further(self) -> dict[str, Any]:
-        """Give more details."""
+        """Return more details."""
         return {
-            "in_sync": fmean(r.in_sync for r in self.made) if self.made else None,
+            "in_sync": fmean(r.in_sync for r in self.generated) if self.generated else None,
             "in_sync_on_real": fmean(r.in_sync for r in self.real) if self.real else None,
         }
 
@@ -111,19 +111,19 @@ class _Sync(Metric):
 class AvConfidence(_Sync):
     """The median of the distances over shifts less the least, a mean over clips."""
 
-    what, of = "AV confidence: median less least distance, mean over clips", "confidence"
+    what, of = "AV confidence: median minus minimum distance, mean over clips", "confidence"
 
 
 class LseC(AvConfidence):
     """LSE-C of Wav2Lip: the same figure by its other name."""
 
-    what = "LSE-C: median less least distance, mean over clips (AV confidence by another name)"
+    what = "LSE-C: median minus minimum distance, mean over clips (AV confidence by another name)"
 
 
 class LseD(_Sync):
     """LSE-D of Wav2Lip: the least distance over shifts, a mean over clips."""
 
-    what, of = "LSE-D: least distance over shifts, mean over clips", "distance"
+    what, of = "LSE-D: minimum distance over shifts, mean over clips", "distance"
 
 
 class AvOffset(_Sync):
@@ -131,26 +131,26 @@ class AvOffset(_Sync):
 
     what = (
         "AV offset: frames of 40 ms by which the speech leads the lips (negative: follows them) "
-        "where the distance is least, median over clips"
+        "at the minimum distance, median over clips"
     )
     of = "offset"
     over = "median"
 
     def over_clips(self, readings: list[Reading]) -> float:
-        """Give the median offset."""
+        """Return the median offset."""
         return float(median(r.offset for r in readings))
 
     def further(self) -> dict[str, Any]:
-        """Give how many clips are in sync exactly and to within a frame."""
+        """Return how many clips are in sync exactly and to within a frame."""
         return {
-            f"{name}_{which}": fmean(abs(r.offset) <= most for r in readings) if readings else None
-            for which, readings in (("made", self.made), ("real", self.real))
-            for name, most in (("share_exact", 0), ("share_within_one", 1))
+            f"{name}_{which}": fmean(abs(r.offset) <= limit for r in readings) if readings else None
+            for which, readings in (("generated", self.generated), ("real", self.real))
+            for name, limit in (("share_exact", 0), ("share_within_one", 1))
         }
 
 
-def _told(evaluator: Any) -> str:
-    """Say whose word it is."""
+def _network(evaluator: Any) -> str:
+    """Describe the evaluator used."""
     if evaluator.pretrained:
         return f"the evaluator, {type(evaluator).__name__}, has its weights from a file"
     return (

@@ -18,7 +18,7 @@ _EPS = torch.finfo(torch.float64).eps
 
 
 def mfcc(signal: Tensor) -> Tensor:
-    """Give the MFCC (B, T, 13) of signals (B, S) at 16 kHz, in the amplitudes of int16.
+    """Return the MFCC (B, T, 13) of signals (B, S) at 16 kHz, in the amplitudes of int16.
 
     Pre-emphasis 0.97, rectangular windows of 25 ms every 10 ms, the last padded with zeros,
     512-point power spectrum, 26 mel filters from 0 to 8 kHz, logarithm, orthonormal DCT-II,

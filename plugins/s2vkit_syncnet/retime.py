@@ -11,9 +11,9 @@ def fit_rate(frames: Tensor, fps: float, wanted: float) -> Tensor:
     """Bring frames (..., V, 3, H, W) at `fps` to `wanted` a second, each the nearest in time."""
     if fps == wanted:
         return frames
-    held = frames.shape[-4]
-    count = round(held * wanted / fps)
-    at = ((torch.arange(count) + 0.5) * fps / wanted - 0.5).round().long().clamp(0, held - 1)
+    available = frames.shape[-4]
+    count = round(available * wanted / fps)
+    at = ((torch.arange(count) + 0.5) * fps / wanted - 0.5).round().long().clamp(0, available - 1)
     return frames.index_select(-4, at.to(frames.device))
 
 

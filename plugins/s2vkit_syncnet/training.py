@@ -24,8 +24,8 @@ class Compared:
 class TrainSyncEvaluator(Stage):
     """Multi-way matching on real clips: in-sync windows against all others of the same clip.
 
-    Cross-entropy of the distances, by lips and by speech. Nothing but real frames and their
-    own speech is seen.
+    Cross-entropy of the distances, by lips and by speech. It uses nothing but real frames and their
+    own speech.
     """
 
     options: SyncEvaluatorStageOptions
@@ -38,7 +38,7 @@ class TrainSyncEvaluator(Stage):
         self.fields = (Frames(self.frames, self.frames), Speech())
 
     def idle(self) -> str:
-        """Say that there is no evaluator to train, or that its weights came from a file."""
+        """Explain that there is no evaluator to train, or that its weights came from a file."""
         evaluator = self.graph.sync_evaluator
         if evaluator is None:
             return "the recipe has no sync evaluator"
@@ -68,7 +68,7 @@ class TrainSyncEvaluator(Stage):
         return Compared(distances, self.scale())
 
     def loss(self, batch: Batch, shared: Compared) -> dict[str, Tensor]:
-        """Give the cross-entropy of finding the speech of lips, and the lips of speech."""
+        """Return the cross-entropy of finding the speech of lips, and the lips of speech."""
         logits = -shared.distances * shared.scale
         right = torch.arange(logits.shape[1], device=logits.device).repeat(len(logits))
         by_lips = F.cross_entropy(logits.flatten(0, 1), right)
@@ -76,7 +76,7 @@ class TrainSyncEvaluator(Stage):
         return {"match": (by_lips + by_speech) / 2}
 
     def extra_metrics(self, batch: Batch, shared: Compared) -> dict[str, Tensor]:
-        """Give how often the nearest speech is the right one, and how often to within a frame."""
+        """Return how often the nearest speech is the right one, and how often to within a frame."""
         nearest = shared.distances.argmin(2)
         apart = (nearest - torch.arange(nearest.shape[1], device=nearest.device)).abs()
         return {"exact": (apart == 0).float().mean(), "within_one": (apart <= 1).float().mean()}
@@ -129,10 +129,10 @@ def vary_speech(speech: Tensor, options: SyncEvaluatorStageOptions) -> Tensor:
     return (speech * 10 ** (level.to(speech.device) / 20)).clamp(-1, 1)
 
 
-def _shift(clip: Tensor, most: int) -> Tensor:
-    if not most:
+def _shift(clip: Tensor, max_shift: int) -> Tensor:
+    if not max_shift:
         return clip
     height, width = clip.shape[-2:]
-    dx, dy = torch.randint(2 * most + 1, (2,)).tolist()
-    padded = F.pad(clip, (most,) * 4, mode="replicate")
+    dx, dy = torch.randint(2 * max_shift + 1, (2,)).tolist()
+    padded = F.pad(clip, (max_shift,) * 4, mode="replicate")
     return padded[..., dy : dy + height, dx : dx + width]

@@ -45,7 +45,7 @@ _CLOTHS = (
 
 
 def cast(count: int) -> list[Person]:
-    """Give the first `count` (at most 64) people of the cast."""
+    """Return the first `count` (at most 64) people of the cast."""
     people = list(LEADS)
     while len(people) < count:
         people.append(_newcomer(len(people)))

@@ -84,27 +84,27 @@ class SyntheticCorpus(Dataset):
         """Speak and draw clip `index`.
 
         The same options, seed and index give the same bytes, whatever was loaded before.
-        Raises ResourceError where eSpeak NG is not installed.
+        Raises ResourceError if eSpeak NG is not installed.
         """
         entry = self._entries[index]
         rng = np.random.default_rng([self.seed, *entry.name.encode()])
         person = cast(entry.speaker + 1)[entry.speaker]
         strength = LEVELS[entry.level] * float(rng.uniform(0.9, 1.08))
         spoken = say(SENTENCES[entry.sentence], person.voice, entry.emotion, strength, rng)
-        lead, tail = rng.uniform(0.12, 0.20, 2)
-        frames = math.ceil((lead + len(spoken.speech) / SAMPLE_RATE + tail) * self.fps)
+        silence, tail = rng.uniform(0.12, 0.20, 2)
+        frames = math.ceil((silence + len(spoken.speech) / SAMPLE_RATE + tail) * self.fps)
         speech = room(round(frames * SAMPLE_RATE / self.fps), rng)
-        offset = round(lead * SAMPLE_RATE)
+        offset = round(silence * SAMPLE_RATE)
         speech[offset : offset + len(spoken.speech)] += spoken.speech
         phonemes = [p.later(offset / SAMPLE_RATE) for p in spoken.phonemes]
-        mood = express(entry.emotion, strength)
-        mouth = speaking(phonemes, loudness(speech, 250.0), frames, self.fps, gain=mood.gain)
+        expression = express(entry.emotion, strength)
+        mouth = speaking(phonemes, loudness(speech, 250.0), frames, self.fps, gain=expression.gain)
         level = loudness(speech, self.fps, 0.08)
         level = np.resize(level / level.max(), frames)
         motion = move(frames, self.fps, level, 1.0 + person.age / 120, rng)
         picture = draw(
             person,
-            mood,
+            expression,
             Speaking(**{k: torch.from_numpy(v).view(-1, 1, 1) for k, v in mouth.items()}),
             motion,
             lighting(rng),
@@ -113,7 +113,7 @@ class SyntheticCorpus(Dataset):
         )
         truth = {
             "mouth_aperture": mouth["open"],
-            "eyelid_closure": motion.shut.numpy().astype(np.float32),
+            "eyelid_closure": motion.closure.numpy().astype(np.float32),
             "phoneme": codes(phonemes, frames, self.fps),
         }
         return RawClip(picture, speech.clip(-1.0, 1.0).astype(np.float32), truth)
@@ -136,8 +136,8 @@ class SyntheticCorpus(Dataset):
 
 
 def _known(person: Person) -> dict[str, str]:
-    """Give the labels of who someone is, which no voice or face is told by."""
-    age = next(name for most, name in _AGES if person.age < most)
+    """Return the labels of who someone is, which no voice or face is told by."""
+    age = next(name for oldest, name in _AGES if person.age < oldest)
     return {"sex": {"f": "female", "m": "male"}[person.sex], "age": age}
 
 

@@ -68,7 +68,7 @@ def speak(text: str, voice: str, *, rate: int, pitch: int, spread: int) -> tuple
 
     `voice` is an eSpeak name such as "gmw/en-US+f3"; `rate` is in words a minute (80 to 450),
     `pitch` and `spread` (of the intonation) run from 0 to 100, 50 being the voice's own.
-    The result depends on the arguments alone. Raises ResourceError where eSpeak NG is absent,
+    The result depends on the arguments alone. Raises ResourceError if eSpeak NG is absent,
     cannot start, or does not know the voice.
     """
     parameters = {_RATE: rate, _VOLUME: 100, _PITCH: pitch, _RANGE: spread}
@@ -88,7 +88,7 @@ def _open() -> tuple[ctypes.CDLL, str]:
         return ctypes.CDLL(espeakng_loader.get_library_path()), espeakng_loader.get_data_path()
     except (ImportError, OSError) as error:
         raise ResourceError(
-            f"the synthetic corpus speaks through eSpeak NG, which cannot be loaded: {error}",
+            f"the synthetic corpus uses eSpeak NG, which cannot be loaded: {error}",
             hint='pip install "s2vkit[synthetic]"',
         ) from error
 
@@ -130,8 +130,8 @@ def _speak(
         )
     for parameter, value in parameters.items():
         library.espeak_SetParameter(parameter, value, 0)
-    said = text.encode()
-    library.espeak_Synth(said, len(said) + 1, 0, 1, 0, _UTF8, None, None)
+    encoded = text.encode()
+    library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, _UTF8, None, None)
     library.espeak_Synchronize()
     samples = np.concatenate(chunks).astype(np.float32) / 32768.0
     return samples, _phonemes(starts, len(samples))

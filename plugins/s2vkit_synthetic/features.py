@@ -14,26 +14,26 @@ from s2vkit_synthetic.shapes import Canvas, Grid, circle, ellipse, mix, scale, s
 _INK = (0.11, 0.07, 0.07)
 
 
-def paint_eye(canvas: Canvas, person: Person, mood: Expression, side: int, shut: Tensor) -> None:
-    """Paint one eye in each frame; `eyelid_closure` (V, 1, 1) runs from 0 (as the mood has it) to 1."""
+def paint_eye(canvas: Canvas, person: Person, expression: Expression, side: int, closure: Tensor) -> None:
+    """Paint one eye in each frame; `eyelid_closure` (V, 1, 1) runs from 0 (as the emotion has it) to 1."""
     grid = canvas.grid
-    half = person.eye_size * (1.0 + 0.05 * (mood.eye_open - 1.0))
+    half = person.eye_size * (1.0 + 0.05 * (expression.eye_open - 1.0))
     x = (grid.x - side * person.eye_gap) * side  # outwards
     y = grid.y - EYES_AT + (person.eye_tilt + 0.02) * x / half
     arch = 1.0 - (x / half) ** 2
-    lower = 0.62 * person.eye_high * (1.0 - 0.8 * mood.lid_low) * arch
-    full = person.eye_high * mood.eye_open * arch.clamp(min=-1.0) * (1.0 + 0.12 * x / half)
-    droop = 0.045 * max(0.0, 1.0 - mood.eye_open) * (x / half + 0.3) * (mood.tears > 0.5)
-    upper = torch.lerp(-full + droop, lower - 0.006, shut)
+    lower = 0.62 * person.eye_high * (1.0 - 0.8 * expression.lid_low) * arch
+    full = person.eye_high * expression.eye_open * arch.clamp(min=-1.0) * (1.0 + 0.12 * x / half)
+    droop = 0.045 * max(0.0, 1.0 - expression.eye_open) * (x / half + 0.3) * (expression.tears > 0.5)
+    upper = torch.lerp(-full + droop, lower - 0.006, closure)
     lens = torch.maximum(torch.maximum(upper - y, y - lower), x.abs() - half)
     inside = grid.cover(lens)
     dark = shadow_of(person)
     canvas.paint(inside, (0.97, 0.965, 0.955))
-    _iris(canvas, person, mood, x, y, side, inside)
+    _iris(canvas, person, expression, x, y, side, inside)
     canvas.shade(grid.glow(y - upper - 0.012, 0.05) * inside, (0.32, 0.28, 0.34), 0.45)
-    if mood.tears > 0.3:
+    if expression.tears > 0.3:
         wet = grid.glow((y - lower + 0.008).abs() - 0.004, 0.02) * inside
-        canvas.shade(wet, (0.80, 0.92, 1.0), 0.9 * mood.tears)
+        canvas.shade(wet, (0.80, 0.92, 1.0), 0.9 * expression.tears)
     line = 0.010 + 0.013 * person.lashes
     top = torch.maximum((y - upper).abs() - line * (0.6 + 0.5 * x / half), x.abs() - half * 1.06)
     canvas.paint(grid.cover(top), _INK, 0.95)
@@ -43,9 +43,9 @@ def paint_eye(canvas: Canvas, person: Person, mood: Expression, side: int, shut:
         canvas.paint(grid.cover(flick), _INK, 0.9)
     rim = torch.maximum((y - lower).abs() - 0.006, x.abs() - half * 0.9)
     canvas.shade(grid.cover(rim), scale(dark, 0.6), 0.55)
-    crease = torch.maximum((y - upper + 0.034 + 0.01 * mood.eye_open).abs() - 0.004, x.abs() - half)
+    crease = torch.maximum((y - upper + 0.034 + 0.01 * expression.eye_open).abs() - 0.004, x.abs() - half)
     canvas.shade(grid.cover(crease, 0.025), scale(dark, 0.75), 0.55)
-    bulge = 0.035 * max(0.0, mood.lid_low)
+    bulge = 0.035 * max(0.0, expression.lid_low)
     if bulge > 0.004:
         canvas.shade(
             grid.glow((y - lower - 0.030).abs() - 0.003, 0.02) * (x.abs() < half * 0.8), dark, 14 * bulge
@@ -53,30 +53,33 @@ def paint_eye(canvas: Canvas, person: Person, mood: Expression, side: int, shut:
 
 
 def _iris(
-    canvas: Canvas, person: Person, mood: Expression, x: Tensor, y: Tensor, side: int, inside: Tensor
+    canvas: Canvas, person: Person, expression: Expression, x: Tensor, y: Tensor, side: int, inside: Tensor
 ) -> None:
     grid = canvas.grid
     here = Grid(x, y, grid.pixel)
-    radius = min(0.066, person.eye_size * 0.48) * mood.iris
-    down = -0.006 + mood.gaze
+    radius = min(0.066, person.eye_size * 0.48) * expression.iris
+    down = -0.006 + expression.gaze
     canvas.shade(grid.cover(circle(here, 0.0, down, radius)) * inside, scale(person.eye, 0.55))
     canvas.shade(grid.cover(circle(here, 0.0, down, radius * 0.80)) * inside, person.eye)
     glow = ellipse(here, 0.0, down + radius * 0.45, radius * 0.55, radius * 0.35)
     canvas.shade(grid.glow(glow, 0.03) * inside, mix(person.eye, (1.0, 1.0, 0.9), 0.45), 0.8)
-    pupil = radius * (0.50 if mood.iris > 0.85 else 0.42)
+    pupil = radius * (0.50 if expression.iris > 0.85 else 0.42)
     canvas.shade(grid.cover(circle(here, 0.0, down, pupil)) * inside, (0.03, 0.03, 0.04))
     spark = circle(here, -0.024 * side, down - 0.026, 0.017)
     canvas.shade(grid.cover(spark, 0.02) * inside, (1.0, 1.0, 1.0), 0.95)
 
 
-def paint_brow(canvas: Canvas, person: Person, mood: Expression, side: int, raised: Tensor) -> None:
+def paint_brow(canvas: Canvas, person: Person, expression: Expression, side: int, raised: Tensor) -> None:
     """Paint one brow in each frame; `raised` (V, 1, 1) is how far it goes up with the voice."""
     here = canvas.grid
     grid = Grid(here.x * side, here.y + raised, here.pixel)
     high = person.brow_high + 0.10 * (0.08 - person.eye_high)
-    inner = (person.eye_gap - person.eye_size * 0.95 - mood.brow_near, high + 0.008 + mood.brow_in)
-    middle = (person.eye_gap + 0.01, high - person.brow_arch + mood.brow_mid)
-    outer = (person.eye_gap + person.eye_size * 1.22, high + 0.035 + mood.brow_out)
+    inner = (
+        person.eye_gap - person.eye_size * 0.95 - expression.brow_near,
+        high + 0.008 + expression.brow_in,
+    )
+    middle = (person.eye_gap + 0.01, high - person.brow_arch + expression.brow_mid)
+    outer = (person.eye_gap + person.eye_size * 1.22, high + 0.035 + expression.brow_out)
     thick = person.brow_thick
     arc = stroke(grid, [inner, middle, outer], [thick, thick, thick * 0.42])
     ink = mix(scale(person.hair, 0.78), _INK, 0.30 if max(person.hair) < 0.7 else 0.22)

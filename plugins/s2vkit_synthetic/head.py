@@ -38,9 +38,9 @@ def face(grid: Grid, person: Person) -> Tensor:
     return blob(grid, (0.0, 0.02), outline)
 
 
-def paint_head(canvas: Canvas, person: Person, mood: Expression) -> Tensor:
+def paint_head(canvas: Canvas, person: Person, expression: Expression) -> Tensor:
     """Paint the skin and all that is in it; give the distance to the face's outline."""
-    grid, skin, dark = canvas.grid, complexion(person, mood), shadow_of(person)
+    grid, skin, dark = canvas.grid, complexion(person, expression), shadow_of(person)
     _ears(canvas, person, skin, dark)
     outline = face(grid, person)
     inside = grid.cover(outline)
@@ -51,24 +51,24 @@ def paint_head(canvas: Canvas, person: Person, mood: Expression) -> Tensor:
     light = mix(person.skin, (1.0, 0.97, 0.90), 0.6)
     canvas.shade(grid.glow(ellipse(grid, -0.12, -0.42, 0.24, 0.13), 0.34) * inside, light, 0.45)
     canvas.shade(grid.glow(ellipse(grid, 0.0, person.length - 0.07, 0.06, 0.03), 0.12), light, 0.22)
-    _cheeks(canvas, person, mood, dark)
+    _cheeks(canvas, person, expression, dark)
     _sockets(canvas, person, dark)
-    _nose(canvas, person, mood, dark)
-    _wrinkles(canvas, person, mood, dark)
+    _nose(canvas, person, expression, dark)
+    _wrinkles(canvas, person, expression, dark)
     if person.freckles:
         _freckles(canvas, person, dark)
     _beard(canvas, person, outline)
     return outline
 
 
-def complexion(person: Person, mood: Expression) -> tuple[float, float, float]:
-    """Find the colour of the skin in a mood: flushed, pale or sick."""
+def complexion(person: Person, expression: Expression) -> tuple[float, float, float]:
+    """Find the colour of the skin for an emotion: flushed, pale or sick."""
     skin = person.skin
-    if mood.blush > 0:
-        skin = mix(skin, (0.88, skin[1] * 0.55, skin[2] * 0.5), 0.20 * mood.blush)
+    if expression.blush > 0:
+        skin = mix(skin, (0.88, skin[1] * 0.55, skin[2] * 0.5), 0.20 * expression.blush)
     else:
-        skin = mix(skin, (0.86, 0.88, 0.95), -0.22 * mood.blush)
-    return mix(skin, (0.60, 0.74, 0.40), 0.13 * mood.green)
+        skin = mix(skin, (0.86, 0.88, 0.95), -0.22 * expression.blush)
+    return mix(skin, (0.60, 0.74, 0.40), 0.13 * expression.green)
 
 
 def _ears(canvas: Canvas, person: Person, skin: tuple[float, float, float], dark: tuple[float, ...]) -> None:
@@ -88,24 +88,24 @@ def _ears(canvas: Canvas, person: Person, skin: tuple[float, float, float], dark
             )
 
 
-def _cheeks(canvas: Canvas, person: Person, mood: Expression, dark: tuple[float, ...]) -> None:
+def _cheeks(canvas: Canvas, person: Person, expression: Expression, dark: tuple[float, ...]) -> None:
     grid = canvas.grid
     rosy = mix(person.skin, (0.90, 0.32, 0.30), 0.45)
-    amount = 0.50 + 0.22 * mood.blush + (0.1 if person.sex == "f" else -0.1)
+    amount = 0.50 + 0.22 * expression.blush + (0.1 if person.sex == "f" else -0.1)
     for side in (-1, 1):
-        lift = 0.035 * mood.cheek
+        lift = 0.035 * expression.cheek
         spot = ellipse(grid, side * 0.30, 0.165 - lift, 0.10, 0.06)
         canvas.shade(grid.glow(spot, 0.17), rosy, max(0.0, min(0.9, amount)))
-        if mood.cheek > 0.1:
+        if expression.cheek > 0.1:
             under = stroke(
                 grid,
                 [(side * 0.22, 0.085 - lift), (side * 0.30, 0.10 - lift), (side * 0.36, 0.07 - lift)],
                 [0.004, 0.012, 0.004],
             )
-            canvas.shade(grid.glow(under, 0.035), dark, 0.55 * mood.cheek)
-    fold = 0.75 * max(mood.cheek, 0.8 * mood.wrinkle, 0.75 * person.lines)
+            canvas.shade(grid.glow(under, 0.035), dark, 0.55 * expression.cheek)
+    fold = 0.75 * max(expression.cheek, 0.8 * expression.wrinkle, 0.75 * person.lines)
     if fold > 0.05:
-        low, wide = mouth_at(person), person.mouth * mood.wide
+        low, wide = mouth_at(person), person.mouth * expression.wide
         for side in (-1, 1):
             path = [
                 (side * (person.nose_wide + 0.03), 0.14),
@@ -126,9 +126,9 @@ def _sockets(canvas: Canvas, person: Person, dark: tuple[float, ...]) -> None:
             canvas.shade(grid.glow(bag, 0.03), dark, 0.6 * person.lines)
 
 
-def _nose(canvas: Canvas, person: Person, mood: Expression, dark: tuple[float, ...]) -> None:
+def _nose(canvas: Canvas, person: Person, expression: Expression, dark: tuple[float, ...]) -> None:
     grid, wide = canvas.grid, person.nose_wide
-    low = person.nose_low - 0.02 * mood.wrinkle
+    low = person.nose_low - 0.02 * expression.wrinkle
     deep = scale(dark, 0.72)
     side = stroke(grid, [(0.045, -0.12), (0.035, 0.03), (wide * 0.75, low - 0.04)], [0.008, 0.012, 0.02])
     canvas.shade(grid.glow(side, 0.075), dark, 0.55)
@@ -149,7 +149,7 @@ def _nose(canvas: Canvas, person: Person, mood: Expression, dark: tuple[float, .
     canvas.shade(grid.glow(circle(grid, -0.018, low - 0.045, 0.012), 0.04), (1.0, 0.98, 0.95), 0.4)
 
 
-def _wrinkles(canvas: Canvas, person: Person, mood: Expression, dark: tuple[float, ...]) -> None:
+def _wrinkles(canvas: Canvas, person: Person, expression: Expression, dark: tuple[float, ...]) -> None:
     grid = canvas.grid
     deep = scale(dark, 0.8)
 
@@ -158,13 +158,13 @@ def _wrinkles(canvas: Canvas, person: Person, mood: Expression, dark: tuple[floa
             mask = grid.glow(stroke(grid, points, [0.003, 0.008, 0.003]), 0.03)
             canvas.shade(mask, deep, min(0.9, strength))
 
-    brow = max(mood.forehead, 0.7 * person.lines)
+    brow = max(expression.forehead, 0.7 * person.lines)
     for k, y in enumerate((-0.43, -0.51)):
         line([(-0.22 + 0.03 * k, y + 0.01), (0.0, y - 0.015), (0.22 - 0.03 * k, y + 0.01)], 0.6 * brow)
     for s in (-1, 1):
-        line([(s * 0.035, -0.31), (s * 0.045, -0.25), (s * 0.035, -0.18)], 0.85 * mood.frown)
-        line([(s * 0.02, -0.12), (s * 0.06, -0.09), (s * 0.085, -0.04)], 0.8 * mood.wrinkle)
-        line([(s * 0.02, -0.07), (s * 0.055, -0.035), (s * 0.08, 0.01)], 0.8 * mood.wrinkle)
+        line([(s * 0.035, -0.31), (s * 0.045, -0.25), (s * 0.035, -0.18)], 0.85 * expression.frown)
+        line([(s * 0.02, -0.12), (s * 0.06, -0.09), (s * 0.085, -0.04)], 0.8 * expression.wrinkle)
+        line([(s * 0.02, -0.07), (s * 0.055, -0.035), (s * 0.08, 0.01)], 0.8 * expression.wrinkle)
         out = s * (person.eye_gap + person.eye_size + 0.025)
         for rise in (-0.045, 0.0, 0.045):
             ends = [
@@ -172,7 +172,7 @@ def _wrinkles(canvas: Canvas, person: Person, mood: Expression, dark: tuple[floa
                 (out + s * 0.035, EYES_AT + 0.8 * rise),
                 (out + s * 0.07, EYES_AT + 1.3 * rise),
             ]
-            line(ends, max(0.7 * person.lines, 0.35 * mood.cheek * (person.age > 28)))
+            line(ends, max(0.7 * person.lines, 0.35 * expression.cheek * (person.age > 28)))
 
 
 def _freckles(canvas: Canvas, person: Person, dark: tuple[float, ...]) -> None:

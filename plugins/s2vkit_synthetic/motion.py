@@ -20,7 +20,7 @@ def move(frames: int, fps: float, level: np.ndarray, calm: float, rng: np.random
         "y": 0.014 * _wander(at, rng) / calm + 0.012 * (nod - nod.mean()),
         "turn": 0.028 * _wander(at, rng) / calm,
         "size": 1.0 + 0.008 * _wander(at, rng) / calm,
-        "shut": _blinks(at, rng),
+        "closure": _blinks(at, rng),
         "brows": 0.016 * nod,
     }
     return Motion(**{k: torch.tensor(v, dtype=torch.float32) for k, v in values.items()})
@@ -44,15 +44,15 @@ def _wander(at: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _blinks(at: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    shut = np.zeros(len(at))
+    closure = np.zeros(len(at))
     when = rng.uniform(0.2, 2.6)
     while when < at[-1]:
-        shut = np.maximum(shut, (1.25 - np.abs(at - when) / 0.085).clip(0.0, 1.0))
+        closure = np.maximum(closure, (1.25 - np.abs(at - when) / 0.085).clip(0.0, 1.0))
         when += rng.uniform(1.4, 3.6)
-    return shut
+    return closure
 
 
-def _soften(values: np.ndarray, reach: int) -> np.ndarray:
-    kernel = np.hanning(2 * reach + 3)[1:-1]
-    padded = np.pad(values, reach, mode="edge")
+def _soften(values: np.ndarray, radius: int) -> np.ndarray:
+    kernel = np.hanning(2 * radius + 3)[1:-1]
+    padded = np.pad(values, radius, mode="edge")
     return np.convolve(padded, kernel / kernel.sum(), mode="valid")

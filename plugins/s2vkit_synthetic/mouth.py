@@ -43,12 +43,12 @@ class _Lines:
     gap: Tensor
 
 
-def paint_mouth(canvas: Canvas, person: Person, mood: Expression, say: Speaking) -> None:
+def paint_mouth(canvas: Canvas, person: Person, expression: Expression, say: Speaking) -> None:
     """Paint the mouth in each frame."""
-    grid, lines = canvas.grid, _lines(canvas, person, mood, say)
+    grid, lines = canvas.grid, _lines(canvas, person, expression, say)
     y, sides = grid.y, lines.x.abs() - lines.half
     dark = shadow_of(person)
-    lip = mix(person.lip, (0.85, 0.30, 0.30), 0.10 * max(0.0, mood.blush))
+    lip = mix(person.lip, (0.85, 0.30, 0.30), 0.10 * max(0.0, expression.blush))
     under = torch.maximum((y - lines.bottom - 0.035).abs() - 0.012, sides + lines.half * 0.35)
     canvas.shade(grid.glow(under, 0.07), dark, 0.65)
     lips = torch.maximum(torch.maximum(lines.top - y, y - lines.bottom), sides)
@@ -59,47 +59,47 @@ def paint_mouth(canvas: Canvas, person: Person, mood: Expression, say: Speaking)
     belly = grid.glow((y - torch.lerp(lines.low, lines.bottom, 0.45)).abs() - 0.006, 0.03)
     canvas.shade(mask * belly * shine, mix(lip, (1.0, 0.95, 0.93), 0.6), 0.7)
     canvas.shade(grid.cover(lips.abs() - 0.004) * (y < lines.middle), scale(lip, 0.66), 0.35)
-    _inside(canvas, mood, say, lines, sides)
+    _inside(canvas, expression, say, lines, sides)
     seam = torch.maximum((y - torch.minimum(lines.up, lines.low)).abs() - 0.010, sides + 0.004)
-    shut = (1.0 - lines.gap / 0.03).clamp(0.0, 1.0)
-    canvas.paint(grid.cover(seam) * shut, scale(lip, 0.32), 0.92)
+    closed = (1.0 - lines.gap / 0.03).clamp(0.0, 1.0)
+    canvas.paint(grid.cover(seam) * closed, scale(lip, 0.32), 0.92)
     for s in (-1, 1):
-        corner = torch.hypot(grid.x - s * lines.half, y - _at_corner(lines, person, mood, s))
+        corner = torch.hypot(grid.x - s * lines.half, y - _at_corner(lines, person, expression, s))
         canvas.shade(grid.glow(corner - 0.014, 0.032), scale(dark, 0.62), 0.75)
 
 
-def _lines(canvas: Canvas, person: Person, mood: Expression, say: Speaking) -> _Lines:
+def _lines(canvas: Canvas, person: Person, expression: Expression, say: Speaking) -> _Lines:
     grid = canvas.grid
-    half = person.mouth * mood.wide * (1.0 + 0.12 * say.wide - 0.40 * say.round)
-    half = half * (1.0 - 0.10 * say.open * (mood.wide > 1.1))
+    half = person.mouth * expression.wide * (1.0 + 0.12 * say.wide - 0.40 * say.round)
+    half = half * (1.0 - 0.10 * say.open * (expression.wide > 1.1))
     u = grid.x / half
     arch = (1.0 - u**2).clamp(min=0.0)
     flat = (1.0 - u**4).clamp(min=0.0)
     gap = GAPE * say.open
-    middle = _middle(person, mood, u, say.round)
+    middle = _middle(person, expression, u, say.round)
     up = middle - _SHARE_UP * gap * flat
     low = middle + (1 - _SHARE_UP) * gap * (0.6 * flat + 0.4 * arch)
     thin = 1.0 - 0.35 * say.press - 0.18 * say.open
-    full = person.lips * mood.thick * thin * (1.0 + 0.45 * say.round)
+    full = person.lips * expression.thick * thin * (1.0 + 0.45 * say.round)
     bow = 1.0 - 0.22 * torch.exp(-((u / 0.18) ** 2)) + 0.18 * torch.exp(-(((u.abs() - 0.36) / 0.25) ** 2))
-    top = up - 0.92 * full * bow * arch**0.8 - 0.010 * mood.wrinkle * arch
+    top = up - 0.92 * full * bow * arch**0.8 - 0.010 * expression.wrinkle * arch
     bottom = low + 1.20 * full * (1.0 - 0.55 * say.tuck) * arch**0.6
     return _Lines(grid.x, top, up, low, bottom, middle, half, gap)
 
 
-def _middle(person: Person, mood: Expression, u: Tensor, purse: Tensor) -> Tensor:
+def _middle(person: Person, expression: Expression, u: Tensor, purse: Tensor) -> Tensor:
     """Follow the line where the lips meet: raised or lowered corners, a sneer on one side."""
-    rise = (mood.corner + 0.012) * (1.0 - 0.45 * purse)
-    height = mouth_at(person) - mood.lift + 0.25 * max(mood.corner, 0.0)
-    return height - rise * u.abs().clamp(max=1.3) ** 1.7 - mood.sneer * u.clamp(-1.2, 1.2)
+    rise = (expression.corner + 0.012) * (1.0 - 0.45 * purse)
+    height = mouth_at(person) - expression.lift + 0.25 * max(expression.corner, 0.0)
+    return height - rise * u.abs().clamp(max=1.3) ** 1.7 - expression.sneer * u.clamp(-1.2, 1.2)
 
 
-def _at_corner(lines: _Lines, person: Person, mood: Expression, side: int) -> Tensor:
+def _at_corner(lines: _Lines, person: Person, expression: Expression, side: int) -> Tensor:
     purse = (lines.half * 0.0) + 0.0
-    return _middle(person, mood, torch.ones_like(lines.half) * side, purse)
+    return _middle(person, expression, torch.ones_like(lines.half) * side, purse)
 
 
-def _inside(canvas: Canvas, mood: Expression, say: Speaking, lines: _Lines, sides: Tensor) -> None:
+def _inside(canvas: Canvas, expression: Expression, say: Speaking, lines: _Lines, sides: Tensor) -> None:
     grid = canvas.grid
     y = grid.y
     hole = torch.maximum(torch.maximum(lines.up - y, y - lines.low), sides)
@@ -109,7 +109,7 @@ def _inside(canvas: Canvas, mood: Expression, say: Speaking, lines: _Lines, side
     tongue_top = lines.low - (0.30 + 0.45 * say.tongue) * lines.gap
     tongue = torch.maximum(tongue_top + 2.2 * lines.gap * (lines.x / lines.half) ** 2 - y, sides + 0.02)
     canvas.shade(inside * grid.cover(tongue, 0.03), (0.80, 0.33, 0.34), 0.85)
-    show = (say.teeth * mood.teeth).clamp(0.0, 1.0)
+    show = (say.teeth * expression.teeth).clamp(0.0, 1.0)
     depth = torch.minimum(0.26 * lines.gap + 0.010, lines.gap * 0 + 0.055) * (0.45 + 0.75 * show)
     upper = torch.maximum(y - lines.up - depth, sides + 0.018)
     canvas.shade(inside * grid.cover(upper), (0.97, 0.95, 0.91), 0.96)

@@ -31,7 +31,7 @@ class Motion:
     y: Tensor
     turn: Tensor  # radians
     size: Tensor
-    shut: Tensor  # 0 to 1
+    closure: Tensor  # 0 to 1
     brows: Tensor
 
 
@@ -46,7 +46,7 @@ class Light:
 
 def draw(
     person: Person,
-    mood: Expression,
+    expression: Expression,
     say: Speaking,
     motion: Motion,
     light: Light,
@@ -55,16 +55,16 @@ def draw(
     noise: torch.Generator,
     chunk: int = 16,
 ) -> np.ndarray:
-    """Draw V frames (V, size, size, 3) uint8 of someone who speaks in a mood."""
+    """Draw V frames (V, size, size, 3) uint8 of someone who speaks with an emotion."""
     pixel = 2.0 / size
     back = _backdrop(person, size, pixel)
-    head, glasses = _still_head(person, mood, size, pixel)
+    head, glasses = _still_head(person, expression, size, pixel)
     frames = []
     for start in range(0, len(motion.x), chunk):
         part = slice(start, start + chunk)
         moved = Motion(*(getattr(motion, k)[part] for k in Motion.__dataclass_fields__))
         spoken = Speaking(*(getattr(say, k)[part] for k in Speaking.__dataclass_fields__))
-        frames.append(_frames(person, mood, spoken, moved, back, head, glasses, size, pixel))
+        frames.append(_frames(person, expression, spoken, moved, back, head, glasses, size, pixel))
     rgb = torch.cat(frames, 1)
     return _film(rgb, light, noise)
 
@@ -79,11 +79,13 @@ def _backdrop(person: Person, size: int, pixel: float) -> Tensor:
     return canvas.rgb
 
 
-def _still_head(person: Person, mood: Expression, size: int, pixel: float) -> tuple[Tensor, Tensor | None]:
+def _still_head(
+    person: Person, expression: Expression, size: int, pixel: float
+) -> tuple[Tensor, Tensor | None]:
     """Paint the head without what moves in it, and glasses: (1, 4, h, h), premultiplied."""
     grid = square(round(size * _FINE * _REACH), _REACH, pixel)
     canvas = Canvas(grid)
-    paint_head(canvas, person, mood)
+    paint_head(canvas, person, expression)
     paint_hair(canvas, person)
     over = None
     if person.glasses:
@@ -100,7 +102,7 @@ def _premultiplied(canvas: Canvas) -> Tensor:
 
 def _frames(
     person: Person,
-    mood: Expression,
+    expression: Expression,
     say: Speaking,
     motion: Motion,
     back: Tensor,
@@ -110,27 +112,27 @@ def _frames(
     pixel: float,
 ) -> Tensor:
     """Draw some frames: (3, V, H, W)."""
-    grid = _head_grid(square(size, 1.0, pixel), mood, motion)
+    grid = _head_grid(square(size, 1.0, pixel), expression, motion)
     rgb = _over(back, _sample(head, grid, _jaw(grid, person, say)))
-    shut, brows = (t.view(-1, 1, 1) for t in (motion.shut, motion.brows))
+    closure, brows = (t.view(-1, 1, 1) for t in (motion.closure, motion.brows))
     for side in (-1, 1):
         gap = side * person.eye_gap
         with _Patch(rgb, grid, (gap - 0.25, gap + 0.25), (-0.56, 0.12)) as patch:
-            paint_eye(patch, person, mood, side, shut)
-            paint_brow(patch, person, mood, side, brows)
+            paint_eye(patch, person, expression, side, closure)
+            paint_brow(patch, person, expression, side, brows)
     middle = mouth_at(person)
     with _Patch(rgb, grid, (-0.34, 0.34), (middle - 0.24, middle + 0.30)) as patch:
-        paint_mouth(patch, person, mood, say)
+        paint_mouth(patch, person, expression, say)
     if glasses is not None:
         rgb = _over(rgb, _sample(glasses, grid, None))
     return rgb
 
 
-def _head_grid(grid: Grid, mood: Expression, motion: Motion) -> Grid:
+def _head_grid(grid: Grid, expression: Expression, motion: Motion) -> Grid:
     """Find where each pixel lies on the unmoved head: (V, H, W)."""
     x0, y0, turn, size = (t.view(-1, 1, 1) for t in (motion.x, motion.y, motion.turn, motion.size))
-    turn, size = turn + mood.turn, size * mood.near
-    dx, dy = (grid.x - x0) / size, (grid.y - y0 - mood.bow - _PIVOT) / size
+    turn, size = turn + expression.turn, size * expression.near
+    dx, dy = (grid.x - x0) / size, (grid.y - y0 - expression.bow - _PIVOT) / size
     c, s = torch.cos(turn), torch.sin(turn)
     return Grid(dx * c + dy * s, dy * c - dx * s + _PIVOT, grid.pixel)
 

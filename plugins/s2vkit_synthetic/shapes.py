@@ -87,7 +87,7 @@ def speckle(grid: Grid, cell: float) -> Tensor:
 
 
 def tint(color: Color) -> Tensor:
-    """Give a colour as a tensor that broadcasts over a canvas."""
+    """Return a colour as a tensor that broadcasts over a canvas."""
     return torch.tensor(color).view(3, 1, 1, 1)
 
 

@@ -83,7 +83,7 @@ def say(text: str, voice: Voice, emotion: str, strength: float, rng: np.random.G
     """Speak `text`; `strength` blends from neutral (0) to the full emotion (1).
 
     The same arguments and the same state of `rng` give the same samples.
-    Raises ResourceError where eSpeak NG is absent.
+    Raises ResourceError if eSpeak NG is absent.
     """
     prosody = _vary(_blend(PROSODY[emotion], strength), rng)
     tract = voice.tract * prosody.tract
@@ -145,7 +145,7 @@ def _vary(prosody: Prosody, rng: np.random.Generator) -> Prosody:
 
 
 def _give_closures(raw: np.ndarray, phonemes: list[Phoneme]) -> list[Phoneme]:
-    """Give the silence before a burst to the stop it belongs to.
+    """Return the silence before a burst to the stop it belongs to.
 
     eSpeak's event of a stop comes with its burst, while lips and tongue close before it.
     """

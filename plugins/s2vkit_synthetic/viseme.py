@@ -87,12 +87,12 @@ def plain(ipa: str) -> str:
 
 
 def closes(ipa: str) -> bool:
-    """Say whether a phoneme closes the lips."""
+    """Return whether a phoneme closes the lips."""
     return plain(ipa) in ("m", "b", "p")
 
 
 def codes(phonemes: list[Phoneme], frames: int, fps: float) -> np.ndarray:
-    """Give the phoneme (V,) in the middle of each frame, as indices into PHONEMES.
+    """Return the phoneme (V,) in the middle of each frame, as indices into PHONEMES.
 
     A closure of the lips too short for that still has the frame that holds its middle.
     """
@@ -146,28 +146,28 @@ def _targets(phonemes: list[Phoneme], steps: int) -> np.ndarray:
 
 
 def _blur(tracks: np.ndarray) -> np.ndarray:
-    reach = int(3 * _BLUR * _STEPS)
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / (_BLUR * _STEPS)) ** 2)
+    radius = int(3 * _BLUR * _STEPS)
+    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / (_BLUR * _STEPS)) ** 2)
     kernel /= kernel.sum()
-    padded = np.pad(tracks, ((0, 0), (reach, reach)), mode="edge")
+    padded = np.pad(tracks, ((0, 0), (radius, radius)), mode="edge")
     return np.stack([np.convolve(track, kernel, mode="valid") for track in padded])
 
 
 def _by_loudness(level: np.ndarray, steps: int) -> np.ndarray:
-    """Give a factor (steps,) from 0.45 in silence to about 1.05 where speech is loudest."""
+    """Return a factor (steps,) from 0.45 in silence to about 1.05 where speech is loudest."""
     relative = level / max(float(np.percentile(level, 95)), 1e-6)
     factor = 0.45 + 0.60 * np.sqrt(relative.clip(0.0, 1.0))
-    held = np.interp(np.arange(steps), np.arange(len(factor)), factor)
-    return _blur(held[None])[0]
+    resampled = np.interp(np.arange(steps), np.arange(len(factor)), factor)
+    return _blur(resampled[None])[0]
 
 
 def _closure(phonemes: list[Phoneme], steps: int) -> np.ndarray:
     """Mark where the lips are shut (1), with quick ramps around."""
     at = np.arange(steps) / _STEPS
-    shut = np.zeros(steps)
+    closed = np.zeros(steps)
     for p in phonemes:
         if closes(p.ipa):
             end = p.end if plain(p.ipa) == "m" else p.start + 0.75 * (p.end - p.start)
             outside = np.maximum(p.start + 0.010 - at, at - end + 0.010)
-            shut = np.maximum(shut, 1.0 - (outside / 0.030).clip(0.0, 1.0))
-    return shut
+            closed = np.maximum(closed, 1.0 - (outside / 0.030).clip(0.0, 1.0))
+    return closed

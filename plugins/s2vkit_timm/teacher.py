@@ -43,7 +43,7 @@ class Timm(Teacher):
             fit_weights(self.net, found, source=path)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give logits (N, dim) of (N, 3, H, W) in [-1, 1]."""
+        """Return logits (N, dim) of (N, 3, H, W) in [-1, 1]."""
         target = (self.input_size, self.input_size)
         if images.shape[2:] != target:
             images = F.interpolate(images, target, mode="bilinear", antialias=True)
@@ -52,11 +52,11 @@ class Timm(Teacher):
         return self.net(images)
 
     def classify(self, images: Tensor) -> Tensor:
-        """Give logits (N, len(classes)), or (N, 1) where there are no classes."""
+        """Return logits (N, len(classes)), or (N, 1) where there are no classes."""
         return self(images)
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        """Give no maps: their sizes are not the same in all of timm's networks."""
+        """Return no maps: their sizes are not the same in all of timm's networks."""
         return []
 
 

@@ -69,7 +69,7 @@ class VggFace(Teacher):
         return self._embed(images, self.tap)
 
     def classify(self, images: Tensor) -> Tensor:
-        """Give logits (N, len(classes)), or (N, 1) where there are no classes."""
+        """Return logits (N, len(classes)), or (N, 1) where there are no classes."""
         return self.fc8(self._drop(self._embed(images, "fc7")))
 
     def head(self, codes: Tensor) -> Tensor:
@@ -77,7 +77,7 @@ class VggFace(Teacher):
         return self.fc8(F.relu(codes))  # a student's code may have either sign, fc7 has one
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        """Give conv5_3, conv4_3 and conv3_3 of images (N, 3, size, size), small to large."""
+        """Return conv5_3, conv4_3 and conv3_3 of images (N, 3, size, size), small to large."""
         return self._trunk(images)[:1:-1]
 
     def _embed(self, images: Tensor, tap: str) -> Tensor:
@@ -89,7 +89,7 @@ class VggFace(Teacher):
         return F.relu(x) if tap == "fc7" else x
 
     def _trunk(self, images: Tensor) -> list[Tensor]:
-        """Give the last convolution of every block, after its ReLU."""
+        """Return the last convolution of every block, after its ReLU."""
         x = (images + 1.0) * 127.5 - self.mean
         found: list[Tensor] = []
         for block, (_, count) in enumerate(BLOCKS, start=1):

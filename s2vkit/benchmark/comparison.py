@@ -43,7 +43,7 @@ class Row:
 
     @property
     def best(self) -> set[int]:
-        """Give the places of the best systems, none where no way is better or all are equal."""
+        """Return the places of the best systems, none where no way is better or all are equal."""
         there = {i: cell.value for i, cell in enumerate(self.cells) if cell is not None}
         if self.better == "none" or len(there) < 2:
             return set()
@@ -64,7 +64,7 @@ class Difference:
 
     @property
     def claim(self) -> str:
-        """Say which figure is greater, if the interval leaves 0 out."""
+        """Describe which figure is greater, if the interval excludes 0."""
         low, high = self.found.interval.low, self.found.interval.high
         return "above" if low > 0 else "below" if high < 0 else "not told apart"
 
@@ -81,11 +81,11 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How often faces made from voices never heard have a known attribute of the speaker."""
+    """How often faces generated for unseen speakers have a known attribute of the speaker."""
 
     system: str
     attribute: str
-    made: float  # share of clips
+    generated: float  # share of clips
     on_real: float
     chance: float
     clips: int
@@ -105,10 +105,10 @@ class Comparison:
     notes: tuple[str, ...]
     base: Path = Path()  # the folder that paths are told from
     drawings: tuple[Drawing, ...] = ()
-    unheard: tuple[Agreement, ...] = ()
+    unseen: tuple[Agreement, ...] = ()
 
     def orders(self) -> dict[str, str]:
-        """Give each metric's systems from best to worst: `>` where two are told apart, else `~`.
+        """Return each metric's systems from best to worst: `>` where two are told apart, else `~`.
 
         Two are told apart where the interval of their difference leaves 0 out. Metrics of which
         neither greater nor smaller is better have no order.
@@ -125,7 +125,7 @@ class Comparison:
             for cell, system in zip(row.cells, self.systems, strict=True)
             if cell is not None
         ]
-        titles = [title for _, title in sorted(there, key=lambda held: -held[0])]
+        titles = [title for _, title in sorted(there, key=lambda entry: -entry[0])]
         apart = {
             frozenset((d.first, d.second))
             for d in self.differences
@@ -137,14 +137,14 @@ class Comparison:
         return text
 
     def place(self, path: Path) -> str:
-        """Tell a path from the base."""
+        """Return a path relative to the base."""
         return Path(os.path.relpath(path.resolve(), self.base.resolve())).as_posix()
 
 
 def compare(
     systems: Sequence[System], registry: Registry, title: str = "Table 1", base: Path | None = None
 ) -> Comparison:
-    """Set systems side by side. Raises RunFolderError where corpus, split or clips differ."""
+    """Set systems side by side. Raises RunFolderError if corpus, split or clips differ."""
     check_conditions(systems)
     names = list(dict.fromkeys(n for s in systems for run in s.runs for n in run.figures))
     rows = [row_of(name, systems, registry) for name in names]
@@ -171,17 +171,17 @@ def row_of(name: str, systems: Sequence[System], registry: Registry) -> Row:
 
 
 def _cell(name: str, system: System) -> Cell | None:
-    held = {run.seed: run.figures[name] for run in system.runs if name in run.figures}
-    values = [figure.value for figure in held.values() if figure.value is not None]
+    by_seed = {run.seed: run.figures[name] for run in system.runs if name in run.figures}
+    values = [figure.value for figure in by_seed.values() if figure.value is not None]
     if not values:
         return None
-    figures = list(held.values())
-    interval = clip_interval({s: f.clips for s, f in held.items()}, figures[0].over)
+    figures = list(by_seed.values())
+    interval = clip_interval({s: f.clips for s, f in by_seed.items()}, figures[0].over)
     why = next((f.why for f in figures if not f.clips), "") if interval is None else ""
     return Cell(
         fmean(values),
         interval,
-        {seed: figure.value for seed, figure in held.items()},
+        {seed: figure.value for seed, figure in by_seed.items()},
         _mean(figures, "on_real"),
         _mean(figures, "chance"),
         figures[0].n,
@@ -210,10 +210,10 @@ def _over(system: System, row: Row) -> str:
 def _notes(systems: Sequence[System], rows: Sequence[Row]) -> list[str]:
     notes = [f"{row.metric} is not set side by side: {row.refused}" for row in rows if row.refused]
     if len({tuple(system.seeds) for system in systems}) > 1:
-        told = "; ".join(f"{s.title}: {', '.join(map(str, s.seeds))}" for s in systems)
-        notes.append(f"the systems have not the same seeds ({told}); differences are of those shared")
+        listing = "; ".join(f"{s.title}: {', '.join(map(str, s.seeds))}" for s in systems)
+        notes.append(f"the systems have not the same seeds ({listing}); differences are of those shared")
     if all(len(system.runs) == 1 for system in systems):
-        notes.append("one seed each: intervals are over clips alone and tell nothing of other seeds")
+        notes.append("one seed each: intervals are over clips alone and do not cover other seeds")
     bare = sorted({run.folder.name for s in systems for run in s.runs if _has_no_clips(run.figures)})
     if bare:
         notes.append(
@@ -228,7 +228,7 @@ def _has_no_clips(figures: Mapping[str, Figure]) -> bool:
 
 
 def _other_evaluators(systems: Sequence[System], rows: Sequence[Row]) -> list[str]:
-    """Tell where runs of one seed evaluator the same real clips otherwise: their evaluators differ."""
+    """Report runs of one seed whose evaluators differ on the same real clips."""
     notes = []
     for row in (row for row in rows if not row.refused):
         of_seed: dict[int, set[float]] = {}
@@ -239,9 +239,9 @@ def _other_evaluators(systems: Sequence[System], rows: Sequence[Row]) -> list[st
         apart = {s: v for s, v in of_seed.items() if max(v) - min(v) > _SAME_EVALUATOR}
         if apart:
             seed, values = next(iter(apart.items()))
-            told = " and ".join(f"{value:.4g}" for value in sorted(values))
+            listing = " and ".join(f"{value:.4g}" for value in sorted(values))
             notes.append(
                 f"{row.metric}: the systems' evaluators are not the same network: on the same real "
-                f"clips (seed {seed}) they give {told}"
+                f"clips (seed {seed}) they give {listing}"
             )
     return notes

@@ -1,4 +1,4 @@
-"""Figures 3 and 4 of a comparison: systems side by side over time, and voices never heard."""
+"""Figures 3 and 4 of a comparison: systems side by side over time, and unseen speakers."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ BLOCKS, TIMES = 3, 8  # clips of Figure 3, and moments of each
 
 @dataclass(frozen=True)
 class Shown:
-    """What was drawn, how made faces agree with the speakers, and what is to be told."""
+    """The figures, the agreement of generated faces with the speakers, and notes."""
 
     drawings: tuple[Drawing, ...]
-    unheard: tuple[Agreement, ...]
+    unseen: tuple[Agreement, ...]
     notes: list[str]
 
 
 @dataclass
 class Moments:
-    """Of one clip, the truth and what every system made, at the same moments."""
+    """The real and every system's generated frames of one clip, at the same moments."""
 
     name: str
-    told: str
+    caption: str
     seconds: list[float]
-    true: list[np.ndarray]
-    made: dict[str, list[np.ndarray]] = field(default_factory=dict)  # system -> pictures
+    real: list[np.ndarray]
+    generated: dict[str, list[np.ndarray]] = field(default_factory=dict)  # system -> pictures
 
 
 @dataclass
 class Faces:
-    """What systems made of voices never heard."""
+    """What systems generated for unseen speakers."""
 
     voices: dict[str, list[Voice]] = field(default_factory=dict)  # system -> voices
     agreements: list[Agreement] = field(default_factory=list)
@@ -55,91 +55,96 @@ class Faces:
 
 
 def draw_figures(
-    made: Comparison, folder: Path, unheard: Sequence[str], console: Console, registry: Registry, asked: Asked
+    comparison: Comparison,
+    folder: Path,
+    unseen: Sequence[str],
+    console: Console,
+    registry: Registry,
+    asked: Asked,
 ) -> Shown:
-    """Write figure3.png and, where there are voices never heard, figure4.png."""
-    seed = shared_seed(made)
+    """Write figure3.png and, if there are unseen speakers, figure4.png."""
+    seed = shared_seed(comparison)
     moments: dict[str, Moments] = {}
     faces = Faces()
-    chosen = {
+    shown = {
         system.title: next((run for run in system.runs if run.seed == seed), system.runs[0])
-        for system in made.systems
+        for system in comparison.systems
     }
-    for title, held in chosen.items():
-        with opened(held.folder, console, registry, asked.sets, asked.device) as run:
+    for title, finished in shown.items():
+        with opened(finished.folder, console, registry, asked.sets, asked.device) as run:
             run.view.begin(f"drawing the figures: {title}")
-            _follow(run, held, title, moments)
+            _follow(run, finished, title, moments)
             if run.graph.takes_reference_image:
                 faces.seeing.append(title)
             else:
-                _hear(run, title, faces, unheard, registry)
+                _add_voices(run, title, faces, unseen, registry)
             run.view.end()
     for old in ("figure3.png", "figure4.png"):
         remove(folder / old)
-    drawings = [_figure3(list(moments.values()), made, seed, folder)]
+    drawings = [_figure3(list(moments.values()), comparison, seed, folder)]
     notes = [_why_no_faces(faces)] if not any(faces.voices.values()) else []
     if not notes:
         drawings.append(_figure4(faces, folder))
-    runs = tuple(held.folder for held in chosen.values())
+    runs = tuple(finished.folder for finished in shown.values())
     drawings = [replace(one, runs=runs) for one in drawings]
     return Shown(tuple(drawings), tuple(faces.agreements), notes)
 
 
-def shared_seed(made: Comparison) -> int:
-    """Give the first seed that all systems have; the first of the first, if there is none."""
-    shared = set.intersection(*(set(system.seeds) for system in made.systems))
-    return min(shared) if shared else made.systems[0].seeds[0]
+def shared_seed(comparison: Comparison) -> int:
+    """Return the first seed that all systems have; the first of the first, if there is none."""
+    shared = set.intersection(*(set(system.seeds) for system in comparison.systems))
+    return min(shared) if shared else comparison.systems[0].seeds[0]
 
 
-def _follow(run: Run, held: Finished, title: str, moments: dict[str, Moments]) -> None:
+def _follow(run: Run, finished: Finished, title: str, moments: dict[str, Moments]) -> None:
     places = {clip.name: i for i, clip in enumerate(run.store.clips)}
     if not moments:
-        measured = {clip for figure in held.figures.values() for clip in figure.clips}
-        shown = [i for i in run.store.split(held.split) if run.store.clips[i].name in measured]
-        for clip in spread(shown or run.store.split(held.split), BLOCKS):
-            moments[run.store.clips[clip].name] = _look(run.store, clip)
+        measured = {clip for figure in finished.figures.values() for clip in figure.clips}
+        shown = [i for i in run.store.split(finished.split) if run.store.clips[i].name in measured]
+        for clip in spread(shown or run.store.split(finished.split), BLOCKS):
+            moments[run.store.clips[clip].name] = _moments_of(run.store, clip)
     work = run.work()
     for name, moment in moments.items():
         if name in places:
             outcome = work.outcome(places[name])
-            pictures = to_uint8(outcome.made)
+            pictures = to_uint8(outcome.generated)
             fps = run.store.index.fps
             at = [min(round(s * fps), len(pictures) - 1) for s in moment.seconds]
-            moment.made[title] = [pictures[i] for i in at]
+            moment.generated[title] = [pictures[i] for i in at]
 
 
-def spread(clips: Sequence[int], most: int) -> list[int]:
+def spread(clips: Sequence[int], max_count: int) -> list[int]:
     """Pick at most so many of a list, evenly over its length."""
-    count = min(most, len(clips))
+    count = min(max_count, len(clips))
     return [clips[(2 * k + 1) * len(clips) // (2 * count)] for k in range(count)]
 
 
-def _look(store: ClipStore, clip: int) -> Moments:
+def _moments_of(store: ClipStore, clip: int) -> Moments:
     record, fps = store.clips[clip], store.index.fps
     at = np.linspace(0, record.frames - 1, TIMES).round().astype(int)
-    told = ", ".join(f"{name} {value}" for name, value in record.labels.items())
-    return Moments(record.name, told, [float(i / fps) for i in at], list(store.frames(clip, at)))
+    caption = ", ".join(f"{name} {value}" for name, value in record.labels.items())
+    return Moments(record.name, caption, [float(i / fps) for i in at], list(store.frames(clip, at)))
 
 
-def _hear(run: Run, title: str, faces: Faces, unheard: Sequence[str], registry: Registry) -> None:
-    with voices_of(run, unheard, registry) as corpus:
+def _add_voices(run: Run, title: str, faces: Faces, unseen: Sequence[str], registry: Registry) -> None:
+    with voices_of(run, unseen, registry) as corpus:
         found = make_faces(run, corpus)
     faces.voices[title], faces.known = found, corpus.known
     faces.agreements += agreements(title, run.recipe.seed, found, corpus.known)
 
 
-def _figure3(moments: Sequence[Moments], made: Comparison, seed: int, folder: Path) -> Drawing:
+def _figure3(moments: Sequence[Moments], comparison: Comparison, seed: int, folder: Path) -> Drawing:
     blocks = [
         Block(
-            f"{moment.name} ({moment.told})",
-            [("truth", moment.true), *moment.made.items()],
+            f"{moment.name} ({moment.caption})",
+            [("truth", moment.real), *moment.generated.items()],
             [f"{second:.2f} s" for second in moment.seconds],
         )
         for moment in moments
     ]
-    title = f"Clips of the split {made.split}, the same moments of each (seed {seed})"
+    title = f"Clips of the split {comparison.split}, the same moments of each (seed {seed})"
     draw_sheet(folder / "figure3.png", title, blocks)
-    rows = ", ".join(["truth", *(system.title for system in made.systems)])
+    rows = ", ".join(["truth", *(system.title for system in comparison.systems)])
     shows = f"Figure 3: the same clips; rows: {rows}; columns: time; seed {seed}"
     return Drawing("figure3.png", shows, (), tuple(moment.name for moment in moments))
 
@@ -150,19 +155,19 @@ def _figure4(faces: Faces, folder: Path) -> Drawing:
     blocks, clips = [], list[str]()
     for place in spread(range(len(first)), VOICES):
         voice = first[place]
-        rows = [("truth" + _agreed(faces, voice, voice.like_true), voice.true)]
+        rows = [("truth" + _agreed(faces, voice, voice.like_real), voice.real)]
         for system in systems:
-            own = faces.voices[system][place]
-            rows.append((system + _agreed(faces, own, own.like_made), own.made))
-        told = ", ".join(f"{name} {value}" for name, value in voice.attributes.items())
-        told = f"voice {voice.name}: {told}" if told else f"voice {voice.name}"
-        blocks.append(Block(told, rows, voice.captions))
+            drawn = faces.voices[system][place]
+            rows.append((system + _agreed(faces, drawn, drawn.like_generated), drawn.generated))
+        caption = ", ".join(f"{name} {value}" for name, value in voice.attributes.items())
+        caption = f"voice {voice.name}: {caption}" if caption else f"voice {voice.name}"
+        blocks.append(Block(caption, rows, voice.captions))
         clips += voice.clips
-    draw_sheet(folder / "figure4.png", "Faces of voices that training never heard", blocks)
+    draw_sheet(folder / "figure4.png", "Faces of unseen speakers", blocks)
     shown = ", ".join(systems)
-    left = f"; left out, as they see a picture: {', '.join(faces.seeing)}" if faces.seeing else ""
+    left = f"; left out, as they take a picture: {', '.join(faces.seeing)}" if faces.seeing else ""
     names = ", ".join(voice.name for voice in first)
-    shows = f"Figure 4: faces made from voices never heard by {shown}; voices: {names}{left}"
+    shows = f"Figure 4: faces of unseen speakers, generated by {shown}; voices: {names}{left}"
     return Drawing("figure4.png", shows, (), tuple(clips))
 
 
@@ -174,8 +179,8 @@ def _agreed(faces: Faces, voice: Voice, like: Sequence[str]) -> str:
 
 def _why_no_faces(faces: Faces) -> str:
     if not faces.voices:
-        return "no figure4.png: every system is shown a picture of who speaks"
+        return "no figure4.png: every system is given a picture of the speaker"
     return (
-        "no figure4.png: training heard every speaker of the corpus; `--unheard speakers=N` (or "
-        "`unheard:` in a comparison) brings others"
+        "no figure4.png: every speaker of the corpus is in training; `--unseen speakers=N` (or "
+        "`unseen:` in a comparison) adds others"
     )

@@ -1,4 +1,4 @@
-"""What a finished run says of itself: its recipe, its figures, and those of every clip."""
+"""What a finished run contains: its recipe, its figures, and those of every clip."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Figure:
     n: int
     definition: str
     over: str  # mean or median: how the value follows from the clips'
-    clips: dict[str, float]  # empty where there are none
+    clips: dict[str, float]  # empty if there are none
     why: str = ""  # why there are none
 
 
@@ -44,7 +44,7 @@ class Finished:
     recipe: dict[str, Any]
     stage: str  # of the recipe: the one that measured
     split: str
-    most: int | None  # clips measured at most
+    max_clips: int | None  # clips measured at most
     metrics: dict[str, dict[str, Any]]  # name -> the slot of the recipe
     figures: dict[str, Figure]
     place: Path  # where metrics.json and clips.csv lie
@@ -53,37 +53,37 @@ class Finished:
 
     @property
     def seed(self) -> int:
-        """Give the run's seed."""
+        """Return the run's seed."""
         return int(self.recipe["seed"])
 
     @property
     def command(self) -> str:
-        """Give the command that made the run, or one that makes it again."""
-        made = read_json(self.folder / "run.json") or {}
+        """Return the command that made the run, or one that makes it again."""
+        about = read_json(self.folder / "run.json") or {}
         again = shlex.join(["s2vkit", "run", str(self.folder / "recipe.yaml")])
-        return str(made.get("command") or again)
+        return str(about.get("command") or again)
 
 
 def read_run(folder: Path, place: Path | None = None) -> Finished:
     """Read a finished run; `place` is where its figures lie, if not in the run folder itself.
 
-    Raises RunFolderError where the folder is no run, is not finished, or a file is damaged.
+    Raises RunFolderError if the folder is no run, is not finished, or a file is damaged.
     """
     about = _about(folder)
     recipe = _recipe(folder)
     stage = measuring_stage(folder, recipe)
     check_finished(folder, stage)
-    held, place = dict(recipe["stages"][stage]), place or folder
+    settings, place = dict(recipe["stages"][stage]), place or folder
     if place != folder:
         about = _json(place / "about.json")
-        held.update({k: about[k] for k in ("split", "clips", "metrics") if k in about})
+        settings.update({k: about[k] for k in ("split", "clips", "metrics") if k in about})
     return Finished(
         folder,
         recipe,
         stage,
-        str(held["split"]),
-        held.get("clips"),
-        dict(held["metrics"]),
+        str(settings["split"]),
+        settings.get("clips"),
+        dict(settings["metrics"]),
         read_figures(place),
         place,
         about,
@@ -92,7 +92,7 @@ def read_run(folder: Path, place: Path | None = None) -> Finished:
 
 
 def read_recipe_of(folder: Path) -> tuple[dict[str, Any], str]:
-    """Give a run's recipe and the name of the stage that measures; RunFolderError if it cannot."""
+    """Return a run's recipe and the name of the stage that measures; RunFolderError if it cannot."""
     _about(folder)
     recipe = _recipe(folder)
     return recipe, measuring_stage(folder, recipe)
@@ -104,8 +104,8 @@ def _about(folder: Path) -> dict[str, Any]:
             f"{folder}: no such run folder", hint="`s2vkit run RECIPE` makes one, named by `output:`"
         )
     if not (folder / "run.json").is_file():
-        held = sorted(path.parent.name for path in folder.glob("*/run.json"))
-        hint = f"it holds runs; name those: {', '.join(held[:4])} ..." if held else ""
+        inner = sorted(path.parent.name for path in folder.glob("*/run.json"))
+        hint = f"it holds runs; name those: {', '.join(inner[:4])} ..." if inner else ""
         raise RunFolderError(f"{folder}: not a run folder: it has no run.json", hint=hint)
     return _json(folder / "run.json")
 
@@ -115,7 +115,7 @@ def _json(path: Path) -> dict[str, Any]:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunFolderError(
-            f"{path}: damaged: {error}", hint="run its recipe again; it is written anew"
+            f"{path}: damaged: {error}", hint="run its recipe again to write it anew"
         ) from error
     if not isinstance(data, dict):
         raise RunFolderError(f"{path}: damaged: it holds no mapping")
@@ -133,7 +133,7 @@ def _recipe(folder: Path) -> dict[str, Any]:
 
 
 def _in_full(data: dict[str, Any]) -> dict[str, Any]:
-    """Give a recipe with today's defaults of options that came after its run was made.
+    """Return a recipe with today's defaults of options that came after its run was made.
 
     One that cannot be read today (a plugin is gone) is taken as it stands.
     """
@@ -156,7 +156,7 @@ def measuring_stage(folder: Path, recipe: Mapping[str, Any]) -> str:
 
 
 def check_finished(folder: Path, stage: str = "") -> None:
-    """Raise RunFolderError where a stage was begun and not finished, or `stage` never was."""
+    """Raise RunFolderError if a stage was begun and not finished, or `stage` never was."""
     begun = sorted(path.name for path in folder.glob("stages/*") if path.is_dir())
     open_ones = [name for name in begun if not (folder / "stages" / name / "done.json").is_file()]
     if stage and stage not in begun:
@@ -169,7 +169,7 @@ def check_finished(folder: Path, stage: str = "") -> None:
 
 
 def results_of(folder: Path) -> dict[str, str]:
-    """Tell which model a run holds, by what its finished stages follow from."""
+    """Identify the model of a run by the identities of its finished stages."""
     found = {}
     for path in sorted(folder.glob("stages/*/done.json")):
         done = read_json(path)
@@ -179,13 +179,13 @@ def results_of(folder: Path) -> dict[str, str]:
 
 
 def read_figures(place: Path) -> dict[str, Figure]:
-    """Read metrics.json and the clips.csv beside it; RunFolderError where they are damaged."""
+    """Read metrics.json and the clips.csv beside it; RunFolderError if they are damaged."""
     if not (place / "metrics.json").is_file():
         raise RunFolderError(f"{place}: has no metrics", hint="measure it: `s2vkit evaluate RUN --again`")
-    held = _json(place / "metrics.json")
+    scores = _json(place / "metrics.json")
     clips = _clips(place / "clips.csv")
     figures = {}
-    for name, score in held.items():
+    for name, score in scores.items():
         if not isinstance(score, dict) or not {"value", "n", "definition"} <= set(score):
             raise RunFolderError(f"{place / 'metrics.json'}: damaged: '{name}' is no figure")
         figures[name] = _figure(score, name, clips, place)
@@ -219,7 +219,7 @@ def _figure(
 
 
 def _clips(path: Path) -> dict[str, dict[str, float]] | None:
-    """Read clips.csv: metric -> clip -> figure; None where there is no such file."""
+    """Read clips.csv: metric -> clip -> figure; None if there is no such file."""
     if not path.is_file():
         return None
     found: dict[str, dict[str, float]] = {}

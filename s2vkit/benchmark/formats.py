@@ -15,8 +15,8 @@ from s2vkit.benchmark.grouping import SAME, System
 ARROWS = {"up": "↑", "down": "↓", "zero": "→0", "none": ""}
 _NONE = "–"
 ORDER = "Order, best first (> told apart on the same clips and seeds, ~ not)"
-UNHEARD = (
-    "Share of clips whose made face has the attribute of the speaker. The face's attributes are "
+UNSEEN = (
+    "Share of clips whose generated face has the attribute of the speaker. The face's attributes are "
     "those of the real person it is most alike, among all of training and all never heard: nearest "
     "by cosine, in what the evaluator `identity` sees, to the mean of up to 6 clips; on real: true "
     "faces, their own clip left out of the mean; chance: any of these people"
@@ -48,13 +48,13 @@ def figure_of(cell: Cell | None) -> tuple[str, str]:
 
 
 def headings(comparison: Comparison) -> list[str]:
-    """Give the headings: the metric, every system with its seeds, and what goes for all."""
+    """Return the headings: the metric, every system with its seeds, and what goes for all."""
     systems = [f"{s.title} ({_count(len(s.runs), 'seed')})" for s in comparison.systems]
     return ["metric", *systems, "real", "chance", "n"]
 
 
 def beside(row: Row) -> list[str]:
-    """Give what stands right of the systems: on real, by chance, n."""
+    """Return what stands right of the systems: on real, by chance, n."""
     there = [cell for cell in row.cells if cell is not None]
     return [
         spread([cell.on_real for cell in there]),
@@ -79,7 +79,7 @@ def terminal(comparison: Comparison) -> Table:
 
 
 def caption(comparison: Comparison) -> str:
-    """Say what the table is of."""
+    """Return the caption of the table."""
     return f"{comparison.title}: clips of the split {comparison.split}"
 
 
@@ -94,10 +94,10 @@ def markdown(comparison: Comparison) -> str:
         lines.append(_md_row([*cells, *beside(row)], escaped=True))
     lines += ["", f"Bold: the best by the arrow. {legend(comparison)}"]
     lines += _listed(ORDER, (f"`{m}`: {_md(text)}" for m, text in comparison.orders().items()))
-    lines += _listed("Differences on the same clips and seeds", map(said, comparison.differences))
+    lines += _listed("Differences on the same clips and seeds", map(sentence, comparison.differences))
     lines += _listed("To be kept in mind", map(_md, comparison.notes))
     lines += _listed("Figures", (_md_drawing(comparison, one) for one in comparison.drawings))
-    lines += _unheard(comparison)
+    lines += _unseen(comparison)
     lines += _listed("Definitions", (f"`{r.metric}`: {_md(r.definition)}" for r in comparison.rows))
     lines += ["", "## The runs behind every figure", "", f"A system is {SAME}.", ""]
     lines += ["| system | seed | run | its figures, its clips | made by |", "|---|---:|---|---|---|"]
@@ -110,7 +110,7 @@ def markdown(comparison: Comparison) -> str:
 
 
 def legend(comparison: Comparison) -> str:
-    """Say how intervals were made."""
+    """Describe how intervals were computed."""
     methods = {
         cell.interval.method
         for row in comparison.rows
@@ -122,8 +122,8 @@ def legend(comparison: Comparison) -> str:
     return f"In brackets: {'; '.join(sorted(methods))}. Figures are means over seeds."
 
 
-def said(difference: Difference) -> str:
-    """Say how two systems differ, and whether that is told apart."""
+def sentence(difference: Difference) -> str:
+    """Describe how two systems differ, and whether the difference is significant."""
     found, inside = difference.found, difference.found.interval
     how = {
         "above": f"{difference.first} above {difference.second}",
@@ -139,8 +139,8 @@ def said(difference: Difference) -> str:
 
 def _md_run(comparison: Comparison, system: System, number: int) -> str:
     run = system.runs[number]
-    held = [run.place / name for name in ("metrics.json", "clips.csv")]
-    there = [f"`{comparison.place(path)}`" for path in held if path.is_file()]
+    files = [run.place / name for name in ("metrics.json", "clips.csv")]
+    there = [f"`{comparison.place(path)}`" for path in files if path.is_file()]
     folder = f"`{comparison.place(run.folder)}`"
     cells = [_md(system.title), str(run.seed), folder, ", ".join(there)]
     return _md_row([*cells, f"`{run.command}`"], escaped=True)
@@ -152,14 +152,14 @@ def _md_drawing(comparison: Comparison, one: Drawing) -> str:
     return f"[{one.file}]({one.file}): {_md(one.shows)}. Drawn from {runs}; clips: {clips}"
 
 
-def _unheard(comparison: Comparison) -> list[str]:
-    if not comparison.unheard:
+def _unseen(comparison: Comparison) -> list[str]:
+    if not comparison.unseen:
         return []
-    head = ("system", "seed", "attribute", "made", "on real", "chance", "clips", "voices")
-    lines = ["", "## Faces from voices never heard", ""]
-    lines += [f"{UNHEARD}.", "", _md_row(head), "|---|---:|---|" + "---:|" * 5]
-    for found in comparison.unheard:
-        shares = [digits(share) for share in (found.made, found.on_real, found.chance)]
+    head = ("system", "seed", "attribute", "generated", "on real", "chance", "clips", "voices")
+    lines = ["", "## Faces of unseen speakers", ""]
+    lines += [f"{UNSEEN}.", "", _md_row(head), "|---|---:|---|" + "---:|" * 5]
+    for found in comparison.unseen:
+        shares = [digits(share) for share in (found.generated, found.on_real, found.chance)]
         counts = [str(found.clips), str(found.speakers)]
         lines.append(_md_row([found.system, str(found.seed), found.attribute, *shares, *counts]))
     return lines

@@ -1,4 +1,4 @@
-"""Which runs are one system, and whether systems may stand side by side."""
+"""Which runs are one system, and whether systems are comparable."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ class System:
 def group(runs: Sequence[Finished], titles: Mapping[Path, str] | None = None) -> list[System]:
     """Put runs of one recipe together, in the order given; `titles` names those of a folder.
 
-    Raises RunFolderError where a run is given twice, or two runs of one system share a seed.
+    Raises RunFolderError if a run is given twice, or two runs of one system share a seed.
     """
     found: dict[str, list[Finished]] = {}
     for run in runs:
         title = (titles or {}).get(run.folder, "")
         found.setdefault(json.dumps([title, _kind(run)], sort_keys=True), []).append(run)
-    for held in found.values():
-        _check_seeds(held)
-    names = _names([held[0] for held in found.values()], titles or {})
+    for group in found.values():
+        _check_seeds(group)
+    names = _names([group[0] for group in found.values()], titles or {})
     return [
-        System(name, tuple(sorted(held, key=lambda run: run.seed)))
-        for name, held in zip(names, found.values(), strict=True)
+        System(name, tuple(sorted(group, key=lambda run: run.seed)))
+        for name, group in zip(names, found.values(), strict=True)
     ]
 
 
@@ -62,8 +62,8 @@ def _check_seeds(runs: Sequence[Finished]) -> None:
         other = by_seed.setdefault(run.seed, run)
         if other is not run:
             same = other.folder.resolve() == run.folder.resolve()
-            said = "is given twice" if same else f"is the same system and seed as {other.folder}"
-            raise RunFolderError(f"{run.folder}: {said}", hint="give each run of a system once")
+            problem = "is given twice" if same else f"is the same system and seed as {other.folder}"
+            raise RunFolderError(f"{run.folder}: {problem}", hint="give each run of a system once")
 
 
 def _names(firsts: Sequence[Finished], titles: Mapping[Path, str]) -> list[str]:
@@ -81,17 +81,17 @@ def stem(run: Finished) -> str:
 
 
 def check_conditions(systems: Sequence[System]) -> None:
-    """Raise RunFolderError where corpus, split or number of clips differ: nothing compares."""
+    """Raise RunFolderError if corpus, split or number of clips differ: nothing compares."""
     first = systems[0].runs[0]
     for run in (run for system in systems for run in system.runs):
         for what, one, other in (
             ("corpora", _corpus(first), _corpus(run)),
             ("splits", first.split, run.split),
-            ("numbers of clips", first.most, run.most),
+            ("numbers of clips", first.max_clips, run.max_clips),
         ):
             if one != other:
                 raise RunFolderError(
-                    f"{first.folder} and {run.folder} cannot stand side by side: their {what} "
+                    f"{first.folder} and {run.folder} are not comparable: their {what} "
                     f"differ: {_differ(one, other)}",
                     hint="compare runs of one corpus and split; `--split` and `--clips` measure them anew",
                 )
@@ -103,8 +103,8 @@ def _check_clips(first: Finished, run: Finished) -> None:
         one, other = set(first.figures[name].clips), set(run.figures[name].clips)
         if one and other and not one & other:
             raise RunFolderError(
-                f"{first.folder} and {run.folder} cannot stand side by side: they were measured "
-                f"on other clips (of '{name}', none is in both)"
+                f"{first.folder} and {run.folder} are not comparable: they were measured "
+                f"on different clips (of '{name}', none is in both)"
             )
 
 
@@ -125,22 +125,24 @@ def _all(value: Any) -> str:
 
 
 def refusal(name: str, systems: Sequence[System], registry: Registry) -> str:
-    """Say why a metric's figures cannot stand side by side; empty: they can."""
-    held = [run for system in systems for run in system.runs if name in run.figures]
+    """Explain why a metric's figures cannot be compared; empty: they can."""
+    measured = [run for system in systems for run in system.runs if name in run.figures]
     for what, of in (
         ("its options", lambda run: run.metrics.get(name)),
         ("its definition", lambda run: run.figures[name].definition),
         ("who evaluators", lambda run: _evaluators(run, name, registry)),
     ):
-        first = of(held[0])
-        for run in held[1:]:
+        first = of(measured[0])
+        for run in measured[1:]:
             if of(run) != first:
-                return f"{what} differs between {held[0].folder} and {run.folder}: {_differ(first, of(run))}"
+                return (
+                    f"{what} differs between {measured[0].folder} and {run.folder}: {_differ(first, of(run))}"
+                )
     return ""
 
 
 def _evaluators(run: Finished, name: str, registry: Registry) -> dict[str, Any]:
-    """Give the slots of the networks that a metric asks."""
+    """Return the slots of the networks that a metric asks."""
     found = {}
     for want in wants(run, name, registry):
         part, _, which = want.partition(".")
@@ -158,7 +160,7 @@ def wants(run: Finished, name: str, registry: Registry) -> tuple[str, ...]:
 
 
 def better(name: str, systems: Sequence[System], registry: Registry) -> str:
-    """Say which way a metric is better; "none" where nobody says."""
+    """Return which direction of a metric is better; "none" if it is not declared."""
     for system in systems:
         for run in system.runs:
             entry = registry.entries.get(("metric", str(_use(run, name))))

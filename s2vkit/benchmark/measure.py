@@ -1,4 +1,4 @@
-"""Measuring a finished run anew: on another split, fewer clips, or by other metrics."""
+"""Evaluating a finished run again: on another split, fewer clips, or by other metrics."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from s2vkit.runs.folder import about
 def opened(
     folder: Path, console: Console, registry: Registry, sets: Sequence[str] = (), device: str | None = None
 ) -> Iterator[Run]:
-    """Lend a finished run with its corpus open and all it has trained loaded.
+    """Yield a finished run with its corpus open and all it has trained loaded.
 
-    Raises RunFolderError where it is no run or not finished.
+    Raises RunFolderError if it is no run or not finished.
     """
     read_recipe_of(folder)
     check_finished(folder)
@@ -73,10 +73,10 @@ def measure(
         with atomic_folder(place) as part:
             step.stage.run(run.work(step, part))
             slot = run.loaded.data["stages"][stage]
-            told = {k: slot.get(k) for k in ("split", "clips", "metrics")}
+            settings = {k: slot.get(k) for k in ("split", "clips", "metrics")}
             write_json(
                 part / "about.json",
-                {**about(), **told, "command": asked.command, "model": results_of(folder)},
+                {**about(), **settings, "command": asked.command, "model": results_of(folder)},
             )
         run.view.end(str(place))
 
@@ -97,7 +97,7 @@ def _sets(folder: Path, stage: str, split: str, asked: Asked) -> Iterator[str]:
 
 
 def _check_evaluators(run: Run, folder: Path) -> None:
-    """An evaluator that nothing has taught would give figures that mean nothing."""
+    """Raise RecipeError if an evaluator is untrained: its figures would mean nothing."""
     graph = run.graph
     evaluators: dict[str, Any] = {
         f"evaluator.{name}": evaluator for name, evaluator in graph.evaluators.items()

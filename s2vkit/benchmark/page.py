@@ -10,7 +10,7 @@ import numpy as np
 
 from s2vkit.benchmark.comparison import Comparison, compare
 from s2vkit.benchmark.finished_runs import read_run
-from s2vkit.benchmark.formats import ARROWS, beside, figure_of, headings, legend, said
+from s2vkit.benchmark.formats import ARROWS, beside, figure_of, headings, legend, sentence
 from s2vkit.benchmark.grouping import group
 from s2vkit.errors import RunFolderError
 from s2vkit.files import replacing
@@ -19,7 +19,7 @@ from s2vkit.report.curves import read_log
 from s2vkit.report.facts import RunFacts, open_run
 from s2vkit.report.machine import peak
 from s2vkit.report.markup import Raw, folded, size, span, table, text
-from s2vkit.report.players import ROOM, Room, caption, player
+from s2vkit.report.players import MAX_EMBEDDED, ClipBudget, caption, player
 from s2vkit.report.plots import grid, plot
 from s2vkit.report.shell import Section, render
 from s2vkit.report.table import show
@@ -28,17 +28,17 @@ _NOWHERE = "–"
 
 
 def write_comparing_page(
-    runs: Sequence[Path], out: Path, registry: Registry, *, command: str = "", room: int = ROOM
+    runs: Sequence[Path], out: Path, registry: Registry, *, command: str = "", budget: int = MAX_EMBEDDED
 ) -> Path:
     """Write one page of several runs; give its path.
 
-    Raises RunFolderError where a folder is no run or is given twice. Runs that cannot stand
+    Raises RunFolderError if a folder is no run or is given twice. Runs that cannot stand
     side by side (other clips, another corpus) are shown all the same, with the reason.
     """
     page = out.resolve()
     labels = _labels(runs)
     facts = [open_run(run, page.parent, label) for run, label in zip(runs, labels, strict=True)]
-    clips = Room(room)
+    clips = ClipBudget(budget)
     sections = [
         Section("Runs", _runs(facts)),
         Section("Metrics", _metrics(runs, facts, registry), _traced(facts, "metrics.json", "clips.csv")),
@@ -48,7 +48,7 @@ def write_comparing_page(
         Section("Time and memory", _times(facts)),
     ]
     called = f"<pre><code>{text(command)}</code></pre>" if command else ""
-    whole = render(" · ".join(labels), f"{len(facts)} runs side by side", sections, lead=called)
+    whole = render(" · ".join(labels), f"{len(facts)} runs side by side", sections, summary=called)
     with replacing(page) as part:
         part.write_text(whole, encoding="utf-8")
     return page
@@ -107,15 +107,15 @@ def _metrics(runs: Sequence[Path], facts: Sequence[RunFacts], registry: Registry
 def _compared(found: Comparison) -> str:
     rows = []
     for row in found.rows:
-        told = f"<p>{text(row.refused or row.definition)}.</p>"
-        cells = [Raw(folded(f"{row.metric} {ARROWS[row.better]}".strip(), told))]
+        definition_text = f"<p>{text(row.refused or row.definition)}.</p>"
+        cells = [Raw(folded(f"{row.metric} {ARROWS[row.better]}".strip(), definition_text))]
         for place, cell in enumerate(row.cells):
             value, inside = map(text, figure_of(cell))
             best = f"<b>{value}</b>" if place in row.best else value
             cells.append(Raw(f'{best}<br><span class="soft">{inside}</span>' if inside else best))
         rows.append([*cells, *beside(row)])
     names = headings(found)
-    listed = [*map(said, found.differences), *found.notes]
+    listed = [*map(sentence, found.differences), *found.notes]
     notes = "".join(f"<li>{text(_plainly(note))}</li>" for note in listed)
     return (
         table(names, rows, set(range(1, len(names))), "metrics")
@@ -135,16 +135,16 @@ def _plain(facts: Sequence[RunFacts]) -> str:
     for name in names:
         scores = [run.metrics.get(name) for run in facts]
         known = [score for score in scores if isinstance(score, Mapping)]
-        said = {str(score.get("definition")) for score in known}
-        other = ", defined differently" if len(said) > 1 else ""
-        told = "".join(f"<p>{text(one)}.</p>" for one in sorted(said))
+        definitions = {str(score.get("definition")) for score in known}
+        other = ", defined differently" if len(definitions) > 1 else ""
+        definition_text = "".join(f"<p>{text(one)}.</p>" for one in sorted(definitions))
         cells = [show(score.get("value")) if isinstance(score, Mapping) else _NOWHERE for score in scores]
-        rows.append([Raw(folded(f"{name}{other}", told)), *cells])
+        rows.append([Raw(folded(f"{name}{other}", definition_text)), *cells])
     names_of = ("metric", *(run.label for run in facts))
     return table(names_of, rows, set(range(1, len(facts) + 1)), "metrics") if rows else ""
 
 
-def _clips(facts: Sequence[RunFacts], room: Room) -> str:
+def _clips(facts: Sequence[RunFacts], budget: ClipBudget) -> str:
     """Show each clip that at least two runs rendered, of one run after the other."""
     of_run = [{path.stem: path for path in run.videos} for run in facts]
     names = list(dict.fromkeys(name for paths in of_run for name in paths))
@@ -155,8 +155,8 @@ def _clips(facts: Sequence[RunFacts], room: Room) -> str:
         for run, paths in zip(facts, of_run, strict=True):
             if name in paths:
                 figures = {row.get("clip", ""): row for row in run.clips}.get(name, {})
-                told = f"<b>{text(run.label)}</b><br>{caption(run, paths[name], figures)}"
-                players.append(player(run, paths[name], room, told, of=run.label))
+                caption_text = f"<b>{text(run.label)}</b><br>{caption(run, paths[name], figures)}"
+                players.append(player(run, paths[name], budget, caption_text, of=run.label))
         press = '<button type="button" class="all">play side by side</button>'
         shown.append(
             f'<div class="together"><h3>{text(name)}{press}</h3>'
@@ -166,7 +166,7 @@ def _clips(facts: Sequence[RunFacts], room: Room) -> str:
         return ""
     alone = len(names) - len(shared)
     more = f" {alone} more clips are of one run alone: see its own page." if alone else ""
-    return f'<p class="soft">Left the true clip, right the made one. {room.told()}{more}</p>' + (
+    return f'<p class="soft">Left the real clip, right the generated one. {budget.note()}{more}</p>' + (
         "".join(shown)
     )
 
@@ -210,14 +210,14 @@ def _recipes(facts: Sequence[RunFacts]) -> str:
     if not any(flat):
         return ""
     same = sum(len({recipe.get(key) for recipe in flat}) == 1 for key in keys)
-    told = f'<p class="soft">{same} other values are the same in all runs.</p>'
+    note = f'<p class="soft">{same} other values are the same in all runs.</p>'
     if not rows:
         return f"<p>Nothing: all {same} values are the same.</p>"
-    return table(("value", *(run.label for run in facts)), rows, set()) + told
+    return table(("value", *(run.label for run in facts)), rows, set()) + note
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Give the leaves of a recipe by their dotted paths."""
+    """Return the leaves of a recipe by their dotted paths."""
     if isinstance(value, Mapping) and value:
         for key, inside in value.items():
             yield from _flat(inside, f"{path}.{key}" if path else str(key))
@@ -232,8 +232,8 @@ def _times(facts: Sequence[RunFacts]) -> str:
     if not rows:
         return ""
     rows.append(["all", *(_span(sum(s or 0.0 for s in times.values())) for times in of_run)])
-    held = [peak(run) for run in facts]
-    rows.append(["most memory", *(size(count) if count else _NOWHERE for count in held)])
+    peaks = [peak(run) for run in facts]
+    rows.append(["peak memory", *(size(count) if count else _NOWHERE for count in peaks)])
     headed = ("stage", *(run.label for run in facts))
     return table(headed, rows, set(range(1, len(facts) + 1)))
 

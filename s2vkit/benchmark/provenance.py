@@ -10,7 +10,7 @@ from typing import Any
 
 from s2vkit.benchmark.comparison import Cell, Comparison, Row, compare
 from s2vkit.benchmark.finished_runs import Finished
-from s2vkit.benchmark.formats import UNHEARD
+from s2vkit.benchmark.formats import UNSEEN
 from s2vkit.benchmark.grouping import SAME, System, group
 from s2vkit.benchmark.writers import FORMATS
 from s2vkit.errors import RunFolderError
@@ -22,7 +22,7 @@ FORMAT, STEM = 1, "table1"
 
 
 def as_json(comparison: Comparison, command: str = "") -> dict[str, Any]:
-    """Give everything as plain data; paths are told from its base."""
+    """Return everything as plain data; paths are told from its base."""
     return {
         "format": FORMAT,
         "title": comparison.title,
@@ -63,7 +63,7 @@ def as_json(comparison: Comparison, command: str = "") -> dict[str, Any]:
             {**asdict(one), "runs": [comparison.place(run) for run in one.runs]}
             for one in comparison.drawings
         ],
-        "unheard": {"how": UNHEARD, "found": [asdict(found) for found in comparison.unheard]},
+        "unseen": {"how": UNSEEN, "found": [asdict(found) for found in comparison.unseen]},
     }
 
 
@@ -74,7 +74,7 @@ def _system(system: System, comparison: Comparison) -> dict[str, Any]:
 
 
 def _run(run: Finished, comparison: Comparison) -> dict[str, Any]:
-    made = read_json(run.folder / "run.json") or {}
+    about = read_json(run.folder / "run.json") or {}
     clips = run.place / "clips.csv"
     return {
         "folder": comparison.place(run.folder),
@@ -84,7 +84,7 @@ def _run(run: Finished, comparison: Comparison) -> dict[str, Any]:
         "metrics": comparison.place(run.place / "metrics.json"),
         "clips": comparison.place(clips) if clips.is_file() else None,
         "measured_by": run.about.get("command") if run.place != run.folder else None,
-        "versions": made.get("versions"),
+        "versions": about.get("versions"),
         "results": run.results,
     }
 
@@ -113,14 +113,14 @@ def table_of(
 ) -> Comparison:
     """Set runs that were read side by side; with `output`, write the table there.
 
-    Raises RunFolderError where they do not compare.
+    Raises RunFolderError if they do not compare.
     """
     if output is not None and output.exists() and not output.is_dir():
         raise RunFolderError(f"{output}: is a file, not a folder", hint="name another by -o")
-    made = compare(group(runs), registry, base=output)
+    comparison = compare(group(runs), registry, base=output)
     if output is not None:
-        write_all(made, output, STEM, command)
-    return made
+        write_all(comparison, output, STEM, command)
+    return comparison
 
 
 def write_all(comparison: Comparison, folder: Path, stem: str, command: str = "") -> list[Path]:

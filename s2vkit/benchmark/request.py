@@ -30,7 +30,7 @@ class Asked:
 
     @property
     def telling(self) -> list[str]:
-        """Give the sets that change what is measured, not where or how."""
+        """Return the sets that change what is measured, not where or how."""
         return [text for text in self.sets if text.split("=")[0].split(".")[0] not in _HOW]
 
     def key(self, split: str) -> str:
@@ -53,17 +53,17 @@ class Wanted:
 
 
 def want(folder: Path, asked: Asked) -> Wanted:
-    """Say what is asked of a run. Raises RunFolderError where it is none."""
+    """Return what is requested of a run. Raises RunFolderError if it is none."""
     recipe, stage = read_recipe_of(folder)
-    held: dict[str, Any] = recipe["stages"][stage]
-    split = str(asked.split or held["split"])
-    same = split == held["split"] and asked.clips in (None, held.get("clips"))
+    settings: dict[str, Any] = recipe["stages"][stage]
+    split = str(asked.split or settings["split"])
+    same = split == settings["split"] and asked.clips in (None, settings.get("clips"))
     own = same and not (asked.metrics or asked.telling or asked.again)
     return Wanted(stage, split, folder / MEASURED / asked.key(split), own)
 
 
 def find(folder: Path, asked: Asked) -> Finished | None:
-    """Read what a run has of what is asked; None where it is to be measured.
+    """Read what a run has of what is asked; None if it is to be measured.
 
     Figures that were measured of another model than the run now holds do not count. Raises
     RunFolderError.
@@ -73,7 +73,7 @@ def find(folder: Path, asked: Asked) -> Finished | None:
         return read_run(folder)
     if asked.again or not recover_folder(wanted.place):
         return None
-    told = read_json(wanted.place / "about.json")
-    if not isinstance(told, dict) or told.get("model") != results_of(folder):
+    about = read_json(wanted.place / "about.json")
+    if not isinstance(about, dict) or about.get("model") != results_of(folder):
         return None
     return read_run(folder, wanted.place)

@@ -18,7 +18,7 @@ from s2vkit.benchmark.request import Asked
 from s2vkit.benchmark.show import print_table
 from s2vkit.engine.run import run_recipe
 from s2vkit.errors import RunFolderError
-from s2vkit.recipe.comparison import LoadedComparison, dump_unheard
+from s2vkit.recipe.comparison import LoadedComparison, dump_unseen
 from s2vkit.registry import Registry
 from s2vkit.runs.folder import is_run
 
@@ -28,7 +28,7 @@ class Drawn:
     """Which figures are drawn."""
 
     any: bool = True
-    unheard: tuple[str, ...] = ()  # sets of a recipe that bring speakers training has not
+    unseen: tuple[str, ...] = ()  # sets of a recipe that bring speakers training has not
 
 
 def run_comparison(
@@ -42,7 +42,7 @@ def run_comparison(
 ) -> Path:
     """Run every system at every seed, from wherever they were; then make the table.
 
-    Before anything runs, every system's recipe is checked and makes its made-up steps. A stage
+    Before anything runs, every system's recipe is checked and makes its fake steps. A stage
     that another run of the comparison has finished in the very same way is taken over.
     """
     folder = Path(loaded.options.output)
@@ -72,17 +72,17 @@ def run_comparison(
             command=command,
         )
     titles = {run.folder: run.title for run in loaded.runs}
-    made = tabulate(
+    comparison = tabulate(
         list(titles),
         Asked(command=command),
         folder,
-        Drawn(unheard=tuple(dump_unheard(loaded.options))),
+        Drawn(unseen=tuple(dump_unseen(loaded.options))),
         titles=titles,
         title=loaded.options.name or "Table 1",
         console=console,
         registry=registry,
     )
-    print_table(made, console)
+    print_table(comparison, console)
     console.print(f"everything is in {escape(str(folder))}", highlight=False)
     return folder
 
@@ -91,7 +91,7 @@ def tabulate(
     folders: Sequence[Path],
     asked: Asked,
     output: Path | None,
-    drawn: Drawn,
+    figures: Drawn,
     *,
     console: Console,
     registry: Registry,
@@ -100,18 +100,18 @@ def tabulate(
 ) -> Comparison:
     """Set finished runs side by side; with `output`, write the table and its figures there.
 
-    Raises RunFolderError where a folder is no finished run, or runs do not compare.
+    Raises RunFolderError if a folder is no finished run, or runs do not compare.
     """
     if output is not None and output.exists() and not output.is_dir():
         raise RunFolderError(f"{output}: is a file, not a folder", hint="name another by -o")
     runs = [read_or_measure(folder, asked, console, registry) for folder in folders]
-    made = compare(group(runs, titles), registry, title, output)
+    comparison = compare(group(runs, titles), registry, title, output)
     if output is None:
-        return made
-    if drawn.any:
-        others = [*asked.sets, *drawn.unheard] if drawn.unheard else []
-        shown = draw_figures(made, output, others, console, registry, asked)
-        notes = (*made.notes, *shown.notes)
-        made = replace(made, drawings=shown.drawings, unheard=shown.unheard, notes=notes)
-    write_all(made, output, STEM, asked.command)
-    return made
+        return comparison
+    if figures.any:
+        others = [*asked.sets, *figures.unseen] if figures.unseen else []
+        shown = draw_figures(comparison, output, others, console, registry, asked)
+        notes = (*comparison.notes, *shown.notes)
+        comparison = replace(comparison, drawings=shown.drawings, unseen=shown.unseen, notes=notes)
+    write_all(comparison, output, STEM, asked.command)
+    return comparison

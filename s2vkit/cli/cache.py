@@ -15,7 +15,7 @@ import click
 from s2vkit.cli.parameters import json_option
 
 if TYPE_CHECKING:
-    from s2vkit.data.cache_entries import Kept
+    from s2vkit.data.cache_entries import CacheEntry
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -49,9 +49,9 @@ def cache(ctx: click.Context, folder: Path, as_json: bool) -> None:
     if ctx.invoked_subcommand is not None:
         ctx.obj = folder
         return
-    from s2vkit.data.cache_entries import look_over
+    from s2vkit.data.cache_entries import list_entries
 
-    entries = look_over(folder)
+    entries = list_entries(folder)
     if as_json:
         click.echo(json.dumps([as_data(entry) for entry in entries], indent=2))
         return
@@ -67,7 +67,7 @@ def cache(ctx: click.Context, folder: Path, as_json: bool) -> None:
     "--max-size",
     metavar="SIZE",
     callback=lambda _, __, text: parse_size(text),
-    help="Remove the longest unused until the rest takes at most SIZE: 500M, 20G.",
+    help="Remove the least recently used until the rest takes at most SIZE: 500M, 20G.",
 )
 @click.option(
     "--older-than",
@@ -85,19 +85,19 @@ def prune_command(
     from s2vkit.data.cache_entries import prune
 
     if max_size is None and older_than is None:
-        raise click.UsageError("say what to remove: --max-size SIZE, --older-than SPAN, or both")
+        raise click.UsageError("give what to remove: --max-size SIZE, --older-than SPAN, or both")
     gone = prune(ctx.obj, max_size=max_size, older_than=older_than, dry=dry_run)
     if as_json:
         click.echo(json.dumps([as_data(entry) for entry in gone], indent=2))
         return
     if gone:
         _print(gone)
-    said = "would be removed" if dry_run else "removed"
-    click.echo(f"{said}: {len(gone)}, {size_text(sum(entry.size for entry in gone))}")
+    verb = "would be removed" if dry_run else "removed"
+    click.echo(f"{verb}: {len(gone)}, {size_text(sum(entry.size for entry in gone))}")
 
 
-def as_data(entry: Kept) -> dict[str, Any]:
-    """Give an entry as plain data; these keys are stable.
+def as_data(entry: CacheEntry) -> dict[str, Any]:
+    """Return an entry as plain data; these keys are stable.
 
     `{path, kind, what, bytes, made, used, runs, in_use}`; times are ISO 8601.
     """
@@ -106,14 +106,14 @@ def as_data(entry: Kept) -> dict[str, Any]:
         "kind": entry.kind,
         "what": entry.what,
         "bytes": entry.size,
-        "made": _time(entry.made),
+        "created": _time(entry.created),
         "used": _time(entry.used),
         "runs": list(entry.runs),
-        "in_use": entry.held,
+        "in_use": entry.in_use,
     }
 
 
-def _print(entries: Sequence[Kept]) -> None:
+def _print(entries: Sequence[CacheEntry]) -> None:
     from s2vkit.cli.tables import print_table
 
     now = time.time()
@@ -122,14 +122,14 @@ def _print(entries: Sequence[Kept]) -> None:
             e.path.name,
             e.what,
             size_text(e.size),
-            span_text(now - e.made),
+            span_text(now - e.created),
             span_text(now - e.used),
-            "running" if e.held else "",
+            "running" if e.in_use else "",
             ", ".join(map(_run_text, e.runs)),
         ]
         for e in entries
     ]
-    print_table(["name", "of", "size", "made", "last used", "now", "used by"], rows)
+    print_table(["name", "of", "size", "created", "last used", "now", "used by"], rows)
 
 
 def _run_text(run: str) -> str:

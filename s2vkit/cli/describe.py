@@ -30,7 +30,7 @@ def describe(kind: str, name: str, as_json: bool) -> None:
 
 
 def description(entry: Entry) -> dict[str, Any]:
-    """Give a component as plain data; these keys are stable.
+    """Return a component as plain data; these keys are stable.
 
     `{kind, name, summary, reference, owner, target, gives, wants,
     options: [{name, type, required, default, limits, description, slot}]}`

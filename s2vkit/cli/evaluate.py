@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     help="Measure this instead of the run's own metrics; may be given several times.",
 )
 @sets_option()
-@click.option("--again", is_flag=True, help="Measure anew, though there are figures already.")
+@click.option("--again", is_flag=True, help="Measure again, even if there are figures already.")
 @click.option(
     "-o",
     "--output",
@@ -49,11 +49,11 @@ if TYPE_CHECKING:
 )
 @click.option("--figures/--no-figures", default=True, help="Whether -o draws the figures (the default).")
 @click.option(
-    "--unheard",
+    "--unseen",
     multiple=True,
     metavar="KEY=VALUE",
-    help="An option of the corpus that brings speakers whom training has not, for figure4.png, "
-    "e.g. --unheard speakers=16.",
+    help="An option of the corpus that adds speakers unseen in training, for figure4.png, "
+    "e.g. --unseen speakers=16.",
 )
 @device_option()
 def evaluate(
@@ -66,7 +66,7 @@ def evaluate(
     output: Path | None,
     form: str,
     figures: bool,
-    unheard: tuple[str, ...],
+    unseen: tuple[str, ...],
     device: str,
 ) -> None:
     """Set the figures of finished RUNs side by side, with intervals over clips and seeds.
@@ -79,19 +79,19 @@ def evaluate(
     from s2vkit.benchmark.show import show
 
     command = command_line()
-    chosen = dict(map(_metric, metrics))
-    asked = Asked(split, clips, chosen, sets, again, None if device == "auto" else device, command)
+    named = dict(map(_metric, metrics))
+    asked = Asked(split, clips, named, sets, again, None if device == "auto" else device, command)
     if output is not None and figures:
-        made = _make(runs, asked, output, figures, unheard)
+        comparison = _make(runs, asked, output, figures, unseen)
     else:
-        made = _read(runs, asked, output) or _make(runs, asked, output, figures, unheard)
-    show(made, form, command)
+        comparison = _read(runs, asked, output) or _make(runs, asked, output, figures, unseen)
+    show(comparison, form, command)
     if output is not None:
         click.echo(f"everything is in {output}", err=True)
 
 
 def _read(runs: Sequence[Path], asked: Asked, output: Path | None) -> Comparison | None:
-    """Table what runs have measured already, without torch; None where that is not all."""
+    """Table what runs have measured already, without torch; None if that is not all."""
     from s2vkit.benchmark.provenance import table_of
     from s2vkit.benchmark.request import find
     from s2vkit.plugins import registry
@@ -101,7 +101,7 @@ def _read(runs: Sequence[Path], asked: Asked, output: Path | None) -> Comparison
 
 
 def _make(
-    runs: Sequence[Path], asked: Asked, output: Path | None, figures: bool, unheard: Sequence[str]
+    runs: Sequence[Path], asked: Asked, output: Path | None, figures: bool, unseen: Sequence[str]
 ) -> Comparison:
     """Measure what is to be measured, table it and draw the figures."""
     from rich.console import Console
@@ -109,7 +109,7 @@ def _make(
     from s2vkit.benchmark.systems import Drawn, tabulate
     from s2vkit.plugins import registry
 
-    drawn, console = (Drawn(figures, tuple(f"data.{o}" for o in unheard)), Console(stderr=True))
+    drawn, console = (Drawn(figures, tuple(f"data.{o}" for o in unseen)), Console(stderr=True))
     return tabulate(list(runs), asked, output, drawn, console=console, registry=registry())
 
 

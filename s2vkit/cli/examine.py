@@ -1,4 +1,4 @@
-"""Looking at the machine, for `s2vkit doctor`."""
+"""Examining the machine, for `s2vkit doctor`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 _GIB = 2**30
-_LEAST_DISK = 1 * _GIB
+_MIN_DISK = 1 * _GIB
 _REQUIREMENT = re.compile(r"([\w.-]+)[^;]*(;.*extra.*)?")
 CODECS = ("h264", "aac")
 EXTRAS = {"synthetic: eSpeak NG's voices": "espeakng_loader"}
 
 
 def examine() -> dict[str, Any]:
-    """Look at everything; imports torch and av.
+    """Examine everything; imports torch and av.
 
     `{machine, packages, devices, codecs, extras, plugins: {name: fact},
     failures: [{owner, error}], missing: [what s2vkit cannot work without]}`
@@ -106,7 +106,7 @@ def _missing(found: dict[str, Any]) -> Iterable[str]:
     if "torch" in found["devices"]:
         yield f"torch {found['devices']['torch']}"
     yield from (f"codec {name}" for name, there in found["codecs"].items() if not there)
-    if found["machine"]["free disk GiB"] * _GIB < _LEAST_DISK:
+    if found["machine"]["free disk GiB"] * _GIB < _MIN_DISK:
         yield "disk: less than 1 GiB is free here"
     if not found["plugins"]:
         yield "plugins: none is installed"

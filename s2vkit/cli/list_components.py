@@ -1,4 +1,4 @@
-"""`s2vkit list-components`: every word a recipe can put after `use:`, and whose it is."""
+"""`s2vkit list-components`: every component a recipe can name after `use:`, and its owner."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def list_components(kind: str | None, as_json: bool) -> None:
 
 
 def listing(kind: str | None = None) -> dict[str, Any]:
-    """Give the components and failures as plain data; these keys are stable.
+    """Return the components and failures as plain data; these keys are stable.
 
     `{"components": [{kind, name, summary, reference, gives, wants, owner, target}],
     "failures": [{owner, error}]}`

@@ -18,8 +18,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "inspect": ("s2vkit.cli.inspect:inspect", "Show what is in a prepared corpus."),
     "report": ("s2vkit.cli.report:report", "Write the page of a run, or one of several runs."),
     "generate": ("s2vkit.cli.generate:generate", "Make a talking-face video from speech."),
+    "verify": ("s2vkit.cli.verify:verify", "Say whether files are marked as generated."),
     "evaluate": ("s2vkit.cli.evaluate:evaluate", "Set the figures of finished runs side by side."),
-    "study": ("s2vkit.cli.study:study", "Let people compare runs, and read their votes."),
+    "study": ("s2vkit.cli.study:study", "Compare runs by human raters, and analyse their votes."),
     "validate": ("s2vkit.cli.validate:validate", "Check recipes whole; run nothing."),
     "show": ("s2vkit.cli.show:show", "Print a resolved recipe, and where each value came from."),
     "recipes": ("s2vkit.cli.recipes:recipes", "List the package's recipes, or copy one to edit."),
@@ -27,7 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "list-components": ("s2vkit.cli.list_components:list_components", "List what is installed."),
     "describe": ("s2vkit.cli.describe:describe", "Describe a component and its options."),
     "weights": ("s2vkit.cli.weights:weights", "List, check and convert published weights."),
-    "cache": ("s2vkit.cli.cache:cache", "Show and prune what is kept for several runs."),
+    "cache": ("s2vkit.cli.cache:cache", "Show and prune what several runs share."),
     "new-plugin": ("s2vkit.cli.new_plugin:new_plugin", "Write a small working plugin."),
     "doctor": ("s2vkit.cli.doctor:doctor", "Report what this machine has and lacks."),
 }
@@ -40,7 +41,7 @@ class LazyGroup(click.Group):
     """A group that lists commands without importing them: ours, then those of plugins."""
 
     def summaries(self) -> dict[str, str]:
-        """Give every command's name and line of help."""
+        """Return every command's name and line of help."""
         from s2vkit.plugins import registry
 
         added = sorted(registry().commands.values(), key=lambda c: c.name)
@@ -52,7 +53,7 @@ class LazyGroup(click.Group):
         return list(self.summaries())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the one command that was called; raises PluginError where a plugin's cannot be."""
+        """Import the one command that was called; raises PluginError if a plugin's cannot be."""
         if cmd_name not in _LIGHT:
             gc.enable()  # see main
         if cmd_name in COMMANDS:

@@ -20,7 +20,7 @@ _CUT = "#--- part\n"
 
 @dataclass(frozen=True)
 class Shape:
-    """What is particular to the plugin of one kind."""
+    """What is specific to a plugin of one kind."""
 
     example: str
     gives: tuple[str, ...] = ()
@@ -47,9 +47,10 @@ SHAPES: dict[str, Shape] = {
     "face_detector": Shape(
         "data:\n  use: folder\n  root: videos\n  corpus: corpora/videos\n  face_detector: $name\n"
         "evaluators: {mouth_aperture: null}\n"
-        "stages: {evaluate: {metrics: {mouth_aperture_correlation: null}}}"
+        "stages: {evaluate: {metrics: {mouth_aperture_correlation: null, mouth_movement: null}}}"
     ),
     "sync_evaluator": Shape("sync_evaluator: $name"),
+    "watermark": Shape("watermark: $name"),
     "stage": Shape(
         "stages:\n  mine: {use: $name, optimizer: {use: rmsprop, lr: 1.0e-3}}",
         base="StageOptions",
@@ -147,10 +148,10 @@ def _checked(name: str, kind: str) -> str:
             "a letter first, such as 'my_teacher'",
             param_hint="NAME",
         )
-    held = registry().entries.get((kind, word))
-    if held is not None:
+    owner = registry().entries.get((kind, word))
+    if owner is not None:
         raise click.BadParameter(
-            f"{kind} '{word}' belongs to {held.owner}; choose another name", param_hint="NAME"
+            f"{kind} '{word}' belongs to {owner.owner}; choose another name", param_hint="NAME"
         )
     return word
 

@@ -1,4 +1,4 @@
-"""What an option model says of itself, as rows: name, type, default, limits, meaning."""
+"""An option model as rows: name, type, default, limits, meaning."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class OptionRow:
     slot: str | None  # the kind of component that fills it
 
     def as_data(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data."""
         return asdict(self)
 
     def as_cells(self) -> list[str]:
-        """Give the cells of a table."""
+        """Return the cells of a table."""
         default = "required" if self.required else _shown(self.default)
         return [self.name, self.type, default, self.limits, self.description]
 
@@ -71,7 +71,7 @@ def _slot_type(slot: SlotField) -> str:
 
 
 def type_words(annotation: Any) -> str:
-    """Put a type annotation into words a recipe's author reads."""
+    """Describe a type annotation in words."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return type_words(inner[0])
@@ -92,13 +92,13 @@ def type_words(annotation: Any) -> str:
 
 
 def _limits(field: FieldInfo) -> list[str]:
-    told = []
+    limits = []
     for mark in field.metadata:
-        told += [f"{sign} {getattr(mark, k)}" for k, sign in _SIGNS.items() if _has(mark, k)]
-        told += [t.format(getattr(mark, k)) for k, t in _LENGTHS.items() if _has(mark, k)]
+        limits += [f"{sign} {getattr(mark, k)}" for k, sign in _SIGNS.items() if _has(mark, k)]
+        limits += [t.format(getattr(mark, k)) for k, t in _LENGTHS.items() if _has(mark, k)]
         if _has(mark, "pattern"):
-            told.append(f"matches {mark.pattern}")
-    return told
+            limits.append(f"matches {mark.pattern}")
+    return limits
 
 
 def _has(mark: Any, key: str) -> bool:

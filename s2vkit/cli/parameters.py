@@ -52,7 +52,7 @@ def runs_argument() -> Callable[[_Command], _Command]:
 
 
 def command_line() -> str:
-    """Give the command as it was typed, to be kept beside what it makes."""
+    """Return the command as it was typed, to be kept beside what it makes."""
     return shlex.join(["s2vkit", *sys.argv[1:]])
 
 
@@ -76,6 +76,17 @@ def device_option() -> Callable[[_Command], _Command]:
         metavar="NAME",
         help="Where to compute: auto, cpu, cuda, cuda:N or mps.",
         shell_complete=complete.devices,
+    )
+
+
+def track_option(kind: str) -> Callable[[_Command], _Command]:
+    """Take `--audio-track N` or `--video-track N` (`audio_track: int | None`)."""
+    which = {"audio": "that speaks", "video": "that moves"}[kind]
+    return click.option(
+        f"--{kind}-track",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help=f"Take the N-th {kind} track of a file, not the one {which}.",
     )
 
 

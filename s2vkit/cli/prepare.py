@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from s2vkit.cli import complete
-from s2vkit.cli.parameters import sets_option
+from s2vkit.cli.parameters import sets_option, track_option
 
 if TYPE_CHECKING:
     from s2vkit.recipe.load import Recipe
@@ -58,6 +58,8 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     metavar="SHARE",
     help="Stop when more than this share of the files is rejected.",
 )
+@track_option("audio")
+@track_option("video")
 @click.option("--seed", type=click.IntRange(min=0), help="Of the splits; the recipe's, else 1234.")
 def prepare(
     recipe: Path | None,
@@ -69,6 +71,8 @@ def prepare(
     workers: int | None,
     rank: str | None,
     max_rejected: float,
+    audio_track: int | None,
+    video_track: int | None,
     seed: int | None,
 ) -> None:
     """Cut videos of talking faces into clips, and say what became of every file.
@@ -77,8 +81,10 @@ def prepare(
     once, on one machine or on many. With --dataset, --set sets the dataset's options, e.g.
     --set fps=30; with --recipe, any value of the recipe.
     """
-    said = {"face_detector": detector, "root": root, "corpus": output}
-    given = {key: str(value) for key, value in said.items() if value is not None}
+    options = {"face_detector": detector, "root": root, "corpus": output}
+    given = {key: _quoted(str(value)) for key, value in options.items() if value is not None}
+    numbers = {"audio_track": audio_track, "video_track": video_track}
+    given |= {key: str(value) for key, value in numbers.items() if value is not None}
     corpus, cores = _corpus(recipe, dataset, given, sets, seed)
 
     from rich.console import Console
@@ -105,20 +111,20 @@ def _corpus(
     if (recipe is None) == (dataset is None):
         raise click.UsageError("give either --recipe or --dataset")
     if recipe is not None:
-        short = [f"data.{key}={_quoted(value)}" for key, value in given.items()]
-        held: Recipe = load_recipe(recipe, [*sets, *short], registry()).recipe
-        slot, own = held.data, held.seed
+        short = [f"data.{key}={value}" for key, value in given.items()]
+        loaded: Recipe = load_recipe(recipe, [*sets, *short], registry()).recipe
+        slot, default_seed = loaded.data, loaded.seed
     else:
         _need(given, "root", "corpus")
-        short = [f"{key}={_quoted(value)}" for key, value in given.items()]
-        slot, own = load_slot("dataset", str(dataset), [*sets, *short], registry()), 1234
+        short = [f"{key}={value}" for key, value in given.items()]
+        slot, default_seed = load_slot("dataset", str(dataset), [*sets, *short], registry()), 1234
 
     import os
 
     from s2vkit.build import build_dataset
     from s2vkit.data.corpus import FootageCorpus
 
-    corpus = build_dataset(slot, own if seed is None else seed, registry())
+    corpus = build_dataset(slot, default_seed if seed is None else seed, registry())
     if not isinstance(corpus, FootageCorpus):
         raise click.UsageError(f"dataset '{slot.use}' needs no preparing: `s2vkit run` makes it")
     return corpus, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1

@@ -37,14 +37,14 @@ def report(runs: tuple[Path, ...], output: Path | None, embed: int) -> None:
     from s2vkit.report.page import write_page
     from s2vkit.report.shell import check_place
 
-    room = embed * 1_000_000
+    embedded = embed * 1_000_000
     for run in runs:
         open_run(run, run)
     if len(runs) == 1:
         place = output or runs[0] / "report.html"
         if output:  # a run's own page is the run's to write, whatever version wrote it
             check_place(place)
-        click.echo(f"wrote {_shown(write_page(runs[0], place, room=room))}")
+        click.echo(f"wrote {_shown(write_page(runs[0], place, budget=embedded))}")
         return
     from s2vkit.benchmark.page import write_comparing_page
     from s2vkit.plugins import registry
@@ -52,7 +52,7 @@ def report(runs: tuple[Path, ...], output: Path | None, embed: int) -> None:
     place = output or Path("comparison.html")
     check_place(place)
     command = command_line()
-    page = write_comparing_page(list(runs), place, registry(), command=command, room=room)
+    page = write_comparing_page(list(runs), place, registry(), command=command, budget=embedded)
     click.echo(f"wrote {_shown(page)}")
 
 

@@ -43,6 +43,9 @@ from s2vkit.cli.parameters import command_line, recipe_argument, sets_option
     metavar="NAME",
     help="Run only this stage and those it needs; may be given several times.",
 )
+@click.option(
+    "--no-mark", is_flag=True, help="Neither watermark nor sign the videos; short for --set mark=false."
+)
 @click.option("--dry-run", is_flag=True, help="Print what would be run, and why; run nothing.")
 def run(
     recipe: Path,
@@ -52,6 +55,7 @@ def run(
     devices: int | None,
     fresh: bool,
     stages: tuple[str, ...],
+    no_mark: bool,
     dry_run: bool,
 ) -> None:
     """Train, evaluate and render what RECIPE says, or run all recipes of a comparison.
@@ -63,12 +67,13 @@ def run(
     from s2vkit.recipe.comparison import is_comparison
     from s2vkit.recipe.load import load_recipe
 
-    said = {"output": output, "compute.device": device}
+    options = {"output": output, "compute.device": device}
     short = [
         f"{key}={json.dumps(str(value), ensure_ascii=False)}"
-        for key, value in said.items()
+        for key, value in options.items()
         if value is not None
     ]
+    short += ["mark=false"] if no_mark else []
     command = command_line()
     if is_comparison(recipe):
         if (devices or 1) > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1:

@@ -62,7 +62,7 @@ def _show_comparison(recipe: Path, sets: list[str], graph: bool) -> None:
     loaded = load_comparison(recipe, sets, registry())
     click.echo(dump_data(loaded.data).rstrip("\n"))
     for text in loaded.laid:
-        click.echo(f"# laid over every recipe: {text}")
+        click.echo(f"# set in every recipe: {text}")
     click.echo("# a comparison; its runs, in their order:")
     for run in loaded.runs:
         click.echo(f"#   {run.folder}: {run.loaded.path}, seed {run.seed}")
@@ -77,10 +77,13 @@ def annotate(text: str, origins: Mapping[str, Any]) -> list[str]:
     import yaml
 
     root = yaml.compose(text, Loader=yaml.SafeLoader)
-    told = {line: _comment(origins.get(path)) for line, path in _values(root, "")}
+    comments = {line: _comment(origins.get(path)) for line, path in _values(root, "")}
     lines = text.splitlines()
-    width = min(_WIDEST, max((len(lines[at]) for at, said in told.items() if said), default=0))
-    return [f"{line.ljust(width)}  # {told[at]}" if told.get(at) else line for at, line in enumerate(lines)]
+    width = min(_WIDEST, max((len(lines[at]) for at, comment in comments.items() if comment), default=0))
+    return [
+        f"{line.ljust(width)}  # {comments[at]}" if comments.get(at) else line
+        for at, line in enumerate(lines)
+    ]
 
 
 def _values(node: Any, path: str) -> Iterator[tuple[int, str]]:

@@ -14,7 +14,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.group("study")
 def study() -> None:
-    """Let people compare what runs draw: a page that asks them, and what their votes say.
+    """Compare the clips of runs by human raters: a page for them, and the analysis of their votes.
 
     The page is one file beside its clips. It needs no server and no network, and does not
     know which clip is whose.
@@ -53,7 +53,7 @@ def study() -> None:
     default=2,
     show_default=True,
     metavar="N",
-    help="Pairs of a real and a spoiled clip, to tell raters who do not look.",
+    help="Pairs of a real and a spoiled clip, to detect inattentive raters.",
 )
 @click.option("--truth", is_flag=True, help="Let the real clips take part as one more system.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Draws clips and sides.")
@@ -78,7 +78,7 @@ def make(
     from rich.console import Console
 
     from s2vkit.engine.view import View
-    from s2vkit.study.make import make_study, room_of
+    from s2vkit.study.make import make_study, size_of
     from s2vkit.study.plan import questions_of
 
     with View(Console()) as view:
@@ -99,9 +99,9 @@ def make(
         f"{len(made.pairs)} pairs of {len(made.systems)} systems on {shown} clips, "
         f"{len(made.questions)} questions each"
     )
-    megabytes = room_of(output) / 1e6
+    megabytes = size_of(output) / 1e6
     click.echo(f"raters open {output / 'page' / 'index.html'} (the folder: {megabytes:.1f} MB)")
-    click.echo(f"keep {output / 'key.json'} to yourself: it says which clip is whose")
+    click.echo(f"keep {output / 'key.json'} to yourself: it maps each clip to its system")
 
 
 @study.command("analyse")
@@ -116,7 +116,7 @@ def make(
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Draws the bootstrap.")
 def analyse(folder: Path, votes: tuple[Path, ...], output: Path | None, seed: int) -> None:
-    """Say what the votes of the study in DIR tell, with intervals over raters.
+    """Analyse the votes on the study in DIR, with intervals over raters.
 
     Rows that cannot be used are rejected and counted. Of a rater's votes on one pair and
     question the last counts, in the order of files and rows.
@@ -129,9 +129,9 @@ def analyse(folder: Path, votes: tuple[Path, ...], output: Path | None, seed: in
     from s2vkit.study.tables import as_csv, as_markdown, print_analysis
     from s2vkit.study.votes import read_votes
 
-    held = read_study(folder)
-    box = read_votes(votes, held)
-    found = find(held, box, seed=seed)
+    plan = read_study(folder)
+    box = read_votes(votes, plan)
+    found = find(plan, box, seed=seed)
     print_analysis(found, Console())
     for example in found["set_aside_examples"]:
         click.echo(f"rejected: {example}", err=True)

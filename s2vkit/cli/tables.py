@@ -38,11 +38,11 @@ def _draw(columns: Sequence[str], rows: Rows, title: str) -> bool:
 
     console = Console()
     longest = _longest(columns, rows)  # the first columns are names: they stay in one piece
-    least = [min(w, 30 if number < 2 else 12) for number, w in enumerate(longest)]
-    if sum(least) + 2 * len(least) + 2 > console.width:
+    narrowest = [min(w, 30 if number < 2 else 12) for number, w in enumerate(longest)]
+    if sum(narrowest) + 2 * len(narrowest) + 2 > console.width:
         return False  # rich would drop whole columns
     table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left")
-    for column, width in zip(columns, least, strict=True):
+    for column, width in zip(columns, narrowest, strict=True):
         table.add_column(column, overflow="fold", min_width=width)
     for row in rows:
         table.add_row(*[Text(cell) for cell in row])

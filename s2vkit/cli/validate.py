@@ -47,8 +47,8 @@ def _check(recipe: Path, sets: Sequence[str]) -> int:
         if is_comparison(recipe):
             compared = load_comparison(recipe, list(sets), registry())
             systems, seeds = len(compared.firsts()), len(compared.options.seeds)
-            told = f"a comparison of {systems} systems at {seeds} seeds, {systems * seeds} runs"
-            click.echo(f"{recipe}: ok, {told}")
+            summary = f"a comparison of {systems} systems at {seeds} seeds, {systems * seeds} runs"
+            click.echo(f"{recipe}: ok, {summary}")
             return 0
         loaded = load_recipe(recipe, list(sets), registry())
     except (S2vkitError, OSError) as error:

@@ -50,7 +50,7 @@ def check(component: str, file: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_as_data(checked), indent=2))
     else:
-        click.echo("\n".join(_said(checked)))
+        click.echo("\n".join(_summary(checked)))
     if not checked.comparison.fits:
         click.get_current_context().exit(4)
 
@@ -71,10 +71,10 @@ def convert(component: str, file: Path, output: Path | None, force: bool) -> Non
 
     output = output or Path(file.with_suffix(".safetensors").name)
     if output.exists() and not force:
-        raise InputError(f"{output}: is there already", hint="say --force to replace it")
+        raise InputError(f"{output}: is there already", hint="give --force to replace it")
     checked = check_weights(_entry(component), file)
     if not checked.comparison.fits:
-        click.echo("\n".join(_said(checked)))
+        click.echo("\n".join(_summary(checked)))
         raise InputError(f"{file}: does not fit '{component}'; nothing was written")
     convert_weights(checked, output)
     click.echo(f"wrote {output} and {output.with_suffix('.json').name}")
@@ -82,7 +82,7 @@ def convert(component: str, file: Path, output: Path | None, force: bool) -> Non
 
 
 def listing() -> list[dict[str, Any]]:
-    """Give every published file as plain data; these keys are stable."""
+    """Return every published file as plain data; these keys are stable."""
     from s2vkit.plugins import registry
 
     return [
@@ -139,7 +139,7 @@ def _entry(component: str) -> Entry:
     raise PluginError(f"no component '{component}' reads published weights", hint=hint)
 
 
-def _said(checked: Checked) -> list[str]:
+def _summary(checked: Checked) -> list[str]:
     found, one = checked.comparison, checked.checkpoint
     name = f"{checked.entry.kind} '{checked.entry.name}'"
     if found.fits:
@@ -155,8 +155,8 @@ def _said(checked: Checked) -> list[str]:
         guess = f"  (the file has '{near[key]}')" if key in near else ""
         lines.append(f"  missing: {key}{guess}")
     lines += [f"  unexpected: {key}" for key in found.unexpected if key not in near.values()]
-    for key, held, wanted in found.reshaped:
-        lines.append(f"  of another shape: {key} {_shape(held)} for {_shapes(wanted)}")
+    for key, shape, wanted in found.reshaped:
+        lines.append(f"  of another shape: {key} {_shape(shape)} for {_shapes(wanted)}")
     counts = f"{len(found.missing)} missing, {len(found.unexpected)} unexpected"
     return [*lines, f"{counts}, {len(found.reshaped)} of another shape"]
 
@@ -170,8 +170,8 @@ def _shape(shape: tuple[int | None, ...]) -> str:
 
 
 def _recipe(entry: Entry, one: Checkpoint, file: str) -> str:
-    said = {"use": entry.name, "checkpoint": file, **one.options}
-    inner = ", ".join(f"{key}: {json.dumps(value)}" for key, value in said.items())
+    slot = {"use": entry.name, "checkpoint": file, **one.options}
+    inner = ", ".join(f"{key}: {json.dumps(value)}" for key, value in slot.items())
     return "{" + inner.replace(f'use: "{entry.name}"', f"use: {entry.name}") + "}"
 
 
@@ -185,8 +185,8 @@ def _as_data(checked: Checked) -> dict[str, Any]:
         "missing": list(found.missing),
         "unexpected": list(found.unexpected),
         "of_another_shape": [
-            {"name": key, "held": list(held), "wanted": [list(shape) for shape in wanted]}
-            for key, held, wanted in found.reshaped
+            {"name": key, "found": list(actual), "wanted": [list(shape) for shape in wanted]}
+            for key, actual, wanted in found.reshaped
         ],
         "nearest": found.nearest(),
         "container": checked.weights.container,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,14 @@ def new_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike = np.float32)
 
     A full disk is then an OSError here, not a crash at some later write.
     """
-    made = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    array = np.lib.format.open_memmap(path, "w+", dtype, shape)
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, max(1, path.stat().st_size))
-    return made
+    return array
 
 
-HALF_MOST = 65504.0  # the greatest number that float16 holds
+FLOAT16_MAX = 65504.0  # the greatest number that float16 holds
 
 
 class Halves:
@@ -36,25 +35,25 @@ class Halves:
 
     def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
         self.path = path
-        self.held = new_array(path, shape, np.float16)
+        self.array = new_array(path, shape, np.float16)
 
     def __setitem__(self, at: Any, values: np.ndarray) -> None:
-        if self.held.dtype == np.float16 and np.abs(values).max(initial=0.0) > HALF_MOST:
+        if self.array.dtype == np.float16 and np.abs(values).max(initial=0.0) > FLOAT16_MAX:
             self._widen()
-        self.held[at] = values
+        self.array[at] = values
 
     def _widen(self) -> None:
-        flush(self.held)
+        flush(self.array)
         wide = self.path.with_name(f"wide-{self.path.name}")
-        made = new_array(wide, self.held.shape)
-        for row in range(len(made)):
-            made[row] = self.held[row]
+        array = new_array(wide, self.array.shape)
+        for row in range(len(array)):
+            array[row] = self.array[row]
         wide.replace(self.path)
-        self.held = made
+        self.array = array
 
     def flush(self) -> None:
         """Bring it to the disk."""
-        flush(self.held)
+        flush(self.array)
 
 
 def flush(*arrays: np.ndarray) -> None:
@@ -65,16 +64,16 @@ def flush(*arrays: np.ndarray) -> None:
 
 
 def open_array(path: Path) -> np.ndarray:
-    """Open a .npy file through memory. Raises InputError where it is missing or damaged."""
+    """Open a .npy file through memory. Raises InputError if it is missing or damaged."""
     try:
-        held: np.ndarray = np.load(path, mmap_mode="r")
+        array: np.ndarray = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise damaged(path, error) from error
-    return held
+    return array
 
 
 def damaged(path: Path, error: object) -> InputError:
-    """Say that a file of a prepared folder is missing or damaged, and how to mend it."""
+    """Build the error for a missing or damaged file of a prepared folder."""
     return InputError(
         f"{path}: cannot be read: {str(error).splitlines()[0] if str(error) else error!r}",
         hint=f"delete the folder {path.parent}; the same command makes it again",
@@ -82,24 +81,21 @@ def damaged(path: Path, error: object) -> InputError:
 
 
 class Arrays:
-    """A finished folder of arrays, memory-mapped; raises InputError where one is damaged."""
+    """A finished folder of arrays, memory-mapped; raises InputError if one is damaged."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._held = {p.stem: open_array(p) for p in sorted(folder.glob("*.npy"))}
+        self._arrays = {p.stem: open_array(p) for p in sorted(folder.glob("*.npy"))}
 
     def __getitem__(self, name: str) -> np.ndarray:
-        if name not in self._held:
+        if name not in self._arrays:
             raise damaged(self.folder / f"{name}.npy", "no such file")
-        return self._held[name]
+        return self._arrays[name]
 
-    def joined(self, other: Arrays) -> Arrays:
-        """Give the arrays of both folders as one."""
-        both = copy(self)
-        both._held = {**self._held, **other._held}
-        return both
+    def __reduce__(self) -> tuple[type[Arrays], tuple[Path]]:
+        return Arrays, (self.folder,)  # a pickled memory map would be a copy of the whole file
 
     def named(self, prefix: str) -> list[np.ndarray]:
-        """Give the arrays PREFIX0, PREFIX1 and so on, in order."""
-        names = [f"{prefix}{i}" for i in range(len(self._held))]
-        return [self._held[name] for name in names if name in self._held]
+        """Return the arrays PREFIX0, PREFIX1 and so on, in order."""
+        names = [f"{prefix}{i}" for i in range(len(self._arrays))]
+        return [self._arrays[name] for name in names if name in self._arrays]

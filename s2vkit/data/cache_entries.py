@@ -25,17 +25,17 @@ _USES = ".uses"
 
 
 @dataclass(frozen=True)
-class Kept:
+class CacheEntry:
     """One entry of a cache."""
 
     path: Path
     kind: str
     what: str  # of what it was made
     size: int  # bytes on the disk
-    made: float  # seconds since the epoch
+    created: float  # seconds since the epoch
     used: float  # when a run last opened it
     runs: tuple[str, ...]  # folders of the runs that opened it
-    held: bool  # whether a running run reads or makes it
+    in_use: bool  # whether a running run reads or makes it
 
 
 def lock_of(folder: Path) -> Path:
@@ -60,12 +60,12 @@ def holding(folder: Path, run: Path) -> Iterator[None]:
 
 
 def describe_entry(folder: Path, what: str) -> None:
-    """Leave in an entry that is being made what it is made of."""
+    """Write into a new entry what it is computed from."""
     write_json(folder / ABOUT, {"what": what})
 
 
-def look_over(cache: Path) -> list[Kept]:
-    """List the entries of a cache, the last used first. Raises InputError where there is none."""
+def list_entries(cache: Path) -> list[CacheEntry]:
+    """List the entries of a cache, the last used first. Raises InputError if there is none."""
     if not cache.is_dir():
         raise InputError(
             f"{cache}: no such cache folder", hint="name it by --cache; recipes name it by `cache:`"
@@ -73,26 +73,26 @@ def look_over(cache: Path) -> list[Kept]:
     found = [
         _entry(path) for path in cache.iterdir() if path.is_dir() and path.name.partition("-")[0] in KINDS
     ]
-    return sorted(found, key=lambda kept: (-kept.used, kept.path.name))
+    return sorted(found, key=lambda entry: (-entry.used, entry.path.name))
 
 
-def _entry(path: Path) -> Kept:
+def _entry(path: Path) -> CacheEntry:
     kind, _, rest = path.name.partition("-")
     about = read_json(path / ABOUT)
     what = about.get("what") if isinstance(about, dict) else None
     half = path.name.endswith(".parts")
     uses = sorted((path.parent / _USES / path.name).glob("*.json"))
-    made = path.stat().st_mtime
+    created = path.stat().st_mtime
     runs = [str(use["run"]) for file in uses if isinstance(use := read_json(file), dict)]
-    return Kept(
+    return CacheEntry(
         path,
         kind,
-        str(what or ("half made" if half else rest.rpartition("-")[0])),
+        str(what or ("incomplete" if half else rest.rpartition("-")[0])),
         _size(path),
-        made,
-        max([made, *(file.stat().st_mtime for file in uses)]),
+        created,
+        max([created, *(file.stat().st_mtime for file in uses)]),
         tuple(runs),
-        _is_held(path),
+        _is_in_use(path),
     )
 
 
@@ -102,14 +102,14 @@ def _size(folder: Path) -> int:
     return sum(512 * s.st_blocks if hasattr(s, "st_blocks") else s.st_size for s in states)
 
 
-def _is_held(path: Path) -> bool:
+def _is_in_use(path: Path) -> bool:
     with _alone(path) as free:
         return not free
 
 
 @contextmanager
 def _alone(path: Path) -> Iterator[bool]:
-    """Take an entry for this process, if nobody makes or reads it; gives whether it is taken."""
+    """Lock an entry for this process, if nobody creates or reads it; yields whether it is locked."""
     whole = path.with_name(path.name.removesuffix(".parts"))
     with locked(lock_of(whole), wait=False) as unmade:
         if not unmade:
@@ -120,30 +120,30 @@ def _alone(path: Path) -> Iterator[bool]:
 
 
 def choose(
-    entries: Sequence[Kept], *, max_size: int | None, older_than: float | None, now: float
-) -> list[Kept]:
+    entries: Sequence[CacheEntry], *, max_size: int | None, older_than: float | None, now: float
+) -> list[CacheEntry]:
     """Choose what to remove: all not used for `older_than` seconds, then the longest unused.
 
     Goes on until the rest takes at most `max_size` bytes. What is held is never chosen.
     """
-    free = sorted((e for e in entries if not e.held), key=lambda e: e.used)
-    chosen = [e for e in free if older_than is not None and now - e.used > older_than]
-    left = sum(e.size for e in entries) - sum(e.size for e in chosen)
+    free = sorted((e for e in entries if not e.in_use), key=lambda e: e.used)
+    unused = [e for e in free if older_than is not None and now - e.used > older_than]
+    left = sum(e.size for e in entries) - sum(e.size for e in unused)
     for entry in free:
         if max_size is None or left <= max_size:
             break
-        if entry not in chosen:
-            chosen.append(entry)
+        if entry not in unused:
+            unused.append(entry)
             left -= entry.size
-    return chosen
+    return unused
 
 
 def prune(
     cache: Path, *, max_size: int | None = None, older_than: float | None = None, dry: bool = False
-) -> list[Kept]:
+) -> list[CacheEntry]:
     """Remove what `choose` chooses; give what was removed (or would be, if `dry`)."""
-    chosen = choose(look_over(cache), max_size=max_size, older_than=older_than, now=time.time())
-    return chosen if dry else [entry for entry in chosen if _drop(entry.path)]
+    unused = choose(list_entries(cache), max_size=max_size, older_than=older_than, now=time.time())
+    return unused if dry else [entry for entry in unused if _drop(entry.path)]
 
 
 def _drop(path: Path) -> bool:

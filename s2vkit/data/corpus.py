@@ -23,7 +23,7 @@ from s2vkit.data.store import ClipStore, Index, load_index
 from s2vkit.errors import InputError, PluginError
 from s2vkit.files import atomic_folder, locked, recover_folder, write_json
 from s2vkit.footage_options import FootageOptions
-from s2vkit.interfaces.dataset import ClipFiles, Footage, RawClip, Source
+from s2vkit.interfaces.dataset import ClipFiles, Dataset, Footage, RawClip, Source
 from s2vkit.interfaces.face_detector import FaceDetector
 from s2vkit.options import Slot
 
@@ -31,10 +31,10 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass
-class FootageCorpus:
-    """A dataset whose clips are cut out of footage; keeps the contract of `Dataset`.
+class FootageCorpus(Dataset):
+    """A dataset whose clips are extracted from footage.
 
-    Raises InputError where the corpus is neither prepared nor its root there.
+    Raises InputError if the corpus is neither prepared nor its root there.
     """
 
     name: str
@@ -43,6 +43,10 @@ class FootageCorpus:
     seed: int
     detector: Slot
     make_detector: Callable[[], FaceDetector]
+
+    def __post_init__(self) -> None:
+        self.size, self.fps = self.options.size, self.options.fps
+        self.sample_rate = self.options.sample_rate
 
     @property
     def folder(self) -> Path:
@@ -94,24 +98,9 @@ class FootageCorpus:
         text = json.dumps([self.contents, labelled], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    @property
-    def size(self) -> int:
-        """Height and width of the frames."""
-        return self.options.size
-
-    @property
-    def fps(self) -> float:
-        """Frames a second."""
-        return self.options.fps
-
-    @property
-    def sample_rate(self) -> int:
-        """Of the speech, in Hz."""
-        return self.options.sample_rate
-
-    @property
-    def labels(self) -> dict[str, tuple[str, ...]]:
-        """Every label's values; none for who speaks where nobody knows."""
+    @cached_property
+    def labels(self) -> dict[str, tuple[str, ...]]:  # type: ignore[override] # follows the index
+        """Every label's values; none for the speaker if no speaker is known."""
         known = self.index.labels if self.ready else self.listing.labels()
         return {"identity": (), **known}
 
@@ -131,7 +120,7 @@ class FootageCorpus:
     ) -> bool:
         """Cut this rank's share; see `prepare_footage`. Gives whether the corpus is whole.
 
-        Raises InputError where it is prepared with other settings.
+        Raises InputError if it is prepared with other settings.
         """
         if is_finished(self.folder):
             self._check()
@@ -149,7 +138,7 @@ class FootageCorpus:
             rank=rank,
             max_rejected=max_rejected,
         )
-        for known in ("ready", "index", "identity"):
+        for known in ("ready", "index", "identity", "labels"):
             self.__dict__.pop(known, None)
         return whole
 
@@ -160,7 +149,7 @@ class FootageCorpus:
         return len(self.listing.sources) - int((about(self.folder) or {}).get("sources", 0))
 
     def _check(self) -> None:
-        """See that the prepared corpus is what the options say."""
+        """Check that the prepared corpus is what the options say."""
         stored = about(self.folder) or {}
         found = stored.get("format")
         if found != FORMAT:
@@ -222,8 +211,8 @@ def _check_labelled(name: str, sources: Mapping[str, Source]) -> None:
         )
 
 
-def _difference(what: str, held: Any, mine: Any) -> str:
-    if not (isinstance(held, dict) and isinstance(mine, dict)):
-        return f"{what} is {held}, not {mine}"
-    apart = [k for k in mine if held.get(k) != mine[k]]
-    return ", ".join(f"{k} is {held.get(k)}, not {mine[k]}" for k in apart)
+def _difference(what: str, found: Any, mine: Any) -> str:
+    if not (isinstance(found, dict) and isinstance(mine, dict)):
+        return f"{what} is {found}, not {mine}"
+    apart = [k for k in mine if found.get(k) != mine[k]]
+    return ", ".join(f"{k} is {found.get(k)}, not {mine[k]}" for k in apart)

@@ -29,7 +29,7 @@ class Count:
 
 
 def open_corpus(folder: Path) -> ClipStore:
-    """Open a prepared corpus of either form. Raises InputError where there is none."""
+    """Open a prepared corpus of either form. Raises InputError if there is none."""
     if is_finished(folder):
         return ShardStore(folder)
     if (folder / "frames.npy").exists():
@@ -56,7 +56,7 @@ def _count(clips: list[Record], fps: float) -> Count:
 
 
 def overview(store: ClipStore) -> dict[str, Any]:
-    """Give all counts as plain data."""
+    """Return all counts as plain data."""
     index = store.index
     everything = _count(store.clips, index.fps)
     return {
@@ -74,7 +74,7 @@ def overview(store: ClipStore) -> dict[str, Any]:
 
 
 def outcomes(store: ClipStore) -> list[dict[str, Any]]:
-    """Tell what became of the files that it was made of, by reason."""
+    """Return what became of the source files, by reason."""
     if (store.folder / "report.csv").is_file():
         rows = summary(read_report(store.folder))
         return [dict(zip(("outcome", "files", "clips", "hours"), r, strict=True)) for r in rows]
@@ -96,21 +96,21 @@ def _problems_of_index(store: ClipStore) -> list[str]:
     splits = {split for split in count(store, "split") if split}
     found += [f"no clip in split '{s}'" for s in ("train", "val", "test") if splits and s not in splits]
     for label, values in store.index.labels.items():
-        held = count(store, label)
-        empty = [value for value in values if value not in held]
-        unseen = [v for v, c in held.items() if splits and "train" not in c.by_split and v in values]
-        lone = [v for v, c in held.items() if c.clips == 1 and v in values]
+        counts = count(store, label)
+        empty = [value for value in values if value not in counts]
+        unseen = [v for v, c in counts.items() if splits and "train" not in c.by_split and v in values]
+        lone = [v for v, c in counts.items() if c.clips == 1 and v in values]
         found += [f"{label}: no clip is left of {_some(empty)}"] if empty else []
         found += [f"{label}: only val and test have {_some(unseen)}"] if unseen else []
         found += [f"{label}: a single clip of {_some(lone)}"] if lone else []
-        if "(not known)" in held:
-            found.append(f"{label}: not known of {held['(not known)'].clips} clips")
+        if "(not known)" in counts:
+            found.append(f"{label}: not known of {counts['(not known)'].clips} clips")
     return found
 
 
 def _problems_of_shards(store: ClipStore) -> list[str]:
-    told = about(store.folder)
-    if told is None:
+    corpus = about(store.folder)
+    if corpus is None:
         return []
     sounds = np.load(store.folder / "clips_at.npy", mmap_mode="r")
     gone = [n for n in np.unique(sounds[:, 0]) if not (store.folder / shard_name(int(n))).exists()]
@@ -135,18 +135,18 @@ def _problems_of_clip(store: ClipStore, clip: int) -> list[str]:
     return found
 
 
-def spread(store: ClipStore, most: int, label: str = "identity") -> list[int]:
+def spread(store: ClipStore, max_count: int, label: str = "identity") -> list[int]:
     """Choose clips, in turn of each value of a label, at most `most`."""
     groups: dict[str, list[int]] = {}
     for i, clip in enumerate(store.clips):
         groups.setdefault(clip.labels.get(label, ""), []).append(i)
     turns = max(map(len, groups.values()), default=0)
     order = [group[turn] for turn in range(turns) for group in groups.values() if turn < len(group)]
-    if len(groups) >= most:  # of many speakers, some from everywhere
-        return [order[k * len(groups) // most] for k in range(most)]
-    return order[:most]
+    if len(groups) >= max_count:  # of many speakers, some from everywhere
+        return [order[k * len(groups) // max_count] for k in range(max_count)]
+    return order[:max_count]
 
 
-def _some(names: list[str], most: int = 5) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+def _some(names: list[str], max_count: int = 5) -> str:
+    more = f" and {len(names) - max_count} more" if len(names) > max_count else ""
+    return ", ".join(names[:max_count]) + more

@@ -1,4 +1,4 @@
-"""The cache of what frozen networks give: computed once, read by every step.
+"""The cache of the outputs of frozen networks: computed once, read by every step.
 
 Speech features at the frames' times, summaries, teachers' vectors and the identity teacher's
 maps are each one flat array in a folder that its maker names by what they depend on. What is
@@ -25,7 +25,7 @@ Progress = Callable[[int, int], None]
 
 
 @torch.inference_mode()
-def hear_all(
+def encode_speech(
     store: ClipStore,
     encoder: AudioEncoder,
     out: Path,
@@ -36,7 +36,7 @@ def hear_all(
     progress: Progress,
     batch: int = 16,
 ) -> None:
-    """Hear every clip: `features` (all frames, D) at frame times and `summary` (clips, E)."""
+    """Encode the speech of every clip: `features` (all frames, D) at frame times and `summary` (clips, E)."""
     frames = sum(clip.frames for clip in store.clips)
     features = Halves(out / "features.npy", (frames, encoder.dim))
     summaries = new_array(out / "summary.npy", (len(store.clips), encoder.summary_dim))
@@ -44,12 +44,12 @@ def hear_all(
     done = 0
     for clips in _chunks(by_length, batch):
         speech, lengths = pad_speech([store.speech(i, encoder.sample_rate) for i in clips])
-        heard, summary = encoder(speech.to(device), lengths.to(device))
-        steps = speech_steps(lengths, encoder.sample_rate, encoder.rate, heard.shape[1])
+        steps_of_clips, summary = encoder(speech.to(device), lengths.to(device))
+        counts = speech_steps(lengths, encoder.sample_rate, encoder.rate, steps_of_clips.shape[1])
         for row, i in enumerate(clips):
             record = store.clips[i]
             aligned = align(
-                heard[row : row + 1, : int(steps[row])],
+                steps_of_clips[row : row + 1, : int(counts[row])],
                 encoder.rate,
                 store.index.fps,
                 record.frames,
@@ -75,19 +75,19 @@ def encode_segments(
     generator: torch.Generator,
     progress: Progress,
 ) -> None:
-    """Hear `segments` (clips, segments, E): summaries of random segments of each training clip.
+    """Encode `segments` (clips, segments, E): summaries of random segments of each training clip.
 
     They are the same for one seed, and let students learn from more than one summary a clip.
     """
-    held = Halves(out / "segments.npy", (len(store.clips), segments, encoder.summary_dim))
+    segment_summaries = Halves(out / "segments.npy", (len(store.clips), segments, encoder.summary_dim))
     clips = store.split("train")
     for done, i in enumerate(clips, 1):
         speech = store.speech(i, encoder.sample_rate)
         pieces = [_segment(speech, generator) for _ in range(segments)]
         padded, lengths = pad_speech(pieces)
-        held[i] = encoder(padded.to(device), lengths.to(device))[1].float().cpu().numpy()
+        segment_summaries[i] = encoder(padded.to(device), lengths.to(device))[1].float().cpu().numpy()
         progress(done, len(clips))
-    held.flush()
+    segment_summaries.flush()
 
 
 def _segment(speech: np.ndarray, generator: torch.Generator) -> np.ndarray:
@@ -99,34 +99,36 @@ def _segment(speech: np.ndarray, generator: torch.Generator) -> np.ndarray:
 
 
 @torch.inference_mode()
-def look_all(
+def encode_faces(
     store: ClipStore,
     teacher: Teacher,
     out: Path,
     *,
     device: torch.device,
-    views: int,
+    frames_per_clip: int,
     generator: torch.Generator,
     progress: Progress,
     batch: int = 64,
 ) -> None:
-    """Look at every clip: `targets` (clips, views, dim).
+    """Embed the faces of every clip by a teacher: `targets` (clips, frames_per_clip, dim).
 
-    One view is the first frame (the paper's choice for identity); more are frames drawn at
-    random (Eq. 1), the same for one seed.
+    A single one is the first frame (the paper's choice for identity); several are drawn at random
+    (Eq. 1), the same for one seed.
     """
     clips = len(store.clips)
-    targets = new_array(out / "targets.npy", (clips, views, teacher.dim))
-    for chosen in _chunks(list(range(clips)), max(1, batch // views)):
-        frames = np.concatenate([store.frames(i, _views(store, i, views, generator)) for i in chosen])
+    targets = new_array(out / "targets.npy", (clips, frames_per_clip, teacher.dim))
+    for part in _chunks(list(range(clips)), max(1, batch // frames_per_clip)):
+        frames = np.concatenate(
+            [store.frames(i, _pick_frames(store, i, frames_per_clip, generator)) for i in part]
+        )
         images = to_images(torch.from_numpy(frames).to(device))
-        targets[chosen] = teacher(images).float().cpu().view(len(chosen), views, -1).numpy()
-        progress(chosen[-1] + 1, clips)
+        targets[part] = teacher(images).float().cpu().view(len(part), frames_per_clip, -1).numpy()
+        progress(part[-1] + 1, clips)
     flush(targets)
 
 
 @torch.inference_mode()
-def map_all(
+def encode_maps(
     store: ClipStore,
     teacher: Teacher,
     out: Path,
@@ -135,24 +137,24 @@ def map_all(
     progress: Progress,
     batch: int = 64,
 ) -> None:
-    """Look at the first frame of every clip: the teacher's maps of it, `maps0` and so on."""
+    """Compute a teacher's maps of the first frame of every clip: `maps0` and so on."""
     clips = len(store.clips)
     arrays = [Halves(out / f"maps{i}.npy", (clips, *shape)) for i, shape in enumerate(teacher.map_shapes)]
-    for chosen in _chunks(list(range(clips)), batch):
-        frames = np.concatenate([store.frames(i, np.zeros(1, int)) for i in chosen])
+    for part in _chunks(list(range(clips)), batch):
+        frames = np.concatenate([store.frames(i, np.zeros(1, int)) for i in part])
         images = to_images(torch.from_numpy(frames).to(device))
         for array, maps in zip(arrays, teacher.maps(images), strict=True):
-            array[chosen] = maps.float().cpu().numpy()
-        progress(chosen[-1] + 1, clips)
+            array[part] = maps.float().cpu().numpy()
+        progress(part[-1] + 1, clips)
     for array in arrays:
         array.flush()
 
 
-def _views(store: ClipStore, clip: int, views: int, generator: torch.Generator) -> np.ndarray:
-    if views == 1:
+def _pick_frames(store: ClipStore, clip: int, frames_per_clip: int, generator: torch.Generator) -> np.ndarray:
+    if frames_per_clip == 1:
         return np.zeros(1, int)
     count = store.clips[clip].frames
-    return torch.randint(count, (views,), generator=generator).numpy()
+    return torch.randint(count, (frames_per_clip,), generator=generator).numpy()
 
 
 def _chunks(items: list[int], size: int) -> Iterator[list[int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,6 +45,13 @@ class BatchSampler:
         self._groups = self._by_speaker() if same_speaker or balanced else [clips]
         self._order = lru_cache(maxsize=4)(self._permute)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_order"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._order = lru_cache(maxsize=4)(self._permute)
+
     def _by_speaker(self) -> list[list[int]]:
         groups: dict[str, list[int]] = {}
         for i in self.pool:
@@ -63,9 +71,9 @@ class BatchSampler:
         places = np.maximum(counts - len(self.run) + 1, 1)  # where a run may begin
         frames = np.stack([self._pick(int(n), generator) for n in places])
         others = self._elsewhere(frames, places, generator)
-        return SampleIndices(clips, self._runs(frames, counts), self._runs(others, counts))
+        return SampleIndices(clips, self.lengthen(frames, counts), self.lengthen(others, counts))
 
-    def _runs(self, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    def lengthen(self, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Lengthen starts (B, R) to runs of frames (B, R * W), held at the end of a short clip."""
         runs = np.minimum(starts[:, :, None] + self.run, counts[:, None, None] - 1)
         flat: np.ndarray = runs.reshape(len(starts), -1)
@@ -90,7 +98,7 @@ class BatchSampler:
         )
 
     def _nth(self, group: int, place: int) -> int:
-        """Give the clip that is drawn from a group as the n-th: each once an epoch."""
+        """Return the clip that is drawn from a group as the n-th: each once an epoch."""
         size = len(self._groups[group])
         return int(self._order(group, place // size)[place % size])
 
@@ -102,7 +110,7 @@ class BatchSampler:
     def _elsewhere(self, frames: np.ndarray, counts: np.ndarray, generator: torch.Generator) -> np.ndarray:
         """Move each time by at least `gap` frames, round the clip's end to its start."""
         gap = np.minimum(self.gap, counts // 2)[:, None]
-        room = np.maximum(counts[:, None] - 2 * gap, 0) + 1
-        moved = (torch.rand(frames.shape, generator=generator).numpy() * room).astype(int)
+        choices = np.maximum(counts[:, None] - 2 * gap, 0) + 1
+        moved = (torch.rand(frames.shape, generator=generator).numpy() * choices).astype(int)
         elsewhere: np.ndarray = (frames + gap + moved) % counts[:, None]
         return elsewhere

@@ -44,21 +44,23 @@ class Index:
     labels: dict[str, tuple[str, ...]]
     clips: list[Record]
     rejected: dict[str, str]  # name -> reason
-    content: str = ""  # hash of all frames and samples; empty where a corpus has none
+    content: str = ""  # hash of all frames and samples; empty if a corpus has none
 
     def dump(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data."""
         return {"format": FORMAT, **asdict(self)}
 
 
 def load_index(folder: Path) -> Index:
-    """Read the index of a corpus. Raises InputError where there is none, or of another format."""
+    """Read the index of a corpus. Raises InputError if there is none, or of another format."""
     path = folder / "index.json"
     data = read_json(path)
     if not isinstance(data, dict):
         raise damaged(path, "not a prepared corpus: no readable index")
     if data.pop("format", None) != FORMAT:
-        raise InputError(f"{folder}: a corpus of another format", hint="delete the folder; it is made again")
+        raise InputError(
+            f"{folder}: a corpus of another format", hint="delete the folder and prepare it again"
+        )
     try:
         data["clips"] = [Record(**clip) for clip in data["clips"]]
         data["labels"] = {k: tuple(v) for k, v in data["labels"].items()}
@@ -69,8 +71,8 @@ def load_index(folder: Path) -> Index:
 
 def _load_truths(path: Path) -> dict[str, np.ndarray]:
     try:
-        with path.open("rb") as file, np.load(file) as held:
-            return {k: held[k] for k in held.files}
+        with path.open("rb") as file, np.load(file) as arrays:
+            return {k: arrays[k] for k in arrays.files}
     except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise damaged(path, error) from error
 
@@ -92,13 +94,16 @@ class ClipStore:
         self._speech = open_array(folder / "speech.npy")
         self.truths = _load_truths(folder / "truth.npz")
 
+    def __reduce__(self) -> tuple[type[ClipStore], tuple[Path, Index]]:
+        return type(self), (self.folder, self.index)  # a pickled memory map would be a copy
+
     @property
     def clips(self) -> list[Record]:
         """All clips, in the corpus's order."""
         return self.index.clips
 
     def split(self, name: str) -> list[int]:
-        """List the clips of a split. Raises InputError where it is empty."""
+        """List the clips of a split. Raises InputError if it is empty."""
         found = [i for i, clip in enumerate(self.clips) if clip.split == name]
         if not found:
             raise InputError(f"{self.folder}: the corpus has no clip in split '{name}'")
@@ -107,25 +112,25 @@ class ClipStore:
     def frames(self, clip: int, at: np.ndarray | slice | None = None) -> np.ndarray:
         """Read frames of a clip, all or those at `at`: (V, H, W, 3) uint8."""
         record = self.clips[clip]
-        held = self._frames[record.frame : record.frame + record.frames]
-        return np.array(held if at is None else held[at])
+        frames = self._frames[record.frame : record.frame + record.frames]
+        return np.array(frames if at is None else frames[at])
 
     def others(self, clip: int) -> list[int]:
         """List other clips of the same speaker: of the training split, or else of any.
 
-        Raises InputError where there is none.
+        Raises InputError if there is none.
         """
-        own = self.clips[clip]
-        speaker = own.labels.get("identity", "")
-        found = [i for i in self._spoken.get(speaker, []) if i != clip] if speaker else []
-        heard = [i for i in found if self.clips[i].split == "train"]
-        if not heard and (not found or own.split == "train"):
+        record = self.clips[clip]
+        speaker = record.labels.get("identity", "")
+        found = [i for i in self._clips_of_speaker.get(speaker, []) if i != clip] if speaker else []
+        of_train = [i for i in found if self.clips[i].split == "train"]
+        if not of_train and (not found or record.split == "train"):
             raise InputError(
-                f"clip '{own.name}': there is no other clip of its speaker to take a still from",
-                hint="a generator or discriminator that sees stills needs a corpus with labels of "
+                f"clip '{record.name}': there is no other clip of its speaker to take a reference image from",
+                hint="a generator or discriminator that takes reference images needs a corpus with labels of "
                 "identity and at least two clips of every speaker",
             )
-        return heard or found
+        return of_train or found
 
     def still(self, clip: int) -> np.ndarray:
         """Read a still of the speaker of a clip, from another one: (H, W, 3) uint8."""
@@ -134,7 +139,7 @@ class ClipStore:
         return image
 
     @cached_property
-    def _spoken(self) -> dict[str, list[int]]:
+    def _clips_of_speaker(self) -> dict[str, list[int]]:
         groups: dict[str, list[int]] = {}
         for i, record in enumerate(self.clips):
             groups.setdefault(record.labels.get("identity", ""), []).append(i)
@@ -142,12 +147,12 @@ class ClipStore:
 
     def speech(self, clip: int, rate: int | None = None) -> np.ndarray:
         """Read the speech of a clip: (S,) float32, at `rate` Hz or as it is stored."""
-        held, own = self._speech_of(clip), self.index.sample_rate
-        if rate in (None, own):
-            return held
+        speech, stored_rate = self._speech_of(clip), self.index.sample_rate
+        if rate in (None, stored_rate):
+            return speech
         from s2vkit.media import resample  # brings FFmpeg in, which few corpora need here
 
-        return resample(held, own, rate or own)
+        return resample(speech, stored_rate, rate or stored_rate)
 
     def _speech_of(self, clip: int) -> np.ndarray:
         record = self.clips[clip]

@@ -20,7 +20,7 @@ def worker_pool(workers: int, state: Any) -> ProcessPoolExecutor:
 
 
 def worker_state() -> Any:
-    """Give what this worker's pool was started with."""
+    """Return what this worker's pool was started with."""
     return _state
 
 
@@ -29,15 +29,20 @@ def end_with_parent() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def _start(state: Any) -> None:
-    global _state
-    _state = state
+def set_up_worker() -> None:
+    """Have this process ignore Ctrl-C, compute in one thread, and end with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when to stop
     end_with_parent()
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
     else:  # a task may import it; one that does not is not made to wait for it
         os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+
+
+def _start(state: Any) -> None:
+    global _state
+    _state = state
+    set_up_worker()
 
 
 def _end_with_parent() -> None:

@@ -1,4 +1,4 @@
-"""Saying at the start what will be done, and about how long it takes on this machine."""
+"""Announcing at the start what will be done, and about how long it takes on this machine."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _PREPARING = 5.0  # seconds that preparing takes beside the loading of clips
 def announce(
     loaded: Loaded, console: Console, plan: Plan, cache: Cache, builder: Builder, policy: Policy
 ) -> None:
-    """Print what will be done; every stage to do makes one made-up step on the way."""
+    """Print what will be done; every pending stage makes one step on fake data."""
     for note in loaded.dropped:
         console.print(f"note: {escape(note)}", highlight=False)
-    console.print("looking at the machine: one made-up step of every stage ...")
+    console.print("checking the machine: one step of every stage on fake data ...")
     rows = [_corpus(cache), *_stages(plan, builder, policy)]
     table = Table(title=escape(f"{loaded.path} on {policy}"), title_justify="left")
     table.add_column("step")

@@ -17,7 +17,7 @@ Optimizers = Mapping[str, optim.Optimizer]
 
 
 def save_state(folder: Path, step: int, modules: Modules, optimizers: Optimizers) -> None:
-    """Write all that training needs to go on after `step` steps."""
+    """Write all that training needs to resume after `step` steps."""
     tensors = module_tensors(modules, "module/")
     plain: dict[str, Any] = {"step": step, "optimizers": {}}
     for name, optimizer in optimizers.items():
@@ -35,7 +35,7 @@ def save_state(folder: Path, step: int, modules: Modules, optimizers: Optimizers
 
 
 def load_state(folder: Path, modules: Modules, optimizers: Optimizers) -> int:
-    """Take up what `save_state` wrote; give the number of steps done, 0 where there is nothing."""
+    """Load what `save_state` wrote; give the number of steps done, 0 where there is nothing."""
     if not recover_folder(folder):
         return 0
     tensors = read_tensors(folder / "tensors.safetensors")
@@ -54,7 +54,7 @@ def load_state(folder: Path, modules: Modules, optimizers: Optimizers) -> int:
 def step_of(folder: Path) -> int:
     """Read how many steps are done at a checkpoint, 0 where there is none; changes nothing.
 
-    Raises RunFolderError where it is damaged.
+    Raises RunFolderError if it is damaged.
     """
     for place in (folder, former(folder)):
         if place.is_dir():
@@ -65,9 +65,9 @@ def step_of(folder: Path) -> int:
     return 0
 
 
-def _optimizer_state(held: dict[str, Any], moments: Mapping[str, Tensor]) -> dict[str, Any]:
-    state: dict[int, dict[str, Any]] = {int(i): dict(v) for i, v in held["state"].items()}
+def _optimizer_state(stored: dict[str, Any], moments: Mapping[str, Tensor]) -> dict[str, Any]:
+    state: dict[int, dict[str, Any]] = {int(i): dict(v) for i, v in stored["state"].items()}
     for key, value in moments.items():
         index, _, what = key.partition("/")
         state.setdefault(int(index), {})[what] = value
-    return {"state": state, "param_groups": held["groups"]}
+    return {"state": state, "param_groups": stored["groups"]}

@@ -1,4 +1,4 @@
-"""The conditioning of a stored clip: what `generate` would make of its speech."""
+"""The conditioning of a stored clip: as `generate` computes it from its speech."""
 
 from __future__ import annotations
 

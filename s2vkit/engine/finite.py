@@ -24,7 +24,7 @@ def check_metrics(state: TrainingState) -> None:
 
 
 def check_weights(state: TrainingState) -> None:
-    """Raise TrainingError where weights are not finite, though the loss before them still was."""
+    """Raise TrainingError if weights are not finite, though the loss before them still was."""
     _give_up(state, _lost(state))
 
 

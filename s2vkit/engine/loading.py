@@ -15,8 +15,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from s2vkit.data.sampling import BatchSampler
-from s2vkit.data.workers import end_with_parent
+from s2vkit.data.workers import set_up_worker
 from s2vkit.engine.sources import Sources
+from s2vkit.errors import ResourceError, S2vkitError
 from s2vkit.interfaces.batch import Batch
 from s2vkit.interfaces.data_parallel import WHOLE, Part
 from s2vkit.interfaces.fields import ClipSample, SampleIndices, sampling_of
@@ -58,21 +59,25 @@ class BatchDataset(Dataset[Batch]):
         """Load the batch of a number, or this process's part of it."""
         return self._load(self.sampler.sample(number).of(self.part), number)
 
-    def spread(self, split: str, max_clips: int) -> Batch | None:
+    def spread(self, split: str, max_clips: int, runs: int = 0) -> Batch | None:
         """Load one batch of at most `max_clips` clips of a split, always the same; None: it is empty.
 
-        Whole clips are encoded, all cached frames averaged, frames spread over each clip.
+        Whole clips are encoded, all cached frames averaged, `runs` of frames (0: as many as in training)
+        spread over each clip, each with a mismatch half a clip away.
         """
-        store, per_clip = self.sources.store, self.sampling.frames
+        store, window = self.sources.store, self.sampling.window
+        runs = runs or self.sampling.frames // window
         found = [i for i, clip in enumerate(store.clips) if clip.split == split]
         if not found:
             return None
         count = min(max_clips, len(found))
         clips = np.array([found[i * len(found) // count] for i in range(count)])
-        lengths = np.array([store.clips[i].frames for i in clips])[:, None]
-        frames = (lengths * (np.arange(per_clip) + 0.5) / per_clip).astype(int)
-        others = (frames + self.sampling.gap) % lengths
-        return self._load(SampleIndices(clips, frames, others), None)
+        places = np.array([max(store.clips[i].frames - window + 1, 1) for i in clips])[:, None]
+        starts = (places * (np.arange(runs) + 0.5) / runs).astype(int)
+        others = (starts + np.maximum(self.sampling.gap, places // 2)) % places
+        lengthen = self.sampler.lengthen
+        lengths = np.array([store.clips[i].frames for i in clips])
+        return self._load(SampleIndices(clips, lengthen(starts, lengths), lengthen(others, lengths)), None)
 
     def _load(self, indices: SampleIndices, number: int | None) -> Batch:
         sample = ClipSample(indices, number, self.sampling.window, self.generator, self.part)
@@ -83,8 +88,21 @@ class BatchDataset(Dataset[Batch]):
         return batch
 
 
+class _Guarded(Dataset[Batch | S2vkitError]):
+    """A dataset whose errors are items: torch would wrap one that a worker raises in its traceback."""
+
+    def __init__(self, dataset: BatchDataset) -> None:
+        self.dataset = dataset
+
+    def __getitem__(self, number: int) -> Batch | S2vkitError:
+        try:
+            return self.dataset[number]
+        except S2vkitError as error:
+            return error
+
+
 class BatchLoader:
-    """Gives batches by number, on the device; those asked for in order come ahead of time.
+    """Returns batches by number, on the device; those asked for in order come ahead of time.
 
     With `workers`, that many processes load them, from the first number asked for on; pinned
     memory lets a GPU copy while it computes.
@@ -94,43 +112,43 @@ class BatchLoader:
         self, dataset: BatchDataset, *, device: torch.device, workers: int = 0, total: int = 0
     ) -> None:
         self.dataset, self.device, self.workers, self.total = dataset, device, workers, total
-        self._ahead: Iterator[Batch] | None = None
+        self._ahead: Iterator[Batch | S2vkitError] | None = None
         self._next = -1
 
     def __call__(self, number: int) -> Batch:
-        """Give the batch of a number."""
+        """Return the batch of a number."""
         if self.workers and self._ahead is None and number < self.total:
             self._ahead, self._next = iter(self._loader(number)), number
         if self._ahead is None or number != self._next:
             return self._put(self.dataset[number])
         self._next += 1
-        batch = next(self._ahead)
+        batch = _next(self._ahead)
         if self._next == self.total:
             self.close()
         return self._put(batch)
 
-    def held_out(self, max_clips: int) -> Batch | None:
-        """Give one batch of clips of the split val, for `Stage.validate`."""
-        return self._spread("val", max_clips)
+    def held_out(self, max_clips: int, runs: int = 0) -> Batch | None:
+        """Return one batch of clips of the split val, for `Stage.validate`."""
+        return self._spread("val", max_clips, runs)
 
     def training_clips(self, max_clips: int) -> Batch | None:
-        """Give one batch of training clips, for `Stage.finish`."""
+        """Return one batch of training clips, for `Stage.finish`."""
         return self._spread("train", max_clips)
 
     def close(self) -> None:
         """End the worker processes, if there are any."""
         self._ahead = None
 
-    def _spread(self, split: str, max_clips: int) -> Batch | None:
-        batch = self.dataset.spread(split, max_clips)
+    def _spread(self, split: str, max_clips: int, runs: int = 0) -> Batch | None:
+        batch = self.dataset.spread(split, max_clips, runs)
         return None if batch is None else self._put(batch)
 
     def _put(self, batch: Batch) -> Batch:
         return batch.to(self.device, non_blocking=True)
 
-    def _loader(self, start: int) -> DataLoader[Batch]:
+    def _loader(self, start: int) -> DataLoader[Batch | S2vkitError]:
         return DataLoader(
-            self.dataset,
+            _Guarded(self.dataset),
             batch_size=None,  # an item is a whole batch already
             sampler=range(start, self.total),
             num_workers=self.workers,
@@ -141,15 +159,31 @@ class BatchLoader:
         )
 
 
+def _next(ahead: Iterator[Batch | S2vkitError]) -> Batch:
+    """Take the next batch that a worker loaded. Raises what it raised, ResourceError if it died."""
+    try:
+        item = next(ahead)
+    except RuntimeError as error:
+        if "exited unexpectedly" not in str(error):
+            raise
+        raise ResourceError(
+            "a process that loads batches was killed, for want of memory or of shared memory (/dev/shm)",
+            hint="set compute.loader_workers to 0 or less than now; in a container raise --shm-size",
+        ) from error
+    if isinstance(item, S2vkitError):
+        raise item
+    return item
+
+
 def default_workers(wish: int | None, device: torch.device) -> int:
-    """Say how many processes load batches: as wished, else some for a GPU and none for a CPU."""
+    """Return how many processes load batches: as wished, else some for a GPU and none for a CPU."""
     if wish is not None:
         return wish
     return 4 if device.type == "cuda" else 0
 
 
 def labels_of(sources: Sources, indices: SampleIndices) -> dict[str, Tensor]:
-    """Give the labels of clips as classes (B,), -1 where unknown, and known truth of frames (B, V)."""
+    """Return the labels of clips as classes (B,), -1 where unknown, and known truth of frames (B, V)."""
     store = sources.store
     found = {name: torch.from_numpy(table[indices.clips]) for name, table in sources.label_tables.items()}
     first = np.array([store.clips[i].frame for i in indices.clips])[:, None]
@@ -160,5 +194,4 @@ def labels_of(sources: Sources, indices: SampleIndices) -> dict[str, Tensor]:
 
 
 def _start_worker(number: int) -> None:
-    torch.set_num_threads(1)
-    end_with_parent()
+    set_up_worker()

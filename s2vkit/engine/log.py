@@ -16,7 +16,7 @@ from s2vkit.files import read_lines, write_text
 class Log:
     """Appends figures; a resumed stage first forgets what came after its checkpoint.
 
-    A context manager. The seconds go on from where the earlier part of the run ended.
+    A context manager. The seconds continue from the earlier part of the run.
     """
 
     def __init__(self, path: Path, *, since: int) -> None:
@@ -57,6 +57,6 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def spent(path: Path) -> float:
-    """Give the seconds that earlier turns of a stage spent on what its log holds."""
+    """Return the seconds that earlier parts of a stage's training took, according to its log."""
     lines = read_log(path)
     return float(lines[-1].get("seconds", 0.0)) if lines else 0.0

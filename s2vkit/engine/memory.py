@@ -1,4 +1,4 @@
-"""How much memory a stage takes at its worst: of this process, and of its GPU."""
+"""The peak memory of a stage: of this process, and of its GPU."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _FORGET_PEAK = "5"  # see proc(5): VmHWM begins again from what is held now
 
 
 class Peak:
-    """Watches from when it is made; on a system that cannot begin anew, the whole process.
+    """Measures from its creation; for the whole process on a system that cannot reset the peak.
 
-    What worker processes hold (they load clips) is not counted.
+    The memory of worker processes (they load clips) is not counted.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -24,7 +24,7 @@ class Peak:
             torch.cuda.reset_peak_memory_stats(device)
 
     def read(self) -> dict[str, int | str]:
-        """Give bytes: "resident", of what time it is ("of"), and "cuda" where there is one."""
+        """Return bytes: "resident", of what time it is ("of"), and "cuda" where there is one."""
         found: dict[str, int | str] = {}
         resident = _high_water() if self.anew else _whole_process()
         if resident:

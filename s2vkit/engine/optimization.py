@@ -70,7 +70,7 @@ class Optimization:
 
 
 def clip(parameters: Sequence[nn.Parameter], limit: float | None) -> Tensor:
-    """Give the norm of all gradients together, and shrink them to `limit` where it is greater."""
+    """Return the norm of all gradients together, and shrink them to `limit` where it is greater."""
     with_gradient = [p for p in parameters if p.grad is not None]
     norm = get_total_norm([p.grad for p in with_gradient if p.grad is not None])
     if limit is not None:

@@ -1,4 +1,4 @@
-"""Before a run: one made-up step of every stage, to find what cannot work and how long it takes.
+"""Before a run: one step of every stage on fake data, to find what cannot work and how long it takes.
 
 Wrong shapes and too little memory show here, in seconds, and not after hours.
 """
@@ -26,7 +26,7 @@ _TRIED = 4  # clips loaded at most to time one
 
 
 def check_splits(clips: Sequence[ClipFiles], stages: Mapping[str, Stage | Job]) -> None:
-    """Raise InputError where a stage needs clips of a split that the dataset leaves empty."""
+    """Raise InputError if a stage needs clips of a split that the dataset leaves empty."""
     there = {clip.split for clip in clips}
     for name, stage in stages.items():
         needed = stage.splits if isinstance(stage, Job) else () if stage.idle() else ("train",)
@@ -34,12 +34,12 @@ def check_splits(clips: Sequence[ClipFiles], stages: Mapping[str, Stage | Job]) 
             if split not in there:
                 raise InputError(
                     f"the dataset has no clip in split '{split}', which stage '{name}' needs",
-                    hint="look at how `data:` splits its clips",
+                    hint="check how `data:` splits its clips",
                 )
 
 
 def check_labels(graph: Graph) -> None:
-    """Raise InputError where a network is to learn a label that no clip of the corpus has."""
+    """Raise InputError if a network is to learn a label that no clip of the corpus has."""
     groups = {"teachers": graph.teachers, "evaluators": graph.evaluators}
     for group, networks in groups.items():
         for name, network in networks.items():
@@ -53,7 +53,7 @@ def check_labels(graph: Graph) -> None:
 
 
 def check_evaluators(graph: Graph, stages: Mapping[str, Stage | Job]) -> None:
-    """Raise RecipeError where a further evaluator of a label has no file and no stage trains it."""
+    """Raise RecipeError if a further evaluator of a label has no file and no stage trains it."""
     trained = {
         part
         for stage in stages.values()
@@ -72,9 +72,9 @@ def check_evaluators(graph: Graph, stages: Mapping[str, Stage | Job]) -> None:
 def time_stages(
     stages: Mapping[str, Stage], builder: Builder, graph: Graph, policy: Policy
 ) -> dict[str, float]:
-    """Step every stage twice on made-up clips, on a graph of its own: seconds each will take.
+    """Step every stage twice on fake clips, on a separate graph: the seconds each will take.
 
-    Raises RecipeError where the parts of a stage do not go together, ResourceError where a
+    Raises RecipeError if the parts of a stage do not go together, ResourceError if a
     step does not fit into memory.
     """
     found = {}
@@ -116,9 +116,9 @@ def _naming(name: str, stage: Stage) -> Iterator[None]:
                 f"stage '{name}': a step of {stage.options.batch} clips does not fit into memory",
                 hint=f"lower `stages.{name}.batch`, or `size` of the data",
             ) from error
-        said = (str(error).strip().splitlines() or ["no message"])[0]
+        reason = (str(error).strip().splitlines() or ["no message"])[0]
         raise RecipeError(
-            f"stage '{name}' cannot do one made-up step: {type(error).__name__}: {said}",
+            f"stage '{name}' cannot do one step on fake data: {type(error).__name__}: {reason}",
             hint="its parts do not go together, or one has a bug; nothing was run. "
             "`s2vkit --debug run ...` shows where",
         ) from error
@@ -152,7 +152,7 @@ def time_load(dataset: Dataset) -> float:
 
 
 def make_up(stage: Stage, graph: Graph, device: torch.device) -> Batch:
-    """Make up a batch of the shapes that a stage will see, from its fields."""
+    """Fake a batch of the shapes that a stage will see, from its fields."""
     random, sampling = generator(0, "preflight"), sampling_of(stage.fields)
     clips, frames = stage.options.batch, sampling.frames
     sizes = BatchSizes(clips, frames, sampling.window, graph)

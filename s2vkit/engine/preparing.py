@@ -1,4 +1,4 @@
-"""Preparing a corpus as a user sees it: what was found, how far it is, what became of it."""
+"""Preparing a corpus as a user sees it: what was found, the progress, the outcome."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def prepare_corpus(
 ) -> None:
     """Prepare a corpus and print what became of every file, by reason.
 
-    Raises InputError where too many files are rejected, Stopped when asked to stop.
+    Raises InputError if too many files are rejected, Stopped when asked to stop.
     """
     with naming_full_disk(corpus.folder), stop_flag() as stopped:
         if not corpus.ready:

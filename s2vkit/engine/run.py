@@ -1,4 +1,4 @@
-"""Running a recipe: prepare the corpus, go through the stages, leave what was asked for."""
+"""Running a recipe: prepare the corpus, run the stages, write the results."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def run_recipe(
 ) -> Path:
     """Run a recipe to its end, from wherever it was; give the run folder.
 
-    `stages` runs only the stages named and what they depend on; `dry` only says what would be
+    `stages` runs only the stages named and what they depend on; `dry` only prints what would be
     done, and writes nothing. Raises S2vkitError; Stopped (a KeyboardInterrupt) when asked to
     stop. Without a registry, the installed plugins' is taken. From `donors`, folders of other
     runs, finished stages are taken over that would come out the same here. `quiet` leaves out
@@ -89,7 +89,7 @@ class Run(RunSetup):
     """One run of one recipe in its folder."""
 
     def all(self, only: Sequence[str]) -> None:
-        """Go through everything that is not done, or what `only` names and needs."""
+        """Run everything that is not done, or what `only` names and needs."""
         chosen = self.plan.with_needs(only)
         with self.view:
             self.open_corpus()
@@ -106,5 +106,5 @@ class Run(RunSetup):
         load_all(self)
 
     def work(self, step: Step | None = None, folder: Path | None = None) -> RunWork:
-        """Give what a job is offered; its results go into `folder`, or the run's own."""
+        """Return the `Work` of a job; its results go into `folder`, or the run's own."""
         return work_of(self, step, folder)

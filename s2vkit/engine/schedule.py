@@ -10,7 +10,7 @@ from s2vkit.options import OptimizerOptions
 
 
 def share(options: OptimizerOptions, step: int, total: int) -> float:
-    """Give the factor of `lr` at a step, counted from 0, of a stage of `total` steps."""
+    """Return the factor of `lr` at a step, counted from 0, of a stage of `total` steps."""
     if step < options.warmup:
         return (step + 1) / (options.warmup + 1)
     if options.schedule == "step":

@@ -1,4 +1,4 @@
-"""What a run is made of before it begins: its policy, dataset, graph, stages, plan and cache."""
+"""The setup of a run: its policy, dataset, graph, stages, plan and cache."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ class RunSetup:
         self.cache = Cache(self.plan, self.dataset, self.policy, self.view, self.progress)
 
     def announce(self) -> None:
-        """Say what will be done and about how long it takes here."""
+        """Print what will be done and about how long it takes here."""
         announce(self.loaded, self.console, self.plan, self.cache, self.builder, self.policy)
 
     def warn(self, what: str) -> None:
-        """Say what looks wrong, and keep it."""
+        """Show a warning and record it."""
         if self.group.leads:
             self.view.warn(what)
             self.notes.add(what)
@@ -91,7 +91,7 @@ class RunSetup:
                 write_split(self.folder, self.store)
 
     def progress(self, done: int, total: int) -> None:
-        """Show how far something is. Raises Stopped where the user wants it to end."""
+        """Show progress. Raises Stopped where the user wants it to end."""
         if self.stopped.is_set():
             raise Stopped
         self.view.advance(done, total)

@@ -22,7 +22,7 @@ class Sources:
     arrays: Mapping[FrozenFeatures, Arrays] = field(default_factory=dict)
 
     def frozen(self, features: FrozenFeatures) -> Arrays:
-        """Give the arrays that a frozen network computed."""
+        """Return the arrays that a frozen network computed."""
         return self.arrays[features]
 
     @cached_property

@@ -69,7 +69,7 @@ def load_stage(run: RunSetup, step: Step) -> None:
 def load_all(run: RunSetup) -> None:
     """Open the corpus and load what every stage has trained; nothing is trained.
 
-    Raises RunFolderError where a stage has left no weights.
+    Raises RunFolderError if a stage has left no weights.
     """
     run.store = run.cache.open()
     for step in run.plan.steps:
@@ -123,13 +123,13 @@ def _train(run: RunSetup, step: Step, stage: Stage, folder: Path) -> None:
 
 
 def _callbacks(run: RunSetup, stage: Stage, loader: BatchLoader) -> list[Callback]:
-    """Give what is done beside the steps of a stage, in this order."""
+    """Return what is done beside the steps of a stage, in this order."""
     pictures = SamplePictures(
         run.folder, run.store, run.graph, run.recipe.alignment, run.policy, stage.sample_pictures
     )
     writers = [pictures, Logging(), Progress(run.view.advance, stage.progress_metrics)]
     return [
-        Validation(stage, run.policy, partial(loader.held_out, stage.held_out)),
+        Validation(stage, run.policy, partial(loader.held_out, stage.held_out, stage.held_out_runs)),
         *(writers if run.group.leads else []),
         Monitor(stage.thresholds(), run.warn),
         Finishing(stage, partial(loader.training_clips, stage.finish_with)),
@@ -137,7 +137,7 @@ def _callbacks(run: RunSetup, stage: Stage, loader: BatchLoader) -> list[Callbac
 
 
 def work_of(run: RunSetup, step: Step | None = None, folder: Path | None = None) -> RunWork:
-    """Give what a job is offered; its results go into `folder`, or the run's own."""
+    """Return the `Work` of a job; its results go into `folder`, or the run's own."""
     exact = choose(run.recipe.compute.model_copy(update={"precision": "fp32"}))
     pipeline = InferencePipeline(run.graph, run.recipe.alignment, exact)
 

@@ -1,4 +1,4 @@
-"""Stopping: the first Ctrl-C ends the step in hand and saves, the second ends at once."""
+"""Stopping: the first Ctrl-C finishes the current step and saves, the second ends at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Stopped(KeyboardInterrupt):
 
 @contextmanager
 def stop_flag() -> Iterator[threading.Event]:
-    """Lend a flag that the first Ctrl-C (or TERM) raises; outside the main thread nobody does."""
+    """Yield a flag that the first Ctrl-C (or TERM) raises; outside the main thread nobody does."""
     flag = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield flag

@@ -21,7 +21,7 @@ class View:
         self.console = console
         self._live: Progress | None = None
         self._task: TaskID | None = None
-        self._title, self._start, self._first, self._said = "", 0.0, 0, 0.0
+        self._title, self._start, self._first, self._last_line = "", 0.0, 0, 0.0
 
     def __enter__(self) -> View:
         if self.console.is_terminal:
@@ -42,8 +42,8 @@ class View:
             self._live.stop()
 
     def begin(self, title: str) -> None:
-        """Start showing something new."""
-        self._title, self._start, self._first, self._said = title, time.monotonic(), -1, 0.0
+        """Start showing a new task."""
+        self._title, self._start, self._first, self._last_line = title, time.monotonic(), -1, 0.0
         if self._live is not None:
             self._drop()
             self._task = self._live.add_task(title, total=None, what="")
@@ -51,14 +51,14 @@ class View:
             self.console.print(f"{title} ...")
 
     def advance(self, done: int, total: int, figures: Mapping[str, float] | None = None) -> None:
-        """Show how far it is, how fast, and how long it will take."""
+        """Show the progress, the rate and the time left."""
         now = time.monotonic()
         if self._first < 0:
             self._first, self._start = done, now
         quiet = 0.1 if self._live is not None else QUIET_SECONDS
-        if now - self._said < quiet:
+        if now - self._last_line < quiet:
             return
-        self._said = now
+        self._last_line = now
         text = f"{done}/{total}{self._pace(done, total, now)}{_figures(figures or {})}"
         if self._live is not None and self._task is not None:
             self._live.update(self._task, completed=done, total=total, what=text)
@@ -66,11 +66,11 @@ class View:
             self.console.print(f"  {self._title}: {text}", highlight=False)
 
     def warn(self, what: str) -> None:
-        """Say what looks wrong, above the moving line."""
+        """Show a warning above the progress line."""
         self.console.print(f"[yellow]![/yellow] {escape(what)}", highlight=False)
 
     def end(self, what: str = "done") -> None:
-        """Say what came of it."""
+        """Show the outcome."""
         self._drop()
         self.console.print(f"[green]✓[/green] {self._title}: {escape(what)}", highlight=False)
 
@@ -88,7 +88,7 @@ class View:
 
 
 def clock(seconds: float) -> str:
-    """Write seconds as people do: 45 s, 3 min 20 s, 2 h 05 min."""
+    """Format seconds for people: 45 s, 3 min 20 s, 2 h 05 min."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"

@@ -33,14 +33,14 @@ class Checked:
 def check_weights(entry: Entry, path: Path) -> Checked:
     """Compare a file with every checkpoint of a component: the one it is nearest to.
 
-    Raises InputError where the file cannot be read, or holds numbers that are not finite.
+    Raises InputError if the file cannot be read, or holds numbers that are not finite.
     """
     found: list[Checked] = []
     for checkpoint in entry.checkpoints:
         weights = _read(checkpoint, path)
-        held = {k: tuple(v.shape) for k, v in weights.tensors.items()}
+        shapes = {k: tuple(v.shape) for k, v in weights.tensors.items()}
         comparison = compare(
-            checkpoint.shapes(), held, may_lack=checkpoint.may_lack, may_hold=checkpoint.may_hold
+            checkpoint.shapes(), shapes, may_lack=checkpoint.may_lack, may_hold=checkpoint.may_hold
         )
         found.append(Checked(entry, checkpoint, comparison, weights, path))
         if comparison.fits:
@@ -62,7 +62,7 @@ def convert_weights(checked: Checked, output: Path) -> None:
     """Write the weights of a file that fits as safetensors, and beside it what they are.
 
     The tensors stay as they are, under the manifest's names. Each of the two files appears
-    whole or not at all. Raises InputError where the output cannot be written.
+    whole or not at all. Raises InputError if the output cannot be written.
     """
     if output.suffix != ".safetensors":
         raise InputError(f"{output}: the output must be named .safetensors")
@@ -79,12 +79,12 @@ def convert_weights(checked: Checked, output: Path) -> None:
 
 
 def _own(tensor: Tensor) -> Tensor:
-    """Give a tensor memory of its own, as safetensors wants it."""
+    """Return a tensor memory of its own, as safetensors wants it."""
     return tensor.detach().clone().contiguous()
 
 
 def provenance(checked: Checked, tensors: int) -> dict[str, Any]:
-    """Say where the weights are from: plain data."""
+    """Describe where the weights are from: plain data."""
     checkpoint = checked.checkpoint
     return {
         "format": 1,
@@ -111,6 +111,6 @@ def _plain(value: Any) -> Any:
 
 
 def digest(path: Path) -> str:
-    """Give the SHA-256 of a file, in hex."""
+    """Return the SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""What a job of a run is offered: clips made from speech alone, beside their truth."""
+"""What a job of a run can use: clips generated from speech alone, with the real ones."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from s2vkit.files import write_json, write_text
 from s2vkit.inference.pipeline import InferencePipeline
 from s2vkit.interfaces.fields import FrozenFeatures
 from s2vkit.interfaces.graph import Graph
-from s2vkit.interfaces.metric import Heard, Outcome
+from s2vkit.interfaces.metric import Outcome, ProbeData
 from s2vkit.interfaces.pixels import to_images
 
 
 class RunWork:
-    """Makes clips for those who look at them; see `s2vkit.interfaces.stage.Work`."""
+    """Generates clips for jobs; see `s2vkit.interfaces.stage.Work`."""
 
     def __init__(
         self,
@@ -36,29 +36,29 @@ class RunWork:
     ) -> None:
         self.graph, self.folder, self.store = graph, folder, store
         self.pipeline, self.progress, self.sources = pipeline, progress, sources
-        looking = ("teacher", "evaluator", "sync_evaluator")  # the pipeline has placed the others
+        kinds = ("teacher", "evaluator", "sync_evaluator")  # the pipeline has placed the others
         modules = graph.modules().items()
-        pipeline.policy.place_all({k: m for k, m in modules if k.split(".")[0] in looking})
+        pipeline.policy.place_all({k: m for k, m in modules if k.split(".")[0] in kinds})
 
-    def outcomes(self, split: str, most: int | None) -> Iterator[Outcome]:
-        """Make the clips of a split, at most `most`, spread over the split."""
+    def outcomes(self, split: str, max_clips: int | None) -> Iterator[Outcome]:
+        """Generate the clips of a split, at most `max_clips`, spread over the split."""
         clips = self.store.split(split)
-        if most is not None and most < len(clips):
-            clips = [clips[i * len(clips) // most] for i in range(most)]
+        if max_clips is not None and max_clips < len(clips):
+            clips = [clips[i * len(clips) // max_clips] for i in range(max_clips)]
         for done, clip in enumerate(clips, 1):
             yield self.outcome(clip)
             self.progress(done, len(clips))
 
     def outcome(self, clip: int) -> Outcome:
-        """Make one clip from its speech."""
+        """Generate one clip from its speech."""
         record = self.store.clips[clip]
         conditioning = condition_clip(self.pipeline, self.store, clip)
-        made = torch.cat(list(self.pipeline.generate(conditioning)))
-        true = to_images(torch.from_numpy(self.store.frames(clip))).to(made.device)
+        generated = torch.cat(list(self.pipeline.generate(conditioning)))
+        real = to_images(torch.from_numpy(self.store.frames(clip))).to(generated.device)
         return Outcome(
             record.name,
-            made,
-            true,
+            generated,
+            real,
             dict(record.labels),
             self.store.truth(clip),
             self.graph.evaluators,
@@ -68,15 +68,15 @@ class RunWork:
             self.graph.sync_evaluator,
         )
 
-    def heard(self, split: str) -> Heard:
-        """Give what was heard in the clips of a split, from the caches, and the students' codes."""
+    def probe_data(self, split: str) -> ProbeData:
+        """Return summaries and targets of the clips of a split from the caches, and the students' codes."""
         sources, clips = self.sources(), self.store.split(split)
         summary = torch.from_numpy(
             np.array(sources.frozen(FrozenFeatures("speech"))["summary"][clips])
         ).float()
         records = [self.store.clips[i] for i in clips]
         names = sorted({name for record in records for name in record.labels})
-        return Heard(
+        return ProbeData(
             [record.name for record in records],
             {name: [record.labels.get(name, "") for record in records] for name in names},
             summary,
@@ -99,7 +99,7 @@ class RunWork:
         }
 
     def save(self, name: str, data: Any) -> None:
-        """Write a result of the run; figures that are no number become null, as JSON wants."""
+        """Write a result of the run; figures that are not finite become null, as JSON requires."""
         write_json(self.folder / name, _finite(data))
 
     def save_text(self, name: str, text: str) -> None:

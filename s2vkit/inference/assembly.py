@@ -1,4 +1,4 @@
-"""Putting a model together: encoder, students and generator, each cut to the others' sizes."""
+"""Assembling a model: encoder, students and generator, each with sizes that fit the others."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class BuildPart(Protocol):
     """Builds the part of a name from its slot."""
 
     def __call__(self, name: str, slot: Slot, **sizes: Any) -> Any:
-        """Build it, cut to the sizes."""
+        """Build it with these sizes."""
         ...
 
 
 def build_inference_graph(slots: ModelSlots, spec: ModelSpec, build: BuildPart) -> InferenceGraph:
-    """Build encoder, students and generator. Raises RecipeError where sample rates differ."""
+    """Build encoder, students and generator. Raises RecipeError if sample rates differ."""
     encoder = build("encoder", slots.encoder)
     students = {
         side: build(f"student.{side}", slot, inputs=encoder.summary_dim, dim=spec.codes[side])

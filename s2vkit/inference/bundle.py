@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import nn
 from s2vkit.errors import RunFolderError
 from s2vkit.files import atomic_folder, read_json, recover_folder, write_json
 from s2vkit.inference.assembly import ModelSlots, build_inference_graph
+from s2vkit.inference.codes import LabelCodes, from_tensors, to_tensors
 from s2vkit.inference.config import BundleConfig, read_config, write_config
 from s2vkit.interfaces.audio_encoder import AudioEncoder
 from s2vkit.interfaces.inference_graph import InferenceGraph
@@ -20,7 +21,7 @@ from s2vkit.interfaces.specs import ModelSpec
 from s2vkit.options import Slot
 from s2vkit.registry import Registry
 from s2vkit.settings import Alignment
-from s2vkit.tensors import load_modules, save_modules
+from s2vkit.tensors import fit, module_tensors, read_tensors, under, write_tensors
 
 _CONFIG, _WEIGHTS = "config.json", "model.safetensors"
 _AGAIN = "copy the model again, or delete it and run its recipe again"
@@ -33,6 +34,7 @@ class Bundle:
     folder: Path
     graph: InferenceGraph
     config: BundleConfig
+    codes: LabelCodes = field(default_factory=dict)  # of the labels that can be asked for
 
 
 def save_bundle(
@@ -43,13 +45,21 @@ def save_bundle(
     alignment: Alignment,
     registry: Registry,
     version: str,
+    codes: LabelCodes | None = None,
+    watermark: Slot | None = None,
 ) -> None:
-    """Write the parts of a graph that turn speech into frames, whole or not at all."""
+    """Write the parts of a graph that turn speech into frames, whole or not at all.
+
+    `codes` are those of the labels that can be asked for in the place of what is heard,
+    `watermark` is the mark of the videos that the model will make.
+    """
     modules = graph.inference_modules()
     alone = {name: _without_files(slot, modules[name]) for name, slot in slots.named().items()}
+    if watermark is not None:
+        alone["watermark"] = watermark
     config = write_config(alone, spec, alignment, registry, version)
     with atomic_folder(folder) as part:
-        save_modules(part / _WEIGHTS, modules)
+        write_tensors({**module_tensors(modules), **to_tensors(codes or {})}, part / _WEIGHTS)
         write_json(part / _CONFIG, config)
 
 
@@ -57,7 +67,7 @@ def load_bundle(path: Path, registry: Registry | None = None) -> Bundle:
     """Build the model of a bundle, or of a finished run, and load its weights.
 
     Without a registry, the plugins that the bundle names are loaded, and no others. Raises
-    RunFolderError where the folder is neither or is damaged, PluginError where a plugin is missing.
+    RunFolderError if the folder is neither or is damaged, PluginError if a plugin is missing.
     """
     folder = find_bundle(path)
     config = read_config(read_json(folder / _CONFIG), str(folder))
@@ -75,8 +85,10 @@ def load_bundle(path: Path, registry: Registry | None = None) -> Bundle:
         ) from error
     with torch.random.fork_rng(devices=[]):  # first weights are drawn, and replaced at once
         graph = build_inference_graph(slots, config.spec, build)
-    load_modules(folder / _WEIGHTS, graph.inference_modules(), hint=_AGAIN)
-    return Bundle(folder, graph, config)
+    path, tensors = folder / _WEIGHTS, read_tensors(folder / _WEIGHTS, hint=_AGAIN)
+    for name, module in graph.inference_modules().items():
+        fit(module, under(tensors, f"{name}/"), path, name, hint=_AGAIN)
+    return Bundle(folder, graph, config, from_tensors(tensors, config.codes, path))
 
 
 def find_bundle(path: Path) -> Path:
@@ -91,8 +103,8 @@ def find_bundle(path: Path) -> Path:
     if recover_folder(path / "model"):
         if (path / "model" / "model.json").is_file():
             raise RunFolderError(
-                f"{path}: made by an older version of s2vkit, whose models are not read any more",
-                hint="use the version that made it, or run its recipe again into a new folder",
+                f"{path}: written by an older version of s2vkit, whose models are not supported any more",
+                hint="use the version that wrote it, or run its recipe again into a new folder",
             )
         return path / "model"
     if read_json(path / "run.json") is None:

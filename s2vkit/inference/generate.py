@@ -9,6 +9,7 @@ import numpy as np
 
 from s2vkit.errors import InputError
 from s2vkit.files import naming_full_disk
+from s2vkit.inference.marking import NOT_MARKED, marker_of
 from s2vkit.inference.model import TalkingFaceModel, load_model
 from s2vkit.media.image import read_image
 from s2vkit.media.sound import read_speech
@@ -35,26 +36,34 @@ def generate(
     device: str = "auto",
     force: bool = True,
     image: Path | None = None,
+    audio_track: int | None = None,
+    mark: bool = True,
+    sign_with: tuple[Path, Path] | None = None,
     registry: Registry | None = None,
 ) -> Generated:
     """Make an mp4 of a recording's speech with the model of a run folder or a bundle.
 
-    `image` is a picture of the speaker's face, for a model that animates one.
+    `image` is a picture of the speaker's face, for a model that animates one. `audio_track` is the
+    number, from 1, of the sound track to take, where a file has several. Unless `mark` is false, the
+    video is watermarked and signed as generated: with local certificates, or with those of
+    `sign_with`, the files of a chain and of its key.
 
-    Raises RunFolderError, or InputError where the recording or the picture cannot be used or the
+    Raises RunFolderError, or InputError if the recording or the picture cannot be used or the
     output cannot be written there. The file appears whole or not at all.
     """
     model, speech, output = Path(model), Path(speech), Path(output)
     _check_output(speech, output, force)
     loaded = load_model(model, device=device, registry=registry)
     face = _read_face(model, image, loaded)
-    sound = read_speech(speech, loaded.sample_rate)
+    sound = read_speech(speech, loaded.sample_rate, track=audio_track)
     size, rate = loaded.size, loaded.sample_rate
-    writer = VideoWriter(output, (size, size), loaded.fps, speech=sound.samples, sample_rate=rate)
+    marking = marker_of(loaded.path, registry, sign_with=sign_with) if mark else None
+    notes = [*sound.notes, *(marking.notes if marking else [NOT_MARKED])]
+    writer = VideoWriter(output, (size, size), loaded.fps, sound.samples, rate, marking)
     with naming_full_disk(output.parent), writer as video:
         for chunk in loaded.chunks(sound.samples, rate, image=face):
             video.write(chunk)
-    return Generated(output, writer.count, loaded.fps, len(sound.samples) / rate, list(sound.notes))
+    return Generated(output, writer.count, loaded.fps, len(sound.samples) / rate, notes)
 
 
 def _read_face(path: Path, image: Path | None, model: TalkingFaceModel) -> np.ndarray | None:
@@ -80,4 +89,4 @@ def _check_output(speech: Path, output: Path, force: bool) -> None:
         if speech.exists() and output.samefile(speech):
             raise InputError(f"{output}: is the recording itself; name another output")
         if not force:
-            raise InputError(f"{output}: is there already", hint="say --force to replace it")
+            raise InputError(f"{output}: is there already", hint="give --force to replace it")

@@ -1,1 +1,1 @@
-"""The contracts of the parts, one a file, and the batch that flows between them."""
+"""The contracts of the components, one per file, and the batch that flows between them."""

@@ -19,6 +19,10 @@ class SpeechStream(Protocol):
         """Encode the next samples (B, S): the features (B, A, dim) that they complete, A >= 0."""
         ...
 
+    def summary(self) -> Tensor:
+        """Summarise what has been encoded so far, one step at least: (B, summary_dim)."""
+        ...
+
     def finish(self) -> tuple[Tensor, Tensor]:
         """End the utterance: the last features (B, A, dim), and the summary (B, summary_dim)."""
         ...
@@ -61,5 +65,5 @@ class AudioEncoder(nn.Module):
         raise NotImplementedError
 
     def context(self, steps: Tensor) -> Tensor:
-        """Put each of the steps (B, A, dim) into the context of those before it: (B, A, dim)."""
+        """Compute the context of each of the steps (B, A, dim) from those before it: (B, A, dim)."""
         raise NotImplementedError

@@ -24,34 +24,34 @@ class Batch:
     window: int = 1  # the frames are runs of so many consecutive ones
 
     def __getitem__(self, key: str) -> Tensor:
-        """Give a tensor by its key. Raises KeyError where no field brought it."""
+        """Return a tensor by its key. Raises KeyError if no field loaded it."""
         value = self.data.get(key)
         if not isinstance(value, Tensor):
             raise KeyError(f"the batch has no '{key}': the stage must list its field in `fields`")
         return value
 
     def get(self, key: str) -> Tensor | None:
-        """Give a tensor by its key, or None where no field brought it."""
+        """Return a tensor by its key, or None if no field loaded it."""
         value = self.data.get(key)
         return value if isinstance(value, Tensor) else None
 
     @property
     def identity_maps(self) -> list[Tensor]:
-        """The identity teacher's maps [(B, C, h, w)]; empty where no field brought them."""
+        """The identity teacher's maps [(B, C, h, w)]; empty if no field loaded them."""
         maps = self.data.get("identity_maps", [])
         return maps if isinstance(maps, list) else [maps]
 
     def tensors(self) -> Iterator[Tensor]:
-        """Give every tensor of the data, those in lists too."""
+        """Return every tensor of the data, those in lists too."""
         for value in self.data.values():
             yield from value if isinstance(value, list) else [value]
 
     def to(self, device: torch.device, *, non_blocking: bool = False) -> Batch:
-        """Give a copy on a device."""
+        """Return a copy on a device."""
         return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Batch:
-        """Give a copy in memory that a GPU can read while it computes; a DataLoader calls this."""
+        """Return a copy in memory that a GPU can read while it computes; a DataLoader calls this."""
         return self._map(lambda tensor: tensor.pin_memory())
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Batch:
@@ -65,7 +65,7 @@ class Batch:
 
 @dataclass
 class Conditioning:
-    """What a generator generates from: speech alone, once the students have mapped it to codes."""
+    """The input of a generator: speech alone, once the students have mapped it to codes."""
 
     features: Tensor  # (B, V, D)
     codes: dict[str, Tensor] = field(default_factory=dict)  # side -> (B, dim)
@@ -78,7 +78,7 @@ class Conditioning:
 
 @dataclass
 class GeneratorOutput:
-    """What a generator generated, or the same of a real clip."""
+    """What a generator outputs, or the same for a real clip."""
 
     frames: Tensor  # (B, V, 3, H, W) in [-1, 1]
     identity_maps: list[Tensor] = field(default_factory=list)  # [(B, C, h, w)], small to large
@@ -92,12 +92,12 @@ def speech_steps(lengths: Tensor, sample_rate: int, rate: float, steps: int) -> 
 
 
 def pick_time(values: Tensor, at: Tensor) -> Tensor:
-    """Pick from (B, T, D) the times `at` (B, V): (B, V, D)."""
+    """Gather the times `at` (B, V) from (B, T, D): (B, V, D)."""
     return values.gather(1, at.unsqueeze(-1).expand(-1, -1, values.shape[-1]))
 
 
 def neighbours(features: Tensor, radius: int, start: int, stop: int) -> Tensor:
-    """Give features (B, T, D) of frames start to stop and `radius` to either side.
+    """Return features (B, T, D) of frames start to stop and `radius` to either side.
 
     (B, stop - start, 2 radius + 1, D); beyond the clip its first and last are repeated.
     """
@@ -107,25 +107,36 @@ def neighbours(features: Tensor, radius: int, start: int, stop: int) -> Tensor:
 
 
 def align(
-    features: Tensor, rate: float, fps: float, frames: int, *, mode: str = "linear", shift: float = 0.0
+    features: Tensor,
+    rate: float,
+    fps: float,
+    frames: int,
+    *,
+    mode: str = "linear",
+    shift: float = 0.0,
+    start: int = 0,
+    first: int = 0,
 ) -> Tensor:
-    """Bring features (B, A, D) at `rate` steps/s to video frames: (B, frames, D).
+    """Align features (B, A, D) at `rate` steps/s with video frames: (B, frames, D).
 
     Frame v covers [v, v+1) / fps. `linear` interpolates at the middle of that interval plus
     `shift` seconds; `mean` averages the steps that fall into it, moved likewise. Step a of the
-    encoder stands for the time (a + 0.5) / rate. Times outside are held at the ends.
+    encoder stands for the time (a + 0.5) / rate. Times outside are clamped to the ends. A piece of a
+    longer clip is aligned as within it: `start` is its first frame, `first` its first step.
     """
     steps = features.shape[1]
-    start = torch.arange(frames, dtype=torch.float64) / fps + shift  # on the CPU: mps has no float64
+    # On the CPU, as mps has no float64.
+    begin = torch.arange(start, start + frames, dtype=torch.float64) / fps + shift
     if mode == "mean":
-        edges = torch.stack([start, start + 1.0 / fps]).mul(rate).round().long().clamp(0, steps)
-        first = edges[0].clamp(max=steps - 1)
-        last = torch.maximum(edges[1], first + 1)
-        first, last = first.to(features.device), last.to(features.device)
+        edges = torch.stack([begin, begin + 1.0 / fps]).mul(rate).round().long()
+        edges = (edges.clamp(min=0) - first).clamp(0, steps)
+        low = edges[0].clamp(max=steps - 1)
+        high = torch.maximum(edges[1], low + 1)
+        low, high = low.to(features.device), high.to(features.device)
         zero = features.new_zeros(features.shape[0], 1, features.shape[2])
         sums = torch.cat([zero, features], 1).cumsum(1)
-        return (sums[:, last] - sums[:, first]) / (last - first).unsqueeze(-1).to(features.dtype)
-    at = ((start + 0.5 / fps) * rate - 0.5).clamp(0, steps - 1)
+        return (sums[:, high] - sums[:, low]) / (high - low).unsqueeze(-1).to(features.dtype)
+    at = (((begin + 0.5 / fps) * rate - 0.5).clamp(min=0) - first).clamp(0, steps - 1)
     low = at.floor().long()
     part = (at - low).to(features).unsqueeze(-1)
     low = low.to(features.device)

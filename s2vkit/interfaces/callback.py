@@ -26,7 +26,7 @@ class TrainingState:
 
     @property
     def last(self) -> bool:
-        """Tell whether all steps are done."""
+        """Return whether all steps are done."""
         return self.step >= self.total
 
 

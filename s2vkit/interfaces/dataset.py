@@ -1,4 +1,4 @@
-"""The contracts of datasets: they bring clips, or footage; the host cuts, splits, stores, draws."""
+"""The contracts of datasets: they provide clips, or footage; the host crops, splits, stores and samples."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ClipFiles:
-    """What is known of a clip before it is loaded."""
+    """What is known about a clip before it is loaded."""
 
     name: str  # unique in the corpus, a valid file name
     labels: Mapping[str, str]  # "identity" -> speaker, "emotion" -> emotion, "sentence" -> ...
@@ -37,6 +37,7 @@ class Source:
     split: str  # train, val or test
     sound: Path | None = None  # a separate sound file, or None: the video's own track
     facts: Mapping[str, str] = field(default_factory=dict)  # all that labels and split follow from
+    spare: Path | None = None  # a sound file that is taken where the video has no sound, or silence
 
 
 class Dataset:
@@ -62,7 +63,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Survey:
-    """What a dataset finds in its root folder, before anything is read."""
+    """What a dataset finds in its root folder, before any file is read."""
 
     found: int  # videos that are there
     expected: int | None = None  # videos of the whole corpus, where that is known
@@ -85,7 +86,7 @@ class Footage:
     """
 
     def survey(self) -> Survey:
-        """Look the root folder over. Raises InputError where it holds nothing of the corpus."""
+        """Inspect the root folder. Raises InputError if it holds nothing of the corpus."""
         raise NotImplementedError
 
     def sources(self) -> list[Source]:
@@ -93,8 +94,8 @@ class Footage:
         raise NotImplementedError
 
     def relabel(self, sources: Sequence[Source]) -> list[Source]:
-        """Give each source its labels and split: by its name and facts, the options and the seed.
+        """Label and split each source by its name and facts, the options and the seed.
 
-        The root is not read. `sources` gives back what this gives for all sources of the root.
+        The root is not read. `sources` returns the same for all sources of the root.
         """
         raise NotImplementedError

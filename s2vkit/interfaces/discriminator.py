@@ -23,6 +23,7 @@ class Discriminator(nn.Module):
     fields: tuple[BatchField, ...] = ()
     """What it needs in the batch besides what is generated: conditions, and the real side's maps."""
     runs: bool = False  # whether it scores runs of consecutive frames, see `windows`
+    run_length: int = 0  # frames of each run that it scores, of which the windows are multiples; 0: any
 
     def input_names(self) -> tuple[str, ...]:
         """Name what it takes: identity_maps, frames or windows first, then its conditions."""
@@ -31,21 +32,30 @@ class Discriminator(nn.Module):
         return ("identity_maps" if maps else "windows" if self.runs else "frames", *fields)
 
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
-        """Take what is scored: of each clip as many items (N, ...), clip by clip."""
+        """Return what is scored (N, ...): the same number of items for each clip, clip by clip."""
         raise NotImplementedError
 
     def mismatched(self, batch: Batch) -> Inputs | None:
-        """Take real frames under wrong conditions, which count as fake (Eq. 6); None: not used."""
+        """Return real frames under wrong conditions, which count as fake (Eq. 6); None: not used."""
         return None
 
     def layers(self, *inputs: Tensor | list[Tensor]) -> list[Tensor]:
-        """Give the activations of layers [(N, ...)], for feature matching; by default none."""
+        """Return the activations of layers [(N, ...)], for feature matching; by default none."""
         return []
+
+    def embed(self, *inputs: Tensor | list[Tensor]) -> tuple[Tensor, Tensor] | None:
+        """Return embeddings of length 1 whose nearness it scores, of frames (N, D) and of their condition
+        (M, D), each side by itself; None: it has none."""
+        return None
+
+    def compare(self, frames: Tensor, condition: Tensor) -> Tensor:
+        """Score embeddings (N, D) of frames with as many of conditions: (N, 1)."""
+        raise NotImplementedError
 
     def score_kinds(self, real: Inputs, fake: Inputs, mismatched: Inputs | None) -> tuple[Tensor, ...]:
         """Score each kind (N, ...): in one pass, or kind by kind where there is batch norm.
 
-        In the generator's phase fakes are scored alone; so that batch norm treats them alike in
+        In the generator's phase fakes are scored alone; so that batch norm treats them the same in
         both phases, no other kind is in their batch here either.
         """
         kinds = [real, fake] if mismatched is None else [real, fake, mismatched]
@@ -68,7 +78,7 @@ def join(*kinds: Inputs) -> Inputs:
 
 
 def detached(inputs: Inputs) -> Inputs:
-    """Give inputs without their history, so that no gradient reaches the generator."""
+    """Return inputs without their history, so that no gradient reaches the generator."""
     return tuple([t.detach() for t in part] if isinstance(part, list) else part.detach() for part in inputs)
 
 

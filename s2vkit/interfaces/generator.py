@@ -12,10 +12,10 @@ class Generator(nn.Module):
 
     `size` is H = W of the frames; `features` the size of a speech feature; `codes` the size of
     each side's code, absent for a side that the recipe leaves out; `map_shapes` are the
-    identity teacher's, small to large, empty where there are none (then no identity maps are
-    made).
+    identity teacher's, small to large, empty if there are none (then no identity maps are
+    generated).
 
-    One that remembers from frame to frame gives `GeneratorOutput.state`, which comes back as
+    A recurrent one returns `GeneratorOutput.state`, which comes back as
     `Conditioning.state` with the frames that follow; without it, it begins anew, at each run of
     frames that the audio windows have.
     """

@@ -15,7 +15,7 @@ from s2vkit.options import AdversarialLossOptions
 
 
 class PenalisedLoss(AdversarialLoss):
-    """Base of adversarial losses whose discriminators may pay for steep scores."""
+    """Base of adversarial losses with an optional gradient penalty."""
 
     def __init__(self, options: AdversarialLossOptions) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class PenalisedLoss(AdversarialLoss):
         self.every = options.penalty_every
 
     def penalty(self, discriminator: Discriminator, real: Inputs, fake: Inputs) -> Tensor | None:
-        """Give the weighted penalty of one batch, or None where there is none in this step.
+        """Return the weighted penalty of one batch, or None if there is none in this step.
 
         `r1` (Mescheder et al. 2018): 1/2 E|grad D|^2 at what is real. `gradient` (Gulrajani et
         al. 2017): E(|grad D| - 1)^2 at random places between real and fake. The gradient is
@@ -41,14 +41,14 @@ class PenalisedLoss(AdversarialLoss):
 
 @contextmanager
 def _differentiable(discriminator: nn.Module) -> Iterator[None]:
-    """Keep cuDNN from recurrent networks inside: there it has no derivative of a derivative."""
+    """Disable cuDNN for recurrent networks: it has no second derivatives for them."""
     recurrent = any(isinstance(module, nn.RNNBase) for module in discriminator.modules())
     with torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled and not recurrent):
         yield
 
 
 def squared_gradient(discriminator: nn.Module, inputs: Inputs) -> Tensor:
-    """Give |d mean score / d first input|^2 of each item (N,), to be differentiated again."""
+    """Return |d mean score / d first input|^2 of each item (N,), to be differentiated again."""
     sources = [t.detach().float().requires_grad_() for t in _scored(inputs)]
     first = sources if isinstance(inputs[0], list) else sources[0]
     scores = discriminator.forward(first, *inputs[1:]).float()

@@ -45,7 +45,7 @@ class Graph(InferenceGraph):
         return named
 
     def generator_fields(self) -> tuple[BatchField, ...]:
-        """Give the fields of a batch that the generator needs beyond features and summary."""
+        """Return the fields of a batch that the generator needs beyond features and summary."""
         generator = self.generator
         if generator is None:
             return ()
@@ -59,7 +59,7 @@ class Graph(InferenceGraph):
         return tuple(found)
 
     def condition_batch(self, batch: Batch) -> Conditioning:
-        """Give what the generator is conditioned on, of a batch with its fields."""
+        """Return what the generator is conditioned on, of a batch with its fields."""
         conditioning = self.condition(batch["features"], batch["summary"])
         conditioning.context = batch.get("context")
         conditioning.audio_windows = batch.get("audio_windows")
@@ -68,5 +68,5 @@ class Graph(InferenceGraph):
         return conditioning
 
     def evaluated(self, name: str) -> str:
-        """Give the label that an evaluator knows; `emotion_2` beside `emotion` knows emotion."""
+        """Return the label that an evaluator knows; `emotion_2` beside `emotion` knows emotion."""
         return label_of_evaluator(name, self.evaluators)

@@ -13,7 +13,7 @@ class PairLoss(nn.Module):
     Registered with gives=("pair", "frames") or ("pair", "codes"), whichever it compares.
     """
 
-    def forward(self, made: Tensor, true: Tensor) -> Tensor:
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compare frames (N, 3, H, W) in [-1, 1], or codes (B, dim): a scalar."""
         raise NotImplementedError
 
@@ -22,7 +22,7 @@ class IndependenceLoss(nn.Module):
     """Base of losses of independence, built as `Loss(options)`. Registered with gives=("independence",)."""
 
     def forward(self, code: Tensor, other: Tensor) -> Tensor:
-        """Measure what codes (B, dim) tell of vectors (B, any) they should not: a scalar >= 0."""
+        """Measure what codes (B, dim) reveal of vectors (B, any) they should not: a scalar >= 0."""
         raise NotImplementedError
 
 
@@ -33,17 +33,17 @@ class AdversarialLoss(nn.Module):
     """
 
     def generator(self, fake: Tensor) -> Tensor:
-        """Give the generator's scalar loss from the scores of what it generated."""
+        """Return the generator's scalar loss from the scores of what it generated."""
         raise NotImplementedError
 
     def discriminator(self, real: Tensor, fake: Tensor, mismatched: Tensor | None = None) -> Tensor:
-        """Give the discriminator's scalar loss; `mismatched` are real frames with wrong speech."""
+        """Return the discriminator's scalar loss; `mismatched` are real frames with wrong speech."""
         raise NotImplementedError
 
     def penalty(self, discriminator: Discriminator, real: Inputs, fake: Inputs) -> Tensor | None:
-        """Give what a discriminator minimises besides (R1, gradient penalty); by default nothing."""
+        """Return what a discriminator minimises besides (R1, gradient penalty); by default nothing."""
         return None
 
     def looks_real(self, scores: Tensor) -> Tensor | None:
-        """Say of each score on which side of the decision boundary it lies; None: there is none."""
+        """Return whether each score lies on the real side of the decision boundary; None: there is none."""
         return None

@@ -1,4 +1,4 @@
-"""The contracts of metrics: of made clips beside their truth, and of what was heard."""
+"""The contracts of metrics: of generated clips against the real ones, and of codes and summaries."""
 
 from __future__ import annotations
 
@@ -14,46 +14,46 @@ from s2vkit.options import label_of_evaluator
 
 @dataclass
 class Outcome:
-    """One clip, made and true, and those who may evaluator it."""
+    """One clip, generated and real, and the evaluators for it."""
 
     name: str
-    made: Tensor  # (V, 3, H, W) in [-1, 1]
-    true: Tensor  # (V, 3, H, W) in [-1, 1]
+    generated: Tensor  # (V, 3, H, W) in [-1, 1]
+    real: Tensor  # (V, 3, H, W) in [-1, 1]
     labels: dict[str, str] = field(default_factory=dict)  # "identity" -> speaker, ...
     truth: dict[str, np.ndarray] = field(default_factory=dict)  # name -> (V,)
     evaluators: dict[str, Any] = field(default_factory=dict)  # name -> Teacher, trained on real faces
-    speech: Tensor | None = None  # (S,) in [-1, 1], what the made clip was made from
+    speech: Tensor | None = None  # (S,) in [-1, 1], what the clip was generated from
     sample_rate: int = 16000  # Hz, of the speech
     fps: float = 25.0
     sync_evaluator: Any = None  # a SyncEvaluator, trained on real clips
-    shared: dict[str, Any] = field(default_factory=dict)  # what one metric found and another needs
+    shared: dict[str, Any] = field(default_factory=dict)  # results that several metrics share
 
     def evaluators_of(self, label: str) -> dict[str, Any]:
-        """Give all evaluators that know a label, by name, the first one first."""
+        """Return all evaluators that know a label, by name, the first one first."""
         return {k: v for k, v in self.evaluators.items() if label_of_evaluator(k, self.evaluators) == label}
 
 
 @dataclass
-class Heard:
-    """What was heard in the N clips of a split, and what the teachers saw in them."""
+class ProbeData:
+    """Summaries, codes and teachers' targets of the N clips of a split."""
 
     names: list[str]
     labels: dict[str, list[str]]  # "identity" -> the speaker of each clip; "" where unknown
     summary: Tensor  # (N, E) the encoder's
     codes: dict[str, Tensor]  # side -> (N, dim) the student's
-    targets: dict[str, Tensor]  # side -> (N, dim) the teacher's, mean over the frames it saw
+    targets: dict[str, Tensor]  # side -> (N, dim) the teacher's, mean over its frames
     speech: Callable[[int], np.ndarray]  # of clip i: (S,) float32
     sample_rate: int  # Hz, of that speech
     shared: dict[str, Any] = field(default_factory=dict)  # what one probe computed for the next
 
     def label(self, name: str) -> list[str]:
-        """Give a label of every clip, "" where the corpus has none of that name."""
+        """Return a label of every clip, "" where the corpus has none of that name."""
         return self.labels.get(name, [""] * len(self.names))
 
 
 @dataclass(frozen=True)
 class Score:
-    """What a metric found: over what was made, over what is real by the same rule, by chance."""
+    """The result of a metric: on generated clips, on real ones by the same rule, and by chance."""
 
     value: float
     on_real: float | None
@@ -62,7 +62,7 @@ class Score:
     definition: str
     details: dict[str, Any] = field(default_factory=dict)
     clips: dict[str, float] = field(default_factory=dict)
-    """The figure of every clip by its name; empty where there is none but of the whole set."""
+    """The figure of every clip by its name; empty for metrics of whole sets."""
     over: Literal["mean", "median"] = "mean"  # how the value follows from the clips' figures
 
 
@@ -73,22 +73,22 @@ class Metric:
     """
 
     def update(self, outcome: Outcome) -> None:
-        """Take in one clip."""
+        """Add one clip."""
         raise NotImplementedError
 
     def compute(self) -> Score:
-        """Give the figure over all clips taken in."""
+        """Return the figure over all clips added."""
         raise NotImplementedError
 
 
 class Probe:
-    """Base of metrics of codes and summaries, for which no clip is generated; built as `Metric(options)`.
+    """Base of metrics of codes and summaries, which need no generated clip; built as `Metric(options)`.
 
-    Registered with wants: "summary", "codes". `sides` names the students it cannot do without.
+    Registered with wants: "summary", "codes". `sides` names the students it requires.
     """
 
     sides: tuple[str, ...] = ()
 
-    def probe(self, train: Heard, test: Heard) -> Score:
+    def probe(self, train: ProbeData, test: ProbeData) -> Score:
         """Learn from the training clips, measure on held-out ones; both on the CPU."""
         raise NotImplementedError

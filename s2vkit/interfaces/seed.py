@@ -23,5 +23,5 @@ def seed_step(seed: int, *names: object) -> None:
 
 
 def generator(seed: int, *names: object) -> torch.Generator:
-    """Give a fresh CPU generator of its own."""
+    """Return a fresh CPU generator of its own."""
     return torch.Generator().manual_seed(derive(seed, *names))

@@ -17,7 +17,7 @@ from s2vkit.interfaces.batch import Batch
 from s2vkit.interfaces.callback import Callback
 from s2vkit.interfaces.fields import BatchField
 from s2vkit.interfaces.graph import Graph
-from s2vkit.interfaces.metric import Heard, Outcome
+from s2vkit.interfaces.metric import Outcome, ProbeData
 from s2vkit.options import Slot, StageOptions
 
 Loss = Callable[[Batch, Any], dict[str, Tensor]]  # of a batch and what its phases share
@@ -54,22 +54,23 @@ class Stage:
     options: StageOptions
 
     fields: tuple[BatchField, ...] = ()
-    """What each batch must hold; labels are always there."""
+    """The fields of each batch; labels are always included."""
     uses: tuple[str, ...] = ()
     """Frozen modules that it runs itself, by name (`student.identity`): its result depends on them."""
     same_speaker: bool = False  # whether all clips of a batch are of one speaker
     sample_pictures: int = 0  # how often during training they are drawn; needs the generator
     progress_metrics: tuple[str, ...] = ()  # metrics that the live view shows before all others
+    held_out_runs: int = 0  # runs of frames of each of them; 0: as many as in training
     held_out: int = 512  # clips of the split val that `validate` is shown at most
     finish_with: int = 0  # training clips that `finish` is shown at most; 0: it is not called
     validate_every: int = 0  # steps between calls of `validate` on held-out clips; 0: none
 
     def idle(self) -> str:
-        """Say why there is nothing to train here (weights from a file, say); empty: there is."""
+        """Explain why there is nothing to train here (weights from a file, say); empty: there is."""
         return ""
 
     def optimizers(self) -> dict[str, Slot]:
-        """Say which optimizer moves each module, by the module's name."""
+        """Return the optimizer slot of each trained module, by the module's name."""
         raise NotImplementedError
 
     def extras(self) -> dict[str, Any]:
@@ -77,7 +78,7 @@ class Stage:
         return {}
 
     def averages(self) -> dict[str, float]:
-        """Say whose weights end as a running mean over steps, and with which decay; 0: none."""
+        """Return the decay of the running mean of weights, by module; 0: none."""
         return {}
 
     def phases(self) -> Sequence[Phase]:
@@ -89,11 +90,11 @@ class Stage:
         return None
 
     def loss(self, batch: Batch, shared: Any) -> dict[str, Tensor]:
-        """Give the weighted terms of a stage of one phase, by name."""
+        """Return the weighted terms of a stage of one phase, by name."""
         raise NotImplementedError
 
     def extra_metrics(self, batch: Batch, shared: Any) -> dict[str, Tensor]:
-        """Give further metrics to log (accuracies); never trained on."""
+        """Return further metrics to log (accuracies); never trained on."""
         return {}
 
     def thresholds(self) -> Sequence[Threshold]:
@@ -101,11 +102,11 @@ class Stage:
         return []
 
     def callbacks(self) -> Sequence[Callback]:
-        """Give callbacks of the stage itself; by default none."""
+        """Return callbacks of the stage itself; by default none."""
         return []
 
     def validate(self, clips: Batch) -> dict[str, Tensor]:
-        """Give figures of clips of the split val, all modules in eval mode and without gradient.
+        """Return figures of clips of the split val, all modules in eval mode and without gradient.
 
         They are logged as `val.NAME`. The same clips every time, at most `held_out` of them.
         """
@@ -120,17 +121,17 @@ class Stage:
 
 
 class Work(Protocol):
-    """What the engine offers to a job."""
+    """What a job can use of the engine."""
 
     graph: Graph
     folder: Path  # the run folder
 
-    def outcomes(self, split: str, most: int | None) -> Iterator[Outcome]:
-        """Make clips of a split from their speech alone, each beside its truth."""
+    def outcomes(self, split: str, max_clips: int | None) -> Iterator[Outcome]:
+        """Generate clips of a split from their speech alone, each with the real clip."""
         ...
 
-    def heard(self, split: str) -> Heard:
-        """Give what was heard in the clips of a split; the job must list it in `fields`."""
+    def probe_data(self, split: str) -> ProbeData:
+        """Return the vectors of the clips of a split; the job must list them in `fields`."""
         ...
 
     def save(self, name: str, data: Any) -> None:

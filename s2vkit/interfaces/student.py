@@ -15,7 +15,7 @@ class Student(nn.Module):
         raise NotImplementedError
 
     def last_layer(self) -> nn.Linear | None:
-        """Give the linear layer that makes the code of `features`; None: there is none to erase from."""
+        """Return the linear layer that makes the code of `features`; None: there is none to erase from."""
         return None
 
     def features(self, summary: Tensor) -> Tensor:

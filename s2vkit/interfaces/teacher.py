@@ -25,20 +25,20 @@ class Teacher(nn.Module):
     """Whether an embedding has a classifier alone, `head`; `distill` with `through_head` asks for it."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give the embedding or the logits of (N, 3, H, W) images in [-1, 1]: (N, dim)."""
+        """Return the embedding or the logits of (N, 3, H, W) images in [-1, 1]: (N, dim)."""
         raise NotImplementedError
 
     def classify(self, images: Tensor) -> Tensor:
-        """Give logits (N, len(classes)), or (N, 1) where there are no classes.
+        """Return logits (N, len(classes)), or (N, 1) where there are no classes.
 
-        Raises InputError where the weights came from a file without a classifier.
+        Raises InputError if the weights came from a file without a classifier.
         """
         raise NotImplementedError
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        """Give the feature maps [(N, C, h, w)] of `map_shapes`; gradients may flow. By default none."""
+        """Return the feature maps [(N, C, h, w)] of `map_shapes`; gradients may flow. By default none."""
         return []
 
     def head(self, codes: Tensor) -> Tensor:
-        """Give the logits of codes (N, dim); only where `has_head`."""
+        """Return the logits of codes (N, dim); only where `has_head`."""
         raise NotImplementedError

@@ -58,7 +58,7 @@ def open_weights(path: str | Path) -> Weights:
     A torch file is read with `weights_only=True`, so no code in it can run. One container
     (see `CONTAINERS`) is opened and a leading `module.` is dropped; the state dicts of several
     networks come under their names. Arrays of numbers beside them are let be. Raises
-    InputError where the file is absent, damaged, hostile, or holds no tensors.
+    InputError if the file is absent, damaged, hostile, or holds no tensors.
     """
     path = Path(path)
     _refuse_other_things(path)
@@ -70,23 +70,23 @@ def open_weights(path: str | Path) -> Weights:
         )
     config = next((dict(found[k]) for k in _CONFIGS if isinstance(found.get(k), Mapping)), {})
     inner = next((k for k in CONTAINERS if isinstance(found.get(k), Mapping)), "")
-    held = found[inner] if inner else found
-    tensors = {str(k).removeprefix("module."): v for k, v in held.items() if isinstance(v, Tensor)}
-    tensors = tensors or _of_several(held)
+    entries = found[inner] if inner else found
+    tensors = {str(k).removeprefix("module."): v for k, v in entries.items() if isinstance(v, Tensor)}
+    tensors = tensors or _of_several(entries)
     if not tensors:
         raise InputError(
             f"{path}: holds no tensors" + (f" under '{inner}'" if inner else ""),
-            hint=f"its keys are {_some([str(k) for k in held]) or 'none'}; weights are looked for "
+            hint=f"its keys are {_some([str(k) for k in entries]) or 'none'}; weights are looked for "
             f"at the top and under {', '.join(CONTAINERS)}",
         )
     return Weights(tensors, config or _config_beside(path), inner)
 
 
-def _of_several(held: Mapping[str, Any]) -> dict[str, Tensor]:
+def _of_several(entries: Mapping[str, Any]) -> dict[str, Tensor]:
     """Put the state dicts of several networks under their names: `encoder.conv.weight`."""
     return {
         f"{name}.{str(key).removeprefix('module.')}": value
-        for name, part in held.items()
+        for name, part in entries.items()
         if isinstance(part, Mapping)
         for key, value in part.items()
         if isinstance(value, Tensor)
@@ -97,7 +97,7 @@ def _refuse_other_things(path: Path) -> None:
     if not path.is_file():
         raise InputError(
             f"{path}: no such checkpoint file",
-            hint="check `checkpoint` in the recipe; `s2vkit weights` says where each file is had",
+            hint="check `checkpoint` in the recipe; `s2vkit weights` lists the source of each file",
         )
     with path.open("rb") as file:
         start = file.read(64).lstrip().lower()
@@ -153,19 +153,19 @@ def _carries_code(error: Exception) -> bool:
 
 
 def _unreadable(path: Path, error: Exception, hint: str, what: str = "") -> InputError:
-    said = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return InputError(f"{path}: not a readable checkpoint: {what or said}", hint=hint)
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return InputError(f"{path}: not a readable checkpoint: {what or reason}", hint=hint)
 
 
 def _config_beside(path: Path) -> dict[str, Any]:
     """Read FILE.json, or what CPC_audio writes beside its own: how the network was made."""
     for beside in (path.with_suffix(".json"), path.with_name("checkpoint_args.json")):
         try:
-            said = json.loads(beside.read_text(encoding="utf-8"))
+            data = json.loads(beside.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
-        if isinstance(said, dict):
-            inner = said.get("config", said)
+        if isinstance(data, dict):
+            inner = data.get("config", data)
             return dict(inner) if isinstance(inner, dict) else {}
     return {}
 
@@ -182,9 +182,13 @@ def fit_weights(module: nn.Module, tensors: Mapping[str, Tensor], *, source: str
         {k: tuple(v.shape) for k, v in tensors.items()},
         may_lack=COUNTERS,
     )
-    shapes = [f"{k} {held} for {wanted[0]}" for k, held, wanted in found.reshaped]
-    said = {"missing": list(found.missing), "unexpected": list(found.unexpected), "of another shape": shapes}
-    wrong = [f"{what}: {_some(keys)}" for what, keys in said.items() if keys]
+    shapes = [f"{k} {shape} for {wanted[0]}" for k, shape, wanted in found.reshaped]
+    differences = {
+        "missing": list(found.missing),
+        "unexpected": list(found.unexpected),
+        "of another shape": shapes,
+    }
+    wrong = [f"{what}: {_some(keys)}" for what, keys in differences.items() if keys]
     if wrong:
         raise InputError(
             f"{source}: does not fit {type(module).__name__}: " + "; ".join(wrong),
@@ -196,7 +200,7 @@ def fit_weights(module: nn.Module, tensors: Mapping[str, Tensor], *, source: str
 
 
 def refuse_damage(tensors: Mapping[str, Tensor], *, source: str) -> None:
-    """Raise InputError where a tensor holds numbers that are not finite."""
+    """Raise InputError if a tensor holds numbers that are not finite."""
     broken = [k for k, v in tensors.items() if not bool(torch.isfinite(v).all())]
     if broken:
         raise InputError(
@@ -206,11 +210,11 @@ def refuse_damage(tensors: Mapping[str, Tensor], *, source: str) -> None:
 
 
 def rename(tensors: Mapping[str, Tensor], name: Callable[[str], str | None]) -> dict[str, Tensor]:
-    """Give tensors other names; those that `name` gives None for are left out."""
+    """Return tensors other names; those that `name` gives None for are left out."""
     renamed = {name(k): v for k, v in tensors.items()}
     return {k: v for k, v in renamed.items() if k is not None}
 
 
-def _some(keys: list[str], most: int = 5) -> str:
-    more = f" and {len(keys) - most} more" if len(keys) > most else ""
-    return ", ".join(keys[:most]) + more
+def _some(keys: list[str], max_count: int = 5) -> str:
+    more = f" and {len(keys) - max_count} more" if len(keys) > max_count else ""
+    return ", ".join(keys[:max_count]) + more

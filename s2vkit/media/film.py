@@ -13,11 +13,14 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
 from s2vkit.errors import InputError
+from s2vkit.media.deinterlace import Deinterlacer
 from s2vkit.media.files import decoded, open_media
-from s2vkit.media.streams import frame_rate, video_stream
+from s2vkit.media.streams import frame_rate, video_streams
+from s2vkit.media.timing import Piece, Timeline, spans
+from s2vkit.media.tracks import choose_video
+from s2vkit.media.upright import pose_of
 
-_JUMP = 1.0  # s; time stamps that step back further begin another recording
-_LEAP = 10.0  # s; a time stamp further ahead is damaged
+_HOLE = 0.5  # s; a longer pause between pictures is reported
 _AVERAGED = 0.8  # scales below it average pixels: as sharp there, and twice as fast
 _SUBSAMPLED = ("yuv420p", "yuvj420p", "yuv422p", "nv12")  # formats of colours by the block
 _SMALL = "yuv420p"
@@ -27,15 +30,17 @@ class Film:
     """The pictures of one video file, in the order of their times.
 
     Iterating decodes the file from its start, one frame held at a time, and gives
-    (seconds on the container's clock, decoded frame). Damaged pieces are passed over, frames
-    out of order are dropped; `damaged` counts both. Raises InputError where the file is
-    missing, no media, without pictures, or declares more than `max_pixels`.
+    (seconds on the container's clock, decoded frame); interlaced frames are deinterlaced.
+    Damaged pieces are passed over, frames out of order are dropped; `damaged` counts both.
+    `track` is the number, from 1, of the video track to read. Raises InputError if the file
+    is missing, no media, without pictures, or declares more than `max_pixels`.
     """
 
-    def __init__(self, path: str | Path, max_pixels: int = 4096 * 4096) -> None:
+    def __init__(self, path: str | Path, max_pixels: int = 4096 * 4096, track: int | None = None) -> None:
         self.path, self.max_pixels = Path(path), max_pixels
         self.damaged = 0
-        self.notes: list[str] = []
+        self.notes: list[str] = []  # of the last pass, what a user may want to know
+        self._chosen = choose_video(path, track)
         with ExitStack() as opened:
             container = opened.enter_context(open_media(path))
             stream = self._stream(container)
@@ -59,39 +64,41 @@ class Film:
         self.close()
 
     def __iter__(self) -> Iterator[tuple[float, av.VideoFrame]]:
-        self.damaged = 0
+        self.damaged, self.notes = 0, list(self._chosen.notes)
         with ExitStack() as scope:
             if self._at_start is None:
                 self._opened = ExitStack()
                 self._at_start = self._opened.enter_context(open_media(self.path))
             container, self._at_start = self._at_start, None
             scope.callback(self.close)
-            stream = self._stream(container)
-            step = 1 / float(self.rate)
-            last: float | None = None
-            for frame in decoded(container, stream, av.VideoFrame, self._miss):
-                time = frame.time
-                if time is None:
-                    time = 0.0 if last is None else last + step
-                if last is not None and time <= last:
-                    self.damaged += 1
-                    if time < last - _JUMP:
-                        self.notes.append(f"time starts again after {last:.1f} s; the rest is left")
-                        return
-                    continue
-                if last is not None and time > last + _LEAP:
-                    self.damaged += 1
-                    continue
-                last = time
-                yield time, frame
+            yield from self._timed(decoded(container, self._stream(container), av.VideoFrame, self._miss))
+
+    def _timed(self, frames: Iterator[av.VideoFrame]) -> Iterator[tuple[float, av.VideoFrame]]:
+        timeline = Timeline[av.VideoFrame]("pictures", _HOLE, self._miss, self.notes.append, append=False)
+        deinterlacer = Deinterlacer()
+        step = 1 / float(self.rate)
+        last: float | None = None
+        pieces = (Piece(frame.time, step, frame) for frame in deinterlacer.run(frames))
+        for time, frame in timeline.place(pieces):
+            if last is not None and time <= last:
+                self._miss()
+                continue
+            last = time
+            yield time, frame
+        if timeline.holes:
+            self.notes.append(f"no pictures at {spans(timeline.holes)}")
+        if deinterlacer.count:
+            self.notes.append(f"{deinterlacer.count} interlaced pictures were deinterlaced")
+        if self.damaged:
+            self.notes.append(f"{self.damaged} damaged or misplaced pictures were left out")
 
     def _stream(self, container: InputContainer) -> VideoStream:
-        stream = video_stream(container, self.path)
+        stream = video_streams(container)[self._chosen.index]
         context = stream.codec_context
         if context is None:
             raise InputError(f"{self.path}: its pictures are of an unknown codec")
         if not context.width * context.height:
-            raise InputError(f"{self.path}: not one picture is whole enough to tell its size")
+            raise InputError(f"{self.path}: no picture is complete enough to determine its size")
         if context.width * context.height > self.max_pixels:
             raise InputError(
                 f"{self.path}: declares pictures of {context.width} x {context.height}, "
@@ -107,8 +114,8 @@ class Film:
 
 
 def _aspect(stream: VideoStream) -> float:
-    told = float(stream.sample_aspect_ratio or 1)
-    return told if 0.4 < told < 2.5 else 1.0
+    ratio = float(stream.sample_aspect_ratio or 1)
+    return ratio if 0.4 < ratio < 2.5 else 1.0
 
 
 class Scaler:
@@ -123,20 +130,19 @@ class Scaler:
         self._shrinker, self._painter = VideoReformatter(), VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
-        """Give uint8 RGB (H, W, 3), turned upright as the frame asks."""
+        """Return uint8 RGB (H, W, 3), turned and mirrored as the frame asks."""
         picture = self._painter.reformat(
             self.shrink(frame), self.width, self.height, "rgb24", interpolation=self._filter
         ).to_ndarray()
-        turned = turns(frame)
-        return np.rot90(picture, turned) if turned else picture
+        return pose_of(frame).apply(picture)
 
     def blank(self, frame: av.VideoFrame) -> np.ndarray:
-        """Give a black picture of the same shape, for those who will not look at it."""
+        """Return a black picture of the same shape, for those who will not look at it."""
         sides = (self.height, self.width)
-        return np.zeros((*(sides[::-1] if turns(frame) % 2 else sides), 3), np.uint8)
+        return np.zeros((*(sides[::-1] if pose_of(frame).swaps else sides), 3), np.uint8)
 
     def shrink(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """Give a frame at its small size, planar still, where that saves time; else itself.
+        """Return a frame at its small size, planar still, where that saves time; else itself.
 
         Planes shrink in half the time that FFmpeg takes for scaling and colours at once. Colours
         stay at half the size, as JPEG keeps them: on a 224 px frame that is a root mean square
@@ -145,8 +151,3 @@ class Scaler:
         if self.scale >= 1 or not frame.format.name.startswith(_SUBSAMPLED):
             return frame
         return self._shrinker.reformat(frame, self.width, self.height, _SMALL, interpolation=self._filter)
-
-
-def turns(frame: av.VideoFrame) -> int:
-    """Give the quarter turns, anticlockwise, that set a frame upright."""
-    return round(frame.rotation / 90) % 4

@@ -16,7 +16,7 @@ from s2vkit.media.film import Film, Scaler
 def read_frames(path: str | Path, max_frames: int | None = None) -> tuple[np.ndarray, Fraction]:
     """Read at most `max_frames` frames of a video: uint8 RGB (V, H, W, 3), and frames a second.
 
-    Raises InputError where the file is missing, damaged from its start, or without pictures.
+    Raises InputError if the file is missing, damaged from its start, or without pictures.
     """
     with Film(path) as film:
         frames = [frame for _, frame in islice(_scaled(film), max_frames)]
@@ -26,7 +26,7 @@ def read_frames(path: str | Path, max_frames: int | None = None) -> tuple[np.nda
 
 
 def iter_frames(path: str | Path) -> Iterator[tuple[float, np.ndarray]]:
-    """Give each frame's time (s from the container's start) and uint8 RGB (H, W, 3).
+    """Return each frame's time (s from the container's start) and uint8 RGB (H, W, 3).
 
     For long videos: one frame is held at a time. Damaged pieces are passed over.
     """

@@ -13,7 +13,7 @@ from s2vkit.errors import InputError
 def read_image(path: Path, size: int) -> np.ndarray:
     """Read a picture, cut to its central square and resized: (size, size, 3) uint8 RGB.
 
-    Raises InputError where there is none, or it cannot be read.
+    Raises InputError if there is none, or it cannot be read.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such picture")
@@ -22,6 +22,6 @@ def read_image(path: Path, size: int) -> np.ndarray:
             upright = ImageOps.exif_transpose(opened).convert("RGB")
             fitted = ImageOps.fit(upright, (size, size), Image.Resampling.LANCZOS)
     except (OSError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        said = "not a picture that can be read"
-        raise InputError(f"{path}: {said}", hint="give a PNG or JPEG file") from error
+        problem = "not a picture that can be read"
+        raise InputError(f"{path}: {problem}", hint="give a PNG or JPEG file") from error
     return np.array(fitted)

@@ -33,7 +33,7 @@ _WANTED = [
 
 
 def probe(path: str | Path) -> dict[str, Any]:
-    """Tell what a file holds: its format, seconds, and streams with codecs and sizes."""
+    """Describe what a file contains: its format, seconds, and streams with codecs and sizes."""
     with open_media(path) as container:
         return {
             "format": container.format.name,
@@ -44,21 +44,21 @@ def probe(path: str | Path) -> dict[str, Any]:
 
 def _describe(stream: Stream) -> dict[str, Any]:
     length = None if stream.duration is None else float(stream.duration * (stream.time_base or 0))
-    told: dict[str, Any] = {"type": stream.type, "seconds": length}
+    facts: dict[str, Any] = {"type": stream.type, "seconds": length}
     context: Any = getattr(stream, "codec_context", None)
     if context is None:
-        return told
-    told["codec"] = context.name
+        return facts
+    facts["codec"] = context.name
     if isinstance(stream, VideoStream):
-        told |= {"width": context.width, "height": context.height, "pix_fmt": context.pix_fmt}
-        told |= {"fps": frame_rate(stream), "frames": stream.frames, "cover": is_cover(stream)}
+        facts |= {"width": context.width, "height": context.height, "pix_fmt": context.pix_fmt}
+        facts |= {"fps": frame_rate(stream), "frames": stream.frames, "cover": is_cover(stream)}
     if isinstance(stream, AudioStream):
-        told |= {"sample_rate": context.sample_rate, "channels": context.layout.nb_channels}
-    return told
+        facts |= {"sample_rate": context.sample_rate, "channels": context.layout.nb_channels}
+    return facts
 
 
 def has_codecs() -> dict[str, bool]:
-    """Tell which of the codecs we use FFmpeg offers, e.g. {"write libx264": True}."""
+    """Return which of the required codecs FFmpeg offers, e.g. {"write libx264": True}."""
     return {f"{'write' if m == 'w' else 'read'} {name}": _has(name, m) for name, m in _WANTED}
 
 

@@ -32,7 +32,7 @@ class Resampler:
         return self._pull(frame)
 
     def flush(self) -> np.ndarray:
-        """Give the rest: float32 (T,). The resampler is spent then."""
+        """Return the rest: float32 (T,). The resampler is spent then."""
         if not self._taken:
             return np.zeros(0, np.float32)
         before = self._given

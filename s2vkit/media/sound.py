@@ -1,36 +1,34 @@
-"""Reading speech: any sound file, or the sound track of any video, as mono samples."""
+"""Reading speech: any audio file, or the audio track of any video, as mono samples."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import av
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from numpy.typing import NDArray
 
 from s2vkit.errors import InputError
-from s2vkit.media.files import decoded, open_media
+from s2vkit.media.channels import mono
+from s2vkit.media.files import decoded, open_media, states_length
 from s2vkit.media.resample import Resampler
 from s2vkit.media.streams import video_streams
+from s2vkit.media.timing import Piece, Timeline, spans
+from s2vkit.media.tracks import Chosen, choose_sound, sound_tracks
 
 SILENCE = 10 ** (-60 / 20)  # -60 dBFS
-_GAP = 0.1  # s; a hole in the time stamps of a video that is filled with silence
-_KINDS = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
-_SCALES = {"u1": 1 / 128, "i2": 1 / 2**15, "i4": 1 / 2**31, "i8": 1 / 2**63}
-_WIDE = {"i4": np.float64, "i8": np.float64, "f4": np.float64, "f8": np.float64}  # to sum in
+_GAP = 0.1  # s; a longer hole in the time stamps is filled with silence
 
 
 class Block(NamedTuple):
     """A decoded piece of sound."""
 
-    time: float | None  # s on the container's clock, where it has a time stamp
     sample_rate: int  # Hz
-    samples: np.ndarray  # (S,) float32, the mean of the channels
+    samples: np.ndarray  # (S,) float32, its channels mixed to one
 
 
 @dataclass
@@ -43,57 +41,60 @@ class Sound:
     notes: list[str] = field(default_factory=list)  # what a user may want to know
 
 
-def read_speech(path: str | Path, sample_rate: int = 16000, shortest: float = 0.1) -> Sound:
-    """Read the first sound track of a file: mean of its channels, resampled.
+def read_speech(
+    path: str | Path, sample_rate: int = 16000, shortest: float = 0.1, track: int | None = None
+) -> Sound:
+    """Read the speech of a file: the track and the channels that hold it, resampled.
 
-    In a video, sound keeps its place from the start of the container: a late start and holes
-    become silence. What can be decoded of a damaged file is used, with a note. Memory grows
-    with the output alone. Raises InputError where the file is missing, empty, not media,
-    without sound, undecodable, not finite, silent, or shorter than `shortest` seconds.
+    `track` is the number, from 1, of the sound track to read. Sound keeps its place in time:
+    holes become silence, and in a video a late start too. What can be decoded of a damaged file
+    is used, with a note. Memory grows with the output alone. Raises InputError if the file is
+    missing, empty, not media, without sound, undecodable, not finite, silent, or shorter than
+    `shortest` seconds.
     """
+    chosen = choose_sound(path, track)
     with open_media(path) as container:
-        if not container.streams.audio:
-            raise InputError(f"{path}: has no sound track", hint="give a sound file, or a video with sound")
-        stream = container.streams.audio[0]
-        track = _Track(str(path), sample_rate, *_origin(container))
-        for block in sound_blocks(container, stream, track.miss):
-            track.take(block)
-        announced = _announced(container, stream)
+        stream = sound_tracks(container)[chosen.index]
+        start = (container.start_time or 0) / av.time_base if video_streams(container) else None
+        reading = _Reading(str(path), sample_rate, start)
+        reading.notes += chosen.notes
+        timeline = Timeline[Block]("sound", _GAP, reading.miss, reading.notes.append, append=True)
+        for time, block in sound_blocks(container, chosen, timeline, reading.miss):
+            reading.take(time, block)
+        announced = _announced(container, stream, path)
         exact = bool(stream.duration) and "mp4" in container.format.name
-    return track.finish(announced, exact, shortest)
+    if timeline.holes:
+        reading.notes.append(f"the recording has holes, silent here: {spans(timeline.holes)}")
+    return reading.finish(announced, exact, shortest)
 
 
-def _origin(container: InputContainer) -> tuple[float | None, float]:
-    """Find the second at which a video's time starts (None without video), and its length."""
-    length = (container.duration or 0) / av.time_base
-    return ((container.start_time or 0) / av.time_base if video_streams(container) else None), length
-
-
-def _announced(container: InputContainer, stream: AudioStream) -> float:
-    """Give the seconds of sound that the file's headers promise, 0 where they do not say."""
+def _announced(container: InputContainer, stream: AudioStream, path: str | Path) -> float:
+    """Return the seconds of sound that the file's headers promise, 0 where they only estimate."""
+    if not states_length(container, path):
+        return 0.0
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     return 0.0 if container.streams.video else (container.duration or 0) / av.time_base
 
 
-class _Track:
-    """A sound track on its way from decoded frames to one array."""
+class _Reading:
+    """A sound track on its way from decoded blocks to one array."""
 
-    def __init__(self, name: str, sample_rate: int, origin: float | None, length: float) -> None:
+    def __init__(self, name: str, sample_rate: int, start: float | None) -> None:
         self.name, self.sample_rate = name, sample_rate
-        self.origin, self.length = origin, length
-        self.seconds, self.lead, self.damaged = 0.0, 0.0, 0
+        self.start = start  # s on the container's clock; None: where the first block is
+        self.seconds, self.padding, self.damaged = 0.0, 0.0, 0
         self.notes: list[str] = []
         self._blocks: list[np.ndarray] = []
         self._resampler: Resampler | None = None
 
     def miss(self) -> None:
-        """Count a piece that cannot be decoded."""
+        """Count a piece that cannot be used."""
         self.damaged += 1
 
-    def take(self, decoded_block: Block) -> None:
-        """Append a decoded block, after the silence that its time stamp asks for."""
-        time, rate, block = decoded_block
+    def take(self, time: float, decoded_block: Block) -> None:
+        """Append a decoded block, after the silence that its time asks for."""
+        rate, block = decoded_block
         if not np.isfinite(block).all():
             raise InputError(
                 f"{self.name}: holds NaN or infinite samples (near {self.seconds:.2f} s)",
@@ -104,20 +105,31 @@ class _Track:
         if self._resampler is None or self._resampler.source != rate:
             self._flush()
             self._resampler = Resampler(rate, self.sample_rate)
-        if silence := round(self._missing(time) * rate):
-            self.lead = silence / rate if not self.seconds else self.lead
-            block = np.concatenate([np.zeros(silence, np.float32), block])
+        missing = self._missing(time)
+        if missing < 0:
+            block = block[round(-missing * rate) :]
+        elif silence := round(missing * rate):
+            self.padding = silence / rate if not self.seconds else self.padding
+            self._push_silence(silence)
         self._blocks.append(self._resampler.push(block))
         self.seconds += len(block) / rate
 
-    def _missing(self, time: float | None) -> float:
-        if self.origin is None or time is None:
-            return 0.0
-        missing = time - self.origin - self.seconds
-        if missing > max(self.length, _GAP):  # no hole can be longer than the file
-            self.damaged += 1
-            return 0.0
-        return missing if missing > (_GAP if self.seconds else 0.0) else 0.0
+    def _push_silence(self, samples: int) -> None:
+        assert self._resampler is not None
+        rate = self._resampler.source
+        for at in range(0, samples, 60 * rate):  # in pieces, for a hole may last hours
+            piece = np.zeros(min(60 * rate, samples - at), np.float32)
+            self._blocks.append(self._resampler.push(piece))
+        self.seconds += samples / rate
+
+    def _missing(self, time: float) -> float:
+        """Return the seconds of sound that are missing before a block, negative where it overlaps."""
+        if self.start is None:
+            self.start = time
+        missing = time - self.start - self.seconds
+        if not self.seconds:
+            return missing
+        return missing if abs(missing) > _GAP else 0.0
 
     def _flush(self) -> None:
         if self._resampler is not None:
@@ -128,7 +140,7 @@ class _Track:
         self._flush()
         samples = np.concatenate([np.zeros(0, np.float32), *self._blocks])
         self._blocks.clear()
-        surplus = self.seconds - self.lead - announced
+        surplus = self.seconds - self.padding - announced
         if exact and 0 < surplus < _GAP:  # an encoder fills its last block with zeros
             self.seconds -= surplus
             samples = samples[: round(self.seconds * self.sample_rate)]
@@ -147,7 +159,9 @@ class _Track:
             why = "cannot be decoded" if self.damaged else "holds no samples"
             raise InputError(f"{self.name}: the sound track {why}")
         if self.seconds < shortest:
-            raise InputError(f"{self.name}: only {self.seconds:.3f} s of sound; {shortest:g} s is the least")
+            raise InputError(
+                f"{self.name}: only {self.seconds:.3f} s of sound, the minimum is {shortest:g} s"
+            )
         if (float(samples.max()) - float(samples.min())) / 2 < SILENCE:
             raise InputError(
                 f"{self.name}: is silent (below -60 dBFS all along), so there is no speech in it",
@@ -164,27 +178,19 @@ class _Track:
 
 
 def sound_blocks(
-    container: InputContainer, stream: AudioStream, damaged: Callable[[], None]
-) -> Iterator[Block]:
-    """Decode a sound track to mono blocks; calls `damaged` for each piece that cannot be decoded."""
-    for frame in decoded(container, stream, av.AudioFrame, damaged):
-        yield Block(frame.time, frame.sample_rate, mono(frame))
+    container: InputContainer, chosen: Chosen, timeline: Timeline[Block], damaged: Callable[[], None]
+) -> Iterator[tuple[float, Block]]:
+    """Decode a sound track to mono blocks, each with the second on the container's clock.
+
+    Calls `damaged` for each piece that cannot be decoded.
+    """
+    stream = sound_tracks(container)[chosen.index]
+    frames = decoded(container, stream, av.AudioFrame, damaged)
+    yield from timeline.place(
+        Piece(frame.time, frame.samples / max(1, frame.sample_rate), _block(frame, chosen))
+        for frame in frames
+    )
 
 
-def mono(frame: av.AudioFrame) -> np.ndarray:
-    """Average the channels of a frame of any sample format: float32 (S,), full scale at 1."""
-    kind = _KINDS[frame.format.name.rstrip("p")]
-    channels = len(frame.layout.channels)
-    if frame.format.is_planar:  # without to_ndarray, which takes as long as decoding does
-        data = [np.frombuffer(memoryview(plane), kind, frame.samples) for plane in frame.planes]
-    else:
-        packed = np.frombuffer(memoryview(frame.planes[0]), kind, frame.samples * channels)
-        data = list(packed.reshape(-1, channels).T)
-    total: NDArray[Any] = data[0].astype(_WIDE.get(kind, np.float32))
-    with np.errstate(over="ignore", invalid="ignore"):  # told of as infinite
-        for other in data[1:]:
-            total += other
-        if kind == "u1":
-            total -= 128 * channels
-        total *= _SCALES.get(kind, 1.0) / channels
-        return np.asarray(total, np.float32)
+def _block(frame: av.AudioFrame, chosen: Chosen) -> Block:
+    return Block(frame.sample_rate, mono(frame, chosen.weights))

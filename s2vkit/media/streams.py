@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from pathlib import Path
 
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
-
-from s2vkit.errors import InputError
 
 _RATES = (Fraction(1), Fraction(1000))  # frames a second that can be believed
 _DEFAULT_RATE = Fraction(25)
 
 
 def is_cover(stream: Stream) -> bool:
-    """Tell whether a video stream is only the cover picture of a sound file."""
+    """Return whether a video stream is only the cover picture of a sound file."""
     return bool(stream.disposition & Disposition.attached_pic)
 
 
@@ -25,15 +22,7 @@ def video_streams(container: InputContainer) -> list[VideoStream]:
     return [stream for stream in container.streams.video if not is_cover(stream)]
 
 
-def video_stream(container: InputContainer, path: str | Path) -> VideoStream:
-    """Give the first video stream. Raises InputError where there is none."""
-    streams = video_streams(container)
-    if not streams:
-        raise InputError(f"{path}: has no pictures", hint="give a video")
-    return streams[0]
-
-
 def frame_rate(stream: VideoStream) -> Fraction:
-    """Give the frames a second that a stream announces; 25 where it announces none that can be."""
+    """Return the frames a second that a stream announces; 25 where it announces none that can be."""
     announced = (stream.average_rate, stream.guessed_rate)
     return next((r for r in announced if r and _RATES[0] <= r <= _RATES[1]), _DEFAULT_RATE)

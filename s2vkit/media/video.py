@@ -8,6 +8,7 @@ from fractions import Fraction
 from math import ceil
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 import av
 import numpy as np
@@ -21,6 +22,18 @@ from s2vkit.media.resample import Resampler
 
 SOUND_RATE = 48000  # Hz; every player takes it, and it is 16 kHz times three
 _BT601, _TV_RANGE = 5, 1  # FFmpeg's numbers of the colour matrix and range written
+
+
+class Marking(Protocol):
+    """Marks a video as generated while it is written."""
+
+    def mark(self, frames: np.ndarray, first: int, fps: float) -> np.ndarray:
+        """Watermark uint8 (N, H, W, 3), the frames number `first` and following."""
+        ...
+
+    def sign(self, path: Path) -> None:
+        """Sign the finished file in its place."""
+        ...
 
 
 class VideoWriter:
@@ -38,13 +51,17 @@ class VideoWriter:
         fps: float | Fraction,
         speech: np.ndarray | None = None,
         sample_rate: int = 16000,
+        marking: Marking | None = None,
     ) -> None:
         """Take `size` (W, H), `fps` in 1/s, `speech` float32 (S,) in [-1, 1] at `sample_rate`.
 
-        Raises ValueError where speech is not one finite row, InputError where `path` is a folder.
+        The video of a model is written with `marking`, which marks it as generated.
+
+        Raises ValueError if speech is not one finite row, InputError if `path` is a folder.
         """
         self.path, self.size = Path(path), size
         self.fps = as_rate(fps)
+        self._marking = marking
         self.count = 0  # frames written so far
         self._voice = None if speech is None else _Voice(speech, sample_rate)
         self._scope: AbstractContextManager[VideoWriter] = self._opened()
@@ -59,17 +76,20 @@ class VideoWriter:
 
     @contextmanager
     def _opened(self) -> Iterator[VideoWriter]:
-        with replacing(self.path) as part, _output(part) as self._out:
-            self._video = self._add_video()
-            if self._voice is not None:
-                sound = self._out.add_stream("aac", rate=SOUND_RATE, layout="mono", bit_rate=128_000)
-                self._voice.stream = sound
-            yield self
-            if not self.count:
-                raise ValueError(f"{self.path}: not one frame was written")
-            self._out.mux(self._video.encode(None))
-            if self._voice is not None:
-                self._out.mux(self._voice.rest())
+        with replacing(self.path) as part:
+            with _output(part) as self._out:
+                self._video = self._add_video()
+                if self._voice is not None:
+                    sound = self._out.add_stream("aac", rate=SOUND_RATE, layout="mono", bit_rate=128_000)
+                    self._voice.stream = sound
+                yield self
+                if not self.count:
+                    raise ValueError(f"{self.path}: not one frame was written")
+                self._out.mux(self._video.encode(None))
+                if self._voice is not None:
+                    self._out.mux(self._voice.rest())
+            if self._marking is not None:
+                self._marking.sign(part)
 
     def _add_video(self) -> VideoStream:
         stream = self._out.add_stream("libx264", rate=self.fps)
@@ -91,6 +111,8 @@ class VideoWriter:
         width, height = self.size
         if frames.dtype != np.uint8 or frames.shape[1:] != (height, width, 3):
             raise ValueError(f"frames are {frames.dtype} {frames.shape}, not uint8 (N, {height}, {width}, 3)")
+        if self._marking is not None:
+            frames = self._marking.mark(frames, self.count, float(self.fps))
         for frame in frames:
             self._out.mux(self._video.encode(self._picture(frame)))
             self.count += 1
@@ -156,7 +178,7 @@ def _output(part: Path) -> Iterator[OutputContainer]:
 
 
 def as_rate(fps: float | Fraction) -> Fraction:
-    """Give the exact frame rate: 25 -> 25, 29.97002997 -> 30000/1001."""
+    """Return the exact frame rate: 25 -> 25, 29.97002997 -> 30000/1001."""
     rate = Fraction(fps).limit_denominator(1001)
     if rate <= 0:
         raise ValueError(f"{fps} frames a second are not possible")

@@ -1,4 +1,4 @@
-"""Numbers as exact as a device has them."""
+"""The most precise floats of a device."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from torch import Tensor
 
 
 def exact(x: Tensor) -> Tensor:
-    """Give float64: on the tensor's device, or on the CPU where the device has none (mps)."""
+    """Return float64: on the tensor's device, or on the CPU where the device has none (mps)."""
     return (x.cpu() if x.device.type == "mps" else x).double()

@@ -1,7 +1,7 @@
 """Checking nodes against option models, slot by slot; every problem is noted, none raised.
 
 The result of a recipe with problems is filled with stand-ins, so that the rules across
-slots can still be checked and all problems be shown together. `broken` tells them.
+slots can still be checked and all problems be shown together. `broken` detects them.
 """
 
 from __future__ import annotations
@@ -53,17 +53,17 @@ class Checker:
         values = self._values(model, entries, path, at)
         bad: set[str] = set()
         try:
-            made = model.model_validate(values)
-            bad = self._converted(made, values, entries, path)
+            model_options = model.model_validate(values)
+            bad = self._converted(model_options, values, entries, path)
         except ValidationError as error:
             bad = self._invalid(error, entries, path, at)
         except Exception as error:  # a plugin's validator is foreign code
-            said = f"{type(error).__name__}: {error}"
-            self.problems.add(at, path, f"these options cannot be checked: {said}")
+            problem = f"{type(error).__name__}: {error}"
+            self.problems.add(at, path, f"these options cannot be checked: {problem}")
             bad = set(values)
         else:
             if not bad:
-                return made
+                return model_options
         try:
             return model.model_construct(**{k: v for k, v in values.items() if k not in bad})
         except Exception:  # foreign code again, and its problem is noted
@@ -106,8 +106,8 @@ class Checker:
             self.problems.add(item.place, path, message + f"got {describe(item.value)}")
             return {}
         items = item.value.items
-        lead = items.get("generator") if networks else None
-        implied = word_of(use_of(lead.value)) if lead else None
+        generator = items.get("generator") if networks else None
+        implied = word_of(use_of(generator.value)) if generator else None
         found = {}
         for name, inner in items.items():
             below = (*path, name)
@@ -189,11 +189,11 @@ class Checker:
         return {str(detail["loc"][0]) for detail in error.errors() if detail["loc"]}
 
     def _converted(
-        self, made: Options, values: dict[str, Any], entries: Mapping[str, Item], path: Path
+        self, options: Options, values: dict[str, Any], entries: Mapping[str, Item], path: Path
     ) -> set[str]:
         bad = set()
         for name, value in values.items():
-            for loc, wanted in converted(value, getattr(made, name)):
+            for loc, wanted in converted(value, getattr(options, name)):
                 item = walk(entries, (name, *loc))
                 bad.add(name)
                 if item is not None:

@@ -33,7 +33,7 @@ class SystemOptions(Options):
 
     recipe: Text = Field(description="its recipe's file, relative to the comparison's")
     title: str | None = Field(default=None, description="what tables call it; its key if absent")
-    set: dict[str, Any] = Field(default={}, description="values laid over this recipe alone")
+    set: dict[str, Any] = Field(default={}, description="values set in this recipe alone")
 
 
 class ComparisonOptions(Options):
@@ -44,9 +44,9 @@ class ComparisonOptions(Options):
     output: Text = Field(description="the folder of tables and figures, and of every run")
     seeds: list[Seed] = Field(min_length=1, description="every system is run at each")
     systems: dict[str, Any] = Field(description="what is compared: name to recipe")
-    set: dict[str, Any] = Field(default={}, description="values laid over every recipe")
-    unheard: dict[str, Any] = Field(
-        default={}, description="values of `data` that bring speakers whom training has not, for Figure 4"
+    set: dict[str, Any] = Field(default={}, description="values set in every recipe")
+    unseen: dict[str, Any] = Field(
+        default={}, description="values of `data` that add speakers unseen in training, for Figure 4"
     )
 
 
@@ -61,7 +61,7 @@ class ComparedRun:
 
     @property
     def folder(self) -> FilePath:
-        """Give the run folder."""
+        """Return the run folder."""
         return FilePath(self.loaded.recipe.output)
 
 
@@ -76,12 +76,12 @@ class LoadedComparison:
     laid: tuple[str, ...] = ()  # KEY=VALUE that is laid over every recipe
 
     def firsts(self) -> list[ComparedRun]:
-        """Give the first run of every system."""
+        """Return the first run of every system."""
         return [run for run in self.runs if run.seed == self.options.seeds[0]]
 
 
 def is_comparison(path: FilePath) -> bool:
-    """Tell a comparison's file from a recipe's, without saying what else is wrong with it."""
+    """Return whether a file is a comparison and not a recipe, without reporting other problems."""
     root = read_recipe(FilePath(path), Problems())
     return root is not None and _MARK in root.items
 
@@ -95,12 +95,12 @@ def load_comparison(
     laid over every recipe. Raises RecipeError, whose message is the report of all problems.
     """
     path, registry, problems = FilePath(path), registry or installed(), Problems()
-    own = [text for text in sets if _key(text) in ComparisonOptions.model_fields]
-    others = [text for text in sets if text not in own]
+    of_comparison = [text for text in sets if _key(text) in ComparisonOptions.model_fields]
+    others = [text for text in sets if text not in of_comparison]
     root = read_recipe(path, problems)
     problems.raise_any(str(path))
     assert root is not None  # without a root, a problem was found
-    root = lay_sets(root, own, problems)
+    root = lay_sets(root, of_comparison, problems)
     for text in (text for text in others if _key(text) == "seed"):
         problems.add(root.place, (), f"--set '{text}': a comparison has seeds", "--set seeds=[1]")
     options = Checker(registry, problems).model(ComparisonOptions, root.items, (), root.place)
@@ -110,14 +110,14 @@ def load_comparison(
     systems = list(_systems(root, registry, problems))
     problems.raise_any(str(path))
     by_seed = _load_all(options, systems, root, others, registry)
-    data = {name: _told(item.value) for name, item in root.items.items()}
+    data = {name: _plain(item.value) for name, item in root.items.items()}
     return LoadedComparison(path, options, tuple(by_seed), data, tuple(others))
 
 
-def _told(node: Node) -> Any:
+def _plain(node: Node) -> Any:
     """Turn a node into plain data, with the nulls that leave something out."""
     if isinstance(node, Map):
-        return {name: _told(item.value) for name, item in node.items.items()}
+        return {name: _plain(item.value) for name, item in node.items.items()}
     return plain(node)
 
 
@@ -147,16 +147,16 @@ def _systems(root: Map, registry: Registry, problems: Problems) -> Iterator[_Sys
             hint = "use letters, digits and '_', and begin with a letter"
             problems.add(inner.key, path, f"'{name}' cannot be a system's name", hint)
             continue
-        told, word = inner.value, word_of(inner.value)
+        entries, word = inner.value, word_of(inner.value)
         if word is not None:
-            told = Map({"recipe": Item(inner.key, inner.value)}, inner.place)
-        if not isinstance(told, Map):
+            entries = Map({"recipe": Item(inner.key, inner.value)}, inner.place)
+        if not isinstance(entries, Map):
             problems.add(inner.place, path, "expected a recipe's file", f"{name}: sdfa.yaml")
             continue
-        options = Checker(registry, problems).model(SystemOptions, told.items, path, inner.key)
-        named = told.items.get("recipe")
+        options = Checker(registry, problems).model(SystemOptions, entries.items, path, inner.key)
+        named = entries.items.get("recipe")
         if named is not None and isinstance(getattr(options, "recipe", None), str):
-            over = told.items.get("set")
+            over = entries.items.get("set")
             yield _System(
                 name,
                 options,
@@ -210,11 +210,11 @@ def _load(
     return check_nodes(system.file, merge(root, last), registry, problems)
 
 
-def dump_unheard(options: ComparisonOptions) -> list[str]:
-    """Give what `unheard` says as `--set` arguments of a recipe."""
+def dump_unseen(options: ComparisonOptions) -> list[str]:
+    """Return what `unseen` says as `--set` arguments of a recipe."""
     import json
 
-    return [f"data.{key}={json.dumps(value)}" for key, value in options.unheard.items()]
+    return [f"data.{key}={json.dumps(value)}" for key, value in options.unseen.items()]
 
 
 __all__ = [
@@ -222,7 +222,7 @@ __all__ = [
     "ComparisonOptions",
     "LoadedComparison",
     "SystemOptions",
-    "dump_unheard",
+    "dump_unseen",
     "is_comparison",
     "load_comparison",
 ]

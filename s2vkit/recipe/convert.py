@@ -13,31 +13,31 @@ from s2vkit.options import dump_options
 from s2vkit.recipe.nodes import Path
 
 
-def converted(raw: Any, made: Any) -> Iterator[tuple[Path, str]]:
+def converted(raw: Any, typed: Any) -> Iterator[tuple[Path, str]]:
     """Find texts read as numbers, words read as truth values and the like.
 
     Gives the path below `raw` and what was wanted there. Pydantic would accept the text
     '3' as a number and `yes` as true; a recipe says what it means.
     """
-    if isinstance(raw, Mapping) and isinstance(made, Mapping):
+    if isinstance(raw, Mapping) and isinstance(typed, Mapping):
         for key, value in raw.items():
-            if key in made:
-                yield from (((key, *loc), want) for loc, want in converted(value, made[key]))
-    elif isinstance(raw, list) and isinstance(made, list | tuple) and len(raw) == len(made):
-        for index, (value, inner) in enumerate(zip(raw, made, strict=True)):
+            if key in typed:
+                yield from (((key, *loc), want) for loc, want in converted(value, typed[key]))
+    elif isinstance(raw, list) and isinstance(typed, list | tuple) and len(raw) == len(typed):
+        for index, (value, inner) in enumerate(zip(raw, typed, strict=True)):
             yield from (((index, *loc), want) for loc, want in converted(value, inner))
-    elif isinstance(made, bool):
+    elif isinstance(typed, bool):
         if not isinstance(raw, bool):
             yield (), "true or false"
-    elif isinstance(made, int | float) and isinstance(raw, str | bool):
-        yield (), "a whole number" if isinstance(made, int) else "a number"
+    elif isinstance(typed, int | float) and isinstance(raw, str | bool):
+        yield (), "a whole number" if isinstance(typed, int) else "a number"
 
 
 def to_plain(options: BaseModel) -> dict[str, Any]:
     """Turn options into what YAML and JSON can hold."""
-    made = _plain(dump_options(options))
-    assert isinstance(made, dict)
-    return made
+    plain = _plain(dump_options(options))
+    assert isinstance(plain, dict)
+    return plain
 
 
 def _plain(value: Any) -> Any:

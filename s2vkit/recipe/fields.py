@@ -13,12 +13,12 @@ from s2vkit.recipe.nodes import Item, Map, Node, Path, Seq, children
 
 
 def takes_none(field: FieldInfo) -> bool:
-    """Tell whether a field may be None, so that null is a value of its own there."""
+    """Return whether a field may be None, so that null is a value of its own there."""
     return NoneType in _members(field.annotation)
 
 
 def takes_list(field: FieldInfo) -> bool:
-    """Tell whether a field may be a list, so that one word may stand for a list of one."""
+    """Return whether a field may be a list, so that one word may stand for a list of one."""
     return any((get_origin(m) or m) in (list, tuple) for m in _members(field.annotation))
 
 
@@ -44,7 +44,7 @@ def known_keys(model: type[Options], of: str) -> str:
 
 
 def meaning(name: str, field: FieldInfo) -> str:
-    """Say what a field is for, by its description."""
+    """Return what a field is for: its description."""
     return f"{name}: {field.description}" if field.description else f"add `{name}:`"
 
 
@@ -54,7 +54,7 @@ def stand_in(of: SlotOf) -> Slot:
 
 
 def broken(slot: Slot) -> bool:
-    """Tell whether a slot is a stand-in for one that could not be resolved."""
+    """Return whether a slot is a stand-in for one that could not be resolved."""
     return slot.use == ""
 
 

@@ -9,7 +9,7 @@ from s2vkit.recipe.old_words import OLD_RECIPES, rename_hint
 from s2vkit.recipe.report import Problems
 from s2vkit.registry import nearest
 
-MOST_BYTES = 256 * 1024
+MAX_BYTES = 256 * 1024
 
 
 def read_text(path: FilePath, place: Place, problems: Problems) -> str | None:
@@ -20,7 +20,7 @@ def read_text(path: FilePath, place: Place, problems: Problems) -> str | None:
             problems.add(place, (), f"'{name}' is a folder, not a recipe", _inside(path))
             return None
         with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
+            data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         problems.add(place, (), f"there is no file '{name}'", _nearest_file(path))
         return None
@@ -28,8 +28,8 @@ def read_text(path: FilePath, place: Place, problems: Problems) -> str | None:
         reason = getattr(error, "strerror", None) or str(error)
         problems.add(place, (), f"'{name}' cannot be read: {reason}")
         return None
-    if len(data) > MOST_BYTES:
-        problems.add(place, (), f"'{name}' is larger than {MOST_BYTES // 1024} KiB: not a recipe")
+    if len(data) > MAX_BYTES:
+        problems.add(place, (), f"'{name}' is larger than {MAX_BYTES // 1024} KiB: not a recipe")
         return None
     try:
         return data.decode("utf-8-sig")

@@ -1,4 +1,4 @@
-"""`extends:` and `--set`: laying one recipe over another."""
+"""`extends:` and `--set`: merging one recipe over another."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _extend(child: Map, path: FilePath, chain: Chain, problems: Problems) -> Map
 
 
 def merge(parent: Map, child: Map) -> Map:
-    """Lay a mapping over another: deeply, but a slot whose `use` is written anew starts afresh."""
+    """Merge a mapping into another: deeply, except that a slot that sets `use` replaces the parent's."""
     items = dict(parent.items)
     for name, item in child.items.items():
         items[name] = _lay(items[name], item) if name in items else item
@@ -83,13 +83,13 @@ def _lay(under: Item, over: Item) -> Item:
 
 
 def _names_a_component(new: Map) -> bool:
-    """Tell whether a slot says `use`: then it starts afresh, even where the word is the parent's."""
+    """Return whether a slot says `use`: then it starts afresh, even where the word is the parent's."""
     named = use_of(new)
     return named is not None and not is_null(named)
 
 
 def lay_sets(root: Map, sets: Sequence[str], problems: Problems) -> Map:
-    """Lay `--set KEY=VALUE` arguments over a recipe, one after the other."""
+    """Apply `--set KEY=VALUE` arguments to a recipe, in order."""
     for index, text in enumerate(sets):
         source = Source(f"--set '{text}'", "set", rank=1000 + index)
         node = _set_node(text, Place(source), problems)

@@ -36,7 +36,7 @@ _BOUNDS = {
 
 
 def describe(node: Node) -> str:
-    """Say what was written: the text 'abc', the number 3, a list."""
+    """Describe what was written: the text 'abc', the number 3, a list."""
     if isinstance(node, Seq):
         return "a list"
     if isinstance(node, Map):

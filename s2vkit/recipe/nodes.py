@@ -75,12 +75,12 @@ Node: TypeAlias = Scalar | Seq | Map
 
 
 def is_null(node: Node | None) -> bool:
-    """Tell whether a value is a null, which leaves out what it stands for."""
+    """Return whether a value is a null, which leaves out what it stands for."""
     return isinstance(node, Scalar) and node.value is None
 
 
 def word_of(node: Node | None) -> str | None:
-    """Give the text of a scalar that is text."""
+    """Return the text of a scalar that is text."""
     return node.value if isinstance(node, Scalar) and isinstance(node.value, str) else None
 
 
@@ -113,7 +113,7 @@ def find(root: Map, path: Path) -> Item | None:
 
 
 def place_of(root: Map, path: Path, *, key: bool = False) -> Place:
-    """Give the place of a path's value or key, or of the key of what would hold it."""
+    """Return the place of a path's value or key, or of the key of what would hold it."""
     item = find(root, path)
     if item is not None:
         return item.key if key else item.place
@@ -133,8 +133,8 @@ def from_plain(data: Any, source: Source) -> Node:
     """Turn plain data into nodes that have no line."""
     place = Place(source)
     if isinstance(data, Mapping):
-        made = {str(k): Item(place, from_plain(v, source)) for k, v in data.items()}
-        return Map(made, place, block=True)
+        items = {str(k): Item(place, from_plain(v, source)) for k, v in data.items()}
+        return Map(items, place, block=True)
     if isinstance(data, Sequence) and not isinstance(data, str):
         return Seq(tuple(from_plain(v, source) for v in data), place, block=True)
     return Scalar(data, place)

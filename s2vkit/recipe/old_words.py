@@ -15,7 +15,9 @@ OLD_KEYS: dict[str, tuple[str, ...]] = {
     "least_face": ("min_face",),
     "least_score": ("min_score",),
     "most_silence": ("max_silence",),
-    "least": ("min_width",),
+    "least": ("min_width", "min_size"),
+    "seen": ("visible_above",),
+    "unheard": ("unseen",),
     "most": ("max_multiple",),
     "shut": ("close_above",),
     "open": ("open_below",),
@@ -60,13 +62,15 @@ OLD_VALUES: dict[str, str] = {
     "stills": "reference_images",
     "sounds": "audio_windows",
     "around": "context",
+    "heard": "seen",
+    "unheard": "unseen",
 }
 """A word that stood as a value -> the word now."""
 
-OLD_RECIPES: dict[str, str] = {"judges": "evaluators"}
+OLD_RECIPES: dict[str, str] = {"judges": "evaluators", "probes_unheard": "probes_unseen"}
 """A shipped recipe's old name -> its name now."""
 
-OLD_OPTIONS: dict[str, str] = {"--most-aside": "--max-rejected"}
+OLD_OPTIONS: dict[str, str] = {"--most-aside": "--max-rejected", "--unheard": "--unseen"}
 """An option of the command line -> its name now."""
 
 
@@ -96,10 +100,10 @@ def new_value(old: object, known: Collection[str]) -> str | None:
 
 
 def renamed(what: str, old: str, new: str) -> str:
-    """Say in one way that something has a new name."""
+    """Format the message that something has a new name."""
     return f"{what} '{old}' is now called '{new}'"
 
 
 def rename_hint(old: str, table: Mapping[str, str]) -> str:
-    """Say what a word of a table is called now; nothing if it is not in it."""
+    """Return the hint for an old word of a table; empty if it is not in it."""
     return f"it is now called '{table[old]}'" if old in table else ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from s2vkit.errors import RecipeError
 from s2vkit.recipe.nodes import Path, Place, Source, dotted
 
-_MOST_CELLS = 110  # longer lines are shown around what is wrong in them
+_MAX_CELLS = 110  # longer lines are shown around what is wrong in them
 
 
 @dataclass(frozen=True)
@@ -37,18 +37,18 @@ class Problems:
     """Collects problems; they are raised together."""
 
     found: list[Problem] = field(default_factory=list)
-    seen: set[tuple[Place, str]] = field(default_factory=set)
+    reported: set[tuple[Place, str]] = field(default_factory=set)
     spoilt: set[tuple[Source, int, int]] = field(default_factory=set)
 
     def add(self, place: Place, path: Path, message: str, hint: str = "") -> None:
-        """Take in one problem, unless the same was found before (by way of an alias)."""
+        """Add one problem, unless the same was found before (by way of an alias)."""
         spoilt = (place.source, place.line, place.column) in self.spoilt
-        if (place, message) not in self.seen and not spoilt:
-            self.seen.add((place, message))
+        if (place, message) not in self.reported and not spoilt:
+            self.reported.add((place, message))
             self.found.append(Problem(place, path, message, hint))
 
     def close_reading(self) -> None:
-        """Say no more of values that could not even be read."""
+        """Suppress further problems of values that could not be read."""
         places = (problem.place for problem in self.found)
         self.spoilt = {(p.source, p.line, p.column) for p in places if p.line}
 
@@ -70,7 +70,7 @@ def _gutter(place: Place) -> list[str]:
         return []
     text = place.source.lines[place.line - 1]
     start = min(place.column - 1, len(text))
-    end = min(start + place.width, start + _MOST_CELLS // 2, len(text))
+    end = min(start + place.width, start + _MAX_CELLS // 2, len(text))
     before, marked, after = (_shown(t) for t in (text[:start], text[start:end], text[end:]))
     before, after = _cut(before, marked, after)
     caret = " " * _cells(before) + "^" * max(1, _cells(marked))
@@ -78,13 +78,13 @@ def _gutter(place: Place) -> list[str]:
 
 
 def _cut(before: str, marked: str, after: str) -> tuple[str, str]:
-    room = max(20, _MOST_CELLS - _cells(marked))
-    if _cells(before) + _cells(after) <= room:
+    cells = max(20, _MAX_CELLS - _cells(marked))
+    if _cells(before) + _cells(after) <= cells:
         return before, after
-    if _cells(before) > room // 2:
-        before = "..." + before[-(room // 2) :]
-    if _cells(after) > room // 2:
-        after = after[: room // 2] + "..."
+    if _cells(before) > cells // 2:
+        before = "..." + before[-(cells // 2) :]
+    if _cells(after) > cells // 2:
+        after = after[: cells // 2] + "..."
     return before, after
 
 

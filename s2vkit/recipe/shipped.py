@@ -38,7 +38,7 @@ def find_shipped(name: str) -> Path | None:
 def copy_shipped(name: str, folder: Path, *, force: bool = False) -> list[Path]:
     """Copy a recipe and all that it refers to into a folder; give the files written, its own first.
 
-    Raises InputError where there is no such recipe, or a file is there already.
+    Raises InputError if there is no such recipe, or a file is there already.
     """
     path = find_shipped(name)
     if path is None:
@@ -56,7 +56,7 @@ def copy_shipped(name: str, folder: Path, *, force: bool = False) -> list[Path]:
 
 
 def recipes_folder() -> Path:
-    """Give the folder of the package's recipes. Raises InputError where it is not installed."""
+    """Return the folder of the package's recipes. Raises InputError if it is not installed."""
     folder = next((folder for folder in _FOLDERS if folder.is_dir()), None)
     if folder is None:
         raise InputError("the recipes of the package are not installed", hint="install s2vkit again")

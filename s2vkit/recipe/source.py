@@ -30,14 +30,14 @@ from s2vkit.recipe.report import Problems
 from s2vkit.recipe.scalars import resolve
 from s2vkit.registry import nearest
 
-MOST_DEPTH = 40
-MOST_NODES = 20_000  # after aliases are followed
+MAX_DEPTH = 40
+MAX_NODES = 20_000  # after aliases are followed
 
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # what PyYAML counts as the end of a line
 
 # What the parser says, what we say, and what helps.
 _PLAINER = (
-    ("character '\\t'", "a tab cannot stand here", "use spaces"),
+    ("character '\\t'", "a tab is not allowed here", "use spaces"),
     ("expected the node content", "a value is missing, or a '[' or '{' is not closed", ""),
     (
         "mapping values are not allowed",
@@ -112,7 +112,7 @@ class _Composer:
             before = split_lines(self.text[: error.position])
             place = self.at(len(before) - 1, len(before[-1]), 1)
             code = error.character if isinstance(error.character, int) else ord(error.character)
-            self.problems.add(place, (), f"character U+{code:04X} cannot stand in YAML")
+            self.problems.add(place, (), f"character U+{code:04X} is not allowed in YAML")
         except _StopError:
             pass
         return None
@@ -142,8 +142,8 @@ class _Composer:
         if tag is not None:
             hint = "a recipe is plain YAML; remove the tag, or quote the text"
             self.problems.add(self.place(event), path, f"tag '{tag}' is not allowed", hint)
-        if depth > MOST_DEPTH:
-            self.stop(self.place(event), (), f"nested deeper than {MOST_DEPTH} levels")
+        if depth > MAX_DEPTH:
+            self.stop(self.place(event), (), f"nested deeper than {MAX_DEPTH} levels")
         before = self.count
         if event.anchor:
             self.open.add(event.anchor)
@@ -230,20 +230,20 @@ class _Composer:
 
     def grow(self, size: int, event: Event, path: Path) -> None:
         self.count += size
-        if self.count > MOST_NODES:
-            self.stop(self.place(event), path, f"more than {MOST_NODES} values: not a recipe")
+        if self.count > MAX_NODES:
+            self.stop(self.place(event), path, f"more than {MAX_NODES} values: not a recipe")
 
     def note_syntax(self, error: yaml.MarkedYAMLError) -> None:
-        said = error.problem or "not valid YAML"
+        problem = error.problem or "not valid YAML"
         mark = error.problem_mark or error.context_mark
-        message, hint = f"not valid YAML: {said}", error.context or ""
+        message, hint = f"not valid YAML: {problem}", error.context or ""
         for pattern, plainer, help_text in _PLAINER:
-            if pattern in said:
+            if pattern in problem:
                 message, hint = f"not valid YAML: {plainer}", help_text
                 break
         if error.context_mark and mark and mark.index >= len(self.text.rstrip()):
             mark = error.context_mark  # where the thing began that the text's end cut short
-        if "quoted scalar" in (error.context or "") and "end of stream" in said:
+        if "quoted scalar" in (error.context or "") and "end of stream" in problem:
             mark = error.context_mark or mark
             message, hint = "not valid YAML: this quote is never closed", "close it"
         line, column = (mark.line, mark.column) if mark else (0, 0)

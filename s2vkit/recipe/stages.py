@@ -56,7 +56,7 @@ def _hint(other: str, names: list[str], root: Map) -> str:
 
 
 def _sort(stages: dict[str, Slot]) -> tuple[list[str], list[str]]:
-    """Give the order, and the stages that stand in a circle or after one."""
+    """Return the order, and the stages that stand in a circle or after one."""
     order: list[str] = []
     left = list(stages)
     while left:
@@ -84,7 +84,7 @@ def _circle(stages: dict[str, Slot], left: list[str]) -> list[str]:
 
 
 def check_names(stages: Iterable[str], known: Mapping[str, Slot]) -> None:
-    """Raise RecipeError where a stage is asked for that the recipe does not have."""
+    """Raise RecipeError if a stage is asked for that the recipe does not have."""
     for name in stages:
         if name not in known:
             near = nearest(name, known)

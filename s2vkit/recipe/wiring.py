@@ -19,7 +19,7 @@ from s2vkit.registry import Entry, Registry, nearest, plural
 
 SIDES = ("identity", "emotion")  # of a face, in the paper; a recipe may name others
 OF_THE_HOST = ("reference_images", "audio_windows")  # what a generator may want of the host itself
-HEARD = ("summary", "codes")  # what a metric may want of the speech side
+FROM_SPEECH = ("summary", "codes")  # what a metric may want of the speech side
 
 
 def wire(recipe: Recipe, root: Map, registry: Registry, problems: Problems) -> Wired:
@@ -55,7 +55,7 @@ class Wired:
         self.problems.add(place, path, message, hint)
 
     def sound(self, *path: str) -> bool:
-        """Tell whether a path holds a mapping or nothing; else there is a problem already."""
+        """Return whether a path holds a mapping or nothing; else there is a problem already."""
         item = find(self.root, path)
         return item is None or is_null(item.value) or isinstance(item.value, Map)
 
@@ -73,7 +73,7 @@ class Wired:
                 known = ", ".join(self.registry.names("student"))
                 hint = f"add `students: {{{side}: NAME}}` (known students: {known}), "
                 hint += f"or leave the side out with `teachers: {{{side}: null}}`"
-                self.add(("teachers", side), f"nobody learns from teacher '{side}'", hint, key=True)
+                self.add(("teachers", side), f"no student learns from teacher '{side}'", hint, key=True)
         self.recipe = self.recipe.model_copy(update={"students": kept})
 
     def sides(self) -> set[str]:
@@ -85,7 +85,7 @@ class Wired:
         self.dropped.append(f"{path} is left out, because {why}")
 
     def check_discriminators(self) -> None:
-        """Give every discriminator what it wants, or leave it out with the identity side."""
+        """Return every discriminator what it wants, or leave it out with the identity side."""
         kept = {}
         no_identity = "identity" not in self.recipe.teachers
         for name, slot in self.recipe.discriminators.items():
@@ -125,7 +125,7 @@ class Wired:
         return f"{plural(kind)} that fit: {fits or 'none'}; {leave}"
 
     def check_speech(self) -> None:
-        """Give the generator and the students what they want of the audio encoder."""
+        """Return the generator and the students what they want of the audio encoder."""
         encoder = self.entry(self.recipe.audio_encoder)
         parts: list[tuple[Path, Slot]] = [(("generator",), self.recipe.generator)]
         parts += [(("students", side), s) for side, s in self.recipe.students.items()]
@@ -146,7 +146,7 @@ class Wired:
                 self.add(path, message + "which this recipe leaves out", hint)
 
     def check_labels(self) -> None:
-        """See that the corpus has the labels that teachers and evaluators are trained on."""
+        """Check that the corpus has the labels that teachers and evaluators are trained on."""
         entry = self.entry(self.recipe.data)
         if entry is None:
             return
@@ -191,7 +191,7 @@ class Wired:
         written = find(self.root, ("discriminators",))
         gone = {str(name) for name, _ in children(written.value)} - present if written else set()
         changed = {}
-        for name in ("optimizers", "weights"):
+        for name in ("optimizers", "weights", "shares"):
             given = getattr(options, name, None)
             if isinstance(given, dict):
                 changed[name] = {k: v for k, v in given.items() if k not in gone}
@@ -199,10 +199,10 @@ class Wired:
                 self._unknown_networks(changed[name], networks, (*path, name))
         for network in sorted(present - {*changed.get("optimizers", {})}, key=_by_role):
             if "optimizers" in changed and find(self.root, (*path, "optimizers")):
-                who = network if network == "generator" else f"discriminator '{network}'"
+                role = network if network == "generator" else f"discriminator '{network}'"
                 hint = f"add `{network}: {{lr: 1.0e-4}}`"
                 below = (*path, "optimizers", network)
-                self.add(below, f"no optimizer for {who}", hint)
+                self.add(below, f"no optimizer for {role}", hint)
         return options.model_copy(update=changed)
 
     def _unknown_networks(self, given: dict[str, Any], known: set[str], path: Path) -> None:
@@ -221,7 +221,7 @@ class Wired:
         asked = getattr(options, "evaluator", None)
         for word in entry.wants:
             kind, _, name = word.partition(".")
-            if word in HEARD:
+            if word in FROM_SPEECH:
                 if not self.recipe.students:
                     message = f"metric '{entry.name}' looks at {word}, but there is no student"
                     self.add(path, message, "add a teacher and its student")
@@ -234,7 +234,7 @@ class Wired:
                 self.add(path, message + f"which dataset '{data.name}' does not bring")
 
     def _check_evaluators(self, path: Path, entry: Entry, kind: str, label: str, name: str) -> None:
-        """See that the evaluator asked is there and knows the label, or that there are several."""
+        """Check that the evaluator asked is there and knows the label, or that there are several."""
         evaluators, what = self.recipe.evaluators, f"metric '{entry.name}'"
         known = ", ".join(self.registry.names("teacher"))
         fits = [n for n in evaluators if label_of_evaluator(n, evaluators) == label]
@@ -258,14 +258,14 @@ class Wired:
 
 def slots_in(options: Options, path: Path) -> Iterator[tuple[Path, Slot]]:
     """Walk over the slots that options hold, those of nested options too."""
-    held = slot_fields(type(options))
+    slots = slot_fields(type(options))
     for name in type(options).model_fields:
         value = getattr(options, name, None)
         if isinstance(value, Options):
             yield from slots_in(value, (*path, name))
-        elif name in held and isinstance(value, Slot):
+        elif name in slots and isinstance(value, Slot):
             yield (*path, name), value
-        elif name in held and isinstance(value, dict):
+        elif name in slots and isinstance(value, dict):
             yield from (((*path, name, key), slot) for key, slot in value.items())
 
 

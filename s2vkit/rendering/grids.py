@@ -121,5 +121,5 @@ def frames_of(pipeline: InferencePipeline, conditioning: Conditioning) -> Tensor
 
 
 def middle(store: ClipStore, clip: int) -> int:
-    """Give the middle frame of a clip."""
+    """Return the middle frame of a clip."""
     return store.clips[clip].frames // 2

@@ -1,1 +1,1 @@
-"""What a run shows of itself: pictures, curves, clips, tables."""
+"""The report of a run: pictures, curves, clips, tables."""

@@ -59,13 +59,13 @@ def draw_faces(store: ClipStore, chosen: Sequence[int], path: Path) -> Path:
         record = store.clips[i]
         at = np.linspace(0, record.frames - 1, _TIMES).round().astype(int)
         rows.append(list(store.frames(i, at)))
-        who = record.labels.get("identity")
-        labels.append(f"{record.name} ({who})" if who else record.name)
+        speaker = record.labels.get("identity")
+        labels.append(f"{record.name} ({speaker})" if speaker else record.name)
     return contact_sheet(rows, labels, path)
 
 
 def draw_waveform(speech: np.ndarray) -> np.ndarray:
-    """Draw speech, float32 (S,) in [-1, 1], as uint8 (80, 640, 3): from least to most."""
+    """Draw speech, float32 (S,) in [-1, 1], as uint8 (80, 640, 3): from minimum to maximum."""
     picture = np.full((_HEIGHT, _WIDTH, 3), 255, np.uint8)
     edges = np.linspace(0, len(speech), _WIDTH + 1).astype(int)
     middle, scale = _HEIGHT // 2, _HEIGHT / 2 - 1
@@ -94,10 +94,10 @@ def _counts(counts: dict[str, dict[str, Any]]) -> str:
         )
         for value, c in counts.items()
     ]
-    made = table(("", "clips", "minutes", *splits), rows, {1, 2, *range(3, 3 + len(splits))})
+    html = table(("", "clips", "minutes", *splits), rows, {1, 2, *range(3, 3 + len(splits))})
     if len(rows) <= 12:
-        return made
-    return f"<details><summary>{len(rows):,} of them</summary>{made}</details>"
+        return html
+    return f"<details><summary>{len(rows):,} of them</summary>{html}</details>"
 
 
 def _outcomes(outcomes: list[dict[str, Any]]) -> str:
@@ -122,13 +122,15 @@ def _clip(store: ClipStore, clip: int) -> str:
         data = _base64(path.read_bytes())
     wave = io.BytesIO()
     Image.fromarray(draw_waveform(speech)).save(wave, "PNG")
-    told = ", ".join([*[record.split] * bool(record.split), *(f"{k} {v}" for k, v in record.labels.items())])
+    caption = ", ".join(
+        [*[record.split] * bool(record.split), *(f"{k} {v}" for k, v in record.labels.items())]
+    )
     return (
         f'<figure><video controls preload="metadata" style="max-width: {2 * index.size}px" '
         f'poster="data:image/jpeg;base64,{_base64(to_jpeg(frames[0], 90))}" '
         f'src="data:video/mp4;base64,{data}"></video><br>'
         f'<img alt="waveform" src="data:image/png;base64,{_base64(wave.getvalue())}">'
-        f"<figcaption>{escape(record.name)}: {escape(told)}</figcaption></figure>"
+        f"<figcaption>{escape(record.name)}: {escape(caption)}</figcaption></figure>"
     )
 
 

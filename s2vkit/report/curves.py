@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Series = dict[str, tuple[np.ndarray, np.ndarray]]  # name -> steps (N,), values (N,)
 _COLOURS = ("#2a6fbb", "#c1542d", "#2e8b57", "#8250a8", "#a67c00", "#00818a")
-_MOST_POINTS = 4000
+_MAX_POINTS = 4000
 _WIDE = 100.0  # a panel whose values span more than this factor has a logarithmic axis
 
 
@@ -25,8 +25,8 @@ def draw_curves(log: Path, path: Path, title: str) -> bool:
     """Draw every figure of a stage's log as one panel of a PNG; False where there is none.
 
     The log has a JSON object a line: "step", "seconds" and figures by name. Names that share
-    what stands before their first "." or "/" stand together in one colour. A line that a kill
-    cut off is passed over; of a step that was done again, the last counts.
+    what stands before their first "." or "/" stand together in one colour. A truncated line
+    is skipped; of a repeated step, the last counts.
     """
     series = read_log(log)
     if not series:
@@ -96,7 +96,7 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
 
 def _draw(axes: Axes, name: str, steps: np.ndarray, values: np.ndarray, colour: str) -> None:
     finite = values[np.isfinite(values)]
-    thin = slice(None, None, max(1, len(steps) // _MOST_POINTS))
+    thin = slice(None, None, max(1, len(steps) // _MAX_POINTS))
     mark = "o" if len(steps) < 3 else None
     axes.plot(steps[thin], values[thin], color=colour, alpha=0.3, linewidth=0.8, marker=mark)
     if len(steps) > 20:

@@ -19,13 +19,13 @@ Part = Mapping[str, Any]
 
 
 def diagram_section(facts: RunFacts) -> str:
-    """Draw the inference and the training graph; empty where the run left no graph.json."""
+    """Draw the inference and the training graph; empty if the run left no graph.json."""
     parts, flows = _rows(facts.graph, "parts"), _rows(facts.graph, "flows")
     if not parts:
         return ""
     drawn = [
-        ("inference", "Inference: what draws a clip"),
-        ("training", "Training: with all that sees true faces"),
+        ("inference", "Inference: from speech to a clip"),
+        ("training", "Training: with all that takes real faces"),
     ]
     return _world(facts.graph.get("world")) + "".join(
         f'<figure class="diagram"><h3>{title}</h3>'
@@ -46,16 +46,16 @@ def draw(parts: Sequence[Part], flows: Sequence[Part], title: str) -> str:
     """Draw parts and flows as SVG; the ends that are no part (speech, frames) become inputs."""
     boxes = {str(part["part"]): _lines(part) for part in parts}
     ends = {str(flow[end]): flow for flow in flows for end in ("from", "to")}
-    lines = {**{name: [name] for name in ends if name not in boxes}, **boxes}
-    heights = {name: _LINE * len(said) + 2 * _EDGE for name, said in lines.items()}
+    texts = {**{name: [name] for name in ends if name not in boxes}, **boxes}
+    heights = {name: _LINE * len(lines) + 2 * _EDGE for name, lines in texts.items()}
     pairs = [(str(flow["from"]), str(flow["to"])) for flow in flows]
     layout = arrange(heights, pairs, width=_WIDTH, across=_ACROSS, down=_DOWN)
     what: dict[tuple[str, str], list[str]] = {}
     for flow, pair in zip(flows, pairs, strict=True):
         what.setdefault(pair, []).append(str(flow.get("what")))
     kinds = {str(part["part"]): "trained" if part.get("trained_in") else "fixed" for part in parts}
-    drawn = [_flow(layout.flows[pair], pair, said) for pair, said in what.items() if pair in layout.flows]
-    drawn += [_box(name, said, kinds.get(name, "end"), layout) for name, said in lines.items()]
+    drawn = [_flow(layout.flows[pair], pair, lines) for pair, lines in what.items() if pair in layout.flows]
+    drawn += [_box(name, lines, kinds.get(name, "end"), layout) for name, lines in texts.items()]
     return (
         f'<svg class="graph" viewBox="-2 -2 {layout.width + 4:.0f} {layout.height + 4:.0f}" '
         f'role="img" aria-label="{escape(title)}" '
@@ -67,15 +67,15 @@ def draw(parts: Sequence[Part], flows: Sequence[Part], title: str) -> str:
 
 
 def _lines(part: Part) -> list[str]:
-    """Give the lines of a part's box: its name first, how its weights come about last."""
+    """Return the lines of a part's box: its name first, how its weights come about last."""
     count = part.get("parameters")
     weights = f", {count:,} weights" if isinstance(count, int) and count else ""
-    said = (f"{part.get('component')}{weights}", f"in: {part['takes']}", f"out: {part['gives']}")
-    lines = [line for words in said for line in textwrap.wrap(words, _LETTERS)]
-    return [str(part["part"]), *lines, *textwrap.wrap(_made(part), _LETTERS)]
+    rows = (f"{part.get('component')}{weights}", f"in: {part['takes']}", f"out: {part['gives']}")
+    lines = [line for words in rows for line in textwrap.wrap(words, _LETTERS)]
+    return [str(part["part"]), *lines, *textwrap.wrap(_component_lines(part), _LETTERS)]
 
 
-def _made(part: Part) -> str:
+def _component_lines(part: Part) -> str:
     trained, file = part.get("trained_in"), part.get("checkpoint")
     if trained:
         first = f"from {file}, " if file else ""
@@ -103,7 +103,7 @@ def _box(name: str, lines: Sequence[str], kind: str, layout: Layout) -> str:
 def _role(line: int, lines: int, kind: str) -> str:
     if line == 0:
         return "name"
-    return "made" if line == lines - 1 and kind != "end" else "said"
+    return "origin" if line == lines - 1 and kind != "end" else "detail"
 
 
 def _flow(points: Sequence[Point], pair: tuple[str, str], what: Sequence[str]) -> str:
@@ -117,9 +117,11 @@ def _flow(points: Sequence[Point], pair: tuple[str, str], what: Sequence[str]) -
             half = (x + to) / 2
             path.append(f"C{half:.1f} {y:.1f} {half:.1f} {at:.1f} {to:.1f} {at:.1f}")
         x, y = to, at
-    said = escape(f"{pair[0]} → {pair[1]}: {', '.join(what)}")
+    label = escape(f"{pair[0]} → {pair[1]}: {', '.join(what)}")
     kind = " target" if "target" in what else ""
-    return f'<path class="flow{kind}" marker-end="url(#tip)" d="{"".join(path)}"><title>{said}</title></path>'
+    return (
+        f'<path class="flow{kind}" marker-end="url(#tip)" d="{"".join(path)}"><title>{label}</title></path>'
+    )
 
 
 def _rows(data: Mapping[str, Any], key: str) -> list[Part]:
@@ -145,9 +147,9 @@ def _world(world: Any) -> str:
         return ""
     labels = world.get("labels")
     known = labels.items() if isinstance(labels, Mapping) else ()
-    said = [
+    facts = [
         f"{world.get('size')} x {world.get('size')} pixels at {world.get('fps')} frames/s",
         f"speech of {world.get('sample_rate')} Hz",
     ]
-    said += [f"{count} values of {name}" for name, count in known]
-    return f'<p class="soft">{escape(", ".join(said))}</p>'
+    facts += [f"{count} values of {name}" for name, count in known]
+    return f'<p class="soft">{escape(", ".join(facts))}</p>'

@@ -28,17 +28,17 @@ class StageFacts:
 
     @property
     def seconds(self) -> float | None:
-        """Give how long it took."""
+        """Return how long it took."""
         return number(self.done.get("seconds"))
 
     @property
     def log(self) -> Path:
-        """Give where its figures are."""
+        """Return where its figures are."""
         return self.folder / "log.jsonl"
 
 
 def open_run(folder: Path, home: Path, label: str = "") -> RunFacts:
-    """Read a run folder for a page that lies in `home`; RunFolderError where it is none."""
+    """Read a run folder for a page that lies in `home`; RunFolderError if it is none."""
     if not folder.is_dir():
         raise RunFolderError(
             f"{folder}: no such run folder", hint="`s2vkit run RECIPE` makes one, by `output:`"
@@ -68,43 +68,43 @@ class RunFacts:
         return Raw(f'<a href="{self.address(path)}">{text(name)}</a>')
 
     def address(self, path: Path) -> str:
-        """Give a file's address relative to the page."""
+        """Return a file's address relative to the page."""
         return quote(Path(os.path.relpath(path, self.home)).as_posix())
 
     @cached_property
     def about(self) -> dict[str, Any]:
-        """Give run.json."""
+        """Return run.json."""
         return self._json("run.json")
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        """Give metrics.json."""
+        """Return metrics.json."""
         return self._json("metrics.json")
 
     @cached_property
     def graph(self) -> dict[str, Any]:
-        """Give graph.json, which older runs lack."""
+        """Return graph.json, which older runs lack."""
         return self._json("graph.json")
 
     @cached_property
-    def told(self) -> dict[str, Any]:
-        """Give what is known of the clips that were rendered."""
+    def clip_facts(self) -> dict[str, Any]:
+        """Return what is known of the clips that were rendered."""
         return self._json("videos/clips.json")
 
     @cached_property
     def warnings(self) -> list[dict[str, Any]]:
-        """Give what the run was warned of, in turn."""
+        """Return the warnings of the run, in order."""
         return read_lines(self.folder / "warnings.jsonl")
 
     @cached_property
     def recipe_text(self) -> str:
-        """Give the resolved recipe as it is written."""
+        """Return the resolved recipe as it is written."""
         path = self.folder / "recipe.yaml"
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
     @cached_property
     def recipe(self) -> dict[str, Any]:
-        """Give the resolved recipe as data."""
+        """Return the resolved recipe as data."""
         try:
             data = yaml.safe_load(self.recipe_text)
         except yaml.YAMLError:
@@ -114,7 +114,7 @@ class RunFacts:
 
     @cached_property
     def stages(self) -> list[StageFacts]:
-        """Give the stages that were begun, in the order of the run."""
+        """Return the stages that were begun, in the order of the run."""
         begun = {path.name: path for path in sorted(self.folder.glob("stages/*")) if path.is_dir()}
         order = [name for name in self.planned if name in begun]
         names = [*order, *(name for name in begun if name not in order)]
@@ -122,7 +122,7 @@ class RunFacts:
 
     @cached_property
     def plan(self) -> dict[str, dict[str, Any]]:
-        """Give what graph.json says of each stage, in the order of the run."""
+        """Return what graph.json says of each stage, in the order of the run."""
         rows = self.graph.get("stages")
         known = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
         return {str(row.get("name")): row for row in known}
@@ -135,7 +135,7 @@ class RunFacts:
 
     @cached_property
     def clips(self) -> list[dict[str, str]]:
-        """Give the figures of single clips (clips.csv), a row a clip."""
+        """Return the figures of single clips (clips.csv), a row a clip."""
         path = self.folder / "clips.csv"
         if not path.is_file():
             return []
@@ -145,24 +145,24 @@ class RunFacts:
 
     @cached_property
     def videos(self) -> list[Path]:
-        """Give the clips that were rendered."""
+        """Return the clips that were rendered."""
         return sorted(self.folder.glob("videos/*.mp4"))
 
     @property
     def name(self) -> str:
-        """Give what the recipe calls itself, or the folder's name."""
+        """Return what the recipe calls itself, or the folder's name."""
         named = self.recipe.get("name")
         return str(named) if named else self.folder.name
 
     @property
     def version(self) -> str | None:
-        """Give the version of s2vkit that made the run."""
+        """Return the version of s2vkit that made the run."""
         versions = self.about.get("versions")
         return str(versions.get("s2vkit")) if isinstance(versions, dict) else None
 
     @property
     def commands(self) -> list[str]:
-        """Give the commands that made the run."""
+        """Return the commands that made the run."""
         known = self.about.get("commands")
         rows = known if isinstance(known, list) else []
         return [str(row["command"]) for row in rows if isinstance(row, dict) and "command" in row]

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from s2vkit.files import replacing
 
 INK, SOFT, PAPER = (30, 30, 34), (105, 107, 118), (255, 255, 255)
-LEAST = 96  # px; smaller faces are enlarged by whole pixels to at least this
+MIN_SIDE = 96  # px; smaller faces are enlarged by whole pixels to at least this
 GAP, MARGIN, LINE = 4, 14, 22
 
 
@@ -37,14 +37,14 @@ class Layout:
     height: int
 
     def left(self, column: int) -> int:
-        """Give the left edge of a column's pictures."""
+        """Return the left edge of a column's pictures."""
         return MARGIN + self.label + column * (self.side + GAP)
 
 
 def draw_sheet(path: Path, title: str, blocks: Sequence[Block]) -> Layout:
     """Write blocks of pictures of one size as PNG, whole or not at all; say how it is laid out.
 
-    Raises ValueError where there is no picture, or sizes differ.
+    Raises ValueError if there is no picture, or sizes differ.
     """
     layout = lay_out(title, blocks)
     image = Image.new("RGB", (layout.width, layout.height), PAPER)
@@ -65,7 +65,7 @@ def lay_out(title: str, blocks: Sequence[Block]) -> Layout:
     if len(shapes) != 1:
         raise ValueError(f"pictures of {sorted(shapes)} in one sheet")
     side = shapes.pop()[0]
-    scale = max(1, -(-LEAST // side))
+    scale = max(1, -(-MIN_SIDE // side))
     labels = [label for block in blocks for label, _ in block.rows]
     label = round(max(_wide(line, 13) for text in labels for line in text.split("\n"))) + 12
     columns = max(len(row) for block in blocks for _, row in block.rows)

@@ -40,14 +40,14 @@ def resample(samples: Sequence[np.ndarray], over: str = "mean") -> np.ndarray:
 
 
 def interval_of(figures: np.ndarray, method: str) -> Interval:
-    """Give the middle 95 % of resampled figures (R,)."""
+    """Return the middle 95 % of resampled figures (R,)."""
     edge = 50 * (1 - LEVEL)
     low, high = np.percentile(figures, [edge, 100 - edge])
     return Interval(float(low), float(high), method)
 
 
 def clip_interval(of_seeds: Mapping[int, Mapping[str, float]], over: str) -> Interval | None:
-    """Give the interval of one system: seed -> clip -> figure; None where a seed has no clips."""
+    """Return the interval of one system: seed -> clip -> figure; None if a seed has no clips."""
     samples = [np.array(list(clips.values()))[:, None] for clips in of_seeds.values() if clips]
     if not samples or len(samples) != len(of_seeds):
         return None
@@ -67,7 +67,7 @@ class Paired:
 def paired(
     first: Mapping[int, Mapping[str, float]], second: Mapping[int, Mapping[str, float]], over: str
 ) -> Paired | None:
-    """Give the difference first less second on the clips and seeds of both; None: there is none."""
+    """Return the difference first less second on the clips and seeds of both; None: there is none."""
     samples = []
     for seed in sorted(set(first) & set(second)):
         both = sorted(set(first[seed]) & set(second[seed]))

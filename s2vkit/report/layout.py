@@ -119,7 +119,7 @@ def _settle(
 def _apart(
     column: list[str], wish: Mapping[str, float], tall: Mapping[str, float], down: float
 ) -> dict[str, float]:
-    """Give the places nearest to the wishes (least squares) that keep order and distance.
+    """Return the places nearest to the wishes (least squares) that keep order and distance.
 
     Less the distances this is isotonic regression: what would overlap forms a block at its mean.
     """

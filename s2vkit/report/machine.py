@@ -34,8 +34,8 @@ def stages_section(facts: RunFacts) -> str:
     rows.append(("all", "", "", span(total), Raw(""), "", ""))
     headings = ("stage", "what it trains", "state", "time", "", "memory", "GPU memory")
     return table(headings, rows, {3, 5, 6}, "stages") + (
-        '<p class="soft">Time includes preparing what the stage needed first. Memory: the most '
-        "that the process held during the stage; its workers, which load clips, not counted."
+        '<p class="soft">Time includes preparing what the stage needed first. Memory: the peak '
+        "of the process during the stage, without its workers, which load clips."
         f"{_unknown(facts)}</p>"
     )
 
@@ -44,8 +44,8 @@ def _does(row: Mapping[str, Any]) -> str:
     trains = ", ".join(str(name) for name in row.get("trains") or ())
     steps = f", {row['steps']:,} steps" if isinstance(row.get("steps"), int) else ""
     after = ", ".join(str(name) for name in row.get("after") or ())
-    said = f"{trains or 'nothing'}{steps}" if row else ""
-    return f"{said}; after {after}" if after else said
+    text = f"{trains or 'nothing'}{steps}" if row else ""
+    return f"{text}; after {after}" if after else text
 
 
 def _state(stage: StageFacts | None, planned: Mapping[str, Any], name: str) -> str:
@@ -70,12 +70,12 @@ def _bar(stage: StageFacts | None, longest: float) -> Raw:
 
 
 def _memory(stage: StageFacts | None) -> tuple[str, str]:
-    held = stage.done.get("memory") if stage else None
-    if not isinstance(held, Mapping):
+    memory = stage.done.get("memory") if stage else None
+    if not isinstance(memory, Mapping):
         return "–", "–"
-    found = [number(held.get(key)) for key in ("resident", "cuda")]
+    found = [number(memory.get(key)) for key in ("resident", "cuda")]
     resident, cuda = (size(count) if count is not None else "–" for count in found)
-    return (f"{resident} (so far)" if held.get("of") == "process" else resident), cuda
+    return (f"{resident} (so far)" if memory.get("of") == "process" else resident), cuda
 
 
 def _unknown(facts: RunFacts) -> str:
@@ -84,23 +84,23 @@ def _unknown(facts: RunFacts) -> str:
 
 
 def peak(facts: RunFacts) -> float | None:
-    """Give the most memory that a stage of the run held, in bytes."""
-    held = [s.done.get("memory") for s in facts.stages]
-    known = [number(m.get("resident")) for m in held if isinstance(m, Mapping)]
+    """Return the peak memory of the run's stages, in bytes."""
+    memory = [s.done.get("memory") for s in facts.stages]
+    known = [number(m.get("resident")) for m in memory if isinstance(m, Mapping)]
     return max((count for count in known if count is not None), default=None)
 
 
 def warnings_section(facts: RunFacts) -> str:
-    """Write what the run was warned of; that there was nothing is said too."""
+    """Write the warnings of the run, or that there were none."""
     notes = [str(note) for note in facts.about.get("notes") or ()]
-    said = "".join(f"<li>{escape(note)}</li>" for note in notes)
-    listed = f"<p>Of the recipe was left out:</p><ul>{said}</ul>" if said else ""
+    text = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    listed = f"<p>Of the recipe was left out:</p><ul>{text}</ul>" if text else ""
     if facts.damaged:
         names = ", ".join(facts.damaged)
         listed += f"<p>These files of the run folder could not be read: {escape(names)}.</p>"
     if not facts.warnings:
         kept = "graph.json" if not facts.graph else ""
-        none = "None was kept: this run is older than that." if kept else "None."
+        none = "None was recorded: this run is older than that." if kept else "None."
         return f"{listed}<p>{none}</p>"
     rows = [
         [str(note.get(key) or "–") for key in ("time", "stage", "source", "text")] for note in facts.warnings
@@ -130,7 +130,7 @@ def commands_of(facts: RunFacts) -> Raw:
     if not facts.recipe:
         return Raw("")
     return Raw(
-        '<p class="soft">The command was not kept (an older run, or one started from Python). '
-        "The resolved recipe makes the run again:</p>"
+        '<p class="soft">The command was not recorded (an older run, or one started from Python). '
+        "The resolved recipe repeats the run:</p>"
         "<pre><code>s2vkit run recipe.yaml</code></pre>"
     )

@@ -18,7 +18,7 @@ class Raw(str):
 
 
 def text(value: object) -> str:
-    """Give a value as HTML: Raw as it is, all else escaped."""
+    """Return a value as HTML: Raw as it is, all else escaped."""
     return value if isinstance(value, Raw) else escape(str(value))
 
 
@@ -56,7 +56,7 @@ def data_uri(data: bytes, suffix: str) -> str:
 
 
 def picture(path: Path, caption: str, describes: str) -> str:
-    """Show a PNG, within the page itself; `describes` says what is seen, for who cannot see it."""
+    """Show a PNG, within the page itself; `describes` is its alternative text."""
     return (
         f'<figure><img alt="{escape(describes)}" src="{data_uri(path.read_bytes(), ".png")}">'
         f"<figcaption>{text(caption)}</figcaption></figure>"
@@ -64,7 +64,7 @@ def picture(path: Path, caption: str, describes: str) -> str:
 
 
 def number(value: Any) -> float | None:
-    """Give a finite figure as a float; None for whatever is none."""
+    """Return a finite figure as a float; None for whatever is none."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if abs(value) < float("inf") else None

@@ -1,4 +1,4 @@
-"""Pictures and clips of a run: contact sheets, and made beside true."""
+"""Pictures and clips of a run: contact sheets, and generated beside real clips."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from s2vkit.files import replacing
 from s2vkit.media import VideoWriter
+from s2vkit.media.video import Marking
 
 _INK, _PAPER, _GAP = (30, 30, 34), (246, 246, 244), 2
-_LEAST_HEIGHT = 192  # small faces are enlarged to about this in comparisons
+_MIN_HEIGHT = 192  # small faces are enlarged to about this in comparisons
 
 
 def save_png(path: str | Path, picture: np.ndarray) -> Path:
@@ -28,7 +29,7 @@ def contact_sheet(
 ) -> Path:
     """Lay out rows of uint8 (H, W, 3) pictures of one size, a label left of each row, as PNG.
 
-    Each pixel becomes `scale` x `scale`. Raises ValueError where sizes or labels do not match.
+    Each pixel becomes `scale` x `scale`. Raises ValueError if sizes or labels do not match.
     """
     shapes = {picture.shape for row in rows for picture in row}
     if len(shapes) != 1 or len(labels) != len(rows):
@@ -69,26 +70,27 @@ def caption_bar(captions: Sequence[str], width: int) -> np.ndarray:
 
 def write_comparison(
     path: str | Path,
-    made: np.ndarray,
-    true: np.ndarray,
+    generated: np.ndarray,
+    real: np.ndarray,
     fps: float | Fraction,
     speech: np.ndarray | None = None,
     sample_rate: int = 16000,
-    captions: tuple[str, str] = ("true", "made"),
+    captions: tuple[str, str] = ("real", "generated"),
+    marking: Marking | None = None,
 ) -> Path:
-    """Write an MP4 of the true clip left and the made one right, with captions and sound.
+    """Write an MP4 of the real clip left and the generated one right, with captions and sound.
 
-    `made` and `true` are uint8 (V, H, W, 3); small faces are enlarged by whole pixels.
-    Raises ValueError where their shapes differ.
+    `generated` and `real` are uint8 (V, H, W, 3); small faces are enlarged by whole pixels.
+    `marking` marks the whole as generated. Raises ValueError if their shapes differ.
     """
-    if made.shape != true.shape:
-        raise ValueError(f"made {made.shape} and true {true.shape} differ in shape")
-    scale = max(1, -(-_LEAST_HEIGHT // made.shape[1]))
-    width = made.shape[2] * scale
+    if generated.shape != real.shape:
+        raise ValueError(f"made {generated.shape} and true {real.shape} differ in shape")
+    scale = max(1, -(-_MIN_HEIGHT // generated.shape[1]))
+    width = generated.shape[2] * scale
     bar = caption_bar(captions, width)
-    size = (2 * width, made.shape[1] * scale + bar.shape[0])
-    with VideoWriter(path, size, fps, speech, sample_rate) as writer:
-        for left, right in zip(true, made, strict=True):
+    size = (2 * width, generated.shape[1] * scale + bar.shape[0])
+    with VideoWriter(path, size, fps, speech, sample_rate, marking) as writer:
+        for left, right in zip(real, generated, strict=True):
             pair = enlarge(np.concatenate([left, right], axis=1), scale)
             writer.write(np.concatenate([bar, pair])[None])
     return Path(path)

@@ -1,4 +1,4 @@
-"""Clips to play on a page: within it as long as the room lasts, beside it where not."""
+"""Clips to play on a page: embedded up to a budget of bytes, else played from files beside it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from s2vkit.media import iter_frames
 from s2vkit.report.facts import RunFacts
 from s2vkit.report.markup import Raw, data_uri, size
 
-ROOM = 20_000_000  # bytes of clips that a page holds itself
+MAX_EMBEDDED = 20_000_000  # bytes of clips that a page holds itself
 _POSTER = 0.4  # seconds into the clip: faces that just begin to speak
 
 
-class Room:
-    """What is left of a page's room for clips, and what came of it."""
+class ClipBudget:
+    """How many bytes of clips a page may still embed, and how many clips were embedded."""
 
-    def __init__(self, most: int = ROOM) -> None:
-        self.most, self.left = most, most
+    def __init__(self, max_bytes: int = MAX_EMBEDDED) -> None:
+        self.max_bytes, self.left = max_bytes, max_bytes
         self.within, self.beside = 0, 0
 
     def source(self, facts: RunFacts, path: Path) -> str:
-        """Give a clip's address: its content while there is room, else its relative path."""
+        """Return a clip's address: its content while the budget lasts, else its relative path."""
         length = path.stat().st_size
         if length > self.left:
             self.beside += 1
@@ -35,67 +35,67 @@ class Room:
         self.left, self.within = self.left - length, self.within + 1
         return data_uri(path.read_bytes(), ".mp4")
 
-    def told(self) -> Raw:
-        """Say which clips lie in the page, and which need the run folder beside it."""
+    def note(self) -> Raw:
+        """Describe which clips are embedded in the page and which are played from the run folder."""
         if not self.within + self.beside:
             return Raw("")
-        held = f"{self.within} clips ({size(self.most - self.left)}) lie within this page"
+        embedded = f"{self.within} clips ({size(self.max_bytes - self.left)}) are embedded in this page"
         if not self.beside:
-            return Raw(f"{held}; it needs no file beside it to play them.")
+            return Raw(f"{embedded}; it needs no file beside it to play them.")
         return Raw(
-            f"{held}. A page holds at most {size(self.most)} of clips: {self.beside} more "
+            f"{embedded}. A page holds at most {size(self.max_bytes)} of clips: {self.beside} more "
             "are played from the run folder, and only while this page lies where it was written."
         )
 
 
-def player(facts: RunFacts, path: Path, room: Room, caption: str, of: str = "") -> str:
+def player(facts: RunFacts, path: Path, budget: ClipBudget, caption: str, of: str = "") -> str:
     """Show a clip with its picture before it plays; `caption` is HTML, `of` names the run."""
     poster = _poster(path)
     shown = f' poster="{poster}"' if poster else ""
     name = escape(f"{of} {path.stem}" if of else path.stem)
     return (
         f'<figure id="clip-{name}"><video controls playsinline preload="metadata"{shown} '
-        f'aria-label="{name}: the true clip left, the made one right" '
-        f'src="{room.source(facts, path)}"></video><figcaption>{caption}</figcaption></figure>'
+        f'aria-label="{name}: the real clip left, the generated one right" '
+        f'src="{budget.source(facts, path)}"></video><figcaption>{caption}</figcaption></figure>'
     )
 
 
 def _poster(path: Path) -> str:
-    """Take a frame out of a clip as a small JPEG; empty where it cannot be read."""
+    """Take a frame out of a clip as a small JPEG; empty if it cannot be read."""
     try:
         frames = iter_frames(path)
-        frame = next((held for time, held in frames if time >= _POSTER), None)
+        frame = next((picture for time, picture in frames if time >= _POSTER), None)
     except (S2vkitError, OSError):
         return ""
     if frame is None:
         return ""
-    held = io.BytesIO()
-    Image.fromarray(frame).save(held, "JPEG", quality=80)
-    return data_uri(held.getvalue(), ".jpg")
+    buffer = io.BytesIO()
+    Image.fromarray(frame).save(buffer, "JPEG", quality=80)
+    return data_uri(buffer.getvalue(), ".jpg")
 
 
-def clips_section(facts: RunFacts, room: Room) -> str:
-    """Show the clips of a run: truth beside what was made, with labels and own figures."""
+def clips_section(facts: RunFacts, budget: ClipBudget) -> str:
+    """Show the clips of a run: the real beside the generated one, with labels and figures."""
     if not facts.videos:
         return ""
     figures = {row.get("clip", ""): row for row in facts.clips}
     shown = [
-        player(facts, path, room, caption(facts, path, figures.get(path.stem, {}))) for path in facts.videos
+        player(facts, path, budget, caption(facts, path, figures.get(path.stem, {}))) for path in facts.videos
     ]
     return (
-        '<p class="soft">Held-out clips, left the true one, right the one made '
-        f'from what it takes as input (see the graph). {room.told()}</p><div class="grid">'
+        '<p class="soft">Held-out clips, left the real one, right the one generated '
+        f'from its inputs (see the graph). {budget.note()}</p><div class="grid">'
         f"{''.join(shown)}</div>"
     )
 
 
 def caption(facts: RunFacts, path: Path, row: Mapping[str, str]) -> str:
     """Name a clip and its labels, and give its own figures if they are known."""
-    told = facts.told.get(path.stem)
-    labels = told.get("labels") if isinstance(told, Mapping) else None
+    clip_facts = facts.clip_facts.get(path.stem)
+    labels = clip_facts.get("labels") if isinstance(clip_facts, Mapping) else None
     known: dict[str, Any] = dict(labels) if isinstance(labels, Mapping) else {}
-    if isinstance(told, Mapping) and told.get("split"):
-        known["split"] = told["split"]
+    if isinstance(clip_facts, Mapping) and clip_facts.get("split"):
+        known["split"] = clip_facts["split"]
     figures = {k: v for k, v in row.items() if k in facts.metrics and v}
     known |= {
         k.removeprefix("label."): v for k, v in row.items() if k not in facts.metrics and k != "clip" and v

@@ -25,14 +25,14 @@ def panels(series: Series) -> dict[str, list[tuple[str, list[Line]]]]:
     """Sort the figures of a log into groups, and each group into panels of lines.
 
     The group is what stands before the first dot. In a panel together lie figures that differ
-    only in the last of three or more words (score.frame.real, score.frame.made), or in a
+    only in the last of three or more words (score.frame.real, score.frame.fake), or in a
     number at the end (accuracy_1, accuracy_2). A few panels need no groups.
     """
-    held: dict[str, list[Line]] = {}
+    by_panel: dict[str, list[Line]] = {}
     for name, (steps, values) in series.items():
-        held.setdefault(_panel(name), []).append((name, steps, values))
+        by_panel.setdefault(_panel(name), []).append((name, steps, values))
     groups: dict[str, list[tuple[str, list[Line]]]] = {}
-    for panel, lines in held.items():
+    for panel, lines in by_panel.items():
         title = lines[0][0] if len(lines) == 1 else panel
         short = [
             (name.removeprefix(panel).lstrip("._/") or name, steps, values) for name, steps, values in lines
@@ -40,7 +40,7 @@ def panels(series: Series) -> dict[str, list[tuple[str, list[Line]]]]:
         head, dot, _ = title.replace("/", ".").partition(".")
         groups.setdefault(head if dot else "", []).append((title, short))
     if sum(map(len, groups.values())) <= _FEW:
-        return {"": [panel for held in groups.values() for panel in held]}
+        return {"": [panel for group in groups.values() for panel in group]}
     return groups
 
 
@@ -98,20 +98,20 @@ class _Axis:
 
 
 def _range(finite: np.ndarray, log: bool) -> tuple[float, float]:
-    """Give the span of an axis: that of the figures, with a little room."""
+    """Return the span of an axis: that of the figures, with a little room."""
     low, high = float(finite.min()), float(finite.max())
     if log:
         return low, high
-    room = 0.04 * (high - low)
-    return low - room, high + room
+    margin = 0.04 * (high - low)
+    return low - margin, high + margin
 
 
 def _thinned(steps: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Cut a line into stretches: (4, N) the middle step, and mean, least and most of each."""
+    """Cut a line into parts: (4, N) the middle step, and mean, minimum and maximum of each."""
     parts = max(1, min(_POINTS, len(steps)))
     found = []
-    for place, held in zip(np.array_split(steps, parts), np.array_split(values, parts), strict=True):
-        known = held[np.isfinite(held)]
+    for place, part in zip(np.array_split(steps, parts), np.array_split(values, parts), strict=True):
+        known = part[np.isfinite(part)]
         if len(known):
             found.append((place.mean(), known.mean(), known.min(), known.max()))
     return np.array(found).reshape(-1, 4).T
@@ -137,13 +137,13 @@ def _line(place: int, across: _Axis, upward: _Axis, thin: np.ndarray) -> str:
     xs = [across.place(step) for step in steps]
     if not xs:
         return ""
-    mean, least, most = ([upward.place(value) for value in level] for level in levels)
+    mean, lowest, highest = ([upward.place(value) for value in level] for level in levels)
     if len(xs) == 1:
         return f'<circle class="{colour}" cx="{xs[0]:.1f}" cy="{mean[0]:.1f}" r="3"/>'
-    around = [*zip(xs, most, strict=True), *zip(xs[::-1], least[::-1], strict=True)]
+    outline = [*zip(xs, highest, strict=True), *zip(xs[::-1], lowest[::-1], strict=True)]
     middle = zip(xs, mean, strict=True)
     return (
-        f'<path class="band {colour}" d="M{_path(around)}z"/>'
+        f'<path class="band {colour}" d="M{_path(outline)}z"/>'
         f'<path class="line {colour}" d="M{_path(middle)}"/>'
     )
 
@@ -153,7 +153,7 @@ def _path(points: Iterable[tuple[float, float]]) -> str:
 
 
 def _legend(title: str, lines: Sequence[Line]) -> str:
-    said = [] if len(lines) == 1 else [f"<b>{escape(title.rstrip('_'))}</b>"]
+    legend = [] if len(lines) == 1 else [f"<b>{escape(title.rstrip('_'))}</b>"]
     for place, (label, _, values) in enumerate(lines):
         if not len(values):
             continue
@@ -162,8 +162,8 @@ def _legend(title: str, lines: Sequence[Line]) -> str:
         lost = f", {len(values) - len(known)} not finite" if len(known) < len(values) else ""
         end = f"{float(known[-max(1, len(known) // 40) :].mean()):.4g}" if len(known) else "–"
         mark = f'<i class="swatch c{place % COLOURS}"></i>'
-        said.append(f"<span>{mark}{escape(name)} {end}{lost}</span>")
-    return " ".join(said)
+        legend.append(f"<span>{mark}{escape(name)} {end}{lost}</span>")
+    return " ".join(legend)
 
 
 def _short(value: float) -> str:

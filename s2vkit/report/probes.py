@@ -1,4 +1,4 @@
-"""The page's part on what was heard: what each code tells, and the codes as maps."""
+"""The page's section on probes: what can be read from each code, and the codes as maps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def probe_section(metrics: Mapping[str, Any]) -> str:
 
 
 def _details(metrics: Mapping[str, Any], key: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Give what metrics say under a key of their details, with the whole of each."""
+    """Return what metrics say under a key of their details, with the whole of each."""
     found = []
     for score in metrics.values():
         details = score.get("details") if isinstance(score, Mapping) else None
@@ -40,9 +40,9 @@ def _matrix(metrics: Mapping[str, Any]) -> str:
         for of in labels
     ]
     return (
-        '<p class="soft">Share of held-out clips whose label a linear classifier reads from what '
-        "was heard. A code should tell its own side and nothing of the other: those cells, in "
-        "italics, should stand near chance. In brackets: from the teacher's own vectors.</p>"
+        '<p class="soft">Share of held-out clips whose label a linear classifier reads from a '
+        "summary or code. A code should reveal its own side and nothing of the other: those cells, in "
+        "italics, should be near chance. In brackets: from the teacher's own vectors.</p>"
         '<div class="wide"><table><thead><tr><th>what is read</th>'
         f'{head}<th class="n">chance</th></tr></thead>\n<tbody>{"".join(rows)}</tbody>'
         "</table></div>"
@@ -85,14 +85,14 @@ def _maps(metrics: Mapping[str, Any]) -> str:
 
 
 def scatter(points: Sequence[Sequence[float]], names: Sequence[str], title: str, clips: Sequence[str]) -> str:
-    """Draw points (N, 2) as SVG, coloured by name, with a legend; a pointer is told the clip."""
+    """Draw points (N, 2) as SVG, coloured by name, with a legend; hovering shows the clip."""
     order = sorted(set(names))
     colours = {name: f"c{i % _COLOURS}" for i, name in enumerate(order)}
     xs, ys = ([float(point[axis]) for point in points] for axis in (0, 1))
     wide = _WIDE + 90
     dots = [
         f'<circle cx="{x:.1f}" cy="{_HIGH - y:.1f}" r="3.2" class="{colours[name]}" '
-        f'fill-opacity="0.75"><title>{escape(_told(clip, name))}</title></circle>'
+        f'fill-opacity="0.75"><title>{escape(_title(clip, name))}</title></circle>'
         for x, y, name, clip in zip(_scaled(xs, _WIDE), _scaled(ys, _HIGH), names, clips, strict=True)
     ]
     legend = [
@@ -107,11 +107,11 @@ def scatter(points: Sequence[Sequence[float]], names: Sequence[str], title: str,
     )
 
 
-def _told(clip: str, name: str) -> str:
+def _title(clip: str, name: str) -> str:
     return name if clip == name else f"{clip}: {name}"
 
 
 def _scaled(values: list[float], size: int) -> list[float]:
-    least, most = min(values, default=0.0), max(values, default=1.0)
-    span = (most - least) or 1.0
-    return [_EDGE + (value - least) / span * (size - 2 * _EDGE) for value in values]
+    lowest, highest = min(values, default=0.0), max(values, default=1.0)
+    span = (highest - lowest) or 1.0
+    return [_EDGE + (value - lowest) / span * (size - 2 * _EDGE) for value in values]

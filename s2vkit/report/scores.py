@@ -23,7 +23,7 @@ def metrics_section(facts: RunFacts) -> str:
     rows = [
         (
             _defined(facts, name, score),
-            _made(facts, name, score),
+            _description(facts, name, score),
             *(show(score.get(key)) for key in _KEYS),
             _line(score),
         )
@@ -32,9 +32,9 @@ def metrics_section(facts: RunFacts) -> str:
     ]
     if not rows:
         return ""
-    headings = ("metric", "made", "real", "chance", "clips", "chance to real")
+    headings = ("metric", "generated", "real", "chance", "clips", "chance to real")
     return (
-        '<p class="soft">Made: of clips the run made. Real: the same rule on the true clips, so '
+        '<p class="soft">Generated: of clips the run generated. Real: the same rule on the real clips, so '
         "the best that can be expected. Chance: what a model gets that has learnt nothing. "
         "In brackets: 95 % of resampled sets of clips. "
         "Unfold a name for how it is counted, and of which clips.</p>"
@@ -48,21 +48,21 @@ def _defined(facts: RunFacts, name: str, score: Mapping[str, Any]) -> Raw:
     by = f", by the stage {stage}" if stage else ""
     listed = facts.folder / "clips.csv"
     where = f", each in {facts.link(listed)}" if listed.exists() else ""
-    said = f"<p>{escape(str(score.get('definition') or 'no definition is known'))}.</p>"
-    return Raw(folded(name, f"{said}<p>{escape(of + by)}{where}.</p>"))
+    definition = f"<p>{escape(str(score.get('definition') or 'no definition is known'))}.</p>"
+    return Raw(folded(name, f"{definition}<p>{escape(of + by)}{where}.</p>"))
 
 
-def _made(facts: RunFacts, name: str, score: Mapping[str, Any]) -> str:
+def _description(facts: RunFacts, name: str, score: Mapping[str, Any]) -> str:
     """Write a figure with its interval over clips, where clips.csv is that of the figure."""
     value, over = number(score.get("value")), str(score.get("over") or "mean")
-    told = {row.get("clip", ""): _number(row.get(name, "")) for row in facts.clips}
-    held = {clip: figure for clip, figure in told.items() if figure is not None}
-    if value is None or len(held) < _FEWEST:
+    figures = {row.get("clip", ""): _number(row.get(name, "")) for row in facts.clips}
+    known = {clip: figure for clip, figure in figures.items() if figure is not None}
+    if value is None or len(known) < _FEWEST:
         return show(score.get("value"))
-    middle = (median if over == "median" else fmean)(held.values())
+    middle = (median if over == "median" else fmean)(known.values())
     if not isclose(middle, value, rel_tol=1e-5, abs_tol=1e-6):
         return show(value)
-    found = clip_interval({0: held}, over)
+    found = clip_interval({0: known}, over)
     inside = f"<small>[{show(found.low)}, {show(found.high)}]</small>" if found else ""
     return Raw(f"{show(value)}{inside}")
 
@@ -75,10 +75,10 @@ def _line(score: Mapping[str, Any]) -> Raw:
     share = (value - chance) / (real - chance)
     x = _EDGE + min(max(share, 0.0), 1.0) * (_WIDE - 2 * _EDGE)
     middle = _HIGH / 2
-    said = f"{share:.0%} of the way from chance to real"
+    definition = f"{share:.0%} of the way from chance to real"
     return Raw(
-        f'<svg class="way" viewBox="0 0 {_WIDE} {_HIGH}" role="img" aria-label="{said}">'
-        f"<title>{said}</title>"
+        f'<svg class="way" viewBox="0 0 {_WIDE} {_HIGH}" role="img" aria-label="{definition}">'
+        f"<title>{definition}</title>"
         f'<path class="rule" d="M{_EDGE} {middle}H{_WIDE - _EDGE}M{_EDGE} {middle - 5}v10'
         f'M{_WIDE - _EDGE} {middle - 5}v10"/><path class="line c0" d="M{_EDGE} {middle}H{x:.1f}"/>'
         f'<circle class="c0" cx="{x:.1f}" cy="{middle}" r="4.5"/></svg>'
@@ -86,14 +86,14 @@ def _line(score: Mapping[str, Any]) -> Raw:
 
 
 def confusion_section(facts: RunFacts) -> str:
-    """Draw the confusion matrices that metrics keep, of made clips beside that of true ones."""
+    """Draw the confusion matrices that metrics keep, of generated clips beside that of real ones."""
     found = []
     for name, score in facts.metrics.items():
         details = score.get("details") if isinstance(score, Mapping) else None
         if not isinstance(details, Mapping) or "confusion" not in details:
             continue
         classes = [str(word) for word in details.get("classes") or ()]
-        pairs = [("made clips", "confusion"), ("true clips", "confusion_on_real")]
+        pairs = [("generated clips", "confusion"), ("real clips", "confusion_on_real")]
         drawn = [
             heat(details[key], classes, f"{name}, {of}")
             for of, key in pairs
@@ -113,7 +113,7 @@ def confusion_section(facts: RunFacts) -> str:
     )
     sort = ' Which clips those are: sort <a href="#every-clip">every clip</a> by the metric.'
     return (
-        '<p class="soft">Rows: the true label. Columns: what the evaluator says. The darker, the '
+        '<p class="soft">Rows: the true label. Columns: what the evaluator predicts. The darker, the '
         f"larger the share of its row; the numbers are clips.{sort if which else ''}</p>" + "".join(found)
     )
 

@@ -1,4 +1,4 @@
-"""The shell of every page: one static file that opens from the disk and fetches nothing."""
+"""The shell of every page: one static file that opens from the disk and loads nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PAGE = Template("""<!doctype html>
 <style>
 $style</style></head><body>
 <header id="top"><h1>$title</h1><p class="soft">$subtitle</p>
-$lead</header>
+$summary</header>
 $contents<main>
 $body
 </main>
@@ -44,7 +44,7 @@ class Section:
 
     @property
     def anchor(self) -> str:
-        """Give the section's name within addresses."""
+        """Return the section's name within addresses."""
         return "-".join("".join(c if c.isalnum() else " " for c in self.name.lower()).split())
 
     def __str__(self) -> str:
@@ -57,10 +57,10 @@ def render(
     subtitle: str,
     sections: Sequence[Section],
     *,
-    lead: str = "",
+    summary: str = "",
     empty: str = "Nothing is there yet.",
 ) -> str:
-    """Write a whole page of the sections that hold something; `lead` and insides are HTML."""
+    """Write a whole page of the sections that hold something; `summary` and insides are HTML."""
     filled = [section for section in sections if section.inside]
     links = "".join(f'<li><a href="#{s.anchor}">{escape(s.name)}</a></li>' for s in filled)
     contents = f'<nav aria-label="Contents"><ul>{links}</ul></nav>\n' if len(filled) > 2 else ""
@@ -68,7 +68,7 @@ def render(
         policy=_policy(),
         title=escape(title),
         subtitle=escape(subtitle),
-        lead=lead,
+        summary=summary,
         contents=contents,
         style=_static("page.css"),
         script=_static("page.js"),
@@ -77,7 +77,7 @@ def render(
 
 
 def check_place(page: Path) -> None:
-    """Raise InputError where a page would take the place of a file that is no page of ours."""
+    """Raise InputError if a page would take the place of a file that is no page of ours."""
     if page.is_dir():
         raise InputError(f"{page}: is a folder", hint="name the page: -o PAGE.html")
     if not page.is_file():

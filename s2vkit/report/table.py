@@ -8,11 +8,11 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-HEADINGS = ("metric", "made", "real", "chance", "n", "definition")
+HEADINGS = ("metric", "generated", "real", "chance", "n", "definition")
 
 
 def metric_rows(metrics: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Give the rows of metrics.json (name -> value, on_real, chance, n, definition)."""
+    """Return the rows of metrics.json (name -> value, on_real, chance, n, definition)."""
     keys = ("value", "on_real", "chance", "n")
     return [
         (name, *(show(score.get(key)) for key in keys), str(score.get("definition") or ""))
@@ -35,7 +35,7 @@ def metrics_table(metrics: Mapping[str, Any], title: str = "metrics", *, definit
     table = Table(title=title)
     headings = HEADINGS if definitions else HEADINGS[:-1]
     for heading in headings:
-        numbers = heading in ("made", "real", "chance", "n")
+        numbers = heading in ("generated", "real", "chance", "n")
         table.add_column(heading, justify="right" if numbers else "left", no_wrap=heading != "definition")
     for row in metric_rows(metrics):
         table.add_row(*map(Text, row[: len(headings)]))

@@ -12,7 +12,7 @@ from rich.markup import escape
 from s2vkit.data.arrays import Arrays
 from s2vkit.data.cache_entries import cached, holding
 from s2vkit.data.corpus import FootageCorpus
-from s2vkit.data.frozen import encode_segments, hear_all, look_all, map_all
+from s2vkit.data.frozen import encode_faces, encode_maps, encode_segments, encode_speech
 from s2vkit.data.preparation.prepare import prepare
 from s2vkit.data.store import ClipStore
 from s2vkit.device import Policy
@@ -24,7 +24,7 @@ from s2vkit.interfaces.fields import FrozenFeatures
 from s2vkit.interfaces.seed import generator
 from s2vkit.interfaces.stage import Job, Stage
 from s2vkit.runs.digest import digest, digest_of_module
-from s2vkit.runs.folder import clear_cache, need_room
+from s2vkit.runs.folder import check_disk_space, clear_cache
 from s2vkit.runs.plan import Plan
 
 _SHOWN = 5  # clips rejected that are named
@@ -43,7 +43,7 @@ class Cache:
         self.view, self.progress = view, progress
         self.recipe, self.graph = plan.recipe, plan.graph
         self.folder = Path(self.recipe.cache)
-        self._holds, self._held = ExitStack(), set[Path]()
+        self._holds, self._open = ExitStack(), set[Path]()
         content = dataset.contents if isinstance(dataset, FootageCorpus) else ""
         of = digest("decoded", content) if content else plan.data
         self.corpus = self.folder / f"corpus-{self.recipe.data.use}-{of}"
@@ -61,11 +61,11 @@ class Cache:
         for truth, count in store.lacking().items():
             note = f"note: {count} of {len(store.clips)} clips have no '{truth}'; what asks for it skips them"
             self.view.console.print(escape(note), highlight=False)
-        aside = store.index.rejected
-        for name, reason in list(aside.items())[:_SHOWN]:
+        rejected = store.index.rejected
+        for name, reason in list(rejected.items())[:_SHOWN]:
             self.view.console.print(f"rejected: {escape(name)}: {escape(reason)}", highlight=False)
-        if len(aside) > _SHOWN:
-            more = f"and {len(aside) - _SHOWN} more, see {self.corpus / 'index.json'}"
+        if len(rejected) > _SHOWN:
+            more = f"and {len(rejected) - _SHOWN} more, see {self.corpus / 'index.json'}"
             self.view.console.print(escape(more), highlight=False)
         return store
 
@@ -73,42 +73,46 @@ class Cache:
         needed = dataset.decoded_bytes
         kept = needed <= dataset.options.crop_cache_gb * 1e9
         if kept and not self.corpus.is_dir():
-            need_room(self.folder, int(1.1 * needed), "the decoded frames")
+            check_disk_space(self.folder, int(1.1 * needed), "the decoded frames")
         self.view.begin("corpus")
         store = dataset.open(self.corpus, self.progress)
-        said = "decoded in" if kept else "read from the shards of"
-        self.view.end(f"{len(store.clips)} clips, {said} {store.folder}")
+        way = "decoded in" if kept else "read from the shards of"
+        self.view.end(f"{len(store.clips)} clips, {way} {store.folder}")
         return store
 
     def _prepare(self) -> None:
         clips, workers = len(self.dataset.clips()), self.recipe.compute.workers
         frame = self.dataset.size**2 * 3
-        need_room(self.folder, int(clips * 2.2 * (60 * frame + 2.5 * 64000)), "the corpus")
+        check_disk_space(self.folder, int(clips * 2.2 * (60 * frame + 2.5 * 64000)), "the corpus")
         self.view.begin("corpus")
         prepare(self.dataset, self.corpus, workers=workers, progress=self.progress)
         self.view.end(f"{clips} clips in {self.corpus}")
 
     def sources(self, stage: Stage | Job, store: ClipStore) -> Sources:
-        """Give everything that the batches of a stage are loaded from: what its fields ask for."""
+        """Return everything that the batches of a stage are loaded from: what its fields ask for."""
         asked = dict.fromkeys(one for field in stage.fields for one in field.frozen())
         arrays = {one: self._frozen(one, store) for one in asked}
         return Sources(store, self.graph.encoder.sample_rate, arrays)
 
+    def speech(self, store: ClipStore) -> Arrays:
+        """Return what the encoder makes of every clip: `features` and `summary`."""
+        return self._frozen(FrozenFeatures("speech"), store)
+
     def _frozen(self, features: FrozenFeatures, store: ClipStore) -> Arrays:
         """Open what a frozen network computes of every clip, computing it first where it is not there."""
         compute = {
-            "speech": lambda: self._hear(store),
-            "segments": lambda: self._hear_segments(store, features.count),
-            "targets": lambda: self._look(store, features.side, features.count),
-            "maps": lambda: self._map(store),
+            "speech": lambda: self._encode_speech(store),
+            "segments": lambda: self._encode_segments(store, features.count),
+            "targets": lambda: self._encode_faces(store, features.side, features.count),
+            "maps": lambda: self._encode_maps(store, features.side),
         }
         return compute[features.what]()
 
-    def _hear(self, store: ClipStore) -> Arrays:
+    def _encode_speech(self, store: ClipStore) -> Arrays:
         alignment, encoder = self.recipe.alignment, self.graph.encoder
 
         def make(out: Path) -> None:
-            hear_all(
+            encode_speech(
                 store,
                 encoder,
                 out,
@@ -118,10 +122,10 @@ class Cache:
                 progress=self.progress,
             )
 
-        begun = "hearing every clip once"
+        begun = "speech features of every clip"
         return self._kept("speech", "encoder", encoder, store, [alignment.model_dump()], begun, make)
 
-    def _hear_segments(self, store: ClipStore, segments: int) -> Arrays:
+    def _encode_segments(self, store: ClipStore, segments: int) -> Arrays:
         encoder, seed = self.graph.encoder, self.recipe.seed
 
         def make(out: Path) -> None:
@@ -131,38 +135,41 @@ class Cache:
                 out,
                 device=self.policy.device,
                 segments=segments,
-                generator=generator(seed, "stretches"),
+                generator=generator(seed, "stretches"),  # a stream's name: part of the seed
                 progress=self.progress,
             )
 
         of = [segments, seed, digest(store.split("train"))]
-        return self._kept("speech", "encoder", encoder, store, of, "hearing segments of clips", make)
+        return self._kept("speech", "encoder", encoder, store, of, "segments of training clips", make)
 
-    def _look(self, store: ClipStore, side: str, views: int) -> Arrays:
+    def _encode_faces(self, store: ClipStore, side: str, frames_per_clip: int) -> Arrays:
         teacher, seed = self.graph.teachers[side], self.recipe.seed
 
         def make(out: Path) -> None:
-            look_all(
+            encode_faces(
                 store,
                 teacher,
                 out,
                 device=self.policy.device,
-                views=views,
-                generator=generator(seed, "views", side),
+                frames_per_clip=frames_per_clip,
+                generator=generator(seed, "views", side),  # likewise
                 progress=self.progress,
             )
 
-        of, begun = [views, (seed, side) if views > 1 else None], f"looking at every clip once ({side})"
+        of, begun = (
+            [frames_per_clip, (seed, side) if frames_per_clip > 1 else None],
+            f"{side} vectors of every clip",
+        )
         return self._kept(f"faces-{side}", f"teacher.{side}", teacher, store, of, begun, make)
 
-    def _map(self, store: ClipStore) -> Arrays:
-        teacher = self.graph.teachers["identity"]
+    def _encode_maps(self, store: ClipStore, side: str) -> Arrays:
+        teacher = self.graph.teachers[side]
 
         def make(out: Path) -> None:
-            map_all(store, teacher, out, device=self.policy.device, progress=self.progress)
+            encode_maps(store, teacher, out, device=self.policy.device, progress=self.progress)
 
-        begun = "identity maps of every clip"
-        return self._kept("faces-maps", "teacher.identity", teacher, store, ["maps"], begun, make)
+        begun = f"{side} maps of every clip"
+        return self._kept("faces-maps", f"teacher.{side}", teacher, store, ["maps"], begun, make)
 
     def _kept(
         self,
@@ -190,11 +197,11 @@ class Cache:
 
     def _hold(self, folder: Path) -> None:
         """Keep an entry from being pruned until `close`."""
-        if folder not in self._held:
-            self._held.add(folder)
+        if folder not in self._open:
+            self._open.add(folder)
             self._holds.enter_context(holding(folder, Path(self.recipe.output)))
 
     def close(self) -> None:
-        """Let go of everything that was opened."""
+        """Release everything that was opened."""
         self._holds.close()
-        self._held.clear()
+        self._open.clear()

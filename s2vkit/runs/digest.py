@@ -44,15 +44,15 @@ def result_options(value: Any) -> Any:
     return value
 
 
-def _contents(said: Any) -> Any:
-    """Give the content's hash of the file, or of each file, that an option names."""
-    if isinstance(said, dict):
-        return {key: _contents(one) for key, one in said.items()}
-    if isinstance(said, list | tuple):
-        return [_contents(one) for one in said]
-    if isinstance(said, str | PurePath) and _is_file(str(said)):
-        return digest_of_file(Path(said))
-    return said
+def _contents(value: Any) -> Any:
+    """Return the content's hash of the file, or of each file, that an option names."""
+    if isinstance(value, dict):
+        return {key: _contents(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_contents(one) for one in value]
+    if isinstance(value, str | PurePath) and _is_file(str(value)):
+        return digest_of_file(Path(value))
+    return value
 
 
 def _is_file(text: str) -> bool:
@@ -80,7 +80,7 @@ def digest_of_module(module: nn.Module) -> str:
     found = hashlib.sha256()
     for name, tensor in module.state_dict().items():
         if isinstance(tensor, torch.Tensor):
-            held = tensor.detach().cpu().contiguous()
-            found.update(f"{name} {held.dtype} {tuple(held.shape)}".encode())
-            found.update(held.flatten().view(torch.uint8).numpy().tobytes())
+            array = tensor.detach().cpu().contiguous()
+            found.update(f"{name} {array.dtype} {tuple(array.shape)}".encode())
+            found.update(array.flatten().view(torch.uint8).numpy().tobytes())
     return found.hexdigest()[:20]

@@ -27,12 +27,12 @@ def taken(folder: Path, *, fresh: bool, command: str = "") -> Iterator[Path]:
 
     `command` is what the user typed; run.json keeps those that worked on this folder, in turn.
 
-    Raises RunFolderError where it is in use, of another version, or holds other things.
+    Raises RunFolderError if it is in use, of another version, or holds other things.
     """
     check_place(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / _LOCK, wait=False) as held:
-        if not held:
+    with locked(folder / _LOCK, wait=False) as locked_here:
+        if not locked_here:
             raise RunFolderError(f"{folder}: in use by another s2vkit run", hint="wait for it, or stop it")
         if fresh:
             for path in sorted(folder.iterdir(), key=lambda p: p.name == "run.json"):
@@ -55,13 +55,13 @@ def check_run(run: Path) -> None:
     found = about.get("format") if isinstance(about, dict) else None
     if found != FORMAT:
         raise RunFolderError(
-            f"{run}: made by another version of s2vkit (format {found}, this one reads {FORMAT})",
-            hint="use the version that made it, or run the recipe again into a new folder",
+            f"{run}: written by another version of s2vkit (format {found}, this one reads {FORMAT})",
+            hint="use the version that wrote it, or run the recipe again into a new folder",
         )
 
 
 def _commands(folder: Path, command: str) -> list[dict[str, str]]:
-    """Give the commands of a run folder with their times; one that goes on counts once."""
+    """Return the commands of a run folder with their times; one that goes on counts once."""
     known = (read_json(folder / "run.json") or {}).get("commands") or []
     if not command or (known and known[-1].get("command") == command):
         return list(known)
@@ -74,29 +74,29 @@ def tell(folder: Path, **facts: object) -> None:
 
 
 def check_place(folder: Path) -> None:
-    """Raise RunFolderError where a run folder cannot be: it is a file, or holds other things."""
+    """Raise RunFolderError if a run folder cannot be: it is a file, or holds other things."""
     if folder.exists() and not folder.is_dir():
         raise RunFolderError(f"{folder}: is a file, not a run folder", hint="change `output:`")
-    held = [p for p in folder.iterdir() if not _is_left_over(p)] if folder.is_dir() else []
-    if held and not is_run(folder):
+    others = [p for p in folder.iterdir() if not _is_left_over(p)] if folder.is_dir() else []
+    if others and not is_run(folder):
         raise RunFolderError(
             f"{folder}: holds files that are no run of s2vkit's", hint="choose another `output:`"
         )
 
 
 def is_run(folder: Path) -> bool:
-    """Tell a folder that some version of s2vkit made from any other."""
+    """Return whether a folder was created by some version of s2vkit."""
     about = read_json(folder / "run.json")
     return isinstance(about, dict) and "s2vkit" in (about.get("versions") or {})
 
 
 def _is_left_over(path: Path) -> bool:
-    """Tell what a run that was killed at its very start leaves."""
+    """Return whether a path was left by a run that was killed at its start."""
     return path.name == _LOCK or (path.name.startswith(".") and ".part" in path.name)
 
 
 def about() -> dict[str, object]:
-    """Say which versions make this run."""
+    """Return the versions used by this run."""
     names = ("s2vkit", "torch", "torchaudio", "torchvision", "timm", "numpy", "av")
     return {
         "format": FORMAT,
@@ -106,22 +106,22 @@ def about() -> dict[str, object]:
     }
 
 
-def need_room(folder: Path, needed: int, what: str) -> None:
-    """Raise ResourceError where the disk has too little room for what is about to be written."""
+def check_disk_space(folder: Path, needed: int, what: str) -> None:
+    """Raise ResourceError if the disk has too little room for what is about to be written."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise ResourceError(
-            f"{folder}: too little room on the disk for {what}: {needed / 1e6:.0f} MB needed, "
+            f"{folder}: too little space on the disk for {what}: {needed / 1e6:.0f} MB needed, "
             f"{free / 1e6:.0f} MB free",
-            hint="free some room, or name another place by `output:` and `cache:`",
+            hint="free some space, or name another place by `output:` and `cache:`",
         )
 
 
 def clear_cache(cache: Path) -> None:
     """Remove what killed runs left half-written in a cache, not what other runs are making."""
     for left in list(cache.glob(".*.part")):
-        with locked(left.with_suffix(".lock"), wait=False) as held:
-            if held:
+        with locked(left.with_suffix(".lock"), wait=False) as free:
+            if free:
                 remove(left)
 
 

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 FORMAT = 1
 Flow = tuple[str, str, str]  # from, to, what
 
-SPEECH, FACES, STILL, VIDEO = "speech", "true frames", "a still", "made frames"
+SPEECH, FACES, REFERENCE, VIDEO = "speech", "real frames", "a reference image", "generated frames"
 _OF_SPEECH = ("features", "summary")
 
 
 def keep_facts(run: Run) -> None:
-    """Leave in a run's folder what its page tells: graph.json, and in run.json machine and seed."""
+    """Write what a run's page shows: graph.json, and in run.json machine and seed."""
     write_json(run.folder / "graph.json", graph_facts(run.recipe, run.graph, run.plan.steps))
     tell(
         run.folder,
@@ -39,7 +39,7 @@ def keep_facts(run: Run) -> None:
 
 
 def graph_facts(recipe: Recipe, graph: Graph, steps: list[Step]) -> dict[str, Any]:
-    """Say which parts there are, what flows between them, and which stage trains which.
+    """Describe the parts, what flows between them, and which stage trains which.
 
     `{format, world, parts: [{part, component, takes, gives, parameters, trained_in, checkpoint,
     graphs}], flows: [{from, to, what, graphs}], stages: [{name, component, after, trains,
@@ -91,14 +91,17 @@ def _stage(recipe: Recipe, step: Step) -> dict[str, Any]:
 
 def _flows(graph: Graph) -> list[dict[str, Any]]:
     both, training = ["training", "inference"], ["training"]
-    found = [*((flow, both) for flow in _drawing(graph)), *((flow, training) for flow in _looking(graph))]
+    found = [
+        *((flow, both) for flow in _inference_flows(graph)),
+        *((flow, training) for flow in _training_flows(graph)),
+    ]
     if graph.generator is not None:
         found.append((("generator", VIDEO, "frames"), ["inference"]))
     return [{"from": a, "to": b, "what": what, "graphs": of} for (a, b, what), of in found]
 
 
-def _drawing(graph: Graph) -> Iterator[Flow]:
-    """Give what flows when a clip is made."""
+def _inference_flows(graph: Graph) -> Iterator[Flow]:
+    """Return what flows when a clip is made."""
     yield SPEECH, "encoder", "speech"
     for side in graph.students:
         yield "encoder", f"student.{side}", "summary"
@@ -108,12 +111,12 @@ def _drawing(graph: Graph) -> Iterator[Flow]:
     for side in graph.students:
         yield f"student.{side}", "generator", f"{side} code"
     for field in graph.generator_fields():
-        source = {"audio_windows": SPEECH, "reference_images": STILL}.get(field.name, "encoder")
+        source = {"audio_windows": SPEECH, "reference_images": REFERENCE}.get(field.name, "encoder")
         yield source, "generator", field.name.replace("_", " ")
 
 
-def _looking(graph: Graph) -> Iterator[Flow]:
-    """Give what flows besides when parts are trained or measured: all that sees true faces."""
+def _training_flows(graph: Graph) -> Iterator[Flow]:
+    """Return what flows besides when parts are trained or measured: all that sees real faces."""
     groups: list[tuple[str, Mapping[str, Any]]] = [
         ("teacher", graph.teachers),
         ("evaluator", graph.evaluators),
@@ -134,19 +137,19 @@ def _looking(graph: Graph) -> Iterator[Flow]:
     evaluators = [f"evaluator.{name}" for name in graph.evaluators]
     evaluators += ["sync_evaluator"] if graph.sync_evaluator is not None else []
     for name in evaluators:
-        yield "generator", name, "made frames"
+        yield "generator", name, "generated frames"
 
 
 def _evaluated(name: str, want: str, graph: Graph) -> Iterator[Flow]:
-    """Give where what a discriminator wants comes from: the true and the made one."""
+    """Return where what a discriminator wants comes from: the true and the made one."""
     if want == "reference_images":
-        yield STILL, name, "a still of the face"
+        yield REFERENCE, name, "a reference image of the speaker"
     elif want in _OF_SPEECH:
         yield "encoder", name, want
     elif want == "audio_windows":
         yield SPEECH, name, want
     else:
-        true = "teacher.identity" if want == "identity_maps" else FACES
-        if true == FACES or "identity" in graph.teachers:
-            yield true, name, f"true {want.replace('_', ' ')}"
-        yield "generator", name, f"made {want.replace('_', ' ')}"
+        real = "teacher.identity" if want == "identity_maps" else FACES
+        if real == FACES or "identity" in graph.teachers:
+            yield real, name, f"real {want.replace('_', ' ')}"
+        yield "generator", name, f"generated {want.replace('_', ' ')}"

@@ -116,7 +116,7 @@ class Plan:
         return progress_of_stage(folder, identity, stage.options)
 
     def _reads(self, stage: Stage | Job) -> dict[str, Any]:
-        """Say what a stage reads of the clips, and how speech is laid on frames where it counts."""
+        """Return what a stage reads of the clips, and the alignment of speech if it matters."""
         reads: dict[str, Any] = {"fields": [field.describe() for field in stage.fields]}
         encoded = any("encoder" in field.networks() for field in stage.fields)
         if encoded or (isinstance(stage, Job) and "encoder" in self._uses(stage)):
@@ -127,7 +127,7 @@ class Plan:
 
     @property
     def draws(self) -> bool:
-        """Tell whether the generator has learnt to draw, or never had to."""
+        """Return whether the generator has learnt to draw, or never had to."""
         generator = self.graph.generator
         assert generator is not None  # every recipe has one
         ready = generator.pretrained
@@ -160,7 +160,7 @@ class Plan:
         return digest("frozen", content, weights, self._slot(self.slots[part]), device, rates, *how)
 
     def _slot(self, slot: Slot) -> list[Any]:
-        """Give a slot and all slots in it as plain data, with the owners of their code.
+        """Return a slot and all slots in it as plain data, with the owners of their code.
 
         The files of a corpus are the dataset's own affair, and may be many: their names count.
         """

@@ -27,7 +27,7 @@ class Progress:
 
 
 def progress_of_job(folder: Path, identity: str, leaves: Sequence[Path]) -> Progress:
-    """Look how far a stage that trains nothing is."""
+    """Find the progress of a stage that trains nothing."""
     record = read_json(folder / "done.json") or {}
     if record.get("identity") == identity and all(path.exists() for path in leaves):
         return Progress(done=True, seconds=record.get("seconds"))
@@ -35,7 +35,7 @@ def progress_of_job(folder: Path, identity: str, leaves: Sequence[Path]) -> Prog
 
 
 def progress_of_stage(folder: Path, identity: str, options: StageOptions) -> Progress:
-    """Look how far a stage that trains is, and what its options ask for beyond that."""
+    """Find the progress of a stage that trains, and what its options ask for beyond that."""
     schedule, steps = schedule_of(options), options.steps
     record = read_json(folder / "done.json") or {}
     finished = bool(record) and (folder / "weights.safetensors").exists()
@@ -47,7 +47,7 @@ def progress_of_stage(folder: Path, identity: str, options: StageOptions) -> Pro
 
 
 def _is(segments: Sequence[Segment], steps: int, schedule: dict[str, Any]) -> bool:
-    """Tell whether training has ended at these steps, at this schedule."""
+    """Return whether training has ended at these steps, at this schedule."""
     return bool(segments) and segments[-1].end == steps and segments[-1].schedule == schedule
 
 
@@ -61,14 +61,14 @@ def _unfinished(
     at = step_of(folder / "checkpoint")
     past = extended(read_segments(folder), at, at, schedule)
     if at > steps:
-        return Progress(segments=anew, note=f"fewer steps than the {at} trained, so it begins anew")
+        return Progress(segments=anew, note=f"fewer steps than the {at} trained, so it starts again")
     if at == steps and at and not _is(past, steps, schedule):
-        note = f"another schedule, and all {at} steps are trained, so it begins anew"
+        note = f"another schedule, and all {at} steps are trained, so it starts again"
         return Progress(segments=anew, note=note)
     if at and past and past[-1].end == at:
         segments = extended(past, at, steps, schedule)
         return Progress(start=at, segments=segments, note=f"goes on from step {at}")
-    return Progress(segments=anew, note="it has no checkpoint to go on from, so it begins anew" * finished)
+    return Progress(segments=anew, note="it has no checkpoint to resume from, so it starts again" * finished)
 
 
 def _identity_of(folder: Path) -> str:

@@ -29,12 +29,12 @@ class Segment:
     schedule: dict[str, Any]
 
     def dump(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data."""
         return asdict(self)
 
 
 def schedule_of(options: StageOptions) -> dict[str, Any]:
-    """Give the options of a stage that its learning rates follow from, by their path.
+    """Return the options of a stage that its learning rates follow from, by their path.
 
     Those that make no difference are left out; `steps` is there only where a rate depends on it.
     """
@@ -65,7 +65,7 @@ def _schedules(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def _counts(options: Any, name: str) -> bool:
-    """Tell whether a schedule option changes the rate of any step."""
+    """Return whether a schedule option changes the rate of any step."""
     if isinstance(options, StageOptions):
         return name != "steps"
     if not isinstance(options, OptimizerOptions) or name not in OptimizerOptions.model_fields:
@@ -74,7 +74,7 @@ def _counts(options: Any, name: str) -> bool:
 
 
 def extended(past: Sequence[Segment], at: int, end: int, schedule: dict[str, Any]) -> list[Segment]:
-    """Give the segments of a stage that goes on from step `at` to `end` at a schedule."""
+    """Return the segments of a stage that goes on from step `at` to `end` at a schedule."""
     found = [Segment(s.start, min(s.end, at), s.schedule) for s in past if s.start < at]
     if at < end:
         found.append(Segment(at, end, schedule))

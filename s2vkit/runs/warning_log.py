@@ -18,7 +18,7 @@ FILE = "warnings.jsonl"
 
 
 def now() -> str:
-    """Give the time as it is written into run folders: UTC, to the second."""
+    """Return the time as it is written into run folders: UTC, to the second."""
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 

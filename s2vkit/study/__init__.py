@@ -1,1 +1,1 @@
-"""A study of what people prefer: the page that asks them, their votes, and what these say."""
+"""A preference study: the page for raters, their votes, and the analysis."""

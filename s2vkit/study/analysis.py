@@ -1,4 +1,4 @@
-"""What the votes of a study say of each question: strengths with intervals, wins, agreement."""
+"""The analysis of a study by question: strengths with intervals, wins, agreement."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ METHOD = (
 
 
 def analyse(study: Study, box: Box, *, seed: int = 0, draws: int = DRAWS) -> dict[str, Any]:
-    """Give everything the votes say as plain data; the keys are stable.
+    """Return the whole analysis as plain data; the keys are stable.
 
     Intervals are 2.5 to 97.5 percentiles over `draws` resamplings: of raters, each with all
     their votes, or of single votes where there is one rater.
     """
     raters = sorted({vote.rater for vote in box.votes})
     over = "raters" if len(raters) > 1 else "votes"
-    lone = "" if len(raters) > 1 else "; of one rater, so they say nothing of other people"
+    lone = "" if len(raters) > 1 else "; of one rater, so they do not cover other people"
     return {
         "study": study.id,
         "raters": len(raters),
         "rows": box.rows,
         "votes": len(box.votes),
-        "rejected": dict(box.aside),
+        "rejected": dict(box.rejected),
         "set_aside_examples": box.examples,
         "replaced": box.replaced,
         "inattentive": box.inattentive,
@@ -138,29 +138,29 @@ def _flags(names: list[str], wins: Array, ties: Array, regularised: bool, whole:
     if regularised:
         found.append(
             "the votes alone have no finite answer: half a vote each way was added to "
-            "every pair that was compared, and strengths are held back by it"
+            "every pair that was compared, and strengths are shrunk by it"
         )
     return found
 
 
 def agreement(study: Study, votes: Sequence[Vote]) -> dict[str, Any]:
-    """Give how often two raters said the same of one pair, and how often by chance.
+    """Return how often two raters agreed on one pair, and how often by chance.
 
     By chance: two answers drawn at random from all answers to the same two systems.
     """
     of_pair: dict[str, list[str]] = defaultdict(list)
     of_systems: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
     for vote in votes:
-        said = study.system(vote.winner) if vote.winner else "same"
+        answer = study.system(vote.winner) if vote.winner else "same"
         both = tuple(sorted(study.system(clip) for clip in (vote.left, vote.right)))
-        of_pair[vote.pair].append(said)
-        of_systems[both][said] += 1
+        of_pair[vote.pair].append(answer)
+        of_systems[both][answer] += 1
     alike = compared = 0
     by_chance = 0.0
-    for name, said_all in of_pair.items():
+    for name, answers in of_pair.items():
         pair = study.pairs[name]
         often = of_systems[tuple(sorted((study.system(pair.a), study.system(pair.b))))]
-        met = list(combinations(said_all, 2))
+        met = list(combinations(answers, 2))
         alike += sum(one == other for one, other in met)
         compared += len(met)
         by_chance += len(met) * _meet(often)

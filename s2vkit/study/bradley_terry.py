@@ -20,7 +20,7 @@ _STEPS, _CLOSE = 100, 1e-10
 
 @dataclass(frozen=True)
 class Fit:
-    """What the model says of K systems."""
+    """The fitted model of K systems."""
 
     strengths: Array  # (K,) logarithms, their mean 0
     tie: float  # Davidson's d; -inf where there was no tie
@@ -28,7 +28,7 @@ class Fit:
     connected: bool  # whether every system can be compared with every other, over others if need be
 
     def chance(self, one: int, other: int) -> float:
-        """Give the probability that `one` is preferred to `other` where one is preferred."""
+        """Return the probability that `one` is preferred to `other` where one is preferred."""
         return float(1 / (1 + np.exp(self.strengths[other] - self.strengths[one])))
 
 
@@ -46,14 +46,14 @@ def fit(wins: Array, ties: Array) -> Fit:
 
 
 def has_answer(wins: Array, ties: Array) -> bool:
-    """Tell whether the likelihood has its top at finite strengths.
+    """Return whether the likelihood has its top at finite strengths.
 
     For systems in parts that were never compared with each other, this is asked of each part.
     """
     beats = (wins > 0) | (ties > 0)
-    reach = _closure(beats)
+    reachable = _closure(beats)
     compared = _closure(beats | beats.T)
-    return bool((reach == compared).all()) and (bool((wins > 0).any()) or not ties.any())
+    return bool((reachable == compared).all()) and (bool((wins > 0).any()) or not ties.any())
 
 
 def fit_many(wins: Array, ties: Array) -> tuple[Array, Array]:
@@ -86,10 +86,10 @@ def _newton(wins: Array, ties: Array, some: NDArray[np.bool_]) -> tuple[Array, A
 
 
 def _derivatives(wins: Array, ties: Array, some: NDArray[np.bool_], at: Array) -> tuple[Array, Array]:
-    """Give the slope (R, K + 1) of the log-likelihood, and its curvature, negated.
+    """Return the slope (R, K + 1) of the log-likelihood, and its curvature, negated.
 
     Each comparison is a choice among three whose weights are exponentials of linear sums, so
-    the slope is what was seen less what is expected, the curvature the choice's covariance.
+    the slope is the observed less the expected, the curvature the choice's covariance.
     """
     rounds, count = wins.shape[0], wins.shape[1]
     slope = np.zeros((rounds, count + 1))
@@ -99,13 +99,13 @@ def _derivatives(wins: Array, ties: Array, some: NDArray[np.bool_], at: Array) -
             sums = np.zeros((3, count + 1))
             sums[0, i] = sums[1, j] = sums[2, count] = 1.0
             sums[2, i] = sums[2, j] = 0.5
-            seen = np.stack([wins[:, i, j], wins[:, j, i], ties[:, i, j]], 1)
-            said = at @ sums.T
-            said[:, 2] = np.where(some, said[:, 2], -np.inf)
-            share = np.exp(said - said.max(1, keepdims=True))
+            counts = np.stack([wins[:, i, j], wins[:, j, i], ties[:, i, j]], 1)
+            logits = at @ sums.T
+            logits[:, 2] = np.where(some, logits[:, 2], -np.inf)
+            share = np.exp(logits - logits.max(1, keepdims=True))
             share /= share.sum(1, keepdims=True)
-            total = seen.sum(1)
-            slope += (seen - total[:, None] * share) @ sums
+            total = counts.sum(1)
+            slope += (counts - total[:, None] * share) @ sums
             mean = share @ sums
             spread = np.einsum("rc,ca,cb->rab", share, sums, sums)
             bend += total[:, None, None] * (spread - np.einsum("ra,rb->rab", mean, mean))
@@ -113,11 +113,11 @@ def _derivatives(wins: Array, ties: Array, some: NDArray[np.bool_], at: Array) -
 
 
 def _closure(beats: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Tell which system reaches which by steps of `beats`; each reaches itself."""
-    reach = beats | np.eye(len(beats), dtype=bool)
+    """Return the transitive closure of `beats`; each system reaches itself."""
+    reachable = beats | np.eye(len(beats), dtype=bool)
     for _ in range(len(beats)):
-        reach = (reach.astype(int) @ reach.astype(int)) > 0
-    return reach
+        reachable = (reachable.astype(int) @ reachable.astype(int)) > 0
+    return reachable
 
 
 def _reaches_all(compared: NDArray[np.bool_]) -> bool:

@@ -15,7 +15,7 @@ _PLACE = "__STUDY__"
 def write_study_page(folder: Path, data: dict[str, Any]) -> Path:
     """Write index.html into a folder; clips are `clips/ID.mp4` beside it. Gives its path."""
     template = (files("s2vkit.study") / "page.html").read_text(encoding="utf-8")
-    held = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
+    text = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
     path = folder / "index.html"
-    write_text(path, template.replace(_PLACE, held))
+    write_text(path, template.replace(_PLACE, text))
     return path

@@ -20,7 +20,7 @@ TRUTH, SPOILED = "real clips", "spoiled"
 QUESTIONS = {
     "natural": "Which face looks more natural?",
     "lips": "Whose lips go better with the speech?",
-    "emotion": "Whose face shows the mood of the voice better?",
+    "emotion": "Whose face shows the emotion of the voice better?",
 }
 """What may be asked by one word."""
 
@@ -67,7 +67,7 @@ class Study:
         return self.shown[blinded].system
 
     def page_data(self) -> dict[str, Any]:
-        """Give what the page may know: questions and blinded pairs, in no telling order."""
+        """Return what the page may know: questions and blinded pairs, in no telling order."""
         return {
             "id": self.id,
             "questions": [{"id": q.id, "text": q.text} for q in self.questions],
@@ -75,7 +75,7 @@ class Study:
         }
 
     def key_data(self, about: Mapping[str, Any]) -> dict[str, Any]:
-        """Give the key as plain data: which blinded clip is whose, which pair is a check."""
+        """Return the key as plain data: which blinded clip is whose, which pair is a check."""
         return {
             "format": FORMAT,
             "study": self.id,
@@ -88,7 +88,7 @@ class Study:
 
 
 def read_study(folder: Path) -> Study:
-    """Read the key of a study's folder. Raises InputError where there is none, or a damaged one."""
+    """Read the key of a study's folder. Raises InputError if there is none, or a damaged one."""
     path = folder / KEY
     data = read_json(path)
     if not isinstance(data, dict) or data.get("format") != FORMAT:
@@ -116,17 +116,17 @@ def plan_study(
     seed: int,
     checks: Sequence[str] = (),
 ) -> Study:
-    """Pair every two systems on every clip, and the true beside a spoiled clip for the `checks`.
+    """Pair every two systems on every clip, and the real beside a spoiled clip for the `checks`.
 
     The blinded names follow from the seed, systems and clips; neither they nor the order of
-    the pairs nor the sides within a pair tell whose a clip is.
+    the pairs nor the sides within a pair reveal which system made a clip.
     """
-    said = "\n".join([str(seed), *systems, *clips, *(q.text for q in questions), *checks])
-    chance = random.Random(said)
+    inputs = "\n".join([str(seed), *systems, *clips, *(q.text for q in questions), *checks])
+    chance = random.Random(inputs)
     shown: dict[str, Shown] = {}
 
     def blind(system: str, clip: str) -> str:
-        text = f"{said}\n{system}\n{clip}"
+        text = f"{inputs}\n{system}\n{clip}"
         name = "c" + hashlib.sha256(text.encode()).hexdigest()[:10]
         shown[name] = Shown(name, system, clip)
         return name
@@ -138,23 +138,23 @@ def plan_study(
     for number, (a, b, check) in enumerate(sides, 1):
         name = f"p{number:03d}"
         pairs[name] = Pair(name, *((a, b) if chance.random() < 0.5 else (b, a)), check)
-    study = hashlib.sha256(said.encode()).hexdigest()[:12]
+    study = hashlib.sha256(inputs.encode()).hexdigest()[:12]
     in_order = {name: shown[name] for name in sorted(shown)}
     return Study(study, tuple(questions), tuple(systems), in_order, pairs)
 
 
-def questions_of(said: Sequence[str]) -> tuple[Question, ...]:
+def questions_of(given: Sequence[str]) -> tuple[Question, ...]:
     """Turn what the user asks, words of QUESTIONS or sentences, into questions.
 
-    Raises InputError where one is empty or said twice.
+    Raises InputError if one is empty or said twice.
     """
     asked = []
-    for number, text in enumerate(said or tuple(QUESTIONS), 1):
+    for number, text in enumerate(given or tuple(QUESTIONS), 1):
         known = QUESTIONS.get(text.strip().lower())
-        own = text.strip()
-        if not own:
+        question = text.strip()
+        if not question:
             raise InputError("a question is empty", hint=f"words: {', '.join(QUESTIONS)}")
-        asked.append(Question(own.lower(), known) if known else Question(f"q{number}", own))
+        asked.append(Question(question.lower(), known) if known else Question(f"q{number}", question))
     if len({q.text for q in asked}) != len(asked):
         raise InputError("a question is asked twice")
     return tuple(asked)
@@ -163,7 +163,7 @@ def questions_of(said: Sequence[str]) -> tuple[Question, ...]:
 def names_of(runs: Sequence[Path]) -> list[str]:
     """Name systems by their run folders: the last part of the path, or as much as tells them.
 
-    Raises InputError where a folder is named twice.
+    Raises InputError if a folder is named twice.
     """
     whole = [run.resolve() for run in runs]
     if len(set(whole)) != len(whole):

@@ -18,7 +18,7 @@ PAIRS: Row = ("system", "over", "preferred", "95 % interval")
 
 
 def strength_rows(question: dict[str, Any]) -> list[Row]:
-    """Give the systems of a question, the most preferred first."""
+    """Return the systems of a question, the most preferred first."""
     ranked = sorted(question["systems"], key=lambda s: -s["strength"])
     return [
         (
@@ -34,7 +34,7 @@ def strength_rows(question: dict[str, Any]) -> list[Row]:
 
 
 def pair_rows(question: dict[str, Any]) -> list[Row]:
-    """Give how often each system is preferred to each other, by the model."""
+    """Return how often each system is preferred to each other, by the model."""
     return [
         (p["system"], p["over"], f"{p['preferred']:.0%}", f"{p['low']:.0%} to {p['high']:.0%}")
         for p in question["pairs"]
@@ -42,38 +42,38 @@ def pair_rows(question: dict[str, Any]) -> list[Row]:
 
 
 def matrix_rows(question: dict[str, Any]) -> tuple[Row, list[Row]]:
-    """Give the heading and rows of the matrix of wins; ties are set behind in brackets."""
-    held = question["wins"]
+    """Return the heading and rows of the matrix of wins; ties are set behind in brackets."""
+    wins = question["wins"]
     rows: list[Row] = []
-    for i, name in enumerate(held["systems"]):
+    for i, name in enumerate(wins["systems"]):
         cells = [
-            "–" if i == j else f"{won} ({held['ties'][i][j]})" for j, won in enumerate(held["counts"][i])
+            "–" if i == j else f"{won} ({wins['ties'][i][j]})" for j, won in enumerate(wins["counts"][i])
         ]
         rows.append((name, *cells))
-    return ("preferred (tied) to", *held["systems"]), rows
+    return ("preferred (tied) to", *wins["systems"]), rows
 
 
 def notes(question: dict[str, Any]) -> list[str]:
-    """Say in words what is not in the tables."""
-    said = [
+    """Describe in words what is not in the tables."""
+    lines = [
         f"{question['votes']} votes of {question['raters']} raters, "
         f"{question['median_seconds']:.1f} s each in the median"
     ]
     alike = question["agreement"]
     if alike["compared"]:
-        said.append(
-            f"two raters said the same of a pair in {alike['share']:.0%} of {alike['compared']} "
+        lines.append(
+            f"two raters agreed on a pair in {alike['share']:.0%} of {alike['compared']} "
             f"meetings ({alike['chance']:.0%} by chance)"
         )
     else:
-        said.append("no pair was seen by two raters, so agreement is not known")
+        lines.append("no pair was rated by two raters, so agreement is unknown")
     if question["left_of_decided"] is not None:
-        said.append(f"the left clip was preferred in {question['left_of_decided']:.0%} of choices")
-    return said + [f"note: {flag}" for flag in question["flags"]]
+        lines.append(f"the left clip was preferred in {question['left_of_decided']:.0%} of choices")
+    return lines + [f"note: {flag}" for flag in question["flags"]]
 
 
-def told(found: dict[str, Any]) -> list[str]:
-    """Say what became of the rows, and how the figures were made."""
+def lines_of(found: dict[str, Any]) -> list[str]:
+    """Describe what became of the rows, and how the figures were computed."""
     lines = [f"{found['rows']} rows, {found['votes']} votes of {found['raters']} raters"]
     if found["replaced"]:
         lines.append(
@@ -82,7 +82,8 @@ def told(found: dict[str, Any]) -> list[str]:
         )
     lines += [f"rejected: {count} ({reason})" for reason, count in found["rejected"].items()]
     lines += [
-        f"inattentive: {who}, {right} checks answered rightly" for who, right in found["inattentive"].items()
+        f"inattentive: {rater}, {right} checks answered rightly"
+        for rater, right in found["inattentive"].items()
     ]
     return [*lines, found["method"], f"intervals: {found['intervals']}"]
 
@@ -101,7 +102,7 @@ def print_analysis(found: dict[str, Any], console: Console) -> None:
         for line in notes(question):
             console.print(escape(line), highlight=False)
     console.print()
-    for line in told(found):
+    for line in lines_of(found):
         console.print(escape(line), highlight=False)
 
 
@@ -127,7 +128,7 @@ def as_markdown(found: dict[str, Any]) -> str:
         ):
             lines += ["", *_markdown(columns, rows)]
         lines += ["", *(f"- {line}" for line in notes(question))]
-    lines += ["", "## How", "", *(f"- {line}" for line in told(found))]
+    lines += ["", "## How", "", *(f"- {line}" for line in lines_of(found))]
     return "\n".join(lines) + "\n"
 
 

@@ -30,7 +30,7 @@ class Vote:
 
     @property
     def winner(self) -> str | None:
-        """The blinded clip that was preferred; None where neither was."""
+        """The blinded clip that was preferred; None if neither was."""
         return {"left": self.left, "right": self.right}.get(self.choice)
 
 
@@ -39,24 +39,24 @@ class Box:
     """All votes that count, and what became of the others."""
 
     votes: list[Vote] = field(default_factory=list)
-    aside: Counter[str] = field(default_factory=Counter)  # reason -> rows
+    rejected: Counter[str] = field(default_factory=Counter)  # reason -> rows
     examples: list[str] = field(default_factory=list)  # FILE:LINE: reason, the first of each
     rows: int = 0
     replaced: int = 0  # earlier votes of one rater, pair and question
     inattentive: dict[str, str] = field(default_factory=dict)  # rater -> checks answered rightly
 
-    def rejected(self, place: str, reason: str, detail: str = "") -> None:
+    def reject(self, place: str, reason: str, detail: str = "") -> None:
         """Count a row that is not used; of each reason the first is kept as an example."""
-        if not self.aside[reason]:
+        if not self.rejected[reason]:
             self.examples.append(f"{place}: {reason}{detail}")
-        self.aside[reason] += 1
+        self.rejected[reason] += 1
 
 
 def read_votes(paths: Sequence[Path], study: Study) -> Box:
     """Read the CSV files of any number of raters.
 
     Of one rater's votes on one pair and question the last counts, in the order of files and
-    rows; the earlier are counted as replaced. Raises InputError where a file cannot be read as
+    rows; the earlier are counted as replaced. Raises InputError if a file cannot be read as
     such a table, or no row of all files can be used.
     """
     box, kept = Box(), dict[tuple[str, str, str], Vote]()
@@ -69,9 +69,9 @@ def read_votes(paths: Sequence[Path], study: Study) -> Box:
                 box.replaced += key in kept
                 kept[key] = vote
     if not kept:
-        told = "; ".join(box.examples) or "there are no rows"
+        examples = "; ".join(box.examples) or "there are no rows"
         raise InputError(
-            f"no vote can be used of {', '.join(map(str, paths))}: {told}",
+            f"no vote can be used of {', '.join(map(str, paths))}: {examples}",
             hint="give the files that raters downloaded from this study's page",
         )
     box.votes = list(_attentive(kept.values(), study, box))
@@ -121,7 +121,7 @@ def _vote(row: dict[str, str], study: Study, box: Box, place: str) -> Vote | Non
     elif not (time.isascii() and time.isdigit()):
         wrong = "the time is no whole number of milliseconds"
     if wrong:
-        box.rejected(place, wrong)
+        box.reject(place, wrong)
         return None
     del values["shown"], values["milliseconds"]
     return Vote(**values, milliseconds=int(time))
@@ -141,6 +141,6 @@ def _attentive(votes: Iterable[Vote], study: Study, box: Box) -> Iterator[Vote]:
             box.inattentive[rater] = f"{right[rater]} of {count}"
     for vote in votes:
         if vote.rater in box.inattentive:
-            box.rejected(vote.rater, "of a rater who failed more than half of the checks")
+            box.reject(vote.rater, "of a rater who failed more than half of the checks")
         elif not study.pairs[vote.pair].check:
             yield vote

@@ -15,7 +15,7 @@ from s2vkit.recipe.check import Checker
 from s2vkit.recipe.nodes import Map, Source, from_plain
 from s2vkit.recipe.report import Problems
 from s2vkit.registry import Entry
-from s2vkit.testing import data, faces, learning, speech, sync
+from s2vkit.testing import data, faces, learning, marks, speech, sync
 from s2vkit.testing.checking import ContractError, MissingPackageError, Subject
 
 __all__ = ["ContractError", "MissingPackageError", "check_component"]
@@ -30,6 +30,7 @@ _CHECKS = {
     "sync_evaluator": sync.check_sync_evaluator,
     "loss": learning.check_loss,
     "optimizer": learning.check_optimizer,
+    "watermark": marks.check_watermark,
     "stage": learning.check_stage,
     "dataset": data.check_dataset,
     "metric": data.check_metric,
@@ -41,8 +42,8 @@ def check_component(kind: str, name: str, **options: Any) -> None:
 
     `options` are what a recipe would say of it, as plain data; slots are mappings with
     `use:`. Make it small where it can be (`width`, `channels`). Raises ContractError, an
-    AssertionError that says what is broken; RecipeError where the options are wrong;
-    PluginError where it is unknown or cannot be loaded; MissingPackageError where a package
+    AssertionError that says what is broken; RecipeError if the options are wrong;
+    PluginError if it is unknown or cannot be loaded; MissingPackageError if a package
     is not installed that only this component needs (a test should then skip).
     """
     entry = registry().get(kind, name)
@@ -64,9 +65,9 @@ def _load(entry: Entry) -> Any:
 
 def _options(entry: Entry, options: dict[str, Any]) -> Any:
     name = f"check_component({entry.kind!r}, {entry.name!r})"
-    said = from_plain({"it": {"use": entry.name, **options}}, Source(name, "data"))
-    assert isinstance(said, Map)
+    recipe = from_plain({"it": {"use": entry.name, **options}}, Source(name, "data"))
+    assert isinstance(recipe, Map)
     problems = Problems()
-    slot: Slot = Checker(registry(), problems).slot(SlotOf(entry.kind), said.items["it"], ())
+    slot: Slot = Checker(registry(), problems).slot(SlotOf(entry.kind), recipe.items["it"], ())
     problems.raise_any(name)
     return slot.options

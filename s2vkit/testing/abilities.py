@@ -13,7 +13,7 @@ _SHORTEST = 4  # letters; shorter names are near to too many others
 
 
 def misspelt(part: Any, contract: type) -> Iterator[tuple[str, str]]:
-    """Give names of a part that are close to, but not, one of its contract's, and that one.
+    """Return names of a part that are close to, but not, one of its contract's, and that one.
 
     A name is let be where the part has what it is close to as well.
     """

@@ -1,4 +1,4 @@
-"""What all checks share: the component under check, and saying what is broken."""
+"""What all checks share: the component under check, and reporting what is broken."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class Subject:
         """Build what a slot of its options names."""
         return self.registry.get(slot.kind, slot.use).load()(slot.options, *args)
 
-    def require(self, right: Any, said: str) -> None:
+    def require(self, right: Any, problem: str) -> None:
         """Raise ContractError, with the component's name, unless `right`."""
         if not right:
             entry = self.entry
-            raise ContractError(f"{entry.kind} '{entry.name}' of {entry.owner}: {said}")
+            raise ContractError(f"{entry.kind} '{entry.name}' of {entry.owner}: {problem}")
 
     def require_contract(self, part: Any, contract: type) -> None:
         """Require a part to derive from its contract and to spell the contract's words as it does."""

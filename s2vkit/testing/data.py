@@ -1,4 +1,4 @@
-"""Checks of what brings clips and what measures them."""
+"""Checks of datasets and metrics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import numpy as np
 from s2vkit.errors import InputError
 from s2vkit.footage_options import FootageOptions
 from s2vkit.interfaces.dataset import Dataset, Footage, RawClip
-from s2vkit.interfaces.metric import Heard, Metric, Outcome, Probe, Score
+from s2vkit.interfaces.metric import Metric, Outcome, Probe, ProbeData, Score
 from s2vkit.testing.checking import SIZE, Subject, noise
 from s2vkit.testing.stand_ins import EMOTION, IDENTITY, LABELS, RATE, SUMMARY, stand_in_graph
 
@@ -45,8 +45,8 @@ def check_dataset(subject: Subject) -> None:
         subject.require(split, f"clip '{clip.name}' is in split '{clip.split}'")
         for label, classes in dataset.labels.items():
             given = clip.labels.get(label)
-            said = f"clip '{clip.name}' has {label} '{given}', which is not in its labels"
-            subject.require(given in classes, said)
+            problem = f"clip '{clip.name}' has {label} '{given}', which is not in its labels"
+            subject.require(given in classes, problem)
     raw = dataset.load(0)
     _check_clip(subject, dataset, raw)
     brought = _FIELDS | set(dataset.labels) | set(raw.truth)
@@ -76,8 +76,8 @@ def check_footage(subject: Subject, footage: Footage) -> None:
         split = source.split in ("train", "val", "test")
         subject.require(split, f"source '{source.name}' is in split '{source.split}'")
         subject.require(source.path.exists(), f"source '{source.name}': no {source.path}")
-        said = f"source '{source.name}' has labels that it is not registered as giving"
-        subject.require(set(source.labels) & _SIDES <= set(subject.entry.gives), said)
+        problem = f"source '{source.name}' has labels that it is not registered as giving"
+        subject.require(set(source.labels) & _SIDES <= set(subject.entry.gives), problem)
     again = pickle.loads(pickle.dumps(subject.build(seed=1))).sources()
     subject.require(again == sources, "lists other sources the second time")
 
@@ -89,7 +89,7 @@ def _check_absent(subject: Subject, footage: Footage) -> None:
         except InputError as error:
             subject.require(error.hint, "does not say what to do where its root is not there")
         else:
-            subject.require(False, "does not raise InputError where its root is not there")
+            subject.require(False, "does not raise InputError if its root is not there")
 
 
 def _check_clip(subject: Subject, dataset: Any, raw: RawClip) -> None:
@@ -108,7 +108,7 @@ def _check_clip(subject: Subject, dataset: Any, raw: RawClip) -> None:
 
 
 def check_metric(subject: Subject) -> None:
-    """Check that it measures made-up clips and says what it measured."""
+    """Check that it measures fake clips and says what it measured."""
     score = _measure(subject, subject.build())
     subject.require(isinstance(score, Score), f"computes a {type(score).__name__}, no Score")
     figures = {"value": score.value, "on_real": score.on_real, "chance": score.chance}
@@ -116,7 +116,7 @@ def check_metric(subject: Subject) -> None:
         fine = (figure is None and name != "value") or math.isfinite(float(figure or 0.0))
         subject.require(fine, f"its {name} is {figure}")
     subject.require(score.n >= 1, "took in 3 clips, but its n is 0")
-    subject.require(score.definition.strip(), "does not say what it measured (definition)")
+    subject.require(score.definition.strip(), "gives no definition of what it measured")
     if score.clips:
         of_clips = [float(figure) for figure in score.clips.values()]
         found = median(of_clips) if score.over == "median" else fmean(of_clips)
@@ -129,12 +129,12 @@ def check_metric(subject: Subject) -> None:
 
 
 def _measure(subject: Subject, metric: Any) -> Any:
-    """Show a metric made-up clips, or what was heard in some."""
+    """Run a metric on fake clips, or a probe on fake vectors."""
     if isinstance(metric, Probe):
         subject.require_contract(metric, Probe)
         fine = set(metric.sides) <= {"identity", "emotion"}
         subject.require(fine, f"its sides are {metric.sides}: identity and emotion are known")
-        return metric.probe(heard(24, 1), heard(12, 2))
+        return metric.probe(probe_data(24, 1), probe_data(12, 2))
     subject.require_contract(metric, Metric)
     graph = stand_in_graph(subject.make)
     for outcome in outcomes(graph.evaluators, graph.sync_evaluator):
@@ -142,12 +142,12 @@ def _measure(subject: Subject, metric: Any) -> Any:
     return metric.compute()
 
 
-def heard(clips: int, seed: int) -> Heard:
-    """Make up what was heard in clips, and what the teachers saw in them."""
+def probe_data(clips: int, seed: int) -> ProbeData:
+    """Return fake summaries, codes and targets of clips."""
     codes = {"identity": noise(clips, IDENTITY, seed=seed), "emotion": noise(clips, EMOTION)}
     labels = {k: [v[i % len(v)] for i in range(clips)] for k, v in LABELS.items()}
     labels["sentence"] = [f"sentence{seed}{i // 6}" for i in range(clips)]
-    return Heard(
+    return ProbeData(
         [f"clip{i}" for i in range(clips)],
         labels,
         noise(clips, SUMMARY, seed=seed + 2),
@@ -161,7 +161,7 @@ def heard(clips: int, seed: int) -> Heard:
 def outcomes(
     evaluators: Mapping[str, Any], sync_evaluator: Any = None, clips: int = 3, frames: int = 12
 ) -> list[Outcome]:
-    """Make up clips, made and true, with labels, truth, speech and evaluators."""
+    """Return fake clips, generated and real, with labels, ground truth, speech and evaluators."""
     return [
         Outcome(
             f"clip{i}",

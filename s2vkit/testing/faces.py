@@ -1,4 +1,4 @@
-"""Checks of what sees and draws faces."""
+"""Checks of teachers, generators, discriminators and face detectors."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ def check_teacher(subject: Subject) -> None:
             lacking = set(labels) - set(teacher.classes)
             subject.require(not lacking, f"its classes lack the labels {sorted(lacking)}")
             subject.require(labels or not teacher.classes, "has classes where there are no labels")
-        _check_looking(subject, teacher.eval())
+        _check_embeddings(subject, teacher.eval())
         _check_maps(subject, teacher)
         if not teacher.pretrained:
             logits = teacher.train().classify(noise(4, 3, SIZE, SIZE))
             subject.require_gradients("training by classify", teacher, logits)
 
 
-def _check_looking(subject: Subject, teacher: Any) -> None:
+def _check_embeddings(subject: Subject, teacher: Any) -> None:
     images = noise(3, 3, SIZE, SIZE)
     with torch.no_grad():
-        seen = teacher(images)
-        subject.require_tensor(f"its {teacher.gives}", seen, (3, teacher.dim))
+        embeddings = teacher(images)
+        subject.require_tensor(f"its {teacher.gives}", embeddings, (3, teacher.dim))
         if teacher.classes or not teacher.pretrained:  # a file may hold no classifier
             logits = teacher.classify(images)
             subject.require_tensor("classify", logits, (3, max(1, len(teacher.classes))))
-        said = "in eval, what it sees depends on the batch"
-        subject.require_equal(said, seen[:1], teacher(images[:1]))
-        _check_head(subject, teacher, seen)
+        problem = "in eval, its output depends on the batch"
+        subject.require_equal(problem, embeddings[:1], teacher(images[:1]))
+        _check_head(subject, teacher, embeddings)
 
 
 def _check_head(subject: Subject, teacher: Teacher, codes: Tensor) -> None:
@@ -72,8 +72,8 @@ def _check_maps(subject: Subject, teacher: Any) -> None:
     images = noise(2, 3, SIZE, SIZE).requires_grad_()
     maps = teacher.maps(images)
     subject.require(len(maps) == len(shapes), f"{len(maps)} maps, but {len(shapes)} map_shapes")
-    for i, (made, shape) in enumerate(zip(maps, shapes, strict=True)):
-        subject.require_tensor(f"map {i}", made, (2, *shape))
+    for i, (map_, shape) in enumerate(zip(maps, shapes, strict=True)):
+        subject.require_tensor(f"map {i}", map_, (2, *shape))
     sides = [h for _, h, _ in shapes]
     doubled = all(b == 2 * a for a, b in pairwise(sides))
     subject.require(doubled, f"its maps do not double from small to large: {sides}")
@@ -83,7 +83,7 @@ def _check_maps(subject: Subject, teacher: Any) -> None:
 
 
 def check_generator(subject: Subject) -> None:
-    """Check drawing with and without each side, and with and without identity maps."""
+    """Check generation with and without each side, and with and without identity maps."""
     sides = [(IDENTITY, EMOTION, MAPS), (IDENTITY, 0, MAPS), (IDENTITY, EMOTION, [])]
     if "identity" not in subject.entry.wants:
         sides += [(0, EMOTION, []), (0, 0, [])]
@@ -101,9 +101,9 @@ def check_generator(subject: Subject) -> None:
             codes.reference_images = noise(2, 3, SIZE, SIZE, seed=3)
         if generator.audio_samples:
             codes.audio_windows = noise(2, 1, generator.warmup_frames + 3, generator.audio_samples)
-        made = generator.train()(codes)
-        _check_made(subject, made, maps if "identity_maps" in subject.entry.gives else [])
-        with_gradient = [made.frames, *made.identity_maps]
+        output = generator.train()(codes)
+        _check_output(subject, output, maps if "identity_maps" in subject.entry.gives else [])
+        with_gradient = [output.frames, *output.identity_maps]
         subject.require_gradients("training", generator, *with_gradient)
         generator.eval()
         with torch.no_grad():
@@ -116,13 +116,15 @@ def codes_of(identity: int, emotion: int) -> dict[str, int]:
     return {side: dim for side, dim in (("identity", identity), ("emotion", emotion)) if dim}
 
 
-def _check_made(subject: Subject, made: Any, maps: list[tuple[int, int, int]]) -> None:
-    subject.require(isinstance(made, GeneratorOutput), f"gives a {type(made).__name__}, not GeneratorOutput")
-    subject.require_tensor("frames", made.frames, (2, 3, 3, SIZE, SIZE))
-    subject.require(made.frames.detach().abs().max() <= 1.0, "draws frames outside [-1, 1]")
-    count = len(made.identity_maps)
+def _check_output(subject: Subject, output: Any, maps: list[tuple[int, int, int]]) -> None:
+    subject.require(
+        isinstance(output, GeneratorOutput), f"gives a {type(output).__name__}, not GeneratorOutput"
+    )
+    subject.require_tensor("frames", output.frames, (2, 3, 3, SIZE, SIZE))
+    subject.require(output.frames.detach().abs().max() <= 1.0, "draws frames outside [-1, 1]")
+    count = len(output.identity_maps)
     subject.require(count == len(maps), f"made {count} identity maps, not {len(maps)}")
-    for i, (drawn, shape) in enumerate(zip(made.identity_maps, maps, strict=True)):
+    for i, (drawn, shape) in enumerate(zip(output.identity_maps, maps, strict=True)):
         subject.require_tensor(f"identity map {i}", drawn, (2, *shape))
 
 
@@ -134,7 +136,7 @@ def check_discriminator(subject: Subject) -> None:
     message = f"takes {wants} but is registered as wanting {subject.entry.wants}"
     subject.require(set(subject.entry.wants) <= set(wants), message)
     batch = _batch(discriminator)
-    generated = GeneratorOutput(noise(2, WINDOW, 3, SIZE, SIZE, seed=4).requires_grad_())
+    generated = GeneratorOutput(noise(*batch["frames"].shape, seed=4).requires_grad_())
     generated.identity_maps = [noise(2, *shape).requires_grad_() for shape in MAPS]
     fake = discriminator.train().inputs(batch, generated)
     scores = discriminator(*fake)
@@ -162,10 +164,11 @@ def _check_kinds(subject: Subject, discriminator: Discriminator, batch: Batch, f
 
 def _batch(discriminator: Discriminator) -> Batch:
     """Make a batch of two clips that holds all that a discriminator needs."""
-    window = WINDOW if discriminator.runs else 1
-    sizes, seeds = BatchSizes(2, WINDOW, window, stand_in_graph(lambda slot: None)), count(2)
+    frames = discriminator.run_length or WINDOW
+    window = frames if discriminator.runs else 1
+    sizes, seeds = BatchSizes(2, frames, window, stand_in_graph(lambda slot: None)), count(2)
     batch = Batch(["one", "two"], window=window)
-    for field in (Frames(WINDOW, window), *discriminator.fields):
+    for field in (Frames(frames, window), *discriminator.fields):
         batch.data.update(field.fake(sizes, lambda *shape: noise(*shape, seed=next(seeds))))
     return batch
 
@@ -176,8 +179,8 @@ def check_face_detector(subject: Subject) -> None:
     subject.require_contract(detector, FaceDetector)
     pictures = np.random.default_rng(0).integers(0, 256, (2, 48, 40, 3), dtype=np.uint8)
     found = detector(pictures)
-    said = "does not give one Faces for each picture"
-    subject.require(len(found) == 2 and all(isinstance(f, Faces) for f in found), said)
+    problem = "does not give one Faces for each picture"
+    subject.require(len(found) == 2 and all(isinstance(f, Faces) for f in found), problem)
     for faces in found:
         count = len(faces.boxes)
         subject.require(faces.boxes.shape == (count, 4), f"boxes of shape {faces.boxes.shape}")

@@ -1,4 +1,4 @@
-"""Checks of what trains: losses, optimizers and stages."""
+"""Checks of losses, optimizers and stages."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from s2vkit.interfaces.batch import Batch
 from s2vkit.interfaces.fields import BatchField
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.loss import AdversarialLoss, IndependenceLoss, PairLoss
-from s2vkit.interfaces.metric import Heard, Outcome
+from s2vkit.interfaces.metric import Outcome, ProbeData
 from s2vkit.interfaces.stage import Job, Phase, Stage
 from s2vkit.options import Slot
 from s2vkit.testing.checking import SIZE, Subject, noise, seeded
-from s2vkit.testing.data import heard, outcomes
+from s2vkit.testing.data import outcomes, probe_data
 from s2vkit.testing.stand_ins import stand_in_clips, stand_in_graph
 
 
@@ -28,8 +28,8 @@ def check_loss(subject: Subject) -> None:
     loss, gives = subject.build(), subject.entry.gives
     contracts = {"adversarial": AdversarialLoss, "independence": IndependenceLoss, "pair": PairLoss}
     subject.require_contract(loss, contracts.get(gives[0] if gives else "", nn.Module))
-    said = "its options have no 'weight'; derive them from LossOptions"
-    subject.require(hasattr(subject.options, "weight"), said)
+    problem = "its options have no 'weight'; derive them from LossOptions"
+    subject.require(hasattr(subject.options, "weight"), problem)
     if gives == ("adversarial",):
         fake, real = noise(4, 3).requires_grad_(), noise(4, 3, seed=2).requires_grad_()
         _check_scalar(subject, "generator", loss.generator(fake), fake)
@@ -43,17 +43,17 @@ def check_loss(subject: Subject) -> None:
         _check_scalar(subject, "the loss", value, code)
         subject.require(value.detach() >= 0, f"is negative: {value.detach()}")
         alike = float(loss(code.detach(), torch.ones(8, 2)))
-        subject.require(alike < 1e-2, f"is {alike} where there is nothing to tell, not 0")
+        subject.require(alike < 1e-2, f"is {alike} for independent codes, not 0")
         return
     frames, codes = gives == ("pair", "frames"), gives == ("pair", "codes")
     subject.require(frames or codes, f"is registered as giving {gives}, which is no loss")
     shape = (4, 3, SIZE, SIZE) if frames else (4, 10)
-    made, true = noise(*shape).requires_grad_(), noise(*shape, seed=2)
-    value = loss(made, true)
-    _check_scalar(subject, "the loss", value, made)
+    prediction, target = noise(*shape).requires_grad_(), noise(*shape, seed=2)
+    value = loss(prediction, target)
+    _check_scalar(subject, "the loss", value, prediction)
     subject.require(value.detach() >= 0, f"is negative: {value.detach()}")
     if frames:
-        same = float(loss(true, true))
+        same = float(loss(target, target))
         subject.require(abs(same) < 1e-6, f"is {same} for equal frames, not 0")
 
 
@@ -150,18 +150,18 @@ def _check_phase(
 
 
 class _Desk:
-    """What a job is offered here: made-up clips, and a place for its results."""
+    """The `Work` of a job here: fake clips, and a folder for its results."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.folder = Path()
         self.saved: dict[str, str] = {}
 
-    def outcomes(self, split: str, most: int | None) -> Iterator[Outcome]:
+    def outcomes(self, split: str, max_clips: int | None) -> Iterator[Outcome]:
         yield from outcomes(self.graph.evaluators, self.graph.sync_evaluator)
 
-    def heard(self, split: str) -> Heard:
-        return heard(24, 1) if split == "train" else heard(12, 2)
+    def probe_data(self, split: str) -> ProbeData:
+        return probe_data(24, 1) if split == "train" else probe_data(12, 2)
 
     def save(self, name: str, data: Any) -> None:
         self.saved[name] = json.dumps(data)

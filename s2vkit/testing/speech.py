@@ -1,4 +1,4 @@
-"""Checks of what hears: audio encoders and students."""
+"""Checks of audio encoders and students."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def _check_padding(
     for row, length in enumerate(lengths.tolist()):
         alone, summary = encoder(speech[row : row + 1, :length], lengths[row : row + 1])
         n = min(int(steps[row]), alone.shape[1])
-        said = f"a clip of {length} samples has other {{}} in a batch of longer ones than alone"
-        subject.require_equal(said.format("features"), batch[0][row, :n], alone[0, :n])
-        subject.require_equal(said.format("summary"), batch[1][row], summary[0])
+        problem = f"a clip of {length} samples has other {{}} in a batch of longer ones than alone"
+        subject.require_equal(problem.format("features"), batch[0][row, :n], alone[0, :n])
+        subject.require_equal(problem.format("summary"), batch[1][row], summary[0])
 
 
 def _check_stream(subject: Subject, encoder: Any, speech: Tensor) -> None:
@@ -67,8 +67,8 @@ def _check_stream(subject: Subject, encoder: Any, speech: Tensor) -> None:
         pieces.append(stream.encode(speech[:, first : first + length]))
         first += length
     rest, summary = stream.finish()
-    made = torch.cat([*pieces, rest], 1)
-    subject.require_equal("in pieces, speech has other features than at once", made, whole)
+    streamed = torch.cat([*pieces, rest], 1)
+    subject.require_equal("in pieces, speech has other features than at once", streamed, whole)
     subject.require_equal("in pieces, speech has another summary", summary, its)
 
 
@@ -84,9 +84,9 @@ def check_student(subject: Subject) -> None:
     subject.require_tensor("the code", code, (4, 6))
     subject.require_gradients("training", student, code)
     if (last := student.last_layer()) is not None:
-        made = last(student.eval().features(summary))
-        subject.require_equal("its last_layer does not make its code", made, student(summary))
+        code = last(student.eval().features(summary))
+        subject.require_equal("its last_layer does not make its code", code, student(summary))
     student.eval()
     with torch.no_grad():
-        said = "in eval, a code depends on the batch it is in"
-        subject.require_equal(said, student(summary)[:1], student(summary[:1]))
+        problem = "in eval, a code depends on the batch it is in"
+        subject.require_equal(problem, student(summary)[:1], student(summary[:1]))

@@ -43,15 +43,15 @@ class Ear(AudioEncoder):
 
     def encode(self, speech: Tensor) -> Tensor:
         """Encode (B, S) as (B, A, FEATURES)."""
-        made: Tensor = self.conv(speech.unsqueeze(1)).transpose(1, 2)
-        return made
+        features: Tensor = self.conv(speech.unsqueeze(1)).transpose(1, 2)
+        return features
 
     def context(self, z: Tensor) -> Tensor:
         """Mix (B, A, FEATURES)."""
         return torch.tanh(self.mix(z))
 
     def forward(self, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Hear (B, S)."""
+        """Encode (B, S)."""
         c = self.context(self.encode(speech))
         return c, self.head(c.mean(1))
 
@@ -69,16 +69,16 @@ class Eye(Teacher):
         self.name = nn.Linear(dim, max(1, len(classes)))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Look at (N, 3, H, W)."""
+        """Embed (N, 3, H, W)."""
         return torch.tanh(self.see(F.adaptive_avg_pool2d(images, 4).flatten(1)))
 
     def classify(self, images: Tensor) -> Tensor:
-        """Give logits."""
+        """Return logits."""
         logits: Tensor = self.name(self(images))
         return logits
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        """Give maps: copies of the images, made small."""
+        """Return maps: copies of the images, made small."""
         grey = images.mean(1, keepdim=True)
         return [F.adaptive_avg_pool2d(grey, (h, w)).expand(-1, c, -1, -1) for c, h, w in MAPS]
 
@@ -130,7 +130,7 @@ class Witness(SyncEvaluator):
         self.see, self.hear = nn.Linear(5, self.dim), nn.Linear(5, self.dim)
 
     def forward(self, frames: Tensor, speech: Tensor) -> tuple[Tensor, Tensor]:
-        """Look at (B, V, 3, H, W), hear (B, S)."""
+        """Embed (B, V, 3, H, W) and (B, S)."""
         count = min(frames.shape[1], speech.shape[1] // 640)
         if count < 5:
             empty = frames.new_zeros(len(frames), 0, self.dim)
@@ -141,7 +141,7 @@ class Witness(SyncEvaluator):
 
 
 class StandInDiscriminator(Discriminator):
-    """A discriminator of whatever it wants."""
+    """A discriminator of the inputs it is given."""
 
     def __init__(self, wants: tuple[str, ...]) -> None:
         super().__init__()
@@ -152,21 +152,21 @@ class StandInDiscriminator(Discriminator):
         }
         self.fields = tuple(field for want in wants for field in conditions.get(want, ()))
         self.score = nn.LazyLinear(1)
-        seen: dict[str, Any] = {
+        given: dict[str, Any] = {
             "frames": torch.zeros(1, 3, SIZE, SIZE),
             "features": torch.zeros(1, FEATURES),
             "identity_maps": [torch.zeros(1, *shape) for shape in MAPS],
         }
-        self(*(seen[want] for want in wants))
+        self(*(given[want] for want in wants))
 
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
-        """Take what it wants."""
+        """Return the inputs it needs."""
         if "identity_maps" in self.wants:
             return (output.identity_maps,)
         return output.frames.flatten(0, 1), *self._conditions(batch, batch.get("features"))
 
     def mismatched(self, batch: Batch) -> Inputs | None:
-        """Take real frames with speech of another time, if it wants speech."""
+        """Return real frames with speech of another time, if it wants speech."""
         if "features" not in self.wants:
             return None
         return batch["frames"].flatten(0, 1), *self._conditions(batch, batch.get("mismatched"))
@@ -217,7 +217,7 @@ def stand_in_graph(make: Callable[..., Any]) -> Graph:
 
 
 def stand_in_clips(stage: Stage) -> Batch:
-    """Make up a batch that holds what a stage needs, from its fields."""
+    """Return a fake batch that holds what a stage needs, from its fields."""
     sampling, seeds = sampling_of(stage.fields), count(1)
     sizes = BatchSizes(2, sampling.frames, sampling.window, stand_in_graph(lambda slot: None))
     batch = Batch(["one", "two"], window=sampling.window)

@@ -1,4 +1,4 @@
-"""The check of what says whether lips and speech go together."""
+"""The check of sync evaluators."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def check_sync_evaluator(subject: Subject) -> None:
     subject.require_tensor("lips", lips, shape)
     subject.require_tensor("speech", sounds, shape)
     alone = evaluator(frames[:1], speech[:1])
-    said = "in eval, what it gives depends on the batch"
-    subject.require_equal(said, lips[:1], alone[0])
-    subject.require_equal(said, sounds[:1], alone[1])
+    problem = "in eval, what it gives depends on the batch"
+    subject.require_equal(problem, lips[:1], alone[0])
+    subject.require_equal(problem, sounds[:1], alone[1])
     short = evaluator(frames[:, :1], speech[:, : speech.shape[1] // _FRAMES])
     subject.require_tensor("lips of one frame", short[0], (2, 0, evaluator.dim))
     if not evaluator.pretrained:

@@ -22,23 +22,23 @@ class Place:
     angles: np.ndarray  # (V,) radians, of the face against the picture, clockwise
 
     def transforms(self, size: int) -> np.ndarray:
-        """Give (V, 2, 3): from pixels of the source to those of a (size, size) crop."""
+        """Return (V, 2, 3): from pixels of the source to those of a (size, size) crop."""
         scale = size / self.sides
         cos, sin = scale * np.cos(self.angles), scale * np.sin(self.angles)
         turn = np.stack([np.stack([cos, sin], 1), np.stack([-sin, cos], 1)], 1)  # (V, 2, 2)
         shift = size / 2 - np.einsum("vij,vj->vi", turn, self.centres)
-        made: np.ndarray = np.concatenate([turn, shift[:, :, None]], axis=2)
-        return made
+        transform: np.ndarray = np.concatenate([turn, shift[:, :, None]], axis=2)
+        return transform
 
     def boxes(self) -> np.ndarray:
-        """Give (V, 4): the upright boxes that hold the squares."""
+        """Return (V, 4): the upright boxes that hold the squares."""
         half = self.sides / 2 * (np.abs(np.cos(self.angles)) + np.abs(np.sin(self.angles)))
-        held: np.ndarray = np.hstack([self.centres - half[:, None], self.centres + half[:, None]])
-        return held
+        corners: np.ndarray = np.hstack([self.centres - half[:, None], self.centres + half[:, None]])
+        return corners
 
 
 def face_height(landmarks: np.ndarray) -> np.ndarray:
-    """Give the heights (V,) of faces, chin to hairline, from landmarks (V, 5, 2)."""
+    """Return the heights (V,) of faces, chin to hairline, from landmarks (V, 5, 2)."""
     across, down = _axes(landmarks)
     wide, long = (np.linalg.norm(axis, axis=1) for axis in (across, down))
     return np.asarray(np.maximum(_EYES * wide, _EYES_TO_MOUTH * long))
@@ -66,8 +66,8 @@ def place_by_landmarks(landmarks: np.ndarray, margin: float, steady: float, widt
     below = np.stack([-np.sin(angles), np.cos(angles)], 1)
     centres = landmarks[:, :2].mean(1) + _BELOW_EYES * tall[:, None] * below
     inside = _within(centres, sides, width, height)
-    most = _GIVES_WAY * sides[:, None]
-    return Place(smooth(centres + np.clip(inside - centres, -most, most), steady), sides, angles)
+    limit = _GIVES_WAY * sides[:, None]
+    return Place(smooth(centres + np.clip(inside - centres, -limit, limit), steady), sides, angles)
 
 
 def place_by_boxes(boxes: np.ndarray, margin: float, steady: float, width: int, height: int) -> Place:
@@ -87,13 +87,13 @@ def _within(centres: np.ndarray, sides: np.ndarray, width: int, height: int) -> 
 
 def smooth(values: np.ndarray, sigma: float) -> np.ndarray:
     """Smooth (V, ...) over time by a Gaussian of `sigma` frames; ends keep their slope."""
-    reach = min(int(3 * sigma + 0.5), len(values) - 1)
-    if reach < 1:
+    radius = min(int(3 * sigma + 0.5), len(values) - 1)
+    if radius < 1:
         return values
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     flat = values.reshape(len(values), -1)
-    head = 2 * flat[:1] - flat[reach:0:-1]
-    tail = 2 * flat[-1:] - flat[-2 : -reach - 2 : -1]
+    head = 2 * flat[:1] - flat[radius:0:-1]
+    tail = 2 * flat[-1:] - flat[-2 : -radius - 2 : -1]
     long = np.concatenate([head, flat, tail])
     out = [np.convolve(column, kernel / kernel.sum(), "valid") for column in long.T]
     return np.stack(out, 1).reshape(values.shape)

@@ -8,6 +8,7 @@ from PIL import Image
 
 from s2vkit.data.extraction.align import Place
 from s2vkit.media.film import Film, Scaler
+from s2vkit.media.upright import pose_of
 
 _OVER = 2  # the crop is drawn that many times larger, then averaged down
 
@@ -41,7 +42,7 @@ class Cropper:
 
     def _upright(self, frame: av.VideoFrame) -> np.ndarray:
         sides = np.array([self._film.width * self._film.aspect, self._film.height])
-        return sides[::-1] if round(frame.rotation / 90) % 2 else sides
+        return sides[::-1] if pose_of(frame).swaps else sides
 
 
 def invert(transforms: np.ndarray) -> np.ndarray:
@@ -51,7 +52,7 @@ def invert(transforms: np.ndarray) -> np.ndarray:
 
 
 def _is_still(place: Place) -> bool:
-    """Tell whether all crops are the same upright square, as where pictures are faces already."""
+    """Return whether all crops are the same upright square, as where pictures are faces already."""
     moved = max(np.ptp(place.centres, axis=0).max(), np.ptp(place.sides))
     return bool(moved < 1e-3) and not place.angles.any()
 

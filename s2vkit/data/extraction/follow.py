@@ -8,7 +8,7 @@ import numpy as np
 
 from s2vkit.interfaces.face_detector import Faces
 
-_REACH = 0.6  # of a face's side: how far it can move between two detections
+_MAX_MOVE = 0.6  # of a face's side: how far it can move between two detections
 _OVERLAP = 0.25  # intersection over union that is the same face without doubt
 _SIZES = 1.7  # a face grows or shrinks less between two detections
 
@@ -36,7 +36,7 @@ class FaceTrack:
         return np.asarray(self.boxes[-1] + np.tile(drift, 2))
 
     def fill(self, first: int, end: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Give boxes (V, 4) and landmarks (V, 5, 2) at every row of [first, end)."""
+        """Return boxes (V, 4) and landmarks (V, 5, 2) at every row of [first, end)."""
         rows = np.arange(first, end)
         boxes = _between(rows, self.at, np.stack(self.boxes))
         if not self.landmarks:
@@ -87,7 +87,7 @@ def _add(track: FaceTrack, row: int, faces: Faces, i: int) -> None:
 
 
 def closeness(one: np.ndarray, other: np.ndarray) -> float:
-    """Tell how surely two boxes hold the same face: above 0 where they may."""
+    """Return how likely two boxes hold the same face: above 0 where they may."""
     sides = [float((b[2:] - b[:2]).max()) for b in (one, other)]
     if min(sides) <= 0 or max(sides) / min(sides) > _SIZES:
         return 0.0
@@ -98,4 +98,4 @@ def closeness(one: np.ndarray, other: np.ndarray) -> float:
     if overlap >= _OVERLAP:
         return 1 + overlap
     distance = float(np.linalg.norm((one[:2] + one[2:] - other[:2] - other[2:]) / 2))
-    return max(0.0, 1 - distance / (_REACH * min(sides)))
+    return max(0.0, 1 - distance / (_MAX_MOVE * min(sides)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import av
 
-MOST_HELD = 0.5  # s; a frame that stands longer is no moving picture, and time is left out
+MAX_FRAME_SECONDS = 0.5  # s; a frame that stands longer is no moving picture, and time is left out
 _FUZZ = 1e-6  # s; of time stamps that fall on the edge between two frames
 
 
@@ -20,7 +20,7 @@ class Shown:
 
 
 class Grid:
-    """Gives what the source shows at the middle of each frame of a steady rate.
+    """Returns what the source shows at the middle of each frame of a steady rate.
 
     An event of the source then moves by at most half a frame, whatever the source's rate;
     the nearest time stamp would show a long-standing frame's successor too early. Where the
@@ -32,6 +32,7 @@ class Grid:
         self.first: float | None = None  # s, time stamp of the first picture
         self.last = 0.0
         self.count = 0  # frames of the source
+        self._steps, self._moving = 0, 0.0  # between frames that follow each other, and their seconds
 
     def __iter__(self) -> Iterator[Shown]:
         before: tuple[float, av.VideoFrame] | None = None
@@ -40,6 +41,8 @@ class Grid:
             if self.first is None or before is None:
                 self.first = time
             else:
+                if time - before[0] <= MAX_FRAME_SECONDS:
+                    self._steps, self._moving = self._steps + 1, self._moving + time - before[0]
                 yield from self._stand(before, time, place)
                 place = max(place, self._place_at(time))
             before, self.last = (time, frame), time
@@ -49,8 +52,8 @@ class Grid:
 
     def _stand(self, before: tuple[float, av.VideoFrame], until: float, place: int) -> Iterator[Shown]:
         time, frame = before
-        if until - time > MOST_HELD:
-            until = time + min(MOST_HELD, 1 / self.source_fps)
+        if until - time > MAX_FRAME_SECONDS:
+            until = time + min(MAX_FRAME_SECONDS, 1 / self.source_fps)
         for k in range(place, self._place_at(until)):
             yield Shown(k, frame)
 
@@ -61,6 +64,8 @@ class Grid:
 
     @property
     def source_fps(self) -> float:
-        """Frames a second of the source, by its time stamps; 25 of a single frame."""
+        """Frames a second of the source, by its time stamps and without its holes; 25 of one frame."""
+        if self._moving > 0:
+            return self._steps / self._moving
         length = self.last - (self.first or 0.0)
         return (self.count - 1) / length if length > 0 else 25.0

@@ -1,4 +1,4 @@
-"""What cutting is told, what it gives, and the reasons for which a file is rejected."""
+"""The settings and results of segment extraction, and the reasons for which a file is rejected."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from s2vkit.errors import InputError
 REASONS: dict[str, str] = {
     "no_face": "no face was found",
     "face_too_small": "the face is smaller than `min_face` pixels",
-    "several_faces": "several faces, and it cannot be told which of them talks",
+    "several_faces": "several faces, and it is unclear which of them talks",
     "cut_inside": "shot changes leave no part that is long enough",
     "no_sound_track": "the file has no sound track",
     "silent": "the sound is silent all along",
@@ -23,8 +23,8 @@ REASONS: dict[str, str] = {
 """Every reason for setting a file aside, and what it means."""
 
 
-class SetAside(InputError):  # noqa: N818 (it is an outcome as much as an error)
-    """A source that gives no clip: `reason` is a key of REASONS, `detail` says what was seen."""
+class Rejected(InputError):  # noqa: N818 (it is an outcome as much as an error)
+    """A source without a usable clip: `reason` is a key of REASONS, `detail` says what was found."""
 
     def __init__(self, reason: str, detail: str) -> None:
         if reason not in REASONS:
@@ -33,7 +33,7 @@ class SetAside(InputError):  # noqa: N818 (it is an outcome as much as an error)
         self.reason, self.detail = reason, detail
 
     def __reduce__(self) -> tuple[Any, ...]:  # errors travel between processes
-        return SetAside, (self.reason, self.detail)
+        return Rejected, (self.reason, self.detail)
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Cutting:
     margin: float = 0.14  # added on each side of the face, as a share of its height
     steady: float = 0.3  # s; over which the crop's place is smoothed, 4 times that for its size
     every: int = 10  # the detector sees every n-th frame; between them the face is followed
-    detect_at: int = 192  # the longest side of the pictures that the detector sees
+    detect_at: int = 192  # the longest side of the detector's input, in pixels
     min_face: int = 48  # height of a face, chin to hairline, below which it is too small
     min_score: float = 0.9  # of a detection, in [0, 1]
     dominance: float = 1.8  # a face that many times as high as any other is the one that talks
@@ -55,6 +55,8 @@ class Cutting:
     max_silence: float = 0.5  # s; sound may start that late or end that early
     hold: int = 256  # MiB of decoded pictures kept, so that short files are decoded once
     max_pixels: int = 4096 * 4096  # W x H; larger pictures are refused
+    audio_track: int | None = None  # number, from 1, of the sound track; None: the one that speaks
+    video_track: int | None = None  # and of the video track; None: the one that moves
 
 
 @dataclass

@@ -22,7 +22,7 @@ class Thumbs:
         self._places = np.zeros(0, int)
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
-        """Give uint8 (SIDE, SIDE), stretched to a square."""
+        """Return uint8 (SIDE, SIDE), stretched to a square."""
         plane = self._luma(frame)
         shape = (plane.height, plane.width, plane.line_size)
         if shape != self._shape:

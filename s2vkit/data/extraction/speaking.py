@@ -1,4 +1,4 @@
-"""Which of several faces talks: whose mouth moves with the sound."""
+"""Active speaker detection: the face whose mouth moves with the sound."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 
 from s2vkit.data.extraction.align import smooth
 
-_LEAST = 0.2  # correlation below which nothing is said to go with the sound
-_LEAD = 0.12  # by which the best must lead the second best
+_MIN_CORRELATION = 0.2  # correlation below which nothing is said to go with the sound
+_MIN_MARGIN = 0.12  # by which the best must lead the second best
 _LAGS = range(-3, 4)  # frames that sound and mouth may be apart
 
 
-def who_talks(crops: list[np.ndarray], speech: np.ndarray) -> int | None:
-    """Choose among uint8 (V, s, s, 3) crops of the same frames by speech (S,), or tell not.
+def active_speaker(crops: list[np.ndarray], speech: np.ndarray) -> int | None:
+    """Choose among uint8 (V, s, s, 3) crops of the same frames by speech (S,); None if it is unclear.
 
     The motion of the mouth's part of the crop, less that of the eyes' part (the head's own),
     is correlated with the loudness of the sound.
@@ -23,7 +23,7 @@ def who_talks(crops: list[np.ndarray], speech: np.ndarray) -> int | None:
     scores = [_agreement(mouth_motion(crop), loud) for crop in crops]
     order = np.argsort(scores)[::-1]
     best, second = scores[order[0]], scores[order[1]] if len(order) > 1 else -1.0
-    if best < _LEAST or best - second < _LEAD:
+    if best < _MIN_CORRELATION or best - second < _MIN_MARGIN:
         return None
     return int(order[0])
 

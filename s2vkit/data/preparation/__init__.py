@@ -1,1 +1,1 @@
-"""Making a prepared corpus: sources cut, checked, stored, and told of."""
+"""Preparing a corpus: sources extracted, checked, stored and reported."""

@@ -1,4 +1,4 @@
-"""Seeing that a dataset keeps its word, before what it brings is stored."""
+"""Checking that a dataset keeps its contract, before its clips are stored."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ SPLITS = ("train", "val", "test")
 
 
 def check_clips(clips: list[ClipFiles], dataset: Dataset) -> None:
-    """See that clips have names of their own, known splits and known labels.
+    """Check that clips have names of their own, known splits and known labels.
 
-    Raises InputError where there is no clip, PluginError where the dataset breaks its word.
+    Raises InputError if there is no clip, PluginError if the dataset breaks its word.
     """
     if not clips:
-        raise InputError("the dataset has no clip", hint="look at `data:` in the recipe")
+        raise InputError("the dataset has no clip", hint="check `data:` in the recipe")
     wrong = [*_double(clips), *_unknown(clips, dataset)]
     if wrong:
         raise PluginError(
@@ -44,7 +44,7 @@ def _unknown(clips: list[ClipFiles], dataset: Dataset) -> Iterator[str]:
 
 
 def check_clip(clip: RawClip, dataset: Dataset) -> None:
-    """See that a loaded clip has the shapes and ranges promised; raises InputError."""
+    """Check that a loaded clip has the shapes and ranges promised; raises InputError."""
     frames, speech, size = clip.frames, clip.speech, dataset.size
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] != (size, size, 3):
         raise InputError(f"frames are {frames.dtype} {frames.shape}, not uint8 (V, {size}, {size}, 3)")

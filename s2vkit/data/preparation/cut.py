@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import av
@@ -14,55 +16,72 @@ from s2vkit.data.extraction.align import Place, face_height, place_by_boxes, pla
 from s2vkit.data.extraction.crop import Cropper
 from s2vkit.data.extraction.follow import FaceTrack, follow
 from s2vkit.data.extraction.grid import Grid
-from s2vkit.data.extraction.kinds import REASONS, Cut, Cutting, Cuttings, SetAside
+from s2vkit.data.extraction.kinds import REASONS, Cut, Cutting, Cuttings, Rejected
+from s2vkit.data.extraction.left import LeftOut
 from s2vkit.data.extraction.sound import Track, read_track
-from s2vkit.data.extraction.speaking import who_talks
-from s2vkit.data.extraction.survey import Survey, look_over
+from s2vkit.data.extraction.speaking import active_speaker
+from s2vkit.data.extraction.survey import Survey, survey_film
 from s2vkit.errors import InputError
 from s2vkit.interfaces.dataset import Source
 from s2vkit.interfaces.face_detector import FaceDetector
+from s2vkit.media.files import check_file
 from s2vkit.media.film import Film
 from s2vkit.media.sound import SILENCE
 
-__all__ = ["REASONS", "Cut", "Cutting", "Cuttings", "SetAside", "cut_source", "fingerprint_of"]
+__all__ = ["REASONS", "Cut", "Cutting", "Cuttings", "Rejected", "cut_source", "fingerprint_of"]
 
 
 def cut_source(source: Source, cutting: Cutting, detector: FaceDetector) -> Cuttings:
     """Cut a source into clips of one talking face each.
 
-    Raises SetAside, with one of REASONS, where it gives none.
+    Raises Rejected, with one of REASONS, if it has none.
     """
-    try:
-        film = Film(source.path, cutting.max_pixels)
-        survey = look_over(film, cutting, detector)
-        if not survey.places:
-            raise SetAside("undecodable", f"not one picture of {source.path.name} can be decoded")
-        notes = list(film.notes)
-        track = _hear(source, cutting, survey, notes)
-    except SetAside:
-        raise
-    except InputError as error:
-        raise SetAside("undecodable", error.message) from error
-    clips = _Cutter(film, cutting, survey, track, notes).clips()
+    with ExitStack() as opened:  # a detector may raise in the middle of the film
+        try:
+            film = opened.enter_context(Film(source.path, cutting.max_pixels, cutting.video_track))
+            survey = survey_film(film, cutting, detector)
+            if not survey.places:
+                raise Rejected("undecodable", f"no picture of {source.path.name} can be decoded")
+            notes = list(film.notes)
+            track = _decode_speech(source, cutting, survey, notes)
+        except Rejected:
+            raise
+        except InputError as error:
+            raise Rejected("undecodable", error.message) from error
+        clips = _Cutter(film, cutting, survey, track, notes).clips()
     return Cuttings(clips, survey.seconds, survey.fps, notes)
 
 
 def fingerprint_of(path: Path) -> str:
-    """Give a hash of a file's content, by which duplicates are told."""
+    """Return a hash of a file's content, to detect duplicates by. Raises InputError if it is no file."""
+    check_file(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
 
 
-def _hear(source: Source, cutting: Cutting, survey: Survey, notes: list[str]) -> Track:
-    apart = source.sound is not None
-    path = source.sound or source.path
-    start = None if apart else survey.start
-    return read_track(path, cutting.sample_rate, start, survey.seconds, notes)
+def _decode_speech(source: Source, cutting: Cutting, survey: Survey, notes: list[str]) -> Track:
+    """Read the sound that belongs to the pictures; a spare one where that is silent or missing."""
+    own = partial(read_track, source.path, cutting.sample_rate, survey.start, survey.seconds)
+    if source.sound is not None:
+        return read_track(source.sound, cutting.sample_rate, None, survey.seconds, notes)
+    if source.spare is None:
+        return own(notes, cutting.audio_track)
+    heard: list[str] = []
+    try:
+        track = own(heard, cutting.audio_track)
+        silent = len(track.samples) == 0 or float(np.ptp(track.samples)) / 2 < SILENCE
+    except Rejected:
+        silent = True
+    if not silent:
+        notes += heard
+        return track
+    notes.append(f"its sound is that of {source.spare.name}")
+    return read_track(source.spare, cutting.sample_rate, None, survey.seconds, notes)
 
 
 @dataclass
 class _Part:
-    """A stretch of one shot in which faces were followed."""
+    """A segment of one shot in which faces were tracked."""
 
     first: int
     end: int
@@ -70,73 +89,86 @@ class _Part:
 
 
 class _Cutter:
-    """Makes the clips of one film from what the survey found."""
+    """Extracts the clips of one film from its survey."""
 
     def __init__(self, film: Film, cutting: Cutting, survey: Survey, track: Track, notes: list[str]) -> None:
         self.film, self.cutting, self.survey = film, cutting, survey
         self.track, self.notes = track, notes
-        self.least = round(cutting.shortest * cutting.fps)
+        self.min_frames = round(cutting.shortest * cutting.fps)
+        self.trouble: dict[str, str] = {}  # reason -> what was last seen of it
+        self.left = LeftOut()
 
     def clips(self) -> list[Cut]:
-        """Make every clip; raises SetAside where there is none."""
+        """Make every clip; raises Rejected if there is none."""
         parts = self._long_enough()
-        trouble: dict[str, str] = {}
-        stretches = [s for first, end in parts for s in self._stretches(first, end, trouble)]
-        clips = list(self._crop(stretches, trouble))
+        segments = [s for first, end in parts for s in self._segments(first, end)]
+        clips = list(self._crop(segments))
         if not clips:
             order = ["several_faces", "silent", "face_too_small", "no_face"]
-            reason = next((r for r in order if r in trouble), "no_face")
-            raise SetAside(reason, trouble.get(reason, "no face was found in any frame"))
-        self.notes += [f"a part was left out: {detail}" for detail in trouble.values()]
+            reason = next((r for r in order if r in self.trouble), "no_face")
+            raise Rejected(reason, self.trouble.get(reason, "no face was found in any frame"))
+        self.notes += self.left.notes()
         return clips
+
+    def _leave(self, first: int, end: int, why: str, reason: str = "") -> None:
+        """Report that the rows [first, end) give no clip."""
+        if first >= end:
+            return
+        if reason:
+            self.trouble[reason] = why
+        places = self.survey.places
+        self.left.add(places[first] / self.cutting.fps, (places[end - 1] + 1) / self.cutting.fps, why)
 
     def _long_enough(self) -> list[tuple[int, int]]:
         fps, places = self.cutting.fps, self.survey.places
         if self.survey.seconds < self.cutting.shortest:
-            seconds, least = self.survey.seconds, self.cutting.shortest
-            raise SetAside("too_short", f"{seconds:.2f} s of pictures; {least:g} s is the least")
+            seconds, shortest = self.survey.seconds, self.cutting.shortest
+            raise Rejected("too_short", f"{seconds:.2f} s of pictures; the minimum is {shortest:g} s")
         early = (self.track.first - self.cutting.max_silence) * fps
         late = (self.track.last + self.cutting.max_silence) * fps
         rows = [i for i, place in enumerate(places) if early <= place < late]
         low, high = (rows[0], rows[-1] + 1) if rows else (0, 0)
-        heard = max(0.0, self.track.last - self.track.first)
-        if high - low < self.least or heard < self.cutting.shortest:
-            raise SetAside("too_short", f"only {heard:.2f} s of sound beside the pictures")
+        sounding = max(0.0, self.track.last - self.track.first)
+        if high - low < self.min_frames or sounding < self.cutting.shortest:
+            raise Rejected("too_short", f"only {sounding:.2f} s of sound beside the pictures")
+        self._leave(0, low, "no sound")
+        self._leave(high, len(places), "no sound")
         parts = [(max(a, low), min(b, high)) for a, b in self.survey.parts()]
-        long = [(a, b) for a, b in parts if b - a >= self.least]
+        parts = [(a, b) for a, b in parts if a < b]
+        long = [(a, b) for a, b in parts if b - a >= self.min_frames]
         if not long:
-            raise SetAside(
+            raise Rejected(
                 "cut_inside", f"{len(parts) - 1} cuts or holes leave no part of {self.cutting.shortest:g} s"
             )
         most = round(self.cutting.longest * fps)
-        return [
-            (a + i, min(a + i + most, b))
-            for a, b in long
-            for i in range(0, b - a, most)
-            if min(a + i + most, b) - (a + i) >= self.least
-        ]
+        pieces = [(i, min(i + most, b)) for a, b in parts for i in range(a, b, most)]
+        for a, b in pieces:
+            if b - a < self.min_frames:
+                self._leave(a, b, f"less than {self.cutting.shortest:g} s between cuts or holes")
+        return [(a, b) for a, b in pieces if b - a >= self.min_frames]
 
-    def _stretches(self, first: int, end: int, trouble: dict[str, str]) -> Iterator[_Part]:
+    def _segments(self, first: int, end: int) -> Iterator[_Part]:
         every, cutting = self.cutting.every, self.cutting
-        seen = {r: f for r, f in self.survey.detections.items() if first <= r < end}
-        tracks = follow(seen, cutting.min_score, patience=3 * every)
-        tracks = [t for t in tracks if len(t.at) >= min(2, len(seen))]
+        detections = {r: f for r, f in self.survey.detections.items() if first <= r < end}
+        tracks = follow(detections, cutting.min_score, patience=3 * every)
+        tracks = [t for t in tracks if len(t.at) >= min(2, len(detections))]
         if not tracks:
-            trouble["no_face"] = "no face was found in any frame"
+            self._leave(first, end, "no face was found in any frame", "no_face")
             return
         tracks.sort(key=lambda t: t.height * len(t.at), reverse=True)
         high = [t for t in tracks if self._height(t) >= cutting.min_face]
         if not high:
             height = max(self._height(t) for t in tracks)
-            trouble["face_too_small"] = (
-                f"the face is {height:.0f} pixels high; {cutting.min_face} is the least"
-            )
+            why = f"the face is {height:.0f} pixels high; the minimum is {cutting.min_face}"
+            self._leave(first, end, why, "face_too_small")
             return
         low = max(first, high[0].at[0] - every)
         top = min(end, high[0].at[-1] + every + 1)
-        if top - low < self.least:
-            trouble["no_face"] = "no face was seen for long enough"
+        if top - low < self.min_frames:
+            self._leave(first, end, "no face was detected for long enough", "no_face")
             return
+        self._leave(first, low, "the face is not detected yet")
+        self._leave(top, end, "the face is not detected any more")
         rivals = [t for t in high[1:] if self._rivals(high[0], t, low, top)]
         yield _Part(low, top, [high[0], *rivals])
 
@@ -156,20 +188,20 @@ class _Cutter:
             return place_by_boxes(boxes, self.cutting.margin, steady, *self.survey.upright)
         return place_by_landmarks(landmarks, self.cutting.margin, steady, *self.survey.upright)
 
-    def _crop(self, stretches: list[_Part], trouble: dict[str, str]) -> Iterator[Cut]:
+    def _crop(self, segments: list[_Part]) -> Iterator[Cut]:
         frames = _Frames(self.film, self.cutting, self.survey)
-        for part in stretches:
+        for part in segments:
             speech = self._speech(part)
             if float(np.ptp(speech)) / 2 < SILENCE:
-                trouble["silent"] = "the sound is silent (below -60 dBFS) all along"
+                why = "the sound is silent (below -60 dBFS) all along"
+                self._leave(part.first, part.end, why, "silent")
                 continue
             places = [self._place(t, part.first, part.end) for t in part.tracks]
             crops = frames.crop(part.first, part.end, places)
-            chosen = 0 if len(crops) == 1 else who_talks(crops, speech)
+            chosen = 0 if len(crops) == 1 else active_speaker(crops, speech)
             if chosen is None:
-                trouble["several_faces"] = (
-                    f"{len(crops)} faces of like size, and the sound tells not whose it is"
-                )
+                why = f"{len(crops)} faces of similar size, and it is unclear which of them talks"
+                self._leave(part.first, part.end, why, "several_faces")
                 continue
             place = places[chosen]
             yield Cut(
@@ -191,15 +223,15 @@ class _Cutter:
 
 
 class _Frames:
-    """The frames of a film at the clips' rate: those held, or decoded once more."""
+    """The frames of a film at the clips' rate: those in memory, or decoded again."""
 
     def __init__(self, film: Film, cutting: Cutting, survey: Survey) -> None:
-        self._film, self._cutting, self._held = film, cutting, survey.held
+        self._film, self._cutting, self._frames = film, cutting, survey.frames
         self._again: Iterator[tuple[int, av.VideoFrame]] | None = None
 
     def _rows(self, first: int, end: int) -> Iterator[tuple[int, av.VideoFrame]]:
-        if self._held is not None:
-            yield from enumerate(self._held[first:end], first)
+        if self._frames is not None:
+            yield from enumerate(self._frames[first:end], first)
             return
         if self._again is None:
             shown = Grid(self._film, self._cutting.fps)

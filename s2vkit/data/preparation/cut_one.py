@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from s2vkit.data.preparation.cut import Cut, Cutting, SetAside, cut_source, fingerprint_of
+from s2vkit.data.preparation.cut import Cut, Cutting, Rejected, cut_source, fingerprint_of
 from s2vkit.data.shards.shards import pack
 from s2vkit.errors import InputError
 from s2vkit.files import replacing, write_json
@@ -31,31 +31,32 @@ class Cutter:
     def cut(self, source: Source, out: Path) -> dict[str, Any]:
         """Cut a source and write OUT.tar, its clips' bytes, and OUT.json, what became of it.
 
-        OUT.json comes last, so that it tells of a finished source.
+        OUT.json comes last, so that it marks a finished source.
         """
         began = time.perf_counter()
-        told: dict[str, Any] = {"name": source.name, "file": str(source.path)}
+        result: dict[str, Any] = {"name": source.name, "file": str(source.path)}
         try:
-            told["fingerprint"] = fingerprint_of(source.path)
+            result["fingerprint"] = fingerprint_of(source.path)
             if self._detector is None:
                 self._detector = self.make_detector()
             found = cut_source(source, self.cutting, self._detector)
             clips = self._write(source, found.clips, out.with_suffix(".tar"))
-            told |= {"status": "prepared", "seconds": found.seconds, "fps": found.fps}
-            told["clips"] = clips
+            result |= {"status": "prepared", "seconds": found.seconds, "fps": found.fps}
+            result["detail"] = "; ".join(found.notes)
+            result["clips"] = clips
         except InputError as error:
-            reason = error.reason if isinstance(error, SetAside) else UNDECODABLE
-            detail = (error.detail if isinstance(error, SetAside) else "") or error.message
-            told |= rejected(reason, detail) | _header(source, reason)
+            reason = error.reason if isinstance(error, Rejected) else UNDECODABLE
+            detail = (error.detail if isinstance(error, Rejected) else "") or error.message
+            result |= rejected(reason, detail) | _header(source, reason)
         except OSError as error:
             if error.errno is None or error.filename is None or error.filename2 is not None:
                 raise
             if not _is_of(error.filename, source):  # the disk that is written to
                 raise
-            told |= rejected(UNDECODABLE, str(error.strerror))
-        told["took"] = round(time.perf_counter() - began, 3)
-        write_json(out.with_suffix(".json"), told)
-        return told
+            result |= rejected(UNDECODABLE, str(error.strerror))
+        result["took"] = round(time.perf_counter() - began, 3)
+        write_json(out.with_suffix(".json"), result)
+        return result
 
     def _write(self, source: Source, cuts: list[Cut], out: Path) -> list[dict[str, Any]]:
         clips: list[dict[str, Any]] = []
@@ -84,21 +85,21 @@ class Cutter:
 
 
 def rejected(reason: str, detail: str) -> dict[str, Any]:
-    """Say that a source is rejected, and why."""
+    """Build the result of a rejected source."""
     return {"status": "rejected", "reason": reason, "detail": detail, "clips": []}
 
 
 def _header(source: Source, reason: str) -> dict[str, Any]:
-    """Give what the header of a video says of its length and rate; nothing where it is damaged."""
+    """Return what the header of a video says of its length and rate; nothing where it is damaged."""
     if reason == UNDECODABLE:
         return {}
     try:
-        held = probe(source.path)
+        info = probe(source.path)
     except InputError:
         return {}
-    rates = [stream["fps"] for stream in held["streams"] if "fps" in stream]
-    return {"seconds": float(held["seconds"]), "fps": float(rates[0]) if rates else None}
+    rates = [stream["fps"] for stream in info["streams"] if "fps" in stream]
+    return {"seconds": float(info["seconds"]), "fps": float(rates[0]) if rates else None}
 
 
 def _is_of(filename: Any, source: Source) -> bool:
-    return Path(str(filename)) in (source.path, source.sound)
+    return Path(str(filename)) in (source.path, source.sound, source.spare)

@@ -36,13 +36,13 @@ class _Clip:
 
 
 def about(out: Path) -> dict[str, Any] | None:
-    """Read what a prepared corpus was made of; None where the folder holds no finished one."""
-    told = read_json(out / CORPUS)
-    return told if isinstance(told, dict) else None
+    """Read the description of a prepared corpus; None if the folder holds no finished one."""
+    corpus = read_json(out / CORPUS)
+    return corpus if isinstance(corpus, dict) else None
 
 
 def is_finished(out: Path) -> bool:
-    """Tell whether a folder holds a prepared corpus that is whole."""
+    """Return whether a folder holds a prepared corpus that is whole."""
     return about(out) is not None
 
 
@@ -50,23 +50,23 @@ def finish(listing: Listing, out: Path, max_rejected: float) -> None:
     """Write index, report and CORPUS from parts that are all done."""
     parts = [Part(out, number) for number in range(len(listing.parts))]
     _drop_duplicates(listing, parts)
-    told = [_light(one) for part in parts for one in part.results()]
-    write_report(out, listing, told)
-    tally = Counter(str(one["status"]) for one in told)
-    aside = [one for one in told if one["status"] == "rejected"]
-    stop_if_hopeless(tally, len(told), max_rejected, aside[-1] if aside else {})
+    results = [_light(one) for part in parts for one in part.results()]
+    write_report(out, listing, results)
+    tally = Counter(str(one["status"]) for one in results)
+    rejected = [one for one in results if one["status"] == "rejected"]
+    stop_if_hopeless(tally, len(results), max_rejected, rejected[-1] if rejected else {})
     clips = sorted(_clips(parts))
     if not clips:
-        raise InputError(f"{out}: not one clip could be made", hint="report.csv tells why")
+        raise InputError(f"{out}: no clip could be extracted", hint="report.csv gives the reasons")
     _place_all(out, parts, clips)
-    reasons = {str(one["name"]): f"{one['reason']}: {one['detail']}" for one in aside}
+    reasons = {str(one["name"]): f"{one['reason']}: {one['detail']}" for one in rejected}
     write_index(listing, out, [(c.source, c.key, c.frames, c.samples) for c in clips], reasons)
     contents = hashlib.sha256("".join(c.content for c in clips).encode()).hexdigest()
     conclude(listing, out, len(listing.sources), len(clips), contents)
 
 
 def write_index(
-    listing: Listing, out: Path, clips: list[tuple[int, str, int, int]], aside: dict[str, str]
+    listing: Listing, out: Path, clips: list[tuple[int, str, int, int]], rejected: dict[str, str]
 ) -> None:
     """Write index.json of clips (source, key, frames, samples), and sources.json.
 
@@ -75,12 +75,12 @@ def write_index(
     cutting = listing.cutting
     records, frame, sample = [], 0, 0
     for source, key, frames, samples in clips:
-        held = listing.sources[source]
-        labels = dict(held.labels)
+        found_source = listing.sources[source]
+        labels = dict(found_source.labels)
         records.append(Record(key, labels, "", frame, frames, sample, samples))
         frame, sample = frame + frames, sample + samples
     known = labels_of(records)
-    index = Index(cutting.size, cutting.fps, cutting.sample_rate, known, records, aside)
+    index = Index(cutting.size, cutting.fps, cutting.sample_rate, known, records, rejected)
     _write_compactly(out / "index.json", index.dump())
     facts = [{"name": s.name, "labels": dict(s.labels), "facts": dict(s.facts)} for s in listing.sources]
     _write_compactly(out / SOURCES, facts)
@@ -129,13 +129,13 @@ def source_of(key: str, sources: Container[str]) -> str:
 def _drop_duplicates(listing: Listing, parts: list[Part]) -> None:
     """Keep of sources with the same bytes the first; the others' clips leave their shards."""
     first: dict[str, int] = {}
-    held = [
+    rows = [
         (one["source"], one.get("fingerprint"), bool(one["clips"]), number)
         for number, part in enumerate(parts)
         for one in part.results()
     ]
     drops: dict[int, dict[int, dict[str, Any]]] = {}
-    for source, fingerprint, has_clips, number in sorted(held):
+    for source, fingerprint, has_clips, number in sorted(rows):
         if not (fingerprint and has_clips):
             continue
         original = first.setdefault(fingerprint, source)
@@ -146,16 +146,21 @@ def _drop_duplicates(listing: Listing, parts: list[Part]) -> None:
         parts[number].drop(reasons)
 
 
-def _light(told: dict[str, Any]) -> dict[str, Any]:
-    return {**told, "clips": [None] * len(told["clips"])}
+def _light(result: dict[str, Any]) -> dict[str, Any]:
+    return {**result, "clips": [None] * len(result["clips"])}
 
 
 def _clips(parts: list[Part]) -> Iterator[_Clip]:
     for number, part in enumerate(parts):
-        for told in part.results():
-            for clip in told["clips"]:
+        for result in part.results():
+            for clip in result["clips"]:
                 yield _Clip(
-                    told["source"], clip["key"], number, len(clip["frames"]), clip["samples"], clip["content"]
+                    result["source"],
+                    clip["key"],
+                    number,
+                    len(clip["frames"]),
+                    clip["samples"],
+                    clip["content"],
                 )
 
 
@@ -170,8 +175,8 @@ def _place_all(out: Path, parts: list[Part], clips: list[_Clip]) -> None:
         frames_at = new_array(one, (int(first[-1]), 2), np.int64)
         clips_at = new_array(other, (len(clips), 3), np.int64)
         for number, part in enumerate(parts):
-            for told in part.results():
-                for clip in told["clips"]:
+            for result in part.results():
+                for clip in result["clips"]:
                     i = at[clip["key"]]
                     frames_at[first[i] : first[i + 1]] = clip["frames"]
                     clips_at[i] = (number, *clip["speech"])

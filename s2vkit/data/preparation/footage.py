@@ -44,8 +44,8 @@ def prepare_footage(
 ) -> bool:
     """Cut this rank's share of the sources; whoever is last makes the corpus whole.
 
-    Gives whether the corpus is whole. A killed preparation goes on where it was, and no source
-    is cut twice. Raises InputError where more than `max_rejected` of the sources are rejected
+    Returns whether the corpus is whole. A killed preparation goes on where it was, and no source
+    is cut twice. Raises InputError if more than `max_rejected` of the sources are rejected
     (seen after 200 of them, or at the end), or where the folder holds something else.
     """
     if is_finished(out):
@@ -112,18 +112,18 @@ class _Preparation:
             return
         self._locks[number] = lock
         part.folder.mkdir(exist_ok=True)
-        held = {i: told for i in sources if (told := part.result_of(i))}
-        self._count(held.values())
-        self._left[number] = len(sources) - len(held)
+        results = {i: result for i in sources if (result := part.result_of(i))}
+        self._count(results.values())
+        self._left[number] = len(sources) - len(results)
         for i in sources:
-            if i not in held:
+            if i not in results:
                 pool.add(Task(number, self.listing.sources[i], part.place(i)))
         if not self._left[number]:
             self._close(number)
 
     def _take(self, pool: Pool) -> None:
-        for task, told in pool.finished():
-            self._count([told])
+        for task, result in pool.finished():
+            self._count([result])
             self._left[task.part] -= 1
             if not self._left[task.part]:
                 self._close(task.part)
@@ -133,10 +133,10 @@ class _Preparation:
         self._locks.pop(number).close()
 
     def _count(self, results: Iterable[dict[str, Any]]) -> None:
-        for told in results:
-            self.tally[told["status"]] += 1
-            if told["status"] == "rejected":
-                self.example = told
+        for result in results:
+            self.tally[result["status"]] += 1
+            if result["status"] == "rejected":
+                self.example = result
         self.progress(self.tally.total(), self.total)
         try:
             stop_if_hopeless(self.tally, self.total, self.max_rejected, self.example)
@@ -150,4 +150,4 @@ class _Preparation:
             if part.done:
                 yield from part.results()
             else:
-                yield from (told for i in sources if (told := part.result_of(i)))
+                yield from (result for i in sources if (result := part.result_of(i)))

@@ -28,7 +28,7 @@ _KEY = re.compile(r"[\w-]+")  # WebDataset ends a key at its first dot
 
 
 def cutting_of(options: FootageOptions) -> Cutting:
-    """Take from a dataset's options all that says how a source is cut."""
+    """Return the extraction settings among a dataset's options."""
     names = {field.name for field in fields(Cutting)} & set(type(options).model_fields)
     return Cutting(**{name: getattr(options, name) for name in names})
 
@@ -65,13 +65,13 @@ class Listing:
         return [order[at : at + PART] for at in range(0, len(order), PART)]
 
     def labels(self) -> dict[str, tuple[str, ...]]:
-        """Give every label's values, sorted."""
+        """Return every label's values, sorted."""
         return labels_of(self.sources)
 
     def check(self) -> None:
-        """See that there are sources, each with a name of its own; else raise."""
+        """Check that there are sources, each with a name of its own; else raise."""
         if not self.sources:
-            raise InputError("the dataset has no video", hint="look at its `root` and its options")
+            raise InputError("the dataset has no video", hint="check its `root` and its options")
         wrong = list(_wrong(self.sources))
         if wrong:
             raise PluginError(
@@ -80,14 +80,14 @@ class Listing:
             )
 
     def claim(self, out: Path) -> None:
-        """Write down what is prepared in a folder; raise InputError where it is something else."""
+        """Write down what is prepared in a folder; raise InputError if it is something else."""
         names = hashlib.sha256("\n".join(s.name for s in self.sources).encode()).hexdigest()
         mine = {"format": FORMAT, "settings": self.settings, "sources": names}
-        held = read_json(out / "parts" / "plan.json")
-        if held is None:
+        stored = read_json(out / "parts" / "plan.json")
+        if stored is None:
             write_json(out / "parts" / "plan.json", mine)
-        elif held != mine:
-            differs = [k for k in mine if held.get(k) != mine[k]]
+        elif stored != mine:
+            differs = [k for k in mine if stored.get(k) != mine[k]]
             raise InputError(
                 f"{out}: holds a preparation that was begun with other {' and '.join(differs)}",
                 hint="finish it as it was begun, delete the folder, or name another one",
@@ -95,7 +95,7 @@ class Listing:
 
 
 def labels_of(labelled: Iterable[Source | Record]) -> dict[str, tuple[str, ...]]:
-    """Give every label's values among sources or clips, sorted."""
+    """Return every label's values among sources or clips, sorted."""
     found: dict[str, set[str]] = {}
     for one in labelled:
         for label, value in one.labels.items():
@@ -104,7 +104,9 @@ def labels_of(labelled: Iterable[Source | Record]) -> dict[str, tuple[str, ...]]
 
 
 def _telling(cutting: Cutting) -> dict[str, Any]:
-    return {k: v for k, v in asdict(cutting).items() if k not in _NOT_CONTENT}
+    """Return the settings that change clips; tracks only where they are chosen by hand."""
+    told = {k: v for k, v in asdict(cutting).items() if k not in _NOT_CONTENT}
+    return {k: v for k, v in told.items() if v is not None}
 
 
 def _wrong(sources: list[Source]) -> Iterator[str]:
@@ -122,6 +124,6 @@ def _mixed(name: str) -> str:
 
 
 def _plain(data: dict[str, Any]) -> dict[str, Any]:
-    """Give data as JSON gives it back."""
+    """Return data as JSON gives it back."""
     plain: dict[str, Any] = json.loads(json.dumps(data, default=str))
     return plain

@@ -17,43 +17,43 @@ COLUMNS = ("file", "status", "reason", "seconds", "fps", "speaker", "clips", "em
 _ENOUGH = 200  # sources after which a share says something
 
 
-def stop_if_hopeless(tally: Counter[str], total: int, most: float, example: dict[str, Any]) -> None:
-    """Raise InputError where more than the share `most` is rejected, of enough or of all."""
-    done, aside = tally.total(), tally["rejected"]
-    if done < min(total, _ENOUGH) or aside <= most * done:
+def stop_if_hopeless(tally: Counter[str], total: int, max_rejected: float, example: dict[str, Any]) -> None:
+    """Raise InputError if more than the share `most` is rejected, of enough or of all."""
+    done, rejected = tally.total(), tally["rejected"]
+    if done < min(total, _ENOUGH) or rejected <= max_rejected * done:
         return
     why = f"{example.get('file')}: {example.get('reason')} ({example.get('detail')})"
     raise InputError(
-        f"stopped: {aside} of {done} files were rejected, more than {most:.0%}; the last: {why}",
-        hint=f"{REPORT} tells why for each; mend the cause, or allow more with --max-rejected",
+        f"stopped: {rejected} of {done} files were rejected, more than {max_rejected:.0%}; the last: {why}",
+        hint=f"{REPORT} gives each reason; fix the cause, or allow more with --max-rejected",
     )
 
 
 def write_report(out: Path, listing: Listing, results: Iterable[dict[str, Any]]) -> None:
     """Write report.csv: a line a source, in the dataset's order."""
-    by_name = {told["name"]: told for told in results}
+    by_name = {result["name"]: result for result in results}
     root = Path(listing.options.root or ".")
     with replacing(out / REPORT) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         for source in listing.sources:
-            told = by_name.get(source.name)
-            if told is None:
+            result = by_name.get(source.name)
+            if result is None:
                 continue
-            row = {k: _shown(told.get(k)) for k in ("status", "reason", "seconds", "fps", "detail")}
+            row = {k: _shown(result.get(k)) for k in ("status", "reason", "seconds", "fps", "detail")}
             writer.writerow(
                 {
                     **row,
                     "file": _beside(source.path, root),
                     "speaker": source.labels.get("identity", ""),
                     "emotion": source.labels.get("emotion", ""),
-                    "clips": len(told["clips"]),
+                    "clips": len(result["clips"]),
                 }
             )
 
 
 def read_report(out: Path) -> list[dict[str, str]]:
-    """Read report.csv. Raises InputError where it is missing or damaged."""
+    """Read report.csv. Raises InputError if it is missing or damaged."""
     try:
         with (out / REPORT).open(newline="", encoding="utf-8") as file:
             return list(csv.DictReader(file))

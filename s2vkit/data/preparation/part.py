@@ -47,16 +47,16 @@ class Part:
         return self.folder / f"{source:08d}"
 
     def result_of(self, source: int) -> dict[str, Any] | None:
-        """Read what became of a source; None where it is not cut yet."""
-        told: dict[str, Any] | None = read_json(self.place(source).with_suffix(".json"))
-        return told
+        """Read what became of a source; None if it is not cut yet."""
+        result: dict[str, Any] | None = read_json(self.place(source).with_suffix(".json"))
+        return result
 
     def results(self) -> list[dict[str, Any]]:
         """Read what became of each source of a part that is done."""
-        held = read_json(self._file) or {"results": []}
-        if held.get("moves") and self._next.exists():
+        stored = read_json(self._file) or {"results": []}
+        if stored.get("moves") and self._next.exists():
             self._next.replace(self.out / shard_name(self.number))
-        found: list[dict[str, Any]] = held["results"]
+        found: list[dict[str, Any]] = stored["results"]
         return found
 
     def close(self, sources: list[int]) -> None:
@@ -73,22 +73,22 @@ class Part:
         A kill on the way leaves the part as it was, or lets `results` finish the change.
         """
         results = self.results()
-        for told in results:
-            told.update(reasons.get(told["source"], {}))
+        for result in results:
+            result.update(reasons.get(result["source"], {}))
         shard = self.out / shard_name(self.number)
         self._write(results, [shard] * len(results), self._next)
         write_json(self._file, {"results": results, "moves": True})
         if self._next.exists():
             self._next.replace(shard)
-        if not any(told["clips"] for told in results):
+        if not any(result["clips"] for result in results):
             shard.unlink(missing_ok=True)
 
     def _write(self, results: list[dict[str, Any]], files: list[Path], out: Path) -> None:
         """Write the results' clips as one shard, and say in the results where they lie now."""
-        held = [[placed(clip) for clip in told["clips"]] for told in results]
-        if not any(held):
+        blocks = [[placed(clip) for clip in result["clips"]] for result in results]
+        if not any(blocks):
             return
         with replacing(out) as shard:
-            laid = iter(join(list(zip(files, held, strict=True)), shard))
-        for told in results:
-            told["clips"] = [vars(next(laid)) for _ in told["clips"]]
+            laid = iter(join(list(zip(files, blocks, strict=True)), shard))
+        for result in results:
+            result["clips"] = [vars(next(laid)) for _ in result["clips"]]

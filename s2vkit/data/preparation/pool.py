@@ -46,7 +46,7 @@ class Pool:
         return len(self._running) + len(self._here)
 
     def add(self, task: Task) -> None:
-        """Take a task on."""
+        """Accept a task."""
         if self.workers < 2:
             self._here.append(task)
             return
@@ -82,18 +82,18 @@ class Pool:
             try:
                 return alone.submit(_cut_in_worker, task.source, task.out).result()
             except BrokenProcessPool:
-                told = {"name": task.source.name, "file": str(task.source.path)}
-                told |= rejected(UNDECODABLE, "the process that decoded it died of it")
-                write_json(task.out.with_suffix(".json"), told)
+                result = {"name": task.source.name, "file": str(task.source.path)}
+                result |= rejected(UNDECODABLE, "the process that decoded it died of it")
+                write_json(task.out.with_suffix(".json"), result)
                 _mark(task.out).unlink(missing_ok=True)
-                return told
+                return result
 
 
 def _cut_in_worker(source: Source, out: Path) -> dict[str, Any]:
     _mark(out).touch()
-    told = worker_state().cut(source, out)
+    result = worker_state().cut(source, out)
     _mark(out).unlink(missing_ok=True)
-    return {k: v for k, v in told.items() if k != "clips"}
+    return {k: v for k, v in result.items() if k != "clips"}
 
 
 def _mark(out: Path) -> Path:

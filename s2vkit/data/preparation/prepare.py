@@ -28,7 +28,7 @@ def prepare(
 
     A clip whose `load` raises InputError, or that breaks the dataset's own word, is rejected
     with its reason. Where another run is just making the folder, waits for that one. Raises
-    InputError where there is no clip, or where more than `max_rejected` of them were rejected.
+    InputError if there is no clip, or where more than `max_rejected` of them were rejected.
     """
     clips = dataset.clips()
     check_clips(clips, dataset)
@@ -37,15 +37,15 @@ def prepare(
             return
         parts = folder.with_name(folder.name + ".parts")
         parts.mkdir(parents=True, exist_ok=True)
-        aside = _load_missing(dataset, clips, parts, workers, progress)
-        if len(aside) > max_rejected * len(clips):
-            name, reason = next(iter(aside.items()))
+        rejected = _load_missing(dataset, clips, parts, workers, progress)
+        if len(rejected) > max_rejected * len(clips):
+            name, reason = next(iter(rejected.items()))
             raise InputError(
-                f"{len(aside)} of {len(clips)} clips cannot be used, for example {name}: {reason}",
-                hint="look at `data:` in the recipe, and at the files it names",
+                f"{len(rejected)} of {len(clips)} clips cannot be used, for example {name}: {reason}",
+                hint="check `data:` in the recipe, and the files it names",
             )
         with atomic_folder(folder) as part:
-            _assemble(dataset, clips, parts, part, aside)
+            _assemble(dataset, clips, parts, part, rejected)
         shutil.rmtree(parts)
 
 
@@ -53,12 +53,12 @@ def _load_missing(
     dataset: Dataset, clips: list[ClipFiles], parts: Path, workers: int, progress: Progress
 ) -> dict[str, str]:
     todo = [i for i in range(len(clips)) if not _part(parts, i).exists()]
-    aside: dict[str, str] = {}
+    rejected: dict[str, str] = {}
     for done, (i, reason) in enumerate(_load_all(dataset, parts, todo, workers), 1):
         if reason:
-            aside[clips[i].name] = reason
+            rejected[clips[i].name] = reason
         progress(len(clips) - len(todo) + done, len(clips))
-    return aside
+    return rejected
 
 
 def _part(parts: Path, index: int) -> Path:
@@ -94,9 +94,9 @@ def _load_one(dataset: Dataset, parts: Path, index: int) -> tuple[int, str]:
 
 
 def _assemble(
-    dataset: Dataset, clips: list[ClipFiles], parts: Path, out: Path, aside: dict[str, str]
+    dataset: Dataset, clips: list[ClipFiles], parts: Path, out: Path, rejected: dict[str, str]
 ) -> None:
-    kept = [i for i in range(len(clips)) if clips[i].name not in aside]
+    kept = [i for i in range(len(clips)) if clips[i].name not in rejected]
     records = list(_lay_out(clips, parts, kept))
     frames = sum(record.frames for record in records)
     samples = sum(record.samples for record in records)
@@ -106,21 +106,21 @@ def _assemble(
     truths: dict[str, dict[int, np.ndarray]] = {}  # name -> first frame of a clip -> its truth
     content = hashlib.sha256()
     for i, record in zip(kept, records, strict=True):
-        with np.load(_part(parts, i)) as held:
-            all_frames[record.frame : record.frame + record.frames] = held["frames"]
-            all_speech[record.sample : record.sample + record.samples] = held["speech"]
-            content.update(f"{record.name} {record.split} {held['frames'].shape}".encode())
+        with np.load(_part(parts, i)) as arrays:
+            all_frames[record.frame : record.frame + record.frames] = arrays["frames"]
+            all_speech[record.sample : record.sample + record.samples] = arrays["speech"]
+            content.update(f"{record.name} {record.split} {arrays['frames'].shape}".encode())
             content.update(all_frames[record.frame : record.frame + record.frames].tobytes())
             content.update(all_speech[record.sample : record.sample + record.samples].tobytes())
-            for key in held.files:
+            for key in arrays.files:
                 if key.startswith("truth."):
-                    truths.setdefault(key.removeprefix("truth."), {})[record.frame] = held[key]
+                    truths.setdefault(key.removeprefix("truth."), {})[record.frame] = arrays[key]
     flush(all_frames, all_speech)
     joined: dict[str, Any] = {name: _join(of_clips, records) for name, of_clips in truths.items()}
     np.savez(out / "truth.npz", **joined)
     labels = {k: tuple(v) for k, v in dataset.labels.items()}
     index = Index(
-        size, dataset.fps, dataset.sample_rate, labels, records, dict(aside), content.hexdigest()[:20]
+        size, dataset.fps, dataset.sample_rate, labels, records, dict(rejected), content.hexdigest()[:20]
     )
     write_json(out / "index.json", index.dump())
 
@@ -136,8 +136,8 @@ def _join(of_clips: dict[int, np.ndarray], records: list[Record]) -> np.ndarray:
 def _lay_out(clips: list[ClipFiles], parts: Path, kept: list[int]) -> Iterator[Record]:
     frame = sample = 0
     for i in kept:
-        with np.load(_part(parts, i)) as held:
-            v, s = held["frames"].shape[0], held["speech"].shape[0]
+        with np.load(_part(parts, i)) as arrays:
+            v, s = arrays["frames"].shape[0], arrays["speech"].shape[0]
         clip = clips[i]
         yield Record(clip.name, dict(clip.labels), clip.split, frame, v, sample, s)
         frame, sample = frame + v, sample + s

@@ -19,32 +19,32 @@ class Rank:
     of: int = 1
 
     def has(self, part: int) -> bool:
-        """Tell whether a numbered part of the work is this one's."""
+        """Return whether a numbered part of the work is this one's."""
         return part % self.of == self.number
 
 
 ALONE = Rank()
 
 
-def find_rank(said: str | None = None, environment: Mapping[str, str] = os.environ) -> Rank:
+def find_rank(text: str | None = None, environment: Mapping[str, str] = os.environ) -> Rank:
     """Read the rank out of "K/N", or else out of torchrun's or Slurm's variables.
 
-    Raises InputError where it is no rank.
+    Raises InputError if it is no rank.
     """
-    if said is not None:
-        return _rank(said, *said.partition("/")[::2])
+    if text is not None:
+        return _rank(text, *text.partition("/")[::2])
     for number, of in _VARIABLES:
         if number in environment and of in environment:
-            told = f"{number}={environment[number]} {of}={environment[of]}"
-            return _rank(told, environment[number], environment[of])
+            text = f"{number}={environment[number]} {of}={environment[of]}"
+            return _rank(text, environment[number], environment[of])
     return Rank()
 
 
-def _rank(said: str, number: str, of: str) -> Rank:
+def _rank(text: str, number: str, of: str) -> Rank:
     try:
         rank = Rank(int(number), int(of))
     except ValueError:
         rank = Rank(-1, 0)
     if not 0 <= rank.number < rank.of:
-        raise InputError(f"'{said}' is no rank", hint="write --rank K/N with 0 <= K < N, e.g. --rank 0/4")
+        raise InputError(f"'{text}' is no rank", hint="write --rank K/N with 0 <= K < N, e.g. --rank 0/4")
     return rank

@@ -49,18 +49,18 @@ class ShardStore(ClipStore):
         """Read frames of a clip, all or those at `at`: (V, H, W, 3) uint8."""
         record = self.clips[clip]
         places = self._places[record.frame : record.frame + record.frames]
-        chosen = places if at is None else places[at]
+        wanted = places if at is None else places[at]
         shard = int(self._sounds[clip, 0])
-        out = np.empty((len(chosen), self.index.size, self.index.size, 3), np.uint8)
-        for row, (offset, size) in enumerate(chosen.tolist()):
+        out = np.empty((len(wanted), self.index.size, self.index.size, 3), np.uint8)
+        for row, (offset, size) in enumerate(wanted.tolist()):
             out[row] = self._decode(from_jpeg, shard, offset, size)
         return out
 
     def _speech_of(self, clip: int) -> np.ndarray:
         shard, offset, size = self._sounds[clip].tolist()
-        heard = self._decode(from_flac, shard, offset, size)
+        speech = self._decode(from_flac, shard, offset, size)
         whole = self.clips[clip].samples
-        return np.pad(heard, (0, max(0, whole - len(heard))))[:whole]
+        return np.pad(speech, (0, max(0, whole - len(speech))))[:whole]
 
     def _decode(self, decode: Any, shard: int, offset: int, size: int) -> np.ndarray:
         try:
@@ -68,12 +68,6 @@ class ShardStore(ClipStore):
         except (InputError, OSError) as error:
             raise damaged(self.folder / shard_name(shard), error) from error
         return decoded
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self.folder}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["folder"])  # type: ignore[misc]
 
 
 class _Shards:

@@ -36,7 +36,7 @@ class Placed:
     content: str  # SHA-256 of the clip's bytes
 
     def moved(self, by: int) -> Placed:
-        """Give it as it lies `by` bytes further back."""
+        """Return it as it lies `by` bytes further back."""
         frames = [(at + by, size) for at, size in self.frames]
         at, size = self.speech
         return Placed(
@@ -58,17 +58,17 @@ def pack(
     `frames` uint8 (V, H, W, 3), `speech` float32 (S,) at `rate` Hz. The same clip gives the
     same bytes.
     """
-    held = io.BytesIO()
-    told = json.dumps(about, ensure_ascii=False, sort_keys=True).encode()
-    with tarfile.open(fileobj=held, mode="w", format=tarfile.PAX_FORMAT) as out:
-        _add(out, f"{key}.json", told)
+    buffer = io.BytesIO()
+    header = json.dumps(about, ensure_ascii=False, sort_keys=True).encode()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as out:
+        _add(out, f"{key}.json", header)
         sound = _add(out, f"{key}.flac", to_flac(speech, rate))
         pictures = [
             _add(out, f"{key}.{number:06d}.jpg", to_jpeg(frame, quality))
             for number, frame in enumerate(frames)
         ]
         end = out.offset
-    blob = held.getvalue()[:end]
+    blob = buffer.getvalue()[:end]
     content = hashlib.sha256(blob).hexdigest()
     return blob, Placed(key, 0, end, sound, pictures, len(speech), content)
 

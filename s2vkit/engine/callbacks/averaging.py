@@ -28,7 +28,7 @@ class RunningMean(nn.Module):
 
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
-        """Take in the weights as they are after one more step."""
+        """Update the mean with the weights after one more step."""
         n = int(self.n_averaged)
         share = 1 - min(self.decay, (1 + n) / (10 + n)) if n else 1.0
         means: list[Tensor] = []
@@ -60,11 +60,11 @@ class Averaging(Callback):
         return {f"average.{name}": mean for name, mean in self.means.items()}
 
     def on_train_start(self, state: TrainingState) -> None:
-        """Show the means to others (sample pictures are drawn with them)."""
+        """Publish the means (sample pictures are generated with them)."""
         state.averaged.update({name: mean.module for name, mean in self.means.items()})
 
     def on_step_end(self, state: TrainingState) -> None:
-        """Take in the new weights."""
+        """Update the means."""
         for name, mean in self.means.items():
             mean.update(state.modules[name])
 

@@ -19,7 +19,7 @@ Crossed = tuple[Threshold, float]  # a threshold and the mean outside it
 class Monitor(Callback):
     """Compares the means of metrics with a stage's thresholds.
 
-    Its memory are the log's own lines, so a resumed stage is watched as an unbroken one.
+    It averages the lines of the log, so a resumed stage is monitored as an uninterrupted one.
     """
 
     def __init__(self, thresholds: Sequence[Threshold], warn: Callable[[str], None]) -> None:
@@ -28,14 +28,14 @@ class Monitor(Callback):
         self.warned: set[str] = set()
 
     def on_train_start(self, state: TrainingState) -> None:
-        """Read the log; what was warned of before is not warned of again."""
+        """Read the log; warnings are not repeated."""
         if state.folder is not None and self.thresholds:
             for line in read_log(state.folder / "log.jsonl"):
                 if line["step"] <= state.step:
                     self._newly_crossed(line["step"], line)
 
     def on_metrics(self, state: TrainingState) -> None:
-        """Take in the metrics of a step; warn, or raise TrainingError."""
+        """Check the metrics of a step; warn, or raise TrainingError."""
         for threshold, mean in self._newly_crossed(state.step, state.values):
             text = f"stage '{state.stage}', step {state.step}: {threshold.metric} was {mean:.3g} on "
             text += f"average over {threshold.steps} steps: {threshold.meaning}"
@@ -43,7 +43,7 @@ class Monitor(Callback):
                 raise TrainingError(
                     f"{text}; clips of this step: {first_few(state.clip_names())}",
                     hint="the last good checkpoint is kept; change the learning rates, or let it "
-                    "go on by the stage's own option",
+                    "continue by the stage's own option",
                 )
             self.warn(text)
 
@@ -74,5 +74,5 @@ class Monitor(Callback):
 
 
 def first_few(names: Sequence[str]) -> str:
-    """Write down the first few names."""
+    """List the first few names."""
     return ", ".join(names[:_NAMED]) + (" ..." if len(names) > _NAMED else "")

@@ -1,4 +1,4 @@
-"""What a field of a batch is, and what it is loaded from.
+"""The base of batch fields, and what they are loaded from.
 
 Letters: B clips, V sampled frames of each, S samples, D features, E summary, H = W = size.
 """
@@ -94,7 +94,7 @@ class BatchSource(Protocol):
         ...
 
     def frozen(self, features: FrozenFeatures) -> Any:
-        """Give the cached arrays of a frozen network, by name: `Arrays`."""
+        """Return the cached arrays of a frozen network, by name: `Arrays`."""
         ...
 
 
@@ -114,7 +114,7 @@ class BatchField:
 
     A subclass is a frozen dataclass; its own fields are its settings. Two of one class with the
     same settings are one field. Everything else follows from the four methods: real batches,
-    made-up batches of dry runs and contract checks, which caches are filled, and what a
+    fake batches of dry runs and contract checks, which caches are filled, and what a
     stage's result depends on.
     """
 
@@ -123,7 +123,7 @@ class BatchField:
         raise NotImplementedError
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
-        """Make up values of the same keys, shapes and layout; `noise(*shape)` draws float32."""
+        """Return fake values of the same keys, shapes and layout; `noise(*shape)` draws float32."""
         raise NotImplementedError
 
     def frozen(self) -> tuple[FrozenFeatures, ...]:
@@ -135,7 +135,7 @@ class BatchField:
         return ()
 
     def sampling(self) -> dict[str, int]:
-        """Say what is asked of the sampling of frames, by the names of `Sampling`; by default nothing."""
+        """Return the requirements on the sampling of frames, by the names of `Sampling`; by default none."""
         return {}
 
     @property
@@ -144,7 +144,7 @@ class BatchField:
         return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
 
     def describe(self) -> dict[str, Any]:
-        """Give the class and the settings as plain data: part of a stage's identity."""
+        """Return the class and the settings as plain data: part of a stage's identity."""
         return {"field": type(self).__name__, **asdict(self)}
 
 
@@ -163,7 +163,7 @@ class Sampling:
 
 
 def sampling_of(fields: Iterable[BatchField]) -> Sampling:
-    """Gather what the fields of a batch ask of sampling: the most of each."""
+    """Combine the sampling requirements of the fields of a batch: the maximum of each."""
     asked = [field.sampling() for field in fields]
     names = {name for one in asked for name in one}
     return Sampling(**{name: max(one[name] for one in asked if name in one) for name in names})

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from s2vkit.interfaces.audio_windows import at_peak, cut_sounds
+from s2vkit.interfaces.audio_windows import at_peak, cut_speech
 from s2vkit.interfaces.fields.base import (
     BatchField,
     BatchSizes,
@@ -44,7 +44,7 @@ class Frames(BatchField):
         return {"frames": to_images(torch.from_numpy(frames)), "times": torch.from_numpy(sample.frames)}
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
-        """Make up frames."""
+        """Return fake frames."""
         size = sizes.graph.data_spec.size
         frames = channels_last(noise(sizes.clips, sizes.frames, 3, size, size))
         return {"frames": frames, "times": torch.arange(sizes.frames).expand(sizes.clips, -1)}
@@ -61,7 +61,7 @@ class Speech(BatchField):
         return {"speech": speech, "lengths": lengths}
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
-        """Make up speech of `FAKE_SECONDS`."""
+        """Return fake speech of `FAKE_SECONDS`."""
         samples = int(FAKE_SECONDS * sizes.graph.encoder.sample_rate)
         return {"speech": noise(sizes.clips, samples), "lengths": torch.full((sizes.clips,), samples)}
 
@@ -76,15 +76,15 @@ class ReferenceImages(BatchField):
         if sample.step is None:
             images = np.stack([store.still(clip) for clip in clips])
         else:
-            chance = sample.generator("stills", sample.step)
-            random = sample.draw(lambda count: torch.rand(count, generator=chance)).tolist()
+            stream = sample.generator("stills", sample.step)  # a stream's name: part of the seed
+            random = sample.draw(lambda count: torch.rand(count, generator=stream)).tolist()
             others = [store.others(clip) for clip in clips]
             chosen = [among[int(part * len(among))] for part, among in zip(random, others, strict=True)]
             images = np.stack([store.frames(clip, np.zeros(1, int))[0] for clip in chosen])
         return {"reference_images": to_images(torch.from_numpy(images))}
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
-        """Make up images."""
+        """Return fake images."""
         size = sizes.graph.data_spec.size
         return {"reference_images": channels_last(noise(sizes.clips, 3, size, size))}
 
@@ -108,13 +108,13 @@ class AudioWindows(BatchField):
         rate, fps = source.sample_rate, source.store.index.fps
         speech = [torch.from_numpy(source.store.speech(clip, rate)) for clip in sample.clips.tolist()]
         windows = [
-            cut_sounds(at_peak(one), rate, fps, at, self.samples)
+            cut_speech(at_peak(one), rate, fps, at, self.samples)
             for one, at in zip(speech, frames, strict=True)
         ]
         return {"audio_windows": torch.stack(windows)}
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
-        """Make up speech."""
+        """Return fake speech."""
         runs = sizes.frames // sizes.window
         return {"audio_windows": noise(sizes.clips, runs, self.warmup + sizes.window, self.samples)}
 

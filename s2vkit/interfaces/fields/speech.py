@@ -1,4 +1,4 @@
-"""Fields that the frozen audio encoder computed."""
+"""Fields that are computed by the frozen audio encoder."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Features(_OfEncoder):
         return {"features": _read(source, places)}
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
-        """Make up features."""
+        """Return fake features."""
         return {"features": noise(sizes.clips, sizes.frames, sizes.graph.encoder.dim)}
 
 
@@ -65,7 +65,7 @@ class Context(_OfEncoder):
         return {"context": _read(source, _first_frames(source, sample)[:, None, None] + at)}
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
-        """Make up features."""
+        """Return fake features."""
         shape = (sizes.clips, sizes.frames, 2 * self.radius + 1, sizes.graph.encoder.dim)
         return {"context": noise(*shape)}
 
@@ -86,7 +86,7 @@ class Mismatched(_OfEncoder):
         return {"mismatched": _read(source, places)}
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
-        """Make up features."""
+        """Return fake features."""
         return {"mismatched": noise(sizes.clips, sizes.frames, sizes.graph.encoder.dim)}
 
 
@@ -104,7 +104,7 @@ class Summary(_OfEncoder):
         summary = np.array(source.frozen(_SPEECH)["summary"][sample.clips])
         if self.segments and sample.step is not None:
             parts = source.frozen(FrozenFeatures("segments", count=self.segments))["segments"]
-            random = sample.generator("stretch", sample.step)
+            random = sample.generator("stretch", sample.step)  # a stream's name: part of the seed
             most = self.segments + 1
             chosen = sample.draw(lambda count: torch.randint(most, (count,), generator=random)).numpy()
             for row in np.flatnonzero(chosen):
@@ -112,7 +112,7 @@ class Summary(_OfEncoder):
         return {"summary": torch.from_numpy(summary)}
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
-        """Make up summaries."""
+        """Return fake summaries."""
         return {"summary": noise(sizes.clips, sizes.graph.encoder.summary_dim)}
 
     def frozen(self) -> tuple[FrozenFeatures, ...]:

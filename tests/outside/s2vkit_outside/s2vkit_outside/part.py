@@ -32,10 +32,10 @@ class TinyOutside(Teacher):
         return self.embed(self.maps(images)[0].mean((2, 3)))
 
     def classify(self, images: Tensor) -> Tensor:
-        """Give logits (N, classes), or (N, 1) where there are no classes."""
+        """Return logits (N, classes), or (N, 1) where there are no classes."""
         return self.tell(silu(self(images)))
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        """Give the maps of `map_shapes`, small to large."""
+        """Return the maps of `map_shapes`, small to large."""
         large = silu(self.first(images))
         return [silu(self.second(large)), large]

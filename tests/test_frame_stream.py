@@ -1,0 +1,223 @@
+"""Frames from speech in pieces: the same as of the whole, steered or as heard, in flat memory."""
+
+from __future__ import annotations
+
+import gc
+import threading
+
+import numpy as np
+import pytest
+import torch
+from test_generate import pipeline_of
+
+from s2vkit.errors import InputError
+from s2vkit.inference import windows
+from s2vkit.inference.batching import generate_together
+from s2vkit.inference.frame_stream import FrameStream, Scene
+from s2vkit.inference.recording import SampledRecording
+from s2vkit.inference.steering import fixed, over_time, read_request, steer
+from s2vkit.inference.windows import WindowStream
+
+RATE = 16000
+CPC = "audio_encoder: {use: cpc, channels: 16, summary: layers}"
+
+
+def speech_of(seconds, seed=0):
+    return (0.1 * np.random.default_rng(seed).standard_normal(int(RATE * seconds))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory):
+    return pipeline_of(tmp_path_factory.mktemp("stream"), CPC)
+
+
+@pytest.fixture(scope="module")
+def codes(pipeline):
+    """Two labels of each side, as far apart as two random codes are."""
+    generator = torch.Generator().manual_seed(0)
+    return {
+        side: {name: torch.randn(student.dim, generator=generator) for name in names}
+        for (side, student), names in zip(
+            sorted(pipeline.graph.students.items()), (("neutral", "anger"), ("ann", "bob")), strict=True
+        )
+    }
+
+
+def scene_of(codes, **more):
+    steering = {"identity": steer("identity", codes["identity"], "bob")}
+    steering["emotion"] = steer("emotion", codes["emotion"], "anger=0.6")
+    return Scene(steering, **more)
+
+
+def cut(samples, lengths):
+    at = 0
+    while at < len(samples):
+        length = int(next(lengths))
+        yield samples[at : at + length]
+        at += length
+
+
+def frames_in_pieces(pipeline, scene, samples, lengths, chunk=1):
+    stream = FrameStream(pipeline, scene, chunk=chunk)
+    parts = [part for piece in cut(samples, lengths) for part in stream.push(piece)]
+    return torch.cat([*parts, *stream.finish()])
+
+
+def every(milliseconds):
+    while True:
+        yield RATE * milliseconds / 1000
+
+
+def at_random():
+    random = np.random.default_rng(1)
+    while True:
+        yield random.integers(1, 4000)
+
+
+@pytest.mark.parametrize("lengths", [every(20), every(37), at_random()], ids=["20ms", "37ms", "random"])
+@pytest.mark.parametrize("mode", ["linear", "mean"])
+def test_pieces_give_the_frames_of_the_whole(pipeline, codes, lengths, mode, monkeypatch):
+    monkeypatch.setattr(
+        pipeline, "alignment", pipeline.alignment.model_copy(update={"mode": mode, "shift": 0.02})
+    )
+    samples = speech_of(1.73)
+    clip = pipeline.condition(samples, pipeline.count_frames(len(samples)))
+    clip.codes.update({side: s.code(None, torch.zeros(1)) for side, s in scene_of(codes).steering.items()})
+    whole = torch.cat(list(pipeline.generate(clip)))
+    pieces = frames_in_pieces(pipeline, scene_of(codes), samples, lengths)
+    assert pieces.shape == whole.shape
+    assert torch.allclose(pieces, whole, atol=1e-5)
+    assert float(whole.std(0).max()) > 1e-3  # frames differ: the test can fail
+
+
+def test_a_frame_comes_as_soon_as_its_speech_has_come(pipeline, codes):
+    """20 ms that the encoder hears ahead, half a frame, and what is left of a step."""
+    stream, came = FrameStream(pipeline, scene_of(codes), chunk=1), []
+    for number, piece in enumerate(cut(speech_of(1), every(5)), 1):
+        came += [number * 5.0 for part in stream.push(piece) for _ in part]
+    assert len(came) >= 22
+    assert max(at - 40 * frame for frame, at in enumerate(came)) <= 60
+
+
+def test_codes_settle_where_nothing_is_asked_for(pipeline):
+    samples = speech_of(2)
+    known = pipeline.codes_of(SampledRecording(samples, RATE))
+    whole = frames_in_pieces(pipeline, Scene(heard=known), samples, every(40))
+    live = frames_in_pieces(pipeline, Scene(), samples, every(40))
+    assert live.shape == whole.shape
+    distance = (live - whole).abs().mean((1, 2, 3))
+    assert distance[-5:].mean() < 0.2 * distance[:5].mean()
+
+
+def test_what_is_asked_for_changes_over_time(pipeline, codes):
+    track = over_time("emotion", codes["emotion"], [(0.2, "neutral"), (0.6, "anger")])
+    heard = pipeline.codes_of(SampledRecording(samples := speech_of(1), RATE))
+    moving = frames_in_pieces(pipeline, Scene({"emotion": track}, heard), samples, every(40))
+    ends = [
+        frames_in_pieces(
+            pipeline, Scene({"emotion": steer("emotion", codes["emotion"], name)}, heard), samples, every(40)
+        )
+        for name in ("neutral", "anger")
+    ]
+    assert torch.allclose(moving[:5], ends[0][:5], atol=1e-5)  # before the first time
+    assert torch.allclose(moving[15:], ends[1][15:], atol=1e-5)  # after the last
+    half = track.code(None, torch.tensor([0.4], dtype=torch.float64))[0]
+    assert torch.allclose(half, (codes["emotion"]["neutral"] + codes["emotion"]["anger"]) / 2)
+    at_once = frames_in_pieces(pipeline, Scene({"emotion": track}, heard), samples, every(1000), chunk=64)
+    assert torch.allclose(moving, at_once, atol=1e-5)
+
+
+def test_memory_does_not_grow(pipeline, codes):
+    stream, alive = FrameStream(pipeline, scene_of(codes)), []
+    for number, piece in enumerate(cut(speech_of(40), every(1000))):
+        for _ in stream.push(piece):
+            pass
+        if number in (9, 39 - 1):
+            gc.collect()
+            held = [one for one in vars(stream).values() if isinstance(one, torch.Tensor)]
+            alive.append(sum(one.numel() for one in held) + stream._stream.layers[0].held.numel())
+    assert alive[1] <= alive[0] * 1.5
+
+
+def test_windows_do_not_depend_on_pieces(tmp_path, monkeypatch):
+    monkeypatch.setattr(windows, "WINDOW", 1.0)
+    monkeypatch.setattr(windows, "CONTEXT", 0.5)
+    encoder = pipeline_of(tmp_path, "audio_encoder: {use: logmel, context: 3}").graph.encoder
+    found, samples = [], torch.from_numpy(speech_of(4.3))[None]
+    for pieces in ([samples], samples.split(1234, 1)):
+        stream = WindowStream(encoder)
+        parts = [stream.encode(piece) for piece in pieces]
+        rest, summary = stream.finish()
+        found.append((torch.cat([*parts, rest], 1), summary))
+    assert torch.equal(found[0][0], found[1][0])
+    assert torch.allclose(found[0][1], found[1][1])
+    assert found[0][0].shape[1] == 430
+
+
+def test_clips_in_one_batch_are_those_made_one_by_one(pipeline, codes):
+    speeches = [speech_of(seconds, seed) for seed, seconds in enumerate((0.7, 0.3, 1.1))]
+    steering = {"emotion": steer("emotion", codes["emotion"], "anger")}
+    together = generate_together(pipeline, speeches, steering)
+    for frames, speech in zip(together, speeches, strict=True):
+        heard = pipeline.codes_of(SampledRecording(speech, RATE))
+        alone = frames_in_pieces(pipeline, Scene(steering, heard), speech, every(10000), chunk=64)
+        assert torch.allclose(frames, alone, atol=1e-5)
+
+
+def test_threads_may_share_a_pipeline(pipeline):
+    speeches, found = [speech_of(0.5, seed) for seed in range(4)], {}
+
+    def make(number):
+        found[number] = frames_in_pieces(pipeline, Scene(), speeches[number], every(100))
+
+    threads = [threading.Thread(target=make, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number, speech in enumerate(speeches):
+        assert torch.equal(found[number], frames_in_pieces(pipeline, Scene(), speech, every(100)))
+
+
+# What may be asked for
+
+
+def test_a_strength_counts_from_neutral_or_from_what_is_heard(codes):
+    heard, now = torch.ones(1, len(codes["identity"]["ann"])), torch.zeros(1)
+    own = codes["emotion"]
+    some = steer("emotion", own, "anger=0.7")
+    assert not some.needs_speech
+    assert torch.allclose(some.code(None, now)[0], 0.3 * own["neutral"] + 0.7 * own["anger"])
+    other = steer("identity", codes["identity"], {"ann": 0.25, "bob": 0.25})
+    assert other.needs_speech
+    mixed = 0.25 * (codes["identity"]["ann"] + codes["identity"]["bob"]) + 0.5 * heard[0]
+    assert torch.allclose(other.code(heard, now)[0], mixed)
+    assert torch.allclose(steer("emotion", own, "heard").code(heard[:, :1], now), heard[:, :1])
+    assert torch.equal(fixed(own["anger"]).code(None, now)[0], own["anger"])
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ("joy", "knows no emotion 'joy'\n  = it knows anger, neutral"),
+        ("anger=1.5", "the strength is '1.5', not a number from 0 to 1"),
+        ("anger=nan", "not a number from 0 to 1"),
+        ({"anger": 0.7, "neutral": 0.4}, "add up to 1.1"),
+        ("", "nothing is asked for"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_refused(codes, request_, message):
+    with pytest.raises(InputError) as error:
+        steer("emotion", codes["emotion"], request_)
+    assert message in str(error.value)
+
+
+def test_a_request_in_words(codes):
+    assert read_request("emotion", "anger=0.5 neutral=0.25") == {"anger": 0.5, "neutral": 0.25}
+    assert read_request("identity", "a=b=0.5") == {"a=b": 0.5}
+    assert read_request("identity", "ann") == {"ann": 1.0}
+
+
+def test_a_model_without_codes_says_so():
+    with pytest.raises(InputError, match="no codes of its own for 'emotion'"):
+        steer("emotion", {}, "anger")
