@@ -298,6 +298,7 @@ def test_doctor_tells_what_there_is(capsys):
         "machine",
         "packages",
         "devices",
+        "choices",
         "codecs",
         "extras",
         "plugins",
@@ -307,6 +308,7 @@ def test_doctor_tells_what_there_is(capsys):
     assert called.code == (6 if found["missing"] else 0)
     assert found["codecs"] == {"h264 read": True, "h264 write": True, "aac read": True, "aac write": True}
     assert "cpu" in found["devices"]
+    assert set(found["choices"]) == {"device", "precision", "layout", "compile"}
     assert found["packages"]["torch"]
 
 

@@ -190,7 +190,6 @@ def step(shared: Shared, builder: Any, graph: Any, name: str, stages: Any, clips
         policy=shared.policy,
         seed=1,
         make_optimizer=builder.make,
-        compiled=False,
     )
     before = {key: flattened(m) for key, m in trainer.trained.items()}
     figures = {key: float(value) for key, value in trainer.step(0).items()}

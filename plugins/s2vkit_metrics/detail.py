@@ -29,12 +29,12 @@ class Share(Metric):
 
     def update(self, outcome: Outcome) -> None:
         """Add one clip, cut to the shorter of made and true."""
-        frames = min(len(outcome.made), len(outcome.true))
+        frames = min(len(outcome.generated), len(outcome.true))
         true = self.figure(outcome, outcome.true[:frames])
         if true < _FLAT:
             self.left_out += 1
         else:
-            self.shares[outcome.name] = self.figure(outcome, outcome.made[:frames]) / true
+            self.shares[outcome.name] = self.figure(outcome, outcome.generated[:frames]) / true
 
     def compute(self) -> Score:
         """Return the mean share."""

@@ -63,6 +63,10 @@ def run_recipe(
         reuse(run.plan, donors, run.view)
         if not quiet:
             run.announce()
+        elif run.policy.compile:
+            run.try_out()
+        if run.not_compiled:
+            run.notes.add(f"not compiled: {run.not_compiled}")
         run.cut_footage()
         run.command = command
         keep_facts(run)

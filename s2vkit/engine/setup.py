@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from s2vkit.build import Builder, data_spec_of
 from s2vkit.data.corpus import FootageCorpus
 from s2vkit.data.store import ClipStore
 from s2vkit.device import choose
-from s2vkit.engine.announce import announce
-from s2vkit.engine.preflight import check_evaluators, check_labels, check_splits
+from s2vkit.engine.announce import announce, try_pending
+from s2vkit.engine.preflight import Trial, check_evaluators, check_labels, check_splits
 from s2vkit.engine.process_group import ProcessGroup, join_processes
 from s2vkit.engine.stop import Stopped
 from s2vkit.engine.view import View
@@ -37,7 +38,7 @@ class RunSetup:
         self.console, self.stopped, self.view = console, stopped, View(console)
         self.notes, self.command = Notes(folder), ""
         self.group: ProcessGroup = join_processes()
-        self.policy = choose(self.recipe.compute)
+        self.policy, self.not_compiled = choose(self.recipe.compute), ""
         self.builder = Builder(self.recipe, registry)
         dataset = self.builder.dataset()
         self.dataset, self.registry = dataset, registry
@@ -62,7 +63,19 @@ class RunSetup:
 
     def announce(self) -> None:
         """Print what will be done and about how long it takes here."""
-        announce(self.loaded, self.console, self.plan, self.cache, self.builder, self.policy)
+        for note in self.loaded.dropped:
+            self.console.print(f"note: {escape(note)}", highlight=False)
+        self.console.print("checking the machine: one step of every stage on fake data ...")
+        announce(self.loaded, self.console, self.plan, self.cache, self.try_out())
+
+    def try_out(self) -> Trial:
+        """Step every pending stage on fake clips; compiling is given up where it fails."""
+        trial = try_pending(self.plan, self.builder, self.policy)
+        self.policy = self.plan.policy = self.cache.policy = trial.policy
+        if trial.not_compiled:
+            self.not_compiled = trial.not_compiled
+            self.view.warn(f"not compiled, and slower for it: torch.compile fails: {trial.not_compiled}")
+        return trial
 
     def warn(self, what: str) -> None:
         """Show a warning and record it."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn, optim
 from s2vkit.device import Policy
 from s2vkit.engine.callbacks.averaging import Averaging
 from s2vkit.engine.checkpoint import load_state, save_state
+from s2vkit.engine.compilation import compile_all, uncompile_all
 from s2vkit.engine.finite import check_metrics, check_weights, suspects
 from s2vkit.engine.optimization import Optimization
 from s2vkit.engine.process_group import ProcessGroup
@@ -43,7 +44,6 @@ class Trainer:
         seed: int,
         make_optimizer: Callable[[Slot, Any], optim.Optimizer],
         callbacks: Sequence[Callback] = (),
-        compiled: bool = True,
         group: ProcessGroup | None = None,
     ) -> None:
         self.stage, self.name, self.graph, self.batches = stage, name, graph, batches
@@ -58,9 +58,8 @@ class Trainer:
         averaging = Averaging(self.trained, stage.averages())
         self.callbacks: list[Callback] = [averaging, *stage.callbacks(), *callbacks]
         self.state = TrainingState(name, stage.options.steps, self.trained, self._clip_names)
-        if policy.compile and compiled:
-            for module in self.trained.values():
-                module.compile()
+        if policy.compile:
+            compile_all(self.trained)
 
     def _extras(self) -> dict[str, nn.Module]:
         with torch.random.fork_rng(devices=[]), self.policy.device:
@@ -76,6 +75,7 @@ class Trainer:
         self.group.take_modules(self._saved())
         with self._open_callbacks():
             self._loop(folder / "checkpoint", save_seconds, stopped)
+            uncompile_all(self.trained)  # what comes now has other shapes
             self._notify("on_train_end")
         check_weights(self.state)
         if self.group.leads:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from s2vkit.build import describe, part_slots
 from s2vkit.device import facts_of
+from s2vkit.engine.compilation import compiled_calls
 from s2vkit.files import write_json
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.stage import Stage
@@ -33,9 +34,18 @@ def keep_facts(run: Run) -> None:
         recipe=run.loaded.path.name,
         seed=run.recipe.seed,
         notes=run.loaded.dropped,
+        compiled=_compiled(run),
         processes=run.group.part.world,
         **facts_of(run.policy),
     )
+
+
+def _compiled(run: Run) -> list[str] | str:
+    """Name the calls of networks that torch.compile compiles in training; else why there are none."""
+    if not run.policy.compile:
+        return f"no: {run.not_compiled}" if run.not_compiled else "no"
+    trained = {part for step in run.plan.steps for part in _trains(step)}
+    return compiled_calls({name: part for name, part in run.graph.modules().items() if name in trained})
 
 
 def graph_facts(recipe: Recipe, graph: Graph, steps: list[Step]) -> dict[str, Any]:
