@@ -173,7 +173,7 @@ def _target(pair: Pair) -> Target:
 
 @contextmanager
 def _local(speech: Path) -> Iterator[Path]:
-    """Lend the recording as a file; standard input is stored in one first."""
+    """Yield the recording as a file; standard input is stored in one first."""
     if speech != PIPE:
         yield speech
         return
