@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from s2vkit.errors import InputError
+from s2vkit.files import check_writable
 from s2vkit.media.sinks import FORMATS
 
 PIPE = Path("-")
@@ -99,4 +100,5 @@ def _checked(pair: Pair, force: bool) -> Pair:
                 f"{output}: this folder holds other things than frames, so it is not replaced",
                 hint="name another folder",
             )
+    check_writable(output / "000000.png" if pair.form == "png" else output)
     return pair
