@@ -190,7 +190,7 @@ WRONG = {
         "Git LFS pointer",
         "git lfs pull",
     ),
-    "code": ("x.pt", lambda p: torch.save({"a": Hostile()}, p), "can carry code", "if you must"),
+    "code": ("x.pt", lambda p: torch.save({"a": Hostile()}, p), "can carry code", "in a container"),
     "a whole model": ("x.pt", lambda p: torch.save(nn.Linear(2, 2), p), "can carry code", "state_dict"),
     "torchscript": ("x.pt", torchscript, "checkpoint", "= "),
     "a list": ("x.pt", lambda p: torch.save([1, 2], p), "holds a list", "lists the files"),
