@@ -176,8 +176,8 @@ def torchscript(path):
 
 
 WRONG = {
-    "nothing there": ("x.pt", lambda p: None, "no such checkpoint file", "says where"),
-    "a folder": ("x.pt", lambda p: p.mkdir(), "no such checkpoint file", "says where"),
+    "nothing there": ("x.pt", lambda p: None, "no such checkpoint file", "lists the source"),
+    "a folder": ("x.pt", lambda p: p.mkdir(), "no such checkpoint file", "lists the source"),
     "an empty file": ("x.pt", lambda p: p.touch(), "only a part of one", "download it again"),
     "noise": ("x.pt", lambda p: p.write_bytes(b"\x8f" * 99), "no torch checkpoint", "download"),
     "text": ("x.pt", lambda p: p.write_text("hello\n"), "no torch checkpoint", "download"),
@@ -276,7 +276,7 @@ def test_converting_keeps_names_numbers_and_origin(capsys, tmp_path):
     assert call(capsys, "weights", "check", "cpc", out).code == 0
     again = call(capsys, "weights", "convert", "cpc", tmp_path / CPC, "-o", out)
     assert again.code == 4
-    assert "say --force" in again.err
+    assert "give --force" in again.err
     forced = call(capsys, "weights", "convert", "cpc", tmp_path / CPC, "-o", out, "--force")
     assert forced.code == 0
     itself = call(capsys, "weights", "convert", "cpc", out, "-o", out, "--force")
