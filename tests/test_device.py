@@ -129,6 +129,8 @@ def test_every_part_of_these_recipes_can_be_placed_channels_last(tmp_path, recip
 
 FLOAT64 = {
     "s2vkit": {
+        "audio_windows.py",
+        "process_group.py",
         "optimization.py",
         "batch.py",
         "steering.py",
