@@ -203,3 +203,12 @@ def disk_is_full(error: BaseException) -> bool:
 
 def _existing(folder: Path) -> Path:
     return next(p for p in (folder.absolute(), *folder.absolute().parents) if p.is_dir())
+
+
+def size_text(size: float) -> str:
+    """Write bytes in the largest unit that leaves a number of at least 1."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"
