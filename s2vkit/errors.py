@@ -19,6 +19,7 @@ EXIT_CODES: dict[int, str] = {
     11: "verify: a file has neither signature nor watermark",
     12: "verify: a file was altered after it was signed",
     130: "interrupted by Ctrl-C; the same command goes on from the last checkpoint",
+    143: "ended by TERM, as by Ctrl-C",
 }
 
 

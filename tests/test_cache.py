@@ -24,6 +24,7 @@ from s2vkit.data.cache_entries import choose, holding, list_entries, lock_of, pr
 from s2vkit.files import locked, size_text
 from s2vkit.options import TeacherSlot, file_fields
 from s2vkit.runs.digest import digest_of_file, digest_of_module, result_options
+from s2vkit.units import size_text
 
 DAY = 86400.0
 

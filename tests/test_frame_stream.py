@@ -134,9 +134,8 @@ def test_memory_does_not_grow(pipeline, codes):
             pass
         if number in (9, 39 - 1):
             gc.collect()
-            held = [one for one in vars(stream).values() if isinstance(one, torch.Tensor)]
-            alive.append(sum(one.numel() for one in held) + stream._stream.layers[0].held.numel())
-    assert alive[1] <= alive[0] * 1.5
+            alive.append(sum(one.numel() for one in gc.get_objects() if type(one) is torch.Tensor))
+    assert alive[1] <= alive[0] + 20_000  # of 10 s; 28 s more would be 45,000 features alone
 
 
 def test_windows_do_not_depend_on_pieces(tmp_path, monkeypatch):

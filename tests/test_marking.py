@@ -14,11 +14,11 @@ from test_generate import recording
 
 from s2vkit.build import Builder
 from s2vkit.errors import InputError, ResourceError
-from s2vkit.files import read_json, read_lines, write_json
+from s2vkit.files import read_json, read_lines, sha256_of, write_json
 from s2vkit.inference.generate import generate
 from s2vkit.inference.marking import marker_of
 from s2vkit.marking import credentials
-from s2vkit.marking.manifest import AI_MADE, hash_file, manifest
+from s2vkit.marking.manifest import AI_MADE, manifest
 from s2vkit.marking.signing import read_signature
 from s2vkit.media.frames import read_frames
 from s2vkit.media.probe import probe
@@ -66,7 +66,7 @@ def without_c2pa(monkeypatch):
 
 
 def test_generate_watermarks_with_the_models_own_bits(video, run):
-    weights = hash_file(run / "model" / "model.safetensors")
+    weights = sha256_of(run / "model" / "model.safetensors")
     assert detect(video.path, run).payload == int(weights[:4], 16)
     assert video.notes == []
 
@@ -82,8 +82,8 @@ def test_generate_signs_as_made_by_a_model(video, run):
 def test_the_manifest_names_model_and_recipe(run):
     assertions = {a["label"]: a["data"] for a in manifest(marker_of(run, REGISTRY).maker)["assertions"]}
     assert assertions["org.s2vkit.model"] == {
-        "model_sha256": hash_file(run / "model" / "model.safetensors"),
-        "recipe_sha256": hash_file(run / "recipe.yaml"),
+        "model_sha256": sha256_of(run / "model" / "model.safetensors"),
+        "recipe_sha256": sha256_of(run / "recipe.yaml"),
     }
     assert assertions["c2pa.actions"]["actions"][0]["digitalSourceType"] == AI_MADE
 

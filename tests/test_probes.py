@@ -237,7 +237,7 @@ def test_the_page_lays_probes_out_as_a_table_and_draws_maps(tmp_path):
     assert "<x>" not in text
     assert probe_section({"ssim": {"value": 1.0, "details": {}}}) == ""
     (tmp_path / "metrics.json").write_text(json.dumps(found))
-    assert "what the codes tell" in write_page(tmp_path).read_text()
+    assert "what the codes reveal" in write_page(tmp_path).read_text()
 
 
 # In a run
@@ -272,7 +272,7 @@ def test_a_run_that_only_hears_is_measured_and_draws_nothing(tmp_path):
     assert found["who"]["n"] == 4
     assert found["face"]["details"]["faces"] == 2
     page = (tmp_path / "run" / "report.html").read_text()
-    assert "what the codes tell" in page
+    assert "what the codes reveal" in page
     assert "summary of the speech" in page
     assert not (tmp_path / "run" / "videos").exists()
     assert not (tmp_path / "run" / "model").exists()

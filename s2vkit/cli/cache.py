@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from s2vkit.cli.parameters import json_option
-from s2vkit.files import size_text
+from s2vkit.units import size_text
 
 if TYPE_CHECKING:
     from s2vkit.data.cache_entries import CacheEntry

@@ -100,7 +100,7 @@ def _choices() -> dict[str, str]:
 
 
 def _compiles(device: str) -> str:
-    """Say whether torch.compile works on a device, by compiling something small."""
+    """Return whether torch.compile works on a device, by compiling something small."""
     import torch
 
     from s2vkit.engine.compilation import BACKEND, reason_of

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from s2vkit.cli.generate_options import control_options, video_options
 from s2vkit.cli.parameters import device_option, track_option
+
+if TYPE_CHECKING:
+    from s2vkit.inference.generate import Generated
 
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path, file_okay=False))
-@click.argument("speech", type=click.Path(path_type=Path))
+@click.argument("speech", type=click.Path(path_type=Path), metavar="SPEECH...", nargs=-1, required=True)
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path),
     required=True,
     metavar="VIDEO",
-    help="The video to write (.mp4).",
+    help="The file to write (.mp4, .webm, .gif, .raw), a folder for several recordings, or - for raw "
+    "frames on standard output.",
 )
 @click.option(
     "--image",
@@ -26,6 +33,8 @@ from s2vkit.cli.parameters import device_option, track_option
     metavar="PICTURE",
     help="A picture of the speaker's face, for a model that animates one.",
 )
+@control_options()
+@video_options()
 @track_option("audio")
 @device_option()
 @click.option(
@@ -37,44 +46,73 @@ from s2vkit.cli.parameters import device_option, track_option
 @click.option(
     "--no-mark", is_flag=True, help="Leave out the watermark and the signature; the run's warnings say so."
 )
-@click.option("--force", is_flag=True, help="Write over a video that is there.")
+@click.option("--force", is_flag=True, help="Write over what is there.")
 def generate(
     model: Path,
-    speech: Path,
+    speech: tuple[Path, ...],
     output: Path,
     image: Path | None,
+    size: int | None,
+    fps: float | None,
+    form: str | None,
+    precision: str,
+    batch: int,
     audio_track: int | None,
     device: str,
     sign_with: tuple[Path, Path] | None,
     no_mark: bool,
     force: bool,
+    **asked: Any,
 ) -> None:
     """Make a talking-face video from SPEECH with the MODEL of a run.
 
     MODEL is a run folder, or a bundle: a copy of a run's folder `model`, which stands alone.
-    SPEECH is a sound file, or a video whose sound is taken. Its length does not matter:
-    the video is written as it is drawn. It is marked as generated, by an invisible watermark
-    and a C2PA signature; `s2vkit verify` reads both.
+    SPEECH is a sound file, a video whose sound is taken, a folder of those, or - for standard
+    input; several may be given. Its length does not matter: the video is written as it is drawn.
+    It is marked as generated, by an invisible watermark and, if it is an MP4 file, a C2PA
+    signature; `s2vkit verify` reads both.
+
+    Who speaks and in what mood is recognised in the speech, unless it is asked for.
     """
-    from s2vkit.inference.generate import generate as make
+    from s2vkit.inference.batch_job import generate_all
+    from s2vkit.inference.generate import How, read_face
+    from s2vkit.inference.marking import marker_of
+    from s2vkit.inference.model import load_model
+    from s2vkit.inference.outputs import PIPE, pair_up
+    from s2vkit.inference.requests import Asked, steering_for
 
     if no_mark and sign_with:
         raise click.UsageError("--sign-with signs the video, and --no-mark leaves the signature out")
-    result = make(
-        model,
-        speech,
-        output,
-        device=device,
-        force=force,
-        image=image,
-        audio_track=audio_track,
-        mark=not no_mark,
-        sign_with=sign_with,
-    )
-    if no_mark and (model / "run.json").is_file():
-        from s2vkit.runs.warning_log import Notes
+    pairs = pair_up(speech, output, form, force=force)
+    loaded = load_model(model, device=device, precision=precision)
+    steering = steering_for(loaded, Asked(**asked))
+    marking = None if no_mark else marker_of(loaded.path, sign_with=sign_with)
+    how = How(size, fps, read_face(loaded, image), audio_track, marking, _show_progress)
+    for made in generate_all(loaded, pairs, steering, how, batch=batch, say=_say):
+        if no_mark and (model / "run.json").is_file():
+            from s2vkit.runs.warning_log import Notes
 
-        Notes(model).add(f"{result.path.name} was generated without marks (--no-mark)")
-    for note in result.notes:
+            Notes(model).add(f"{made.path.name} was generated without marks (--no-mark)")
+        _tell(made, to_stderr=output == PIPE)
+
+
+def _tell(made: Generated, *, to_stderr: bool) -> None:
+    for note in made.notes:
         click.echo(f"note: {note}", err=True)
-    click.echo(f"wrote {result.path}: {result.frames} frames, {result.fps:g} a second")
+    speed = made.seconds / made.took if made.took else 0.0
+    click.echo(
+        f"wrote {made.path}: {made.frames} frames, {made.fps:g} a second; the first after "
+        f"{made.delay:.2f} s, {speed:.1f} times real time",
+        err=to_stderr,
+    )
+
+
+def _say(message: str) -> None:
+    click.echo(message, err=True)
+
+
+def _show_progress(done: float, total: float) -> None:
+    """Rewrite one line of a terminal."""
+    if sys.stderr.isatty():
+        share = min(1.0, done / total) if total else 1.0
+        click.echo(f"\r{done:8.1f} of {total:.1f} s ({share:4.0%})\r", err=True, nl=False)

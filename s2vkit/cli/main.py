@@ -148,7 +148,10 @@ def main(args: Sequence[str] | None = None) -> None:
     gc.disable()  # collecting among fresh imports is a sixth of a light command's time
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else it reads every package
     from s2vkit.cli.guard import guard
+    from s2vkit.cli.terminal import end_on_signals, expand_homes, open_streams
 
-    code = guard(cli, list(sys.argv[1:] if args is None else args))
+    open_streams()
+    end_on_signals()
+    code = guard(cli, expand_homes(sys.argv[1:] if args is None else args))
     gc.freeze()  # nor is there anything to collect at the end
     sys.exit(code)

@@ -69,12 +69,32 @@ def run(
         _compare(recipe, [*sets, *short], fresh, stages, dry_run, command)
         return
     loaded = load_recipe(recipe, [*sets, *short], registry())
+    folder = _run_folder_of(recipe)
+    if (
+        folder
+        and Path(loaded.recipe.output).resolve() != folder.resolve()
+        and not _names_output(sets, output)
+    ):
+        click.echo(f"note: this run was at {loaded.recipe.output}; it goes on in {folder}", err=True)
+        here = f"output={json.dumps(str(folder), ensure_ascii=False)}"
+        loaded = load_recipe(recipe, [*sets, *short, here], registry())
 
     from rich.console import Console
 
     from s2vkit.engine.run import run_recipe
 
     run_recipe(loaded, console=Console(), fresh=fresh, stages=stages, dry=dry_run, command=command)
+
+
+def _run_folder_of(recipe: Path) -> Path | None:
+    """Return the run folder whose own recipe this is: it may have been moved or copied."""
+    from s2vkit.runs.folder import is_run
+
+    return recipe.parent if recipe.name == "recipe.yaml" and is_run(recipe.parent) else None
+
+
+def _names_output(sets: tuple[str, ...], output: Path | None) -> bool:
+    return output is not None or any(text.partition("=")[0].strip() == "output" for text in sets)
 
 
 def _compare(

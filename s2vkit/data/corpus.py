@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from s2vkit.data.arrays import flush, new_array
+from s2vkit.data.cache_entries import lock_to_make
 from s2vkit.data.preparation.check import SPLITS
 from s2vkit.data.preparation.finish import about, is_finished, read_sources, source_of
 from s2vkit.data.preparation.footage import prepare_footage
@@ -21,7 +22,7 @@ from s2vkit.data.preparation.ranks import ALONE, Rank
 from s2vkit.data.shards.shard_store import ShardStore
 from s2vkit.data.store import ClipStore, Index, load_index
 from s2vkit.errors import InputError, PluginError
-from s2vkit.files import atomic_folder, locked, recover_folder, write_json
+from s2vkit.files import atomic_folder, recover_folder, write_json
 from s2vkit.footage_options import FootageOptions
 from s2vkit.interfaces.dataset import ClipFiles, Dataset, Footage, RawClip, Source
 from s2vkit.interfaces.face_detector import FaceDetector
@@ -178,7 +179,7 @@ class FootageCorpus(Dataset):
         if self.decoded_bytes > self.options.crop_cache_gb * 1e9:
             return ShardStore(self.folder, self.index)
         store = ShardStore(self.folder)
-        with locked(cache.with_name(f".{cache.name}.lock"), wait=True):
+        with lock_to_make(cache):
             if not recover_folder(cache):
                 with atomic_folder(cache) as part:
                     unpack(store, part, progress)

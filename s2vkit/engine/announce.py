@@ -13,11 +13,11 @@ from s2vkit.data.corpus import FootageCorpus
 from s2vkit.device import Policy
 from s2vkit.engine.preflight import Trial, time_load, try_stages
 from s2vkit.engine.view import clock
-from s2vkit.files import size_text
 from s2vkit.interfaces.stage import Stage
 from s2vkit.recipe.load import Loaded
 from s2vkit.runs.cache import Cache
 from s2vkit.runs.plan import Plan, Step
+from s2vkit.units import size_text
 
 Row = tuple[str, str, float | None]  # the step, what it does, the seconds it will take
 

@@ -73,7 +73,7 @@ def check_evaluators(graph: Graph, stages: Mapping[str, Stage | Job]) -> None:
 
 @dataclass
 class Trial:
-    """What one made-up step of every stage showed."""
+    """What one fake step of every stage showed."""
 
     seconds: dict[str, float]  # stage -> the time that all its steps will take
     policy: Policy  # as chosen, or without compiling where that failed
@@ -85,8 +85,8 @@ def try_stages(
 ) -> Trial:
     """Step every stage twice on fake clips, on a graph of its own, as it will be run.
 
-    Where compiling fails, all goes uncompiled. Raises RecipeError where the parts of a stage do
-    not go together, ResourceError where a step does not fit into memory, or where compiling
+    Where compiling fails, all goes uncompiled. Raises RecipeError if the parts of a stage do
+    not go together, ResourceError if a step does not fit into memory, or where compiling
     fails and `must_compile`.
     """
     if not policy.compile:
@@ -117,7 +117,7 @@ def time_stages(
 ) -> dict[str, float]:
     """Step every stage twice on fake clips, on a graph of its own: seconds each will take.
 
-    Raises RecipeError where the parts of a stage do not go together, ResourceError where a
+    Raises RecipeError if the parts of a stage do not go together, ResourceError if a
     step does not fit into memory.
     """
     found = {}

@@ -78,6 +78,6 @@ def known_watermarks(model: Path | None = None) -> dict[str, Watermark]:
 
 
 def model_bits(model: Path) -> int:
-    """Give the bits that a model's watermark holds."""
+    """Return the bits that a model's watermark holds."""
     folder = find_bundle(model)
     return Marker(_maker(folder), _watermark(folder, None), None).payload

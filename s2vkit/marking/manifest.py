@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from s2vkit.files import sha256_of
 
 AI_MADE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 OURS = "org.s2vkit.model"  # the label of our own assertion
@@ -23,13 +24,7 @@ class Maker:
 def maker_of(weights: Path, recipe: Path | None, version: str) -> Maker:
     """Hash the files that a model consists of."""
     known = recipe is not None and recipe.is_file()
-    return Maker(version, hash_file(weights), hash_file(recipe) if recipe and known else None)
-
-
-def hash_file(path: Path) -> str:
-    """Return the SHA-256 of a file's content, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return Maker(version, sha256_of(weights), sha256_of(recipe) if recipe and known else None)
 
 
 def manifest(maker: Maker) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class Verdict:
     watermark: Found | None
 
     def plain(self) -> dict[str, Any]:
-        """Give it as data that JSON takes."""
+        """Return it as data that JSON takes."""
         found = self.watermark
         mark = None
         if found is not None:
@@ -45,7 +45,7 @@ class Verdict:
 def verify(path: Path, watermarks: Mapping[str, Watermark], roots: bytes, seconds: float) -> Verdict:
     """Read signature and watermark of a file; `roots` are the certificates trusted, in PEM.
 
-    Raises InputError where there is no such file or it cannot be read.
+    Raises InputError if there is no such file or it cannot be read.
     """
     if not path.is_file():
         raise InputError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")

@@ -29,7 +29,7 @@ class Found:
 def find_watermark(path: Path, watermarks: Mapping[str, Watermark], seconds: float) -> Found | None:
     """Find the first stretch of a video that bears one of the watermarks, within its first `seconds`.
 
-    None where there is none, or where the file has no pictures.
+    None if there is none, or where the file has no pictures.
     """
     if not watermarks:
         return None

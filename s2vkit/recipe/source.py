@@ -25,6 +25,7 @@ from yaml.events import (
     StreamEndEvent,
 )
 
+from s2vkit.files import expand_home
 from s2vkit.recipe.nodes import Item, Map, Node, Path, Place, Scalar, Seq, Source
 from s2vkit.recipe.report import Problems
 from s2vkit.recipe.scalars import resolve
@@ -155,7 +156,8 @@ class _Composer:
 
     def value(self, event: Event, path: Path, depth: int) -> Node:
         if isinstance(event, ScalarEvent):
-            return Scalar(self.scalar(event, path), self.place(event))
+            value = self.scalar(event, path)
+            return Scalar(expand_home(value) if isinstance(value, str) else value, self.place(event))
         assert isinstance(event, CollectionStartEvent)
         if isinstance(event, MappingStartEvent):
             return self.mapping(event, path, depth)

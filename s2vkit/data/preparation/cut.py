@@ -21,6 +21,7 @@ from s2vkit.data.extraction.left import LeftOut
 from s2vkit.data.extraction.sound import Track, read_track
 from s2vkit.data.extraction.speaking import active_speaker
 from s2vkit.data.extraction.survey import Survey, survey_film
+from s2vkit.data.workers import progressing
 from s2vkit.errors import InputError
 from s2vkit.interfaces.dataset import Source
 from s2vkit.interfaces.face_detector import FaceDetector
@@ -55,8 +56,12 @@ def cut_source(source: Source, cutting: Cutting, detector: FaceDetector) -> Cutt
 def fingerprint_of(path: Path) -> str:
     """Return a hash of a file's content, to detect duplicates by. Raises InputError if it is no file."""
     check_file(path)
+    found = hashlib.blake2b()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
+        while block := file.read(2**22):
+            progressing()
+            found.update(block)
+    return found.hexdigest()[:32]
 
 
 def _decode_speech(source: Source, cutting: Cutting, survey: Survey, notes: list[str]) -> Track:
@@ -248,6 +253,7 @@ class _Frames:
         croppers = [Cropper(self._film, place, size) for place in places]
         crops = [np.empty((end - first, size, size, 3), np.uint8) for _ in places]
         for row, frame in self._rows(first, end):
+            progressing()
             for cropper, out in zip(croppers, crops, strict=True):
                 out[row - first] = cropper(row - first, frame)
         return crops
