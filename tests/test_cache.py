@@ -21,7 +21,7 @@ from s2vkit import FileName, Options, Slot
 from s2vkit.cli.cache import parse_size, parse_span, span_text
 from s2vkit.data.arrays import Arrays, Halves
 from s2vkit.data.cache_entries import choose, holding, list_entries, lock_of, prune
-from s2vkit.files import locked, size_text
+from s2vkit.files import locked
 from s2vkit.options import TeacherSlot, file_fields
 from s2vkit.runs.digest import digest_of_file, digest_of_module, result_options
 from s2vkit.units import size_text
