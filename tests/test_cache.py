@@ -327,7 +327,7 @@ def test_the_commands_errors_say_what_to_do(tmp_path, capsys):
     (tmp_path / "c").mkdir()
     assert "holds nothing" in call(capsys, "cache", "--cache", tmp_path / "c").out
     for args, said in [
-        (("prune",), "say what to remove"),
+        (("prune",), "give what to remove"),
         (("prune", "--max-size", "much"), "'much' is no size"),
         (("prune", "--older-than", "3 moons"), "no span of time"),
     ]:
