@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import click
@@ -26,6 +28,13 @@ from s2vkit.cli.parameters import command_line, recipe_argument, sets_option
     help="Where to compute: auto, cpu, cuda, cuda:N or mps; short for --set compute.device=NAME.",
     shell_complete=complete.devices,
 )
+@click.option(
+    "--devices",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Train in N processes on this machine, each on its part of every batch: one for a GPU, or on the "
+    "CPU's cores.",
+)
 @click.option("--fresh", is_flag=True, help="Run every stage again, whatever is finished.")
 @click.option(
     "--stage",
@@ -43,6 +52,7 @@ def run(
     sets: tuple[str, ...],
     output: Path | None,
     device: str | None,
+    devices: int | None,
     fresh: bool,
     stages: tuple[str, ...],
     no_mark: bool,
@@ -66,6 +76,8 @@ def run(
     short += ["mark=false"] if no_mark else []
     command = command_line()
     if is_comparison(recipe):
+        if (devices or 1) > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise click.UsageError("several processes train one recipe; run those of a comparison one by one")
         _compare(recipe, [*sets, *short], fresh, stages, dry_run, command)
         return
     loaded = load_recipe(recipe, [*sets, *short], registry())
@@ -78,6 +90,13 @@ def run(
         click.echo(f"note: this run was at {loaded.recipe.output}; it goes on in {folder}", err=True)
         here = f"output={json.dumps(str(folder), ensure_ascii=False)}"
         loaded = load_recipe(recipe, [*sets, *short, here], registry())
+
+    if devices and devices > 1 and not dry_run and "RANK" not in os.environ:
+        from s2vkit.engine.launch import launch
+        from s2vkit.engine.process_group import check_batches
+
+        check_batches(loaded.recipe.stages, devices)
+        sys.exit(launch(devices))
 
     from rich.console import Console
 

@@ -21,6 +21,7 @@ from s2vkit.data.workers import set_up_worker
 from s2vkit.engine.sources import Sources
 from s2vkit.errors import ResourceError, S2vkitError
 from s2vkit.interfaces.batch import Batch
+from s2vkit.interfaces.data_parallel import WHOLE, Part
 from s2vkit.interfaces.fields import ClipSample, SampleIndices, sampling_of
 from s2vkit.interfaces.seed import generator
 from s2vkit.interfaces.stage import Stage
@@ -44,8 +45,17 @@ class Loaded:
 class BatchDataset(Dataset[Loaded]):
     """The training batches of one stage by number, on the CPU."""
 
-    def __init__(self, sources: Sources, stage: Stage, name: str, *, seed: int, split: str = "train") -> None:
-        self.sources, self.fields = sources, tuple(dict.fromkeys(stage.fields))
+    def __init__(
+        self,
+        sources: Sources,
+        stage: Stage,
+        name: str,
+        *,
+        seed: int,
+        split: str = "train",
+        part: Part = WHOLE,
+    ) -> None:
+        self.part, self.sources, self.fields = part, sources, tuple(dict.fromkeys(stage.fields))
         self.sampling = sampling_of(self.fields)
         self.generator = partial(generator, seed, "draw", name)
         self.sampler = BatchSampler(
@@ -61,8 +71,8 @@ class BatchDataset(Dataset[Loaded]):
         )
 
     def __getitem__(self, number: int) -> Loaded:
-        """Load the batch of a number."""
-        return self._load(self.sampler.sample(number), number)
+        """Load the batch of a number, or this process's part of it."""
+        return self._load(self.sampler.sample(number).of(self.part), number)
 
     def spread(self, split: str, max_clips: int, runs: int = 0) -> Loaded | None:
         """Load one batch of at most `max_clips` clips of a split, always the same; None: it is empty.
@@ -96,7 +106,7 @@ class BatchDataset(Dataset[Loaded]):
         return loaded.batch
 
     def _load(self, indices: SampleIndices, number: int | None) -> Loaded:
-        sample = ClipSample(indices, number, self.sampling.window, self.generator)
+        sample = ClipSample(indices, number, self.sampling.window, self.generator, self.part)
         names = [self.sources.store.clips[i].name for i in indices.clips]
         batch = Batch(names, labels_of(self.sources, indices), window=self.sampling.window)
         cached = [field for field in self.fields if not self.sources.is_live(field)]

@@ -26,6 +26,7 @@ from s2vkit.settings import Compute
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from s2vkit.inference.live import LiveStream
     from s2vkit.inference.video import Video
 
 
@@ -112,6 +113,20 @@ class TalkingFaceModel:
         samples = self.to_samples(speech, sample_rate)
         recording = SampledRecording(samples, self.sample_rate)
         yield from self.film(recording, self.steer(sample_rate, **control), image=image, fps=fps)
+
+    def stream(self, sample_rate: int, **control: Unpack[Control]) -> LiveStream:
+        """Begin an utterance of unknown length: a context manager whose `push` takes samples.
+
+        The frames are those of the whole recording if identity and emotion are asked for, else
+        they settle as speech comes. Raises InputError if the model cannot go live.
+        """
+        return self.stream_of(sample_rate, self.steer(sample_rate, **control))
+
+    def stream_of(self, sample_rate: int, steering: Mapping[str, Steering]) -> LiveStream:
+        """Begin an utterance under steering; see `stream`."""
+        from s2vkit.inference.live import LiveStream  # wants FFmpeg, which the rest does not
+
+        return LiveStream(self.pipeline, sample_rate, steering)
 
     def steer(self, sample_rate: int, **control: Unpack[Control]) -> dict[str, Steering]:
         """Turn control into steering by side; speech in it is at `sample_rate`. Raises InputError."""

@@ -35,6 +35,7 @@ def keep_facts(run: Run) -> None:
         seed=run.recipe.seed,
         notes=run.loaded.dropped,
         compiled=_compiled(run),
+        processes=run.group.part.world,
         **facts_of(run.policy),
     )
 

@@ -77,7 +77,7 @@ class ReferenceImages(BatchField):
             images = np.stack([store.still(clip) for clip in clips])
         else:
             stream = sample.generator("stills", sample.step)  # a stream's name: part of the seed
-            random = torch.rand(len(clips), generator=stream).tolist()
+            random = sample.draw(lambda count: torch.rand(count, generator=stream)).tolist()
             others = [store.others(clip) for clip in clips]
             chosen = [among[int(part * len(among))] for part, among in zip(random, others, strict=True)]
             images = np.stack([store.frames(clip, np.zeros(1, int))[0] for clip in chosen])

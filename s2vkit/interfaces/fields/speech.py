@@ -105,7 +105,8 @@ class Summary(_OfEncoder):
         if self.segments and sample.step is not None:
             parts = source.frozen(FrozenFeatures("segments", count=self.segments))["segments"]
             random = sample.generator("stretch", sample.step)  # a stream's name: part of the seed
-            chosen = torch.randint(self.segments + 1, (len(summary),), generator=random).numpy()
+            most = self.segments + 1
+            chosen = sample.draw(lambda count: torch.randint(most, (count,), generator=random)).numpy()
             for row in np.flatnonzero(chosen):
                 summary[row] = parts[sample.clips[row], chosen[row] - 1]
         return {"summary": torch.from_numpy(summary)}
