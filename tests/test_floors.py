@@ -54,6 +54,7 @@ NO_TORCH = (
     "registry",
     "plugins",
     "settings",
+    "units",
     "recipe",
     "cli",
 )
