@@ -63,6 +63,15 @@ def portable(session: nox.Session, capability: str, threads: int) -> None:
 
 
 @nox.session
+def distributed(session: nox.Session) -> None:
+    """Train every stage in several processes, and kill some: minutes, on two cores."""
+    session.install(*CONSTRAINTS, "-e", ".[test]")
+    session.run(
+        "pytest", "tests/test_several_processes.py", *session.posargs, env={"S2VKIT_DISTRIBUTED": "1"}
+    )
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Write the generated pages of the documentation anew and check all of it."""
     session.install(*CONSTRAINTS, "-e", ".[test]")

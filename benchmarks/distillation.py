@@ -3,7 +3,7 @@
     python benchmarks/distillation.py            some minutes on one core
     python benchmarks/distillation.py --no-full  without the paper's full-size networks
 
-Measured in one process, on made-up clips: (1) the engine's own 100 epochs, its cache filled
+Measured in one process, on fake clips: (1) the engine's own 100 epochs, its cache filled
 first, against that pass plus the students' bare arithmetic (the same steps on a batch that
 is in memory), and against a loop that asks encoder and teachers again at each step, of which
 a few steps are measured and the rest reckoned. (2) The full-size networks on a few images

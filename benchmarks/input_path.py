@@ -4,7 +4,7 @@
     python benchmarks/input_path.py runs/speech2video --stages compose --set compute.threads=1
 
 Of a finished run, with its corpus and caches: the steps of a stage on true batches, loaded by 0,
-1 and 2 worker processes, against the same steps on one made-up batch. All take turns, each with
+1 and 2 worker processes, against the same steps on one fake batch. All take turns, each with
 a loader of its own, and the median of their turns counts. The last column is what a GPU would
 wait that needs 10 ms for a step: the same batches, a sleep in the place of the step.
 """

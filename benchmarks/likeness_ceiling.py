@@ -1,4 +1,4 @@
-"""How near to the embedded corpus' frames a picture can come that knows all that speech can tell.
+"""How near to the synthetic corpus' frames a picture can come that knows all that speech can tell.
 
 python benchmarks/likeness_ceiling.py runs/.cache/corpus-synthetic-*
 

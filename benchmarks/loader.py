@@ -84,7 +84,7 @@ def sought(videos: list[Path], size: int) -> None:
 
 
 def make(root: Path, videos: int = 6, seconds: int = 7, size: int = 224) -> Path:
-    """Write mp4s of a drawn face of the embedded corpus, as large and long as VoxCeleb2's."""
+    """Write mp4s of a drawn face of the synthetic corpus, as large and long as VoxCeleb2's."""
     root.mkdir()
     entry = registry().get("dataset", "synthetic")
     faces = entry.load()(entry.options(speakers=2, sentences=3, size=size), seed=1)

@@ -40,7 +40,7 @@ def main(paths: list[Path]) -> None:
 
 
 def made(folder: Path) -> Iterator[Path]:
-    """Write videos of a drawn face of the embedded corpus, enlarged, with noise as of a camera."""
+    """Write videos of a drawn face of the synthetic corpus, enlarged, with noise as of a camera."""
     entry = registry().get("dataset", "synthetic")
     clip = entry.load()(entry.options(speakers=2, sentences=3, size=128), seed=1).load(0)
     rng = np.random.default_rng(0)

@@ -1,15 +1,15 @@
-"""Whether the sync evaluator hears what it should: real clips and the embedded corpus, held out.
+"""Whether the sync evaluator hears what it should: real clips and the synthetic corpus, held out.
 
 python benchmarks/sync.py corpus RUN                 a finished run of recipes/sync.yaml
 python benchmarks/sync.py real FOLDER [--start RUN]  video files of talking faces, in folders
-python benchmarks/sync.py both FOLDER --corpus DIR   those, and a prepared embedded corpus
+python benchmarks/sync.py both FOLDER --corpus DIR   those, and a prepared synthetic corpus
 
 `corpus` takes the evaluator that the run trained and shows it the corpus' test split, in sync and
 with the speech moved by -10 to 10 frames. `real` cuts faces out (facenet-pytorch's MTCNN),
 trains an evaluator on all clips but those of one fold of the folder `grid`, and tests on that fold;
 so no test clip, and no speaker of one, was trained on. `--start` begins from the evaluator of a run
-on the embedded corpus; with `--steps 0` that evaluator is tested as it is, on every clip of `grid`.
-`both` trains an evaluator on the embedded corpus' training split (a folder of the cache,
+on the synthetic corpus; with `--steps 0` that evaluator is tested as it is, on every clip of `grid`.
+`both` trains an evaluator on the synthetic corpus' training split (a folder of the cache,
 runs/.cache/corpus-synthetic-*), tests it as it is, and goes on with it, for each half of the
 speakers of `grid`, on the other half and drawn clips in equal shares; `--wild` adds the clips of
 the other folders.
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("what", choices=["corpus", "real", "both"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--start", type=Path, help="run whose evaluator real training begins from")
-    parser.add_argument("--corpus", type=Path, help="both: folder of the embedded corpus")
+    parser.add_argument("--corpus", type=Path, help="both: folder of the synthetic corpus")
     parser.add_argument("--drawn", type=int, default=400, help="both: steps on drawn clips alone")
     parser.add_argument("--wild", action="store_true", help="both: train on the other folders too")
     parser.add_argument("--folds", type=int, default=4, help="real: parts of grid held out in turn")

@@ -46,6 +46,7 @@ from s2vkit.options import (
     StudentSlot,
     SyncEvaluatorSlot,
     TeacherSlot,
+    WatermarkSlot,
 )
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from s2vkit.interfaces.audio_encoder import AudioEncoder, SpeechStream
     from s2vkit.interfaces.batch import Batch, Conditioning, GeneratorOutput, align, pick_time, speech_steps
     from s2vkit.interfaces.callback import Callback, TrainingState
+    from s2vkit.interfaces.data_parallel import current_part, draw_rows, gather_rows, mean_over_processes
     from s2vkit.interfaces.dataset import ClipFiles, Dataset, Footage, RawClip, Source, Survey
     from s2vkit.interfaces.discriminator import Discriminator, Inputs, detached, join, windows
     from s2vkit.interfaces.face_detector import FaceDetector, Faces
@@ -83,6 +85,7 @@ if TYPE_CHECKING:
     from s2vkit.interfaces.student import Student
     from s2vkit.interfaces.sync_evaluator import SyncEvaluator
     from s2vkit.interfaces.teacher import Teacher
+    from s2vkit.interfaces.watermark import Detection, Watermark
     from s2vkit.interfaces.weights import Weights, fit_weights, open_weights, read_weights, rename
 
 __version__ = "0.1.0"
@@ -110,6 +113,9 @@ _LAZY = {
         ["Batch", "Conditioning", "GeneratorOutput", "align", "pick_time", "speech_steps"], "interfaces.batch"
     ),
     **dict.fromkeys(["ClipFiles", "Dataset", "Footage", "RawClip", "Source", "Survey"], "interfaces.dataset"),
+    **dict.fromkeys(
+        ["current_part", "draw_rows", "gather_rows", "mean_over_processes"], "interfaces.data_parallel"
+    ),
     **dict.fromkeys(["Discriminator", "Inputs", "detached", "join", "windows"], "interfaces.discriminator"),
     **dict.fromkeys(["FaceDetector", "Faces"], "interfaces.face_detector"),
     **dict.fromkeys(_FIELDS, "interfaces.fields"),
@@ -125,6 +131,7 @@ _LAZY = {
     "SyncEvaluator": "interfaces.sync_evaluator",
     "TalkingFaceModel": "inference.model",
     "Teacher": "interfaces.teacher",
+    **dict.fromkeys(["Detection", "Watermark"], "interfaces.watermark"),
     **dict.fromkeys(
         ["Weights", "fit_weights", "open_weights", "read_weights", "rename"], "interfaces.weights"
     ),
@@ -136,7 +143,7 @@ def load(path: str | PathLike[str], *, device: str = "auto", precision: str = "f
 
     Only the plugins of the model's own components are imported. `device` is auto, cpu, cuda,
     cuda:N or mps; `precision` is fp32, bf16, fp16 or auto. Raises RunFolderError if there is
-    no model or a damaged one, PluginError where a plugin is not installed.
+    no model or a damaged one, PluginError if a plugin is not installed.
     """
     from s2vkit.inference.model import load_model
 
@@ -170,6 +177,7 @@ __all__ = [
     "Context",
     "DataSpec",
     "Dataset",
+    "Detection",
     "Discriminator",
     "DiscriminatorSlot",
     "FaceDetector",
@@ -235,15 +243,21 @@ __all__ = [
     "Threshold",
     "TrainingError",
     "TrainingState",
+    "Watermark",
+    "WatermarkSlot",
     "Weights",
     "Work",
     "__version__",
     "align",
+    "current_part",
     "detached",
+    "draw_rows",
     "fit_weights",
+    "gather_rows",
     "hookimpl",
     "join",
     "load",
+    "mean_over_processes",
     "open_weights",
     "pick_time",
     "read_weights",

@@ -20,6 +20,7 @@ from s2vkit.footage_options import FootageOptions
 from s2vkit.inference.assembly import ModelSlots, build_inference_graph
 from s2vkit.inference.bundle import save_bundle
 from s2vkit.inference.codes import LabelCodes
+from s2vkit.inference.marking import default_watermark
 from s2vkit.interfaces.dataset import Dataset, Footage
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.seed import seed_step
@@ -102,7 +103,8 @@ class Builder:
             list(identity.map_shapes) if identity else [],
         )
         slots, alignment = model_slots(self.recipe), self.recipe.alignment
-        save_bundle(folder, graph, slots, spec, alignment, self.registry, __version__, codes)
+        watermark = watermark_slot(self.recipe, self.registry)
+        save_bundle(folder, graph, slots, spec, alignment, self.registry, __version__, codes, watermark)
 
     def _face(self, part: str, slot: Slot, label: str, world: DataSpec) -> Any:
         return self.part(part, slot, size=world.size, labels=world.labels.get(label, ()))
@@ -111,6 +113,11 @@ class Builder:
 def model_slots(recipe: Recipe) -> ModelSlots:
     """Select the components of a recipe that a trained model consists of."""
     return ModelSlots(recipe.audio_encoder, recipe.students, recipe.generator)
+
+
+def watermark_slot(recipe: Recipe, registry: Registry) -> Slot | None:
+    """Return the watermark of a recipe's videos, or the default one; None if neither is installed."""
+    return recipe.watermark or default_watermark(registry)
 
 
 def build_dataset(slot: Slot, seed: int, registry: Registry) -> Dataset:

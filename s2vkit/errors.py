@@ -14,8 +14,12 @@ EXIT_CODES: dict[int, str] = {
     4: "an input file is missing or unusable (speech, video, checkpoint, corpus)",
     5: "the run folder cannot be used (not a run, another version, another recipe, in use)",
     6: "the machine ran out of something (disk, memory), or lacks an extra package",
-    7: "training went wrong (a loss is no longer a number); the last good checkpoint is kept",
+    7: "training failed (a loss is not finite); the last good checkpoint is kept",
+    10: "verify: a file has no signature, but a watermark",
+    11: "verify: a file has neither signature nor watermark",
+    12: "verify: a file was altered after it was signed",
     130: "interrupted by Ctrl-C; the same command goes on from the last checkpoint",
+    143: "ended by TERM, as by Ctrl-C",
 }
 
 

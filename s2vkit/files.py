@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +27,80 @@ def replacing(path: str | Path) -> Iterator[Path]:
     goes on; raises InputError if `path` is a folder.
     """
     path = Path(path).absolute()
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder, so no file can be written there")
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{uuid.uuid4().hex}.part{path.suffix}")
+    mode = _probe(path, part)
     try:
         yield part
+        with suppress(PermissionError):  # a link to another user's file
+            part.chmod(mode)
         sync(part)
         part.replace(path)
         sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Raise InputError unless a file can be written at `path`; makes nothing."""
+    path = path.absolute()
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, so no file can be written there")
+    there = _existing(path.parent)
+    if any(p.exists() for p in (path.parent, *path.parent.parents) if len(p.parts) > len(there.parts)):
+        raise InputError(f"{path}: cannot be written: a part of its path is a file, not a folder")
+    _probe(path, there / f".{uuid.uuid4().hex}.part")
+
+
+def _probe(path: Path, part: Path) -> int:
+    """Create `part` and remove it again; return the mode that the umask gives a file.
+
+    What libraries make of their own is often readable by its owner alone.
+    """
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, so no file can be written there")
+    try:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise
+        raise InputError(
+            f"{path}: cannot be written: {error.strerror}", hint=_hint_for(path.parent, "name another place")
+        ) from error
+    try:
+        return stat.S_IMODE(os.fstat(descriptor).st_mode)
+    finally:
+        os.close(descriptor)
+        part.unlink(missing_ok=True)
+
+
+def mode_by_umask(path: Path) -> None:
+    """Give a file the mode that the umask asks for, as if Python had opened it."""
+    probe = path.with_name(f".{uuid.uuid4().hex}.part")
+    path.chmod(_probe(path, probe))
+
+
+def _hint_for(path: Path, otherwise: str) -> str:
+    """Say whose a path is, if it is another user's."""
+    try:
+        there = path if path.exists() else _existing(path)
+        if there.stat().st_uid == os.getuid():
+            return otherwise
+        return f"{there} belongs to {there.owner()}; {otherwise}, or ask for access"
+    except (OSError, KeyError, AttributeError, NotImplementedError):
+        return otherwise
+
+
+def unreadable_hint(path: Path, otherwise: str) -> str:
+    """Return what to do about a file that cannot be read: another user's is not to be deleted."""
+    if path.exists() and not os.access(path, os.R_OK):
+        return _hint_for(path, "ask its owner to make it readable (chmod a+r)")
+    return otherwise
+
+
+def expand_home(text: str) -> str:
+    """Replace a `~` or `~user` that begins a path by that home folder."""
+    return os.path.expanduser(text) if text.startswith("~") else text  # noqa: PTH111 (never raises)
 
 
 def sync(path: Path) -> None:
@@ -163,8 +228,7 @@ def locked(path: Path, *, wait: bool, shared: bool = False) -> Iterator[bool]:
     except ImportError:
         yield True
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+    descriptor = _open_lock(path)
     try:
         try:
             kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
@@ -177,6 +241,26 @@ def locked(path: Path, *, wait: bool, shared: bool = False) -> Iterator[bool]:
         os.close(descriptor)
 
 
+class NotWritableError(InputError):
+    """A folder in which this user may create nothing."""
+
+
+def _open_lock(path: Path) -> int:
+    """Open a lock file; another user's is opened for reading, which is enough to lock it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        with suppress(OSError):
+            return os.open(path, os.O_RDONLY)
+        raise NotWritableError(
+            f"{path.parent}: cannot be written: {error.strerror}",
+            hint=_hint_for(path.parent, "name a folder of your own by `output:` or `cache:`"),
+        ) from error
+
+
 @contextmanager
 def naming_full_disk(*folders: Path) -> Iterator[None]:
     """Turn every way in which a full disk shows into one ResourceError that names the folder."""
@@ -187,8 +271,8 @@ def naming_full_disk(*folders: Path) -> Iterator[None]:
             raise
         fullest = min(map(_existing, folders), key=lambda p: shutil.disk_usage(p).free)
         raise ResourceError(
-            f"{fullest}: no room left on the disk",
-            hint="free some room, or name another place; then the same command goes on",
+            f"{fullest}: no space left on the disk",
+            hint="free some space, or name another place; then the same command continues",
         ) from error
 
 
@@ -203,3 +287,9 @@ def disk_is_full(error: BaseException) -> bool:
 
 def _existing(folder: Path) -> Path:
     return next(p for p in (folder.absolute(), *folder.absolute().parents) if p.is_dir())
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

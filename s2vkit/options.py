@@ -31,6 +31,7 @@ KINDS: tuple[str, ...] = (
     "metric",
     "face_detector",
     "sync_evaluator",
+    "watermark",
     "stage",
 )
 
@@ -91,7 +92,7 @@ class AdversarialLossOptions(LossOptions):
     penalty_every: int = Field(
         default=1,
         ge=1,
-        description="compute it in one step of so many, drawn at random, and weigh it up by that",
+        description="compute it in one step of so many, chosen at random, and scale it up by that",
     )
 
 
@@ -137,8 +138,8 @@ class StageOptions(Options):
         default=1,
         ge=1,
         le=1024,
-        description="batches whose gradients are averaged before anything moves; a step then "
-        "sees `batch` x `accumulate` clips in the memory of `batch`",
+        description="batches whose gradients are averaged before an update; a step then "
+        "uses `batch` x `accumulate` clips in the memory of `batch`",
     )
     sampling: Literal["uniform", "balanced"] = Field(
         default="uniform", description="every clip equally often, or every speaker"
@@ -183,6 +184,7 @@ DatasetSlot = Annotated[Slot, SlotOf("dataset")]
 MetricSlot = Annotated[Slot, SlotOf("metric")]
 FaceDetectorSlot = Annotated[Slot, SlotOf("face_detector")]
 SyncEvaluatorSlot = Annotated[Slot, SlotOf("sync_evaluator")]
+WatermarkSlot = Annotated[Slot, SlotOf("watermark")]
 StageSlot = Annotated[Slot, SlotOf("stage")]
 OptimizerSlot = Annotated[Slot, SlotOf("optimizer")]
 FrameLossSlot = Annotated[Slot, SlotOf("loss", gives=("pair", "frames"))]

@@ -39,6 +39,7 @@ OUR_COMMANDS = frozenset(
         "study",
         "recipes",
         "schema",
+        "verify",
     }
 )
 """The commands that no plugin may claim."""

@@ -31,7 +31,7 @@ class Alignment(Options):
         default=0.0,
         ge=-10.0,
         le=10.0,
-        description="seconds by which speech is heard later (positive) or earlier",
+        description="seconds by which speech is delayed (positive) or advanced",
     )
 
 
@@ -52,7 +52,7 @@ class Compute(Options):
         default="auto", role="monitor", description="whether to compile the parts that train"
     )
     channels_last: When = Field(
-        default="auto", role="monitor", description="whether images lie channels last"
+        default="auto", role="monitor", description="whether images are stored channels last"
     )
     workers: int = Field(default=2, ge=0, role="monitor", description="processes that load clips; 0: none")
     loader_workers: int | None = Field(

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from s2vkit.errors import RunFolderError
-from s2vkit.files import replacing
+from s2vkit.files import mode_by_umask, replacing, unreadable_hint
 
 ANEW = "move it away, and the same command trains its stage again"
 """What to do about a damaged file of a run."""
@@ -64,6 +64,7 @@ def write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
     """Write a safetensors file; a full disk is an OSError as everywhere."""
     try:
         save_file(tensors, path)
+        mode_by_umask(path)
     except SafetensorError as error:
         if "os error 28" in str(error) or "No space" in str(error):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
@@ -75,4 +76,5 @@ def read_tensors(path: Path, *, hint: str = ANEW) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
+        hint = unreadable_hint(path, hint)
         raise RunFolderError(f"{path}: cannot be read: {error}", hint=hint) from error

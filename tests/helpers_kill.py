@@ -26,13 +26,13 @@ from s2vkit.engine.run import run_recipe
 from s2vkit.engine.view import View
 
 PHASES = (
-    "looking at the machine",
+    "checking the machine",
     "corpus",
     "train_teachers",
     "train_evaluators",
-    "hearing",
-    "looking at every clip once (identity)",
-    "looking at every clip once (emotion)",
+    "speech features",
+    "identity vectors of every clip",
+    "emotion vectors of every clip",
     "distill",
     "compose",
     "evaluate",

@@ -43,7 +43,7 @@ class PatchOptions(Options):
 
 
 class SyntheticOptions(Options):
-    speakers: int = Field(default=8, ge=2, description="how many people speak")
+    speakers: int = Field(default=8, ge=2, description="number of speakers")
     size: Literal[32, 64, 128] = Field(default=64, description="height and width")
     fps: float = Field(default=25.0, gt=0, description="frames a second")
     crop: int | Literal["auto"] = Field(default="auto", description="pixels, or auto")
@@ -75,7 +75,7 @@ class DistillLosses(Options):
 
 
 class DistillOptions(StageOptions):
-    optimizer: OptimizerSlot = Field(description="moves every student")
+    optimizer: OptimizerSlot = Field(description="trains every student")
     losses: DistillLosses = Field(description="the terms")
 
 

@@ -78,8 +78,13 @@ GRAPH = {
     "flows": [
         {"from": "speech", "to": "encoder", "what": "speech", "graphs": ["training", "inference"]},
         {"from": "encoder", "to": "generator", "what": "features", "graphs": ["training", "inference"]},
-        {"from": "true frames", "to": "discriminator.frame", "what": "true frames", "graphs": ["training"]},
-        {"from": "generator", "to": "discriminator.frame", "what": "made frames", "graphs": ["training"]},
+        {"from": "real frames", "to": "discriminator.frame", "what": "real frames", "graphs": ["training"]},
+        {
+            "from": "generator",
+            "to": "discriminator.frame",
+            "what": "generated frames",
+            "graphs": ["training"],
+        },
     ],
     "stages": [
         {

@@ -25,6 +25,7 @@ MISSPELT = {
     "AdversarialLoss": ("looks_real", "look_real"),
     "FaceDetector": ("blind", "blinded"),
     "SyncEvaluator": ("pretrained", "pretained"),
+    "Watermark": ("window", "windows"),
     "Metric": ("compute", "computes"),
     "Probe": ("sides", "side"),
     "Dataset": ("sample_rate", "samplerate"),

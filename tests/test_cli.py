@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -277,18 +278,36 @@ def test_run_of_a_wrong_recipe_ends_before_torch(tmp_path):
 
 
 def test_generate_hands_over_what_was_asked(capsys, monkeypatch, tmp_path):
+    import s2vkit.inference.batch_job as job
     import s2vkit.inference.generate as engine
+    import s2vkit.inference.marking as marking
+    import s2vkit.inference.model as model
+    import s2vkit.inference.requests as requests
 
-    seen = []
-    made = engine.Generated(Path("o.mp4"), 50, 25.0, 2.0, ["the speech is quiet"])
-    monkeypatch.setattr(engine, "generate", lambda *a, **k: seen.append((a, k)) or made)
-    called = call(capsys, "generate", "runs/x", "a b.wav", "-o", "o.mp4", "--force")
-    assert called.code == 0
-    assert called.out == "wrote o.mp4: 50 frames, 25 a second\n"
+    seen, loaded = {}, SimpleNamespace(path=Path("runs/x/model"))
+    made = engine.Generated(Path("o.mp4"), 50, 25.0, 2.0, ["the speech is quiet"], delay=0.5, took=0.25)
+    monkeypatch.setattr(model, "load_model", lambda path, **k: seen.update(k, model=path) or loaded)
+    monkeypatch.setattr(marking, "marker_of", lambda path, **k: None)
+    monkeypatch.setattr(requests, "steering_for", lambda loaded, asked: seen.update(asked=asked))
+    monkeypatch.setattr(engine, "read_face", lambda loaded, image: None)
+    monkeypatch.setattr(
+        job, "generate_all", lambda loaded, pairs, *a, **k: seen.update(k, pairs=pairs) or [made]
+    )
+    asked = ("--emotion", "happiness=0.7", "--identity-from", "b.wav", "--batch", "4", "--precision", "bf16")
+    called = call(capsys, "generate", "runs/x", "a b.wav", "-o", tmp_path / "o.mp4", *asked)
+    assert called.code == 0, called.err
+    assert called.out == (
+        "wrote o.mp4: 50 frames, 25 a second; the first after 0.50 s, 8.0 times real time\n"
+    )
     assert called.err == "note: the speech is quiet\n"
-    (args, said) = seen[0]
-    assert [str(a) for a in args] == ["runs/x", "a b.wav", "o.mp4"]
-    assert (said["device"], said["force"]) == ("auto", True)
+    assert (seen["model"], seen["device"], seen["precision"], seen["batch"]) == (
+        Path("runs/x"),
+        "auto",
+        "bf16",
+        4,
+    )
+    assert [(str(pair.speech), pair.form) for pair in seen["pairs"]] == [("a b.wav", "mp4")]
+    assert (seen["asked"].emotion, seen["asked"].identity_from) == ("happiness=0.7", Path("b.wav"))
 
 
 def test_doctor_tells_what_there_is(capsys):
@@ -298,6 +317,7 @@ def test_doctor_tells_what_there_is(capsys):
         "machine",
         "packages",
         "devices",
+        "choices",
         "codecs",
         "extras",
         "plugins",
@@ -307,6 +327,7 @@ def test_doctor_tells_what_there_is(capsys):
     assert called.code == (6 if found["missing"] else 0)
     assert found["codecs"] == {"h264 read": True, "h264 write": True, "aac read": True, "aac write": True}
     assert "cpu" in found["devices"]
+    assert set(found["choices"]) == {"device", "precision", "layout", "compile"}
     assert found["packages"]["torch"]
 
 

@@ -75,7 +75,7 @@ def test_what_show_prints_of_a_comparison_is_that_comparison(tmp_path, monkeypat
     flat = second.runs[1].loaded.data["stages"]["compose"]["losses"]
     assert flat["gradient"] is None
     assert f"{tmp_path}/table/flat-2: {tmp_path}/small.yaml, seed 2" in again.read_text()
-    assert "# laid over every recipe: stages.compose.steps=3" in again.read_text()
+    assert "# set in every recipe: stages.compose.steps=3" in again.read_text()
 
 
 ROOT = Path(__file__).parent.parent

@@ -181,7 +181,7 @@ def test_a_dry_run_checks_every_system_and_writes_nothing(tmp_path):
     said = compare_toy(tmp_path, dry=True)
     assert not (tmp_path / "table").exists()
     assert "4. no gradient, seed 2" in said
-    assert said.count("one made-up step of every stage") == 2
+    assert said.count("one fake step of every stage") == 2
 
 
 def test_the_command_runs_a_comparison(tmp_path, monkeypatch, capsys):

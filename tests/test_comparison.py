@@ -196,7 +196,7 @@ def edit(folder, change):
 def test_other_clips_are_refused(tmp_path):
     one = write_run(tmp_path / "a", {"ssim": {"x": 1.0}})
     other = write_run(tmp_path / "b", {"ssim": {"y": 1.0}}, generator="sdfa")
-    with pytest.raises(RunFolderError, match="measured on other clips"):
+    with pytest.raises(RunFolderError, match="measured on different clips"):
         table(one, other)
 
 

@@ -107,6 +107,7 @@ TINY = {
         {"width": 0.05, "input_size": 56},
         {"width": 0.05, "input_size": 64, "region": "mouth"},
     ],
+    ("watermark", "spread_spectrum"): [{}, {"key": "mine", "strength": 2.0, "false_positives": 1e-4}],
     ("stage", "sync_evaluator"): [{"optimizer": ADAM, "windows": 4}],
     ("metric", "av_confidence"): [{}, {"ends": "overlap"}],
     ("metric", "av_offset"): [{"search": 5}],

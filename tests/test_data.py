@@ -16,7 +16,7 @@ from helpers_toy import Toy, ToyOptions
 from s2vkit import FrozenFeatures, Stage, StageOptions, Summary, align
 from s2vkit.data.arrays import Arrays, new_array
 from s2vkit.data.cache_entries import cached
-from s2vkit.data.frozen import encode_segments, encode_speech, pad_speech
+from s2vkit.data.frozen import encode_segments, encode_speech
 from s2vkit.data.preparation.prepare import prepare
 from s2vkit.data.sampling import BatchSampler
 from s2vkit.data.store import ClipStore
@@ -25,6 +25,7 @@ from s2vkit.engine.sources import Sources
 from s2vkit.errors import InputError, PluginError
 from s2vkit.files import atomic_folder, locked, read_json, recover_folder, replacing, write_json
 from s2vkit.interfaces.fields import BatchField, Frames, Mismatched, sampling_of
+from s2vkit.interfaces.fields.clips import pad_speech
 from s2vkit.interfaces.pixels import to_images
 from s2vkit.interfaces.seed import generator
 

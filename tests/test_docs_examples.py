@@ -19,7 +19,7 @@ from s2vkit.settings import Alignment, Compute
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 CHEAP = {"validate", "list-components", "describe", "show"}
-INSTALL = 'pip install -c constraints.txt -e ".[synthetic]" && s2vkit run recipes/speech2video.yaml'
+INSTALL = 'pip install -c constraints.txt -e ".[synthetic,mark]" && s2vkit run recipes/speech2video.yaml'
 TEST = 'pip install -c constraints.txt -e ".[test]" && pytest'
 
 

@@ -109,7 +109,7 @@ class Sayer(torch.nn.Module):
 
 
 def test_agreement_by_hand():
-    """Each evaluator is asked of the made and then of the true clip."""
+    """Each evaluator is asked of the made and then of the real clip."""
     classes = ("sad", "glad", "cold")
     made = {"emotion": "sad sad glad cold", "emotion_2": "sad glad glad glad"}
     real = {"emotion": "sad sad glad glad", "emotion_2": "sad sad glad cold"}

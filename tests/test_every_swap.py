@@ -18,11 +18,11 @@ from test_contracts import TINY
 from torch import Tensor
 
 from s2vkit.build import Builder, data_spec_of
-from s2vkit.data.frozen import pad_speech
 from s2vkit.device import choose
 from s2vkit.engine.trainer import Trainer
 from s2vkit.errors import RecipeError, ResourceError
 from s2vkit.interfaces.batch import Batch, align, speech_steps
+from s2vkit.interfaces.fields.clips import pad_speech
 from s2vkit.interfaces.pixels import to_images
 from s2vkit.recipe.load import load_recipe
 from s2vkit.settings import Compute
@@ -190,7 +190,6 @@ def step(shared: Shared, builder: Any, graph: Any, name: str, stages: Any, clips
         policy=shared.policy,
         seed=1,
         make_optimizer=builder.make,
-        compiled=False,
     )
     before = {key: flattened(m) for key, m in trainer.trained.items()}
     figures = {key: float(value) for key, value in trainer.step(0).items()}

@@ -18,6 +18,7 @@ from helpers_footage import cut_all, dataset_of, folder_of_videos, listing_of, w
 
 from s2vkit.data.extraction.kinds import Cutting
 from s2vkit.data.preparation import listing as listing_module
+from s2vkit.data.preparation import pool as pool_module
 from s2vkit.data.preparation.cut_one import Cutter
 from s2vkit.data.preparation.finish import about, is_finished
 from s2vkit.data.preparation.listing import cutting_of
@@ -287,6 +288,38 @@ def test_a_worker_that_dies_takes_only_its_source_with_it(tmp_path, root):
     }
     assert told["ann0_1"]["reason"] == "undecodable"
     assert json.loads((tmp_path / "1.json").read_text())["detail"].endswith("died of it")
+
+
+class Hanging(Cutter):
+    """Makes no progress, as with a decoder that loops."""
+
+    def cut(self, source, out):
+        while True:
+            time.sleep(1)
+
+
+def test_a_worker_that_stands_still_is_ended(tmp_path, root, monkeypatch):
+    monkeypatch.setattr(pool_module, "STANDSTILL", 0.3)
+    listing = listing_of(folder(root, tmp_path / "out"))
+    task = Task(0, listing.sources[0], tmp_path / "0")
+    result = Pool(Hanging(listing.make_detector, listing.cutting, 95), 2)._cut_alone(task)
+    assert result["detail"] == "the process that decoded it stood still or died of it"
+    assert not (tmp_path / "0.begun").exists()
+
+
+def test_what_stops_a_preparation_ends_its_workers(tmp_path, root):
+    listing = listing_of(folder(root, tmp_path / "out"))
+    with (  # noqa: PT012
+        pytest.raises(KeyboardInterrupt),
+        Pool(Hanging(listing.make_detector, listing.cutting, 95), 2) as pool,
+    ):
+        pool.add(Task(0, listing.sources[0], tmp_path / "0"))
+        assert list(pool.finished()) == []  # it looks up though nothing is done
+        workers = list(pool._executor._processes.values())
+        raise KeyboardInterrupt
+    for worker in workers:
+        worker.join(30)
+        assert not worker.is_alive()
 
 
 # Too many failures

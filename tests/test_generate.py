@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from helpers_toy import REGISTRY, install_toy, run_toy
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from s2vkit import align
@@ -18,12 +19,16 @@ from s2vkit.build import Builder
 from s2vkit.device import choose
 from s2vkit.engine.workspace import RunWork
 from s2vkit.errors import InputError, RunFolderError
-from s2vkit.files import read_json, write_json
+from s2vkit.files import read_json, read_lines, write_json
 from s2vkit.inference import windows
 from s2vkit.inference.bundle import load_bundle
 from s2vkit.inference.generate import generate
+from s2vkit.inference.marking import NOT_MARKED
 from s2vkit.inference.pipeline import InferencePipeline
-from s2vkit.media import probe, read_speech
+from s2vkit.marking.credentials import local_root
+from s2vkit.marking.signing import read_signature
+from s2vkit.media import probe, read_frames, read_speech
+from s2vkit.media.speech_file import SpeechFile
 from s2vkit.settings import Alignment, Compute
 
 CPC = """
@@ -68,7 +73,7 @@ def test_the_video_lasts_as_long_as_the_speech(home, tmp_path, seconds):
 def test_the_same_speech_gives_the_same_video(home, tmp_path):
     speech = recording(tmp_path / "a.wav", 1.0)
     one, two = (
-        generate(home / "run", speech, tmp_path / n, registry=REGISTRY).path.read_bytes()
+        generate(home / "run", speech, tmp_path / n, mark=False, registry=REGISTRY).path.read_bytes()
         for n in ("a.mp4", "b.mp4")
     )
     assert one == two
@@ -191,7 +196,7 @@ def test_a_folder_that_is_no_finished_run_is_told(home, tmp_path):
     refused(tmp_path, "no finished model yet")
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.json").write_text("{}")
-    refused(tmp_path, "made by an older version of s2vkit")
+    refused(tmp_path, "written by an older version of s2vkit")
     assert not (tmp_path / "a.mp4").exists()
 
 
@@ -249,3 +254,170 @@ def test_outputs_that_cannot_be_written_are_told(home, tmp_path):
     with pytest.raises(InputError, match="is the recording itself"):
         generate(home / "run", video, video, registry=REGISTRY)
     assert read_speech(video).seconds == pytest.approx(0.5, abs=0.1)
+
+
+# The command: several recordings, formats, control
+
+
+def command(capsys, *args):
+    from helpers_cli import call
+
+    return call(capsys, "generate", *args, "--device", "cpu")
+
+
+def test_files_and_folders_go_into_a_folder_and_one_that_is_no_speech_stops_no_other(home, tmp_path, capsys):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in (1, 2):
+        recording(folder / f"{number}.wav", 0.4, seed=number)
+    (folder / "3.wav").write_text("no sound")
+    (folder / "notes.txt").write_text("not taken")
+    called = command(capsys, home / "run", folder, "-o", tmp_path / "out")
+    assert called.code == 4
+    assert called.out.count("wrote") == 2
+    assert "left out" in called.err
+    assert "1 of 3 recordings were left out" in called.err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["1.mp4", "2.mp4"]
+    again = command(capsys, home / "run", folder / "1.wav", folder / "2.wav", "-o", tmp_path / "out")
+    assert again.code == 4
+    assert "is there already" in again.err
+
+
+def test_recordings_generated_at_once_are_those_made_one_by_one(home, tmp_path, capsys):
+    speech = [recording(tmp_path / f"{n}.wav", 0.3 + 0.2 * n, seed=n) for n in range(3)]
+    for name, more in (("one", ()), ("batch", ("--batch", "2"))):
+        called = command(capsys, home / "run", *speech, "-o", tmp_path / name, "--format", "raw", *more)
+        assert called.code == 0, called.err
+    for path in speech:
+        one, two = (
+            np.fromfile(tmp_path / name / f"{path.stem}.raw", np.uint8).astype(int)
+            for name in ("one", "batch")
+        )
+        assert len(one) == len(two)
+        assert np.abs(one - two).max() <= 1
+
+
+@pytest.mark.parametrize("form", ["webm", "gif", "raw", "png"])
+def test_every_format_has_the_frames_in_the_size_asked_for(home, tmp_path, capsys, form):
+    speech = recording(tmp_path / "a.wav", 0.4)
+    output = tmp_path / ("out" if form == "png" else f"out.{form}")
+    called = command(
+        capsys, home / "run", speech, "-o", output, "--format", form, "--size", "48", "--fps", "12.5"
+    )
+    assert called.code == 0, called.err
+    assert "5 frames, 12.5 a second" in called.out
+    if form == "png":
+        assert len(list(output.iterdir())) == 5
+        with Image.open(output / "000004.png") as image:
+            assert image.size == (48, 48)
+    elif form == "raw":
+        assert output.stat().st_size == 5 * 48 * 48 * 3
+    else:
+        assert read_frames(output)[0].shape == (5, 48, 48, 3)
+        kinds = [stream["type"] for stream in probe(output)["streams"]]
+        assert kinds == ["video", "audio"][: 1 + (form == "webm")]
+
+
+def test_frames_go_to_a_pipe_and_speech_comes_from_one(home, tmp_path):
+    speech = recording(tmp_path / "a.wav", 0.4)
+    command = [
+        sys.executable,
+        "-m",
+        "s2vkit",
+        "generate",
+        str(home / "run"),
+        "-",
+        "-o",
+        "-",
+        "--device",
+        "cpu",
+    ]
+    done = subprocess.run(command, input=speech.read_bytes(), capture_output=True, check=True)
+    assert len(done.stdout) == 10 * 32 * 32 * 3
+    assert b"wrote -: 10 frames" in done.stderr
+
+
+def test_control_on_the_command_line(home, tmp_path, capsys):
+    speech, other = recording(tmp_path / "a.wav", 0.4), recording(tmp_path / "b.wav", 0.6, seed=3)
+    Image.new("RGB", (50, 40), (200, 120, 90)).save(tmp_path / "face.png")
+    track = tmp_path / "t.csv"
+    track.write_text("time, identity, emotion\n0,,neutral\n0.2,,anger=0.5\n")
+    names = load_bundle(home / "run", REGISTRY).codes["identity"]
+    one, two = sorted(names)[:2]
+    asked = {
+        "heard": (),
+        "name": ("--identity", one, "--emotion", "anger=0.7"),
+        "from": ("--identity-from", other, "--emotion-from", other),
+        "mix": ("--mix", f"{one}=0.5", "--mix", f"{two}=0.5", "--mix", "anger=0.5"),
+        "track": ("--track", track),
+        "image": ("--identity-image", tmp_path / "face.png"),
+    }
+    made = {}
+    for name, options in asked.items():
+        output = tmp_path / f"{name}.raw"
+        called = command(capsys, home / "run", speech, "-o", output, *options)
+        assert called.code == 0, called.err
+        made[name] = output.read_bytes()
+    assert len(set(made.values())) == len(made)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--emotion", "joy"), "knows no emotion 'joy'"),
+        (("--mix", "nobody=1"), "'nobody' is no name that this model knows"),
+        (("--emotion", "anger", "--mix", "neutral=1"), "asked for by --emotion and by --mix"),
+        (("--track", "late.csv"), "the times of a track must increase"),
+        (("--track", "bare.csv"), "a column 'time' and one a side"),
+        (("--track", "word.csv"), "word.csv:2: the time is 'now'"),
+        (("--format", "gif", "-o", "-"), "gif cannot be written to standard output"),
+        (("-o", "frames", "--format", "png", "--force"), "holds other things than frames"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_one_message(home, tmp_path, monkeypatch, capsys, options, message):
+    monkeypatch.chdir(tmp_path)
+    recording(tmp_path / "a.wav", 0.3)
+    Path("late.csv").write_text("time,emotion\n1,anger\n0.5,neutral\n")
+    Path("bare.csv").write_text("time\n1\n")
+    Path("word.csv").write_text("time,emotion\nnow,anger\n")
+    Path("frames").mkdir()
+    Path("frames/mine.txt").write_text("mine")
+    called = command(capsys, home / "run", "a.wav", "-o", "a.mp4", *options)
+    assert called.code == 4
+    assert message in called.err
+    assert not Path("a.mp4").exists()
+    assert Path("frames/mine.txt").exists()
+
+
+def test_speech_from_a_file_is_that_of_the_whole(tmp_path):
+    path = recording(tmp_path / "a.wav", 9.3, rate=22050)
+    whole = read_speech(path)
+    with SpeechFile(path, 16000) as speech:
+        pieces = list(speech)
+        assert len(pieces) == 3
+        assert np.array_equal(np.concatenate(pieces), whole.samples)
+        assert np.array_equal(np.concatenate(list(speech)), whole.samples)  # as often as one likes
+        assert (speech.seconds, speech.notes) == (whole.seconds, whole.notes)
+        assert speech.peak() == float(np.abs(whole.samples).max())
+
+
+# Marks of what a run leaves
+
+
+def test_the_clips_that_a_run_leaves_are_marked_as_generated(home):
+    clips = sorted((home / "run").glob("videos/*.mp4"))
+    assert clips
+    signatures = [read_signature(clip, local_root()) for clip in clips]
+    assert all(s.trusted and s.ai_made for s in signatures)
+    assert not (home / "run" / "warnings.jsonl").exists() or NOT_MARKED not in warned(home)
+
+
+def test_a_run_asked_for_no_marks_writes_its_clips_anew_and_warns(home):
+    run_toy(home, "mark=false")
+    clips = sorted((home / "run").glob("videos/*.mp4"))
+    assert [read_signature(clip, b"") for clip in clips] == [None] * len(clips)
+    assert NOT_MARKED in warned(home)
+
+
+def warned(home):
+    return [note["text"] for note in read_lines(home / "run" / "warnings.jsonl")]

@@ -127,10 +127,10 @@ def test_after_a_nan_a_lower_rate_goes_on_from_the_last_good_checkpoint(tmp_path
 def test_a_schedule_without_steps_left_begins_anew_and_the_plan_says_so(tmp_path):
     teachers(tmp_path)
     said = teachers(tmp_path, f"{LR}=0.123")
-    assert "another schedule, and all 4 steps are trained, so it begins anew" in " ".join(said.split())
+    assert "another schedule, and all 4 steps are trained, so it starts again" in " ".join(said.split())
     assert bounds(tmp_path) == [(0, 4)]
     said = teachers(tmp_path, f"{LR}=0.123", "stages.train_teachers.steps=2")
-    assert "fewer steps than the 4 trained, so it begins anew" in " ".join(said.split())
+    assert "fewer steps than the 4 trained, so it starts again" in " ".join(said.split())
     assert bounds(tmp_path) == [(0, 2)]
 
 
@@ -156,7 +156,7 @@ def test_a_run_of_another_format_is_refused_with_one_message(tmp_path):
     teachers(tmp_path)
     about = read_json(tmp_path / "run" / "run.json")
     write_json(tmp_path / "run" / "run.json", {**about, "format": 1})
-    with pytest.raises(RunFolderError, match="made by another version of s2vkit \\(format 1") as caught:
+    with pytest.raises(RunFolderError, match="written by another version of s2vkit \\(format 1") as caught:
         teachers(tmp_path)
     assert "run the recipe again" in caught.value.hint
 

@@ -213,7 +213,7 @@ def test_accuracy_by_hand(metric, side):
     clips = [
         ("ann", [-1.0, -1.0, -0.2], [-1.0] * 3),  # right, though the last frame is bob's
         ("ann", [0.0, 0.0], [-1.0, -1.0]),  # taken for bob
-        ("bob", [0.1, -0.1], [1.0, 1.0]),  # right; the true frames are taken for cid
+        ("bob", [0.1, -0.1], [1.0, 1.0]),  # right; the real frames are taken for cid
         ("cid", [-1.0], [1.0]),  # taken for ann
         ("eve", [0.0], [0.0]),  # unknown to the evaluator
     ]
@@ -352,7 +352,7 @@ def test_sharpness_and_movement_are_shares_of_the_truth():
     values = {}
     for name, made in (("true", true), ("still", still), ("soft", soft)):
         for metric in (Sharpness(RegionOptions(region="mouth")), Movement(RegionOptions(region="mouth"))):
-            metric.update(Outcome(name="clip", made=made, true=true))
+            metric.update(Outcome(name="clip", generated=made, real=true))
             values[name, type(metric).__name__] = metric.compute().value
     assert values["true", "Sharpness"] == pytest.approx(1.0)
     assert values["true", "Movement"] == pytest.approx(1.0)
@@ -365,13 +365,13 @@ def test_only_the_region_counts():
     made[:, :, :16] = 0.0  # the upper half
     for region, value in (("mouth", 1.0), ("face", 0.5)):
         metric = Sharpness(RegionOptions(region=region))
-        metric.update(Outcome(name="clip", made=made, true=true))
+        metric.update(Outcome(name="clip", generated=made, real=true))
         assert metric.compute().value == pytest.approx(value, abs=0.1)
 
 
 def test_clips_without_movement_in_the_truth_are_left_out():
     metric = Movement(RegionOptions())
-    metric.update(Outcome(name="clip", made=noise_clip(), true=torch.zeros(4, 3, 32, 32)))
+    metric.update(Outcome(name="clip", generated=noise_clip(), real=torch.zeros(4, 3, 32, 32)))
     score = metric.compute()
     assert (score.n, score.details["left_out"]) == (0, 1)
 

@@ -105,7 +105,7 @@ def test_every_stage_keeps_to_one_device(blind, tmp_path, device, recipe):
 
 
 def step(stage: Stage, graph, device: str) -> None:
-    """Go through the phases of a stage on a made-up batch."""
+    """Go through the phases of a stage on a fake batch."""
     batch = make_up(stage, graph, torch.device(device))
     for module in stage.extras().values():
         fake(module, device)

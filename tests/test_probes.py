@@ -22,10 +22,10 @@ from s2vkit.report.page import write_page
 from s2vkit.report.probes import probe_section
 
 
-def heard(who, moods=None, *, codes=None, targets=None, sentence=None, speech=None, rate=16000):
+def heard(who, emotions=None, *, codes=None, targets=None, sentence=None, speech=None, rate=16000):
     n = len(who)
     codes = codes or {"identity": torch.zeros(n, 2), "emotion": torch.zeros(n, 2)}
-    labels = {"identity": list(who), "emotion": list(moods or ["calm"] * n)}
+    labels = {"identity": list(who), "emotion": list(emotions or ["calm"] * n)}
     labels["sentence"] = list(sentence or ["a"] * n)
     return ProbeData(
         [f"c{i}" for i in range(n)],
@@ -88,7 +88,7 @@ def test_more_penalty_is_chosen_where_there_is_only_noise():
 
 
 def clips(n, seed, leak):
-    """Make clips whose identity code is the speaker's, plus `leak` times the mood."""
+    """Make clips whose identity code is the speaker's, plus `leak` times the emotion."""
     who, mood = torch.arange(n) % 4, (torch.arange(n) // 4) % 2
     faces = draw(4, 6, 99)
     code = faces[who] + 0.1 * draw(n, 6, seed) + leak * mood[:, None] * draw(1, 6, 98)
@@ -237,7 +237,7 @@ def test_the_page_lays_probes_out_as_a_table_and_draws_maps(tmp_path):
     assert "<x>" not in text
     assert probe_section({"ssim": {"value": 1.0, "details": {}}}) == ""
     (tmp_path / "metrics.json").write_text(json.dumps(found))
-    assert "what the codes tell" in write_page(tmp_path).read_text()
+    assert "what the codes reveal" in write_page(tmp_path).read_text()
 
 
 # In a run
@@ -272,7 +272,7 @@ def test_a_run_that_only_hears_is_measured_and_draws_nothing(tmp_path):
     assert found["who"]["n"] == 4
     assert found["face"]["details"]["faces"] == 2
     page = (tmp_path / "run" / "report.html").read_text()
-    assert "what the codes tell" in page
+    assert "what the codes reveal" in page
     assert "summary of the speech" in page
     assert not (tmp_path / "run" / "videos").exists()
     assert not (tmp_path / "run" / "model").exists()

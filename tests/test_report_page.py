@@ -24,7 +24,7 @@ SECTIONS = [
     "metrics",
     "every-clip",
     "confusions",
-    "who-and-how-what-the-codes-tell",
+    "probes-what-the-codes-reveal",
     "samples",
     "graph",
     "curves",
@@ -211,7 +211,7 @@ def test_a_damaged_file_costs_no_other_section(run, tmp_path, name, how):
 
 def test_an_empty_run_has_a_page_too(tmp_path):
     (tmp_path / "metrics.json").write_text("{broken")
-    assert "nothing yet" in Read(write_page(tmp_path).read_text(encoding="utf-8")).text
+    assert "no results yet" in Read(write_page(tmp_path).read_text(encoding="utf-8")).text
 
 
 def test_a_run_that_was_stopped_says_what_is_missing(tmp_path):
@@ -260,7 +260,7 @@ def test_the_graph_is_drawn_with_what_flows():
     assert read.text.count("trained in compose") == 2
     assert "frozen, from cpc.pt" in read.text
     assert "encoder → generator: features" in read.text
-    assert len(read.all("rect")) == 5  # three parts, speech and true frames
+    assert len(read.all("rect")) == 5  # three parts, speech and real frames
 
 
 def test_figures_are_grouped_and_related_ones_share_a_panel():

@@ -159,7 +159,7 @@ def test_a_run_keeps_what_its_page_needs(tmp_path, no_curves):
     assert parts["encoder"]["graphs"] == ["training", "inference"]
     flows = {(f["from"], f["to"]): f["what"] for f in graph["flows"]}
     assert flows["teacher.identity", "student.identity"] == "target"
-    assert flows["generator", "discriminator.identity"] == "made identity maps"
+    assert flows["generator", "discriminator.identity"] == "generated identity maps"
     assert flows["encoder", "discriminator.sync"] == "features"
     for stage in ("train_teachers", "compose", "evaluate"):
         done = json.loads((run / "stages" / stage / "done.json").read_text())

@@ -47,7 +47,7 @@ def test_kill_9_at_any_moment_changes_nothing(tmp_path, whole):
     assert list(tmp_path.rglob(".*.part*")) == []
 
 
-@pytest.mark.parametrize("where", ["corpus", "hearing", "train_teachers", "compose", "evaluate"])
+@pytest.mark.parametrize("where", ["corpus", "speech features", "train_teachers", "compose", "evaluate"])
 def test_ctrl_c_saves_and_the_run_goes_on(tmp_path, whole, monkeypatch, where):
     pressed = []
 

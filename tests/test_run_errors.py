@@ -188,14 +188,14 @@ def test_every_way_a_full_disk_shows_is_known(tmp_path):
     ]
     assert all(disk_is_full(error) for error in full)
     assert not any(disk_is_full(e) for e in (OSError(2, "No such file"), ValueError("100 written")))
-    with pytest.raises(ResourceError, match=f"{tmp_path}: no room left"), naming_full_disk(tmp_path):
+    with pytest.raises(ResourceError, match=f"{tmp_path}: no space left"), naming_full_disk(tmp_path):
         raise full[1]
     with pytest.raises(ValueError, match="other"), naming_full_disk(tmp_path):
         raise ValueError("other")
 
 
 def test_too_little_room_is_told_before_a_corpus_is_made(tmp_path):
-    with pytest.raises(ResourceError, match=r"too little room on the disk for the corpus"):
+    with pytest.raises(ResourceError, match=r"too little space on the disk for the corpus"):
         check_disk_space(tmp_path, 10**18, "the corpus")
 
 
@@ -225,8 +225,8 @@ def fill(disk, left):
     "where",
     [
         "corpus",
-        "hearing",
-        "looking at every clip once (identity)",
+        "speech features",
+        "identity vectors of every clip",
         "train_teachers",
         "compose",
         "evaluate",
@@ -249,7 +249,7 @@ def test_a_disk_that_fills_up_stops_the_run_and_room_lets_it_go_on(whole, tmp_pa
             run_toy(disk, "checkpoint_seconds=0.001")
         assert caught.value.exit_code == 6
         assert f"{disk}/" in caught.value.message
-        assert "no room left on the disk" in caught.value.message
+        assert "no space left on the disk" in caught.value.message
         assert "the same command goes on" in caught.value.hint
         assert [p for p in disk.rglob("*.part*") if not p.name.endswith(".parts")] == []
         (disk / "ballast").unlink()
@@ -261,7 +261,7 @@ def test_a_disk_that_fills_up_stops_the_run_and_room_lets_it_go_on(whole, tmp_pa
 def test_a_full_disk_leaves_no_half_video(whole, tmp_path):
     speech = recording(tmp_path / "a.wav", 20.0)
     with small_disk(tmp_path / "disk", "60k") as disk:
-        with pytest.raises(ResourceError, match="no room left on the disk") as caught:
+        with pytest.raises(ResourceError, match="no space left on the disk") as caught:
             generate(whole / "run", speech, disk / "a.mp4", registry=REGISTRY)
         assert str(disk) in caught.value.message
         assert list(disk.iterdir()) == []

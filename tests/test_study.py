@@ -169,7 +169,7 @@ def test_one_rater_is_resampled_by_votes_and_told(tmp_path):
     study, votes = made_up([0.5, -0.5], raters=1, clips=30)
     found = found_of(study, votes, tmp_path)
     assert "bootstrap over votes" in found["intervals"]
-    assert "nothing of other people" in found["intervals"]
+    assert "do not cover other people" in found["intervals"]
     assert found["questions"]["natural"]["agreement"]["share"] is None
     again = found_of(study, votes, tmp_path)
     assert again == found
@@ -419,7 +419,7 @@ def test_what_cannot_be_a_study_is_refused(runs, tmp_path):
     with pytest.raises(InputError, match="no study"):
         make(runs, ["run", "again"], tmp_path / "full", force=True)
     make(runs, ["run"], tmp_path / "s", truth=True, checks=0, clips=1)
-    with pytest.raises(InputError, match="holds a study already"):
+    with pytest.raises(InputError, match="contains a study already"):
         make(runs, ["run"], tmp_path / "s", truth=True)
     assert len(make(runs, ["run"], tmp_path / "s", truth=True, checks=0, force=True).pairs) == 2
 

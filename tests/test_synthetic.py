@@ -1,4 +1,4 @@
-"""The embedded corpus: its names and splits, its determinism, and that sound and picture agree."""
+"""The synthetic corpus: its names and splits, its determinism, and that sound and picture agree."""
 
 from __future__ import annotations
 

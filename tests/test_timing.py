@@ -16,7 +16,7 @@ from s2vkit.errors import InputError
 from s2vkit.interfaces.dataset import Source
 from s2vkit.media import read_speech
 from s2vkit.media.film import Film
-from s2vkit.media.sound import Block, _Reading
+from s2vkit.media.sound import Block, Reading
 from s2vkit.media.timing import Piece, Timeline, spans
 
 
@@ -115,7 +115,7 @@ def test_holes_in_sound_files_stay(tmp_path, late):
 
 
 def test_an_overlap_is_left_out_and_moves_nothing():
-    reading = _Reading("a", 16000, None)
+    reading = Reading("a", 16000)
     low, high = (sine(hertz, 1, 16000).astype(np.float32) for hertz in (300, 500))
     reading.take(0.0, Block(16000, low))
     reading.take(0.5, Block(16000, high))

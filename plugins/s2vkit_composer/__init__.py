@@ -48,7 +48,7 @@ class SkipDecoderOptions(FrameDecoderOptions):
     """Options of the skip decoder."""
 
     context_radius: int = Field(
-        default=0, ge=0, le=16, description="frames before and after whose speech is heard too"
+        default=0, ge=0, le=16, description="frames before and after whose speech is input too"
     )
 
 

@@ -14,7 +14,7 @@ class CremadOptions(FootageOptions):
 
     split: Literal["by_clip", "by_actor", "sdfa"] = Field(
         default="by_clip",
-        description="who is in val and test: 15 % each of the clips (the paper's observed "
+        description="which clips are in val and test: 15 % each of the clips (the paper's observed "
         "speakers) or of the actors, drawn by the seed; or the actors of the SDFA papers",
     )
 

@@ -47,7 +47,7 @@ class Table:
     def match(self, videos: Sequence[str]) -> Matched:
         """Find the video, a path below the root, that each row is of.
 
-        Raises InputError where none is found, or where two rows disagree about a video.
+        Raises InputError if none is found, or where two rows disagree about a video.
         """
         names = _Names(videos)
         found: dict[str, dict[str, str]] = {}
@@ -81,7 +81,7 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """Read a CSV or TSV table. Raises InputError where it cannot be, or names no files."""
+    """Read a CSV or TSV table. Raises InputError if it cannot be, or names no files."""
     text, notes = _text(path)
     first = (text.splitlines() or [""])[0]
     separator = max("\t;,|", key=first.count)
@@ -159,7 +159,7 @@ class _Names:
                     ends.setdefault(end, []).append(video)
 
     def find(self, file: str) -> str | None:
-        """Give the one video that a row's file is, if there is exactly one.
+        """Return the one video that a row's file is, if there is exactly one.
 
         As it is spelled, then without regard to case, then without suffixes; one path may be
         longer than the other, as where it is absolute, and ends as that does.

@@ -99,6 +99,6 @@ def s2vkit_register(register: Register) -> None:
         "contrastive",
         "s2vkit_cpc.contrastive:Contrastive",
         ContrastiveOptions,
-        summary="pre-train the audio encoder to tell the next steps from others (InfoNCE)",
+        summary="pre-trains the audio encoder to discriminate the next steps from others (InfoNCE)",
         reference="van den Oord et al. 2018, Eq. 4",
     )

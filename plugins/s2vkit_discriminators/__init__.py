@@ -44,13 +44,13 @@ class SpeechSyncOptions(Options):
     )
     joint: int = Field(default=128, ge=4, le=2048, description="size of the joint space")
     region: Literal["full", "lower"] = Field(
-        default="full", description="what is seen of the face: all, or its lower half"
+        default="full", description="the input part of the face: all, or its lower half"
     )
     spectral_norm: bool = Field(default=False, description="spectral norm on every layer")
 
 
 class SyncExpertOptions(Options):
-    """What may be set of the lip-sync expert."""
+    """Options of the lip-sync expert."""
 
     frames: int = Field(
         default=1,
@@ -67,7 +67,7 @@ class SyncExpertOptions(Options):
     joint: int = Field(default=128, ge=4, le=2048, description="size of the two embeddings")
     n_mels: int = Field(default=40, ge=8, le=128, description="mel bands of the speech")
     region: Literal["full", "lower"] = Field(
-        default="lower", description="what is seen of the face: all, or its lower half"
+        default="lower", description="the input part of the face: all, or its lower half"
     )
 
 
@@ -183,7 +183,7 @@ def s2vkit_register(register: Register) -> None:
         SdfaFrameOptions,
         wants=("frames", "reference_images"),
         reference=sdfa,
-        summary="scores a frame beside a still of its speaker",
+        summary="scores a frame beside a reference image of its speaker",
     )
     register(
         "discriminator",

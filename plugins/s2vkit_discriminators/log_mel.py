@@ -65,7 +65,7 @@ class LogMelRuns(BatchField):
         return round(self.window * RATE / fps) + 2 * round(self.context * RATE)
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Any]:
-        """Make up spectra."""
+        """Fake spectra."""
         steps = self.steps(sizes.graph.data_spec.fps)
         shape = (sizes.clips, sizes.frames // self.window, self.n_mels, steps)
         return {"log_mel_runs": noise(*shape), "mismatched_log_mel_runs": noise(*shape)}

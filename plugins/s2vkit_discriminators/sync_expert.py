@@ -39,11 +39,11 @@ class SyncExpert(Discriminator):
         self.to(memory_format=torch.channels_last)
 
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
-        """Take runs of frames (M, W, 3, H, W) and their log-mel speech (M, n_mels, S)."""
+        """Return runs of frames (M, W, 3, H, W) and their log-mel speech (M, n_mels, S)."""
         return self._divided(output.frames), batch["log_mel_runs"].flatten(0, 1)
 
     def mismatched(self, batch: Batch) -> Inputs:
-        """Take real runs with speech of other times."""
+        """Return real runs with speech of other times."""
         return self._divided(batch["frames"]), batch["mismatched_log_mel_runs"].flatten(0, 1)
 
     def _divided(self, frames: Tensor) -> Tensor:

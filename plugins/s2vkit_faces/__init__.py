@@ -8,7 +8,7 @@ from s2vkit import Field, Options, Register, hookimpl
 class MtcnnOptions(Options):
     """Options of MTCNN."""
 
-    min_size: int = Field(default=20, ge=12, description="smallest face it looks for, in pixels")
+    min_size: int = Field(default=20, ge=12, description="smallest face to detect, in pixels")
     thresholds: tuple[float, float, float] = Field(
         default=(0.6, 0.7, 0.7), description="scores that pass its first, second and third net"
     )

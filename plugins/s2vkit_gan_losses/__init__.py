@@ -49,6 +49,6 @@ def s2vkit_register(register: Register) -> None:
         "s2vkit_gan_losses.losses:Wasserstein",
         GradientPenaltyOptions,
         gives=("adversarial",),
-        summary="difference of mean scores, kept smooth by a penalty on the discriminator's gradient",
+        summary="difference of mean scores, regularised by a penalty on the discriminator's gradient",
         reference="Gulrajani et al. 2017",
     )

@@ -95,7 +95,7 @@ class HsEmotion(Teacher):
 
 def _headless(path: str) -> InputError:
     return InputError(
-        f"{path}: holds no classifier, so it tells no emotions",
+        f"{path}: has no classifier, so it predicts no emotions",
         hint="set `tap: pooled` to learn its features, or take a file with a classifier",
     )
 

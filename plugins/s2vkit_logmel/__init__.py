@@ -7,7 +7,7 @@ class LogMelOptions(Options):
     """Options of the log-mel encoder."""
 
     n_mels: int = Field(default=80, ge=8, le=80, description="mel bands")
-    floor: float = Field(default=1e-5, gt=0.0, description="least power; less is silence")
+    floor: float = Field(default=1e-5, gt=0.0, description="minimum power; less is silence")
     context: int = Field(
         default=0, ge=0, description="neighbouring steps on either side that each step holds too"
     )

@@ -1,4 +1,4 @@
-"""Losses between made and true frames, both (N, 3, H, W) in [-1, 1]."""
+"""Losses between made and real frames, both (N, 3, H, W) in [-1, 1]."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ class LsganOptions(AdversarialLossOptions):
         description="paper: real 0, fake 1, the generator aims at 0; usual: real 1, fake 0, it aims at 1",
     )
     real: float | None = Field(default=None, description="label of what is real, over `labels`")
-    fake: float | None = Field(default=None, description="label of what is made, over `labels`")
+    fake: float | None = Field(default=None, description="label of generated inputs, overrides `labels`")
     target: float | None = Field(default=None, description="score the generator aims at, over `labels`")
     variant: Literal["consistent", "as_printed"] = Field(
         default="consistent",

@@ -1,4 +1,4 @@
-"""Metrics of made clips: likeness to the truth, and what evaluators trained on real faces see."""
+"""Metrics of generated clips: likeness to the truth, and what evaluators trained on real faces see."""
 
 from typing import Literal
 
@@ -42,8 +42,7 @@ class AccuracyOptions(Options):
     """Options of the share of clips that an evaluator names rightly."""
 
     evaluator: str | None = Field(
-        default=None,
-        description="who is asked: the evaluator of this name, for example emotion_2; none: the first",
+        default=None, description="the name of the evaluator, for example emotion_2; none: the first"
     )
 
 
@@ -52,7 +51,7 @@ class CpbdOptions(Options):
 
     block: int = Field(default=64, ge=8, description="side of a block in px; whole blocks only")
     edges: float = Field(
-        default=0.002, ge=0.0, lt=1.0, description="least share of edge pixels of an edge block"
+        default=0.002, ge=0.0, lt=1.0, description="minimum share of edge pixels of an edge block"
     )
     contrast: int = Field(default=50, ge=0, le=255, description="where contrast begins to be high")
     width_low: float = Field(default=5.0, gt=0.0, description="just noticeable width at low contrast, px")
@@ -64,7 +63,7 @@ class CpbdOptions(Options):
 
 
 class RegionOptions(Options):
-    """What may be set of metrics of a region of the face."""
+    """Options of metrics of a region of the face."""
 
     region: Literal["face", "mouth"] = Field(
         default="face",
@@ -77,7 +76,7 @@ class EmbeddingOptions(Options):
 
     reference: Literal["first", "same"] = Field(
         default="first",
-        description="the true frame compared with: the clip's first, or that of the same time",
+        description="the real frame to compare with: the clip's first, or that of the same time",
     )
 
 
@@ -104,7 +103,7 @@ def s2vkit_register(register: Register) -> None:
         "ssim",
         "s2vkit_metrics.likeness:Ssim",
         SsimOptions,
-        summary="structural similarity of frames and their truth, 1 where equal",
+        summary="structural similarity of generated and real frames, 1 if equal",
         reference="Wang et al. 2004; Si et al. 2021, Table 1",
         better="up",
     )
@@ -112,7 +111,7 @@ def s2vkit_register(register: Register) -> None:
         "metric",
         "psnr",
         "s2vkit_metrics.likeness:Psnr",
-        summary="peak signal to noise of frames against their truth, in dB",
+        summary="peak signal-to-noise ratio of generated against real frames, in dB",
         reference="Si et al. 2021, Table 1",
         better="up",
     )
@@ -121,7 +120,7 @@ def s2vkit_register(register: Register) -> None:
         "cpbd",
         "s2vkit_metrics.sharpness:Cpbd",
         CpbdOptions,
-        summary="share of edges that look sharp, no truth needed",
+        summary="share of edges that look sharp, without a reference",
         reference="Narvekar and Karam 2011; python-cpbd",
         better="up",
     )
@@ -151,7 +150,7 @@ def _register_evaluated(register: Register) -> None:
         "s2vkit_metrics.evaluated:IdentityAccuracy",
         AccuracyOptions,
         wants=("evaluator.identity", "identity"),
-        summary="share of clips whose speaker an evaluator of real faces names rightly",
+        summary="share of clips whose speaker an evaluator of real faces recognises",
         better="up",
     )
     register(
@@ -160,7 +159,7 @@ def _register_evaluated(register: Register) -> None:
         "s2vkit_metrics.evaluated:EmotionAccuracy",
         AccuracyOptions,
         wants=("evaluator.emotion", "emotion"),
-        summary="share of clips whose emotion an evaluator of real faces names rightly",
+        summary="share of clips whose emotion an evaluator of real faces recognises",
         better="up",
     )
     register(
@@ -184,7 +183,7 @@ def _register_evaluated(register: Register) -> None:
         "mouth_aperture_correlation",
         "s2vkit_metrics.mouth:MouthApertureCorrelation",
         wants=("evaluator.mouth_aperture", "mouth_aperture"),
-        summary="correlation of the mouth's opening, as an evaluator sees it, with the truth",
+        summary="correlation of the mouth's opening, as an evaluator measures it, with the ground truth",
         better="up",
     )
     register(
@@ -201,7 +200,7 @@ def _register_evaluated(register: Register) -> None:
         "s2vkit_metrics.embedding:Csim",
         EmbeddingOptions,
         wants=("evaluator.identity",),
-        summary="cosine of the embeddings of made frames and a true one, 1 where the same",
+        summary="cosine of the embeddings of generated frames and a real one, 1 if equal",
         better="up",
     )
     register(
@@ -210,7 +209,7 @@ def _register_evaluated(register: Register) -> None:
         "s2vkit_metrics.embedding:Acd",
         AcdOptions,
         wants=("evaluator.identity",),
-        summary="average content distance of the embeddings of made frames and a true one",
+        summary="average content distance of the embeddings of generated frames and a real one",
         reference="Tulyakov et al. 2018; Vougioukas et al. 2019",
         better="down",
     )
@@ -220,6 +219,6 @@ def _register_evaluated(register: Register) -> None:
         "s2vkit_metrics.eyes:Blinks",
         BlinksOptions,
         wants=("evaluator.eyelid_closure", "eyelid_closure"),
-        summary="blinks a second, and how long they last, as an evaluator sees the lids",
+        summary="blinks a second, and how long they last, as an evaluator measures the eyelids",
         reference="Stypulkowski et al. 2024 (blinks/s and their duration)",
     )

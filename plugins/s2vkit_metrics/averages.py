@@ -9,7 +9,7 @@ from s2vkit import Metric, Score
 
 
 class OverClips(Metric):
-    """Base: figures of made frames, of true ones by the same rule, and by chance."""
+    """Base: figures of generated frames, of true ones by the same rule, and by chance."""
 
     def __init__(self) -> None:
         self.names: list[str] = []

@@ -1,4 +1,4 @@
-"""How sharp made frames are, and how much moves in them, as shares of their truth."""
+"""How sharp generated frames are, and how much moves in them, relative to the real clips."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _LAPLACIAN = ((0.0, -1.0, 0.0), (-1.0, 4.0, -1.0), (0.0, -1.0, 0.0))
 
 
 class Share(Metric):
-    """Base: a figure of the made clip divided by that of its truth, a mean over clips.
+    """Base: a figure of the generated clip divided by that of the real one, a mean over clips.
 
-    Clips whose truth has none of it are left out and counted.
+    Clips whose real frames have none of it are left out and counted.
     """
 
     definition = ""
@@ -28,13 +28,13 @@ class Share(Metric):
         self.left_out = 0
 
     def update(self, outcome: Outcome) -> None:
-        """Take in one clip, cut to the shorter of made and true."""
-        frames = min(len(outcome.made), len(outcome.true))
-        true = self.figure(outcome, outcome.true[:frames])
-        if true < _FLAT:
+        """Add one clip, cut to the shorter of generated and real."""
+        frames = min(len(outcome.generated), len(outcome.real))
+        real = self.figure(outcome, outcome.real[:frames])
+        if real < _FLAT:
             self.left_out += 1
         else:
-            self.shares[outcome.name] = self.figure(outcome, outcome.made[:frames]) / true
+            self.shares[outcome.name] = self.figure(outcome, outcome.generated[:frames]) / real
 
     def compute(self) -> Score:
         """Return the mean share."""
@@ -44,19 +44,19 @@ class Share(Metric):
             on_real=1.0,
             chance=None,
             n=len(shares),
-            definition=f"{self.definition}, divided by that of the true frames; mean over clips; above 1: "
-            "more than the truth has; clips whose truth has none left out; on real: by definition",
+            definition=f"{self.definition}, divided by that of the real frames; mean over clips; above 1: "
+            "more than the real ones; clips whose real frames have none left out; on real: by definition",
             details={"left_out": self.left_out},
             clips=dict(self.shares),
         )
 
     def figure(self, outcome: Outcome, frames: Tensor) -> float:
-        """Measure frames (V, 3, H, W) in [-1, 1], made or true ones of a clip."""
+        """Measure frames (V, 3, H, W) in [-1, 1], generated or real ones of a clip."""
         raise NotImplementedError
 
 
 class Sharpness(Share):
-    """The fine detail of made frames: their Laplacian against that of the truth."""
+    """The fine detail of generated frames: their Laplacian against that of the real frames."""
 
     def __init__(self, options: RegionOptions) -> None:
         super().__init__(options)
@@ -71,7 +71,7 @@ class Sharpness(Share):
 
 
 class Movement(Share):
-    """How much changes over a clip: the deviation of each pixel, against that of the truth."""
+    """How much changes over a clip: the deviation of each pixel, against that of the real frames."""
 
     def __init__(self, options: RegionOptions) -> None:
         super().__init__(options)

@@ -1,4 +1,4 @@
-"""CSIM and ACD: how near made faces are to the speaker's, as a face network embeds them."""
+"""CSIM and ACD: how near generated faces are to the speaker's, as a face network embeds them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CHUNK = 64
 class _Embedded(OverClips):
     """Base: each frame's embedding against that of a true frame of the clip.
 
-    The chance figure sets the made frames beside the true first frame of the clip before (the
+    The chance figure sets the generated frames beside the true first frame of the clip before (the
     first clip beside the last), whoever speaks there.
     """
 
@@ -55,9 +55,9 @@ class _Embedded(OverClips):
             self.others.append(self._mean(self.first, self.last))
         at = "the clip's first true frame" if self.options.reference == "first" else "the true frame"
         found = self.score(
-            f"{self.what()} between the embeddings of each made frame and of {at} by the evaluator "
+            f"{self.what()} between the embeddings of each generated frame and of {at} by the evaluator "
             f"'identity' ({self.evaluator}); mean over frames, then over clips; on real: "
-            "of the true frames; chance: against another clip's first true frame"
+            "of the real frames; chance: against another clip's first true frame"
         )
         self.others = kept
         return found

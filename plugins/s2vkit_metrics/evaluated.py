@@ -44,7 +44,7 @@ class _Accuracy(Metric):
         self.real.append(self.classes[verdict(ask(evaluator, outcome.real))])
 
     def compute(self) -> Score:
-        """Return the share of clips named rightly; details hold the confusion of made clips."""
+        """Return the share of clips named rightly; details hold the confusion of generated clips."""
         counts = Counter(self.labels)
         majority = counts.most_common(1)[0][1] / len(self.labels) if self.labels else None
         return Score(
@@ -54,7 +54,7 @@ class _Accuracy(Metric):
             n=len(self.labels),
             definition=f"share of clips whose {self.side} the evaluator{self._named()}, trained on real "
             "faces, names rightly; its log-probabilities averaged over the clip's frames; on real: "
-            "the true frames of the same clips; chance: always the most frequent label",
+            "the real frames of the same clips; chance: always the most frequent label",
             details={
                 "classes": list(self.classes),
                 "confusion": self._confusion(self.generated),

@@ -1,4 +1,4 @@
-"""SSIM and PSNR of made frames against the true ones."""
+"""SSIM and PSNR of generated frames against the true ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CACHED = 2**16  # numbers measured at once: what fits a core's cache, whatever 
 class _Likeness(Metric):
     """Base: a figure a frame, its mean over a clip, the mean over clips.
 
-    The chance figure pairs each made clip with the true frames of the clip before it (the
+    The chance figure pairs each generated clip with the real frames of the clip before it (the
     first with the last's), cut to the shorter: what any face of this corpus would score.
     """
 
@@ -56,7 +56,7 @@ class _Likeness(Metric):
             chance=fmean(others) if others else None,
             n=len(self.values),
             definition=f"{self.definition}; mean over a clip's frames, then over clips; on real: "
-            "by definition; chance: against the true frames of another clip",
+            "by definition; chance: against the real frames of another clip",
             clips=dict(zip(self.names, self.values, strict=True)),
         )
 

@@ -17,8 +17,8 @@ _FLAT = 1e-6
 
 class _Track(NamedTuple):
     name: str
-    generated: np.ndarray  # (V,) the evaluator's figure of made frames
-    real: np.ndarray  # (V,) of true frames
+    generated: np.ndarray  # (V,) the evaluator's figure of generated frames
+    real: np.ndarray  # (V,) of real frames
     truth: np.ndarray  # (V,)
 
 
@@ -26,8 +26,8 @@ class MouthApertureCorrelation(Metric):
     """Pearson's r between the opening an evaluator sees in each made frame and the true opening.
 
     A mean over clips. Clips whose true opening is constant, or shorter than 3 frames, are left
-    out and counted; a made clip whose mouth never moves counts as r = 0. Chance is measured:
-    each made clip against the truth of the next clips (up to 8), cut to the shorter, so what
+    out and counted; a generated clip whose mouth never moves counts as r = 0. Chance is measured:
+    each generated clip against the truth of the next clips (up to 8), cut to the shorter, so what
     all clips share, such as closed mouths at the start, does not count as success.
     """
 
@@ -69,8 +69,8 @@ class MouthApertureCorrelation(Metric):
             chance=fmean(others) if others else None,
             n=len(self.tracks),
             definition="Pearson's r over a clip's frames between the mouth opening that the evaluator, "
-            "trained on real faces, sees in made frames and the true opening; mean over clips; "
-            "clips of constant truth left out; on real: the same on the true frames; chance: "
+            "trained on real faces, sees in generated frames and the true opening; mean over clips; "
+            "clips of constant truth left out; on real: the same on the real frames; chance: "
             "against the truth of the next clips, up to 8",
             details={
                 "left_out_constant_truth": self.constant,

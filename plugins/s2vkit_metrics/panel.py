@@ -58,10 +58,10 @@ class _Agreement(Metric):
             on_real=_agreement(self.real) if self.labels else None,
             chance=_by_chance(self.generated) if self.labels else None,
             n=len(self.labels),
-            definition=f"share of made clips of which two evaluators name the same {self.side}, "
+            definition=f"share of generated clips for which two evaluators predict the same {self.side}, "
             f"right or wrong, a mean over pairs of the {len(self.kinds)} evaluators; each evaluator's own "
-            "accuracy and confusions are in the details; on real: the true frames of the same "
-            "clips; chance: two evaluators who name each class as often, without looking",
+            "accuracy and confusions are in the details; on real: the real frames of the same "
+            "clips; chance: two independent evaluators with the same class frequencies",
             details={
                 "classes": list(self.classes),
                 "rows": "true label",

@@ -37,7 +37,7 @@ class Cpbd(OverClips):
             f"{o.width_low:g} px up to a contrast of {o.contrast} and {o.width_high:g} above; "
             f"exponent {o.beta:g}; share of edges with a blur probability of at most "
             f"{o.visible_above:g}; mean over frames, then over clips; frames without edges count as 0; "
-            "on real: the same on the true frames"
+            "on real: the same on the real frames"
         )
 
     def _clip(self, frames: Tensor) -> float:

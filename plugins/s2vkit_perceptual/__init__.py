@@ -42,7 +42,7 @@ def s2vkit_register(register: Register) -> None:
         "lpips",
         "s2vkit_perceptual.lpips:Lpips",
         LpipsOptions,
-        summary="learned perceptual distance of frames and their truth, 0 where equal",
+        summary="learned perceptual distance of generated and real frames, 0 if equal",
         reference="Zhang et al. 2018, version 0.1",
         better="down",
     )
@@ -51,7 +51,7 @@ def s2vkit_register(register: Register) -> None:
         "fid",
         "s2vkit_perceptual.fid:Fid",
         FidOptions,
-        summary="Frechet distance of the Inception features of made and of true frames",
+        summary="Frechet distance of the Inception features of generated and of real frames",
         reference="Heusel et al. 2017; weights and patches of pytorch-fid",
         better="down",
     )
@@ -60,7 +60,7 @@ def s2vkit_register(register: Register) -> None:
         "fvd",
         "s2vkit_perceptual.fvd:Fvd",
         FvdOptions,
-        summary="Frechet distance of the features of made and of true videos",
+        summary="Frechet distance of the features of generated and of real videos",
         reference="Unterthiner et al. 2018; Carreira and Zisserman 2017",
         better="down",
     )

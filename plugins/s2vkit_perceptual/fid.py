@@ -10,47 +10,40 @@ from torchvision.models.inception import InceptionA, InceptionC, InceptionE
 
 from s2vkit import Metric, Outcome, Score, fit_weights, read_weights
 from s2vkit_perceptual import FidOptions
-from s2vkit_perceptual.frechet import Cloud, frechet
+from s2vkit_perceptual.frechet import Clouds
 
 CLASSES = 1008
 _SIZE, _CHUNK = 299, 16
 
 
 class Fid(Metric):
-    """The Frechet distance of all made frames to all true ones, over the whole split at once."""
+    """The Frechet distance of all generated frames to all real ones, over the whole split at once."""
 
     def __init__(self, options: FidOptions) -> None:
         self.net = build()
         fit_weights(self.net, read_weights(options.checkpoint), source=options.checkpoint)
         self.net.fc = nn.Identity()
         self.net.eval().requires_grad_(False)
-        self.generated, self.real = Cloud(), Cloud()
-        self.halves = Cloud(), Cloud()
-        self.clips = 0
+        self.clouds = Clouds()
 
     @torch.no_grad()
     def update(self, outcome: Outcome) -> None:
         """Add one clip."""
         self.net.to(outcome.generated.device)
-        self.generated.add(self._embed(outcome.generated))
-        real = self._embed(outcome.real)
-        self.real.add(real)
-        self.halves[self.clips % 2].add(real)
-        self.clips += 1
+        self.clouds.add(self._embed(outcome.generated), self._embed(outcome.real))
+        self.clouds.end_clip()
 
     def compute(self) -> Score:
-        """Return the distance; on real: between the true frames of every other clip."""
-        enough = min(self.generated.count, self.real.count) > 1
-        halved = min(half.count for half in self.halves) > 1
+        """Return the distance; on real: between the real frames of every other clip."""
         return Score(
-            value=frechet(self.generated.moments(), self.real.moments()) if enough else float("nan"),
-            on_real=frechet(*(half.moments() for half in self.halves)) if halved else None,
+            value=self.clouds.distance(),
+            on_real=self.clouds.between_halves(),
             chance=None,
-            n=self.generated.count,
+            n=self.clouds.generated.count,
             definition="FID: Frechet distance of the 2048 features of the last pooling of "
             "pytorch-fid's Inception, frames resized to 299 px (bilinear, not antialiased, as "
             "pytorch-fid); over all frames of the split, n of them; below some thousands of "
-            "frames it is biased upwards; on real: true frames of every other clip against those "
+            "frames it is biased upwards; on real: real frames of every other clip against those "
             "of the rest",
         )
 

@@ -53,3 +53,35 @@ def frechet(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> float:
     shared = torch.linalg.eigvalsh(root @ cov2 @ root).clamp(min=0).sqrt().sum()
     apart = (mean1 - mean2).square().sum()
     return float((apart + cov1.trace() + cov2.trace() - 2 * shared).clamp(min=0))
+
+
+class Clouds:
+    """The features of generated and of real clips; those of real ones also in two halves, clip by clip."""
+
+    def __init__(self) -> None:
+        self.generated, self.real = Cloud(), Cloud()
+        self._halves = Cloud(), Cloud()
+        self._clips = 0
+
+    def add(self, generated: Tensor, real: Tensor) -> None:
+        """Add features (N, D) of one clip, or of a part of it."""
+        self.generated.add(generated)
+        self.real.add(real)
+        self._halves[self._clips % 2].add(real)
+
+    def end_clip(self) -> None:
+        """Go on to the next clip."""
+        self._clips += 1
+
+    def distance(self) -> float:
+        """Return the distance of generated to real features, NaN if there are too few."""
+        if min(self.generated.count, self.real.count) < 2:
+            return float("nan")
+        return frechet(self.generated.moments(), self.real.moments())
+
+    def between_halves(self) -> float | None:
+        """Return the distance of the real features of every other clip to the rest, if there are enough."""
+        if min(half.count for half in self._halves) < 2:
+            return None
+        one, other = (half.moments() for half in self._halves)
+        return frechet(one, other)

@@ -12,23 +12,21 @@ from torch import Tensor
 
 from s2vkit import InputError, Metric, Outcome, Score, fit_weights, read_weights
 from s2vkit_perceptual import FvdOptions
-from s2vkit_perceptual.frechet import Cloud, frechet
+from s2vkit_perceptual.frechet import Clouds
 from s2vkit_perceptual.i3d import I3d
 
 _SIZE = 224
 
 
 class Fvd(Metric):
-    """The Frechet distance of windows of made clips to windows of true ones."""
+    """The Frechet distance of windows of generated clips to windows of real ones."""
 
     def __init__(self, options: FvdOptions) -> None:
         self.options = options
         self.net = I3d()
         fit_weights(self.net, _tensors(options.checkpoint), source=options.checkpoint)
         self.net.eval().requires_grad_(False)
-        self.generated, self.real = Cloud(), Cloud()
-        self.halves = Cloud(), Cloud()
-        self.clips = 0
+        self.clouds = Clouds()
         self.short = 0
 
     @torch.no_grad()
@@ -41,25 +39,20 @@ class Fvd(Metric):
             return
         for start in range(0, frames - self.options.window + 1, self.options.window):
             cut = slice(start, start + self.options.window)
-            self.generated.add(self._embed(outcome.generated[cut]))
-            real = self._embed(outcome.real[cut])
-            self.real.add(real)
-            self.halves[self.clips % 2].add(real)
-        self.clips += 1
+            self.clouds.add(self._embed(outcome.generated[cut]), self._embed(outcome.real[cut]))
+        self.clouds.end_clip()
 
     def compute(self) -> Score:
         """Return the distance."""
-        enough = self.generated.count > 1
-        halved = min(half.count for half in self.halves) > 1
         return Score(
-            value=frechet(self.generated.moments(), self.real.moments()) if enough else float("nan"),
-            on_real=frechet(*(half.moments() for half in self.halves)) if halved else None,
+            value=self.clouds.distance(),
+            on_real=self.clouds.between_halves(),
             chance=None,
-            n=self.generated.count,
+            n=self.clouds.generated.count,
             definition="FVD: Frechet distance of the 400 logits of I3D (Kinetics) of windows of "
             f"{self.options.window} frames, resized to {_SIZE} px (bilinear), RGB in [-1, 1]; over "
             "all whole windows of the split, n of them; below some hundreds it is biased upwards; "
-            "on real: true windows of every other clip against those of the rest",
+            "on real: real windows of every other clip against those of the rest",
             details={"left_out_too_short": self.short},
         )
 

@@ -16,9 +16,7 @@ class LinearProbeOptions(Options):
     on: Literal["summary", "identity", "emotion"] = Field(
         description="where it is read: in the encoder's summary, or in a student's code"
     )
-    pitch_hz: float = Field(
-        default=165.0, gt=0.0, description="where voices are parted into low and high, in Hz"
-    )
+    pitch_hz: float = Field(default=165.0, gt=0.0, description="boundary between low and high voices, in Hz")
 
 
 class FaceRetrievalOptions(Options):
@@ -29,15 +27,15 @@ class FaceRetrievalOptions(Options):
         default="all", description="whose clips: all, those of the training split, or the others"
     )
     distractors: bool = Field(
-        default=False, description="whether the other speakers' faces stand in the gallery too"
+        default=False, description="whether the gallery has the other speakers' faces too"
     )
 
 
 class CodeMapOptions(Options):
     """What is drawn of a code."""
 
-    of: Literal["identity", "emotion"] = Field(description="whose code is drawn")
-    clips: int = Field(default=400, ge=3, description="at most so many clips are drawn")
+    of: Literal["identity", "emotion"] = Field(description="the side of the code")
+    clips: int = Field(default=400, ge=3, description="at most so many clips are shown")
 
 
 @hookimpl

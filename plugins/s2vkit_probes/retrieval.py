@@ -40,7 +40,7 @@ class FaceRetrieval(Probe):
             chance=min(1.0, top / len(names)) if names else None,
             n=len(found),
             definition=f"share of held-out clips of {self.options.speakers} speakers whose "
-            f"speaker's face, as the teacher sees it, is among the {top} nearest (cosine) to the "
+            f"speaker's face, embedded by the teacher, is among the {top} nearest (cosine) to the "
             "identity code of the voice; one mean vector a speaker; chance: "
             f"{top} over the {len(names)} faces",
             details={

@@ -16,10 +16,10 @@ class SdfaSizes(Options):
         default=64,
         ge=4,
         le=128,
-        description="of the first layer that sees the still; doubled at each halving",
+        description="of the first layer of the identity encoder; doubled at each halving",
     )
     content: int = Field(
-        default=256, ge=16, le=1024, multiple_of=16, description="size of what is heard at a frame"
+        default=256, ge=16, le=1024, multiple_of=16, description="size of the speech embedding of a frame"
     )
     identity: int = Field(default=128, ge=4, le=1024, description="size of the identity code")
     noise: int = Field(default=10, ge=1, le=128, description="size of the noise at a frame")
@@ -28,7 +28,7 @@ class SdfaSizes(Options):
         default=5,
         ge=0,
         le=100,
-        description="frames heard before the first that is drawn, to warm the memory up; 0 as published",
+        description="frames of speech before the first generated one, a warm-up; 0 as published",
     )
 
 
@@ -40,7 +40,7 @@ class SdfaOptions(SdfaSizes):
     )
     shape: Literal["square", "portrait"] = Field(
         default="square",
-        description="portrait: the network sees and draws 128 x 96 (height x width), as published; "
+        description="portrait: the network takes and generates 128 x 96 (height x width), as published; "
         "frames are squeezed to that and back",
     )
 
@@ -69,7 +69,7 @@ CHECKPOINTS = (
         "https://github.com/DinoMan/speech-driven-animation (sda/data, Git LFS)",
         "MIT, as the repository says of itself",
         options={"shape": "portrait", "warmup_frames": 0},
-        note="needs speech of 16 kHz; grid.dat and timit.dat hear other rates and do not fit",
+        note="needs speech of 16 kHz; grid.dat and timit.dat are of other rates and do not fit",
     ),
 )
 
@@ -84,7 +84,7 @@ def s2vkit_register(register: Register) -> None:
         SdfaOptions,
         gives=("frames",),
         wants=("reference_images", "audio_windows"),
-        summary="animates a still image of the speaker by raw speech, with a memory over frames",
+        summary="animates a reference image of the speaker by raw speech, recurrent over frames",
         reference="Vougioukas et al. 2019, Realistic Speech-Driven Facial Animation with GANs",
         checkpoints=CHECKPOINTS,
     )
@@ -95,6 +95,6 @@ def s2vkit_register(register: Register) -> None:
         SdfaFromVoiceOptions,
         gives=("frames",),
         wants=("identity", "audio_windows"),
-        summary="SDFA with a face heard in the voice in the place of the still (S2F+SDFA)",
+        summary="SDFA with a face predicted from the voice instead of the reference image (S2F+SDFA)",
         reference="Si et al. 2021, section 3.2; Vougioukas et al. 2019; Oh et al. 2019",
     )

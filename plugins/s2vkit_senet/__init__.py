@@ -29,7 +29,7 @@ class SenetOptions(Options):
         default="logits", description="what the student learns: the logits, or the pooled features"
     )
     grey: bool = Field(
-        default=True, description="see in grey, as the FER+ faces are that the teacher was made on"
+        default=True, description="convert to grey, as the FER+ faces that the teacher was trained on"
     )
 
 
@@ -41,7 +41,7 @@ CHECKPOINTS = (
         "s2vkit_senet:keys.json",
         _DAG + "senet50_ferplus_dag.pth",
         _LICENCE,
-        note="eight FER+ emotions; sees grey faces, RGB of 0-255 minus the mean",
+        note="eight FER+ emotions; takes grey faces, RGB of 0-255 minus the mean",
     ),
     Checkpoint(
         "senet50_ft_dag.pth",
@@ -49,7 +49,7 @@ CHECKPOINTS = (
         _DAG + "senet50_ft_dag.pth",
         _LICENCE,
         options={"tap": "pool5", "grey": False},
-        note="VGGFace2 identities: a teacher of identity, which sees colour",
+        note="VGGFace2 identities: a teacher of identity, which takes colour",
     ),
 )
 

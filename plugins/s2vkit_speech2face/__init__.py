@@ -13,14 +13,14 @@ class VoiceOptions(Options):
         default=6.0,
         ge=2.7,
         le=20.0,
-        description="of speech that it hears: a shorter clip is repeated, a longer one is cut",
+        description="of speech that it takes: a shorter clip is repeated, a longer one is cropped",
     )
     fft: int = Field(
         default=512,
         ge=128,
         le=1024,
         multiple_of=2,
-        description="points of the spectrum; it sees half of them and one",
+        description="points of the FFT; the network takes half of them and one",
     )
     window: int = Field(default=400, ge=64, le=1024, description="samples of a Hann window")
 
@@ -73,5 +73,5 @@ def s2vkit_register(register: Register) -> None:
         "s2vkit_speech2face.stage:Voice",
         VoiceStageOptions,
         reference=paper,
-        summary="the voice encoder learns from faces: its code against the identity teacher's",
+        summary="trains the voice encoder: its code against the identity teacher's",
     )

@@ -20,7 +20,7 @@ class SslOptions(Options):
         "a file has its own",
     )
     layer: int | None = Field(
-        default=None, ge=1, description="transformer layer whose output is heard; none: the last"
+        default=None, ge=1, description="transformer layer whose output is used; none: the last"
     )
     summary: Literal["mean", "statistics"] = Field(
         default="mean", description="what stands for a whole clip: mean, or mean and deviation"

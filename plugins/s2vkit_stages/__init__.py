@@ -65,7 +65,7 @@ class DistillOptions(StageOptions):
     """Teach the students what the teachers see (Eqs. 1-3)."""
 
     batch: int = Field(default=64, ge=1, description="clips in a step")
-    optimizer: OptimizerSlot = Field(description="moves every student")
+    optimizer: OptimizerSlot = Field(description="trains every student")
     losses: DistillLosses = Field(description="the terms of Eq. 2")
     segments: int = Field(
         default=0,
@@ -81,7 +81,7 @@ class DistillOptions(StageOptions):
     )
     cached_frames: dict[str, int] = Field(
         default={"emotion": 16},
-        description="frames of each clip that the teacher of a side sees; a side that is not named: the "
+        description="frames of each clip that the teacher of a side embeds; a side that is not named: the "
         "first frame, as the paper's identity",
     )
     average: float = Field(
@@ -103,7 +103,7 @@ class DistillOptions(StageOptions):
         default=0.01,
         gt=0.0,
         lt=1.0,
-        description="how far the covariance that erasure whitens by is drawn to a round one",
+        description="shrinkage of the covariance that erasure whitens by, towards an isotropic one",
     )
     through_head: bool = Field(
         default=False,
@@ -111,7 +111,7 @@ class DistillOptions(StageOptions):
         "VGG-Face, as in Speech2Face), not the codes themselves",
     )
     validate_every: int = Field(
-        default=50, ge=0, role="monitor", description="steps between looks at clips of the split val; 0: none"
+        default=50, ge=0, role="monitor", description="steps between validations on the split val; 0: none"
     )
 
 
@@ -176,7 +176,7 @@ class AdversarialOptions(StageOptions):
     optimizer_keys: ClassVar[str] = "networks"
     batch: int = Field(default=16, ge=1, description="clips in a step")
     frames: int = Field(default=4, ge=1, description="frames of each clip in a step")
-    gap: int = Field(default=5, ge=1, description="least frames between a time and a mismatch")
+    gap: int = Field(default=5, ge=1, description="minimum number of frames between a time and a mismatch")
     optimizers: dict[str, OptimizerSlot] = Field(
         description="one for the generator and one for each discriminator"
     )
@@ -192,10 +192,10 @@ class AdversarialOptions(StageOptions):
         default=1,
         ge=1,
         le=64,
-        description="frames are drawn in runs of so many consecutive ones; `frames` is a multiple",
+        description="frames are sampled in runs of so many consecutive ones; `frames` is a multiple",
     )
     samples: int = Field(
-        default=6, ge=0, le=1000, role="monitor", description="how often on the way sample pictures are drawn"
+        default=6, ge=0, le=1000, role="monitor", description="sample pictures during training: how often"
     )
     collapse: CollapseOptions = Field(
         default=CollapseOptions(), role="monitor", description="early warning when a discriminator collapses"
@@ -224,7 +224,7 @@ class SyncPairsOptions(StageOptions):
     batch: int = Field(default=16, ge=1, description="clips in a step")
     runs: int = Field(default=4, ge=1, description="runs of frames of each clip in a step")
     window: int = Field(default=5, ge=1, le=64, description="consecutive frames of each run")
-    gap: int = Field(default=5, ge=1, description="least frames between a time and a mismatch")
+    gap: int = Field(default=5, ge=1, description="minimum number of frames between a time and a mismatch")
     temperature: float = Field(default=0.07, gt=0.0, description="of InfoNCE")
     contrast: float = Field(
         default=1.0,
@@ -243,7 +243,7 @@ class EvaluateOptions(Options):
 
     after: list[str] = Field(default=[], description="stages that must be finished first")
     split: Literal["train", "val", "test"] = Field(
-        default="test", description="which clips; those of train tell only what was learnt by heart"
+        default="test", description="which clips; those of train only show what was memorised"
     )
     clips: int | None = Field(default=None, ge=1, description="at most so many; all if absent")
     metrics: dict[str, MetricSlot] = Field(description="what to measure, by name")
@@ -295,6 +295,6 @@ def s2vkit_register(register: Register) -> None:
         "evaluate",
         "s2vkit_stages.evaluate:Evaluate",
         EvaluateOptions,
-        summary="makes held-out clips from speech alone and measures them",
+        summary="generates held-out clips from speech alone and evaluates them",
         reference=f"{paper}, section 3.3",
     )

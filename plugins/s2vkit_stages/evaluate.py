@@ -1,4 +1,4 @@
-"""Evaluation: held-out clips made from speech alone, and what was heard in them, measured."""
+"""Evaluation: held-out clips generated from speech alone, and what was heard in them, measured."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Evaluate(Job):
     """Measures a split and leaves `metrics.json`: name -> value, on_real, chance, n, definition.
 
     Beside it lies `clips.csv`: a line a clip, its labels, its figure by each metric that has one.
-    Metrics of made clips see every clip; probes see what was heard in the training clips and
+    Metrics of generated clips see every clip; probes see what was heard in the training clips and
     in the split's. Where there are only probes, no clip is made and no evaluator is asked.
     """
 

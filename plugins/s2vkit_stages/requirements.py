@@ -62,7 +62,7 @@ def used_modules(options: AdversarialOptions, graph: Graph) -> tuple[str, ...]:
 
 
 def check_shares(options: AdversarialOptions, graph: Graph, terms: Collection[str]) -> list[str]:
-    """Name the terms of frames that shares of the gradient go by; raise RecipeError where they cannot."""
+    """Name the terms of frames that shares of the gradient go by; raise RecipeError if they cannot."""
     found = [name for name in terms if name not in ("identity_maps", "reference", "feature_matching")]
     for name in options.shares:
         discriminator = graph.discriminators.get(name)
@@ -88,13 +88,13 @@ def check_window(options: AdversarialOptions, graph: Graph) -> None:
         check_run_length(name, discriminator, options.window)
         if discriminator.runs and options.window == 1:
             raise RecipeError(
-                f"discriminator '{name}' scores runs of frames, but single ones are drawn",
+                f"discriminator '{name}' scores runs of frames, but single ones are sampled",
                 hint="give the adversarial stage e.g. `window: 5` and `frames: 5`",
             )
 
 
 def check_run_length(name: str, discriminator: Discriminator, window: int) -> None:
-    """Raise RecipeError where the runs that are drawn cannot be divided into those that are scored."""
+    """Raise RecipeError if the runs that are drawn cannot be divided into those that are scored."""
     length = discriminator.run_length
     if length and window % length:
         raise RecipeError(

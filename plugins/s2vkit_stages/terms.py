@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from s2vkit import Batch, Discriminator, GeneratorOutput, Graph, PairLoss, Teacher
+from s2vkit import Batch, Discriminator, GeneratorOutput, Graph, PairLoss, Teacher, mean_over_processes
 from s2vkit_stages import ComposeLosses
 
 
@@ -95,7 +95,7 @@ class FeatureMatchingTerm:
 def relative_difference(maps: list[Tensor], wanted: list[Tensor]) -> Tensor:
     """Return the mean absolute difference of maps, each relative to the mean of the wanted one."""
     parts = [
-        (m.float() - w.float()).abs().mean() / w.float().abs().mean().clamp(min=1e-6)
+        (m.float() - w.float()).abs().mean() / mean_over_processes(w.float().abs().mean()).clamp(min=1e-6)
         for m, w in zip(maps, wanted, strict=True)
     ]
     return torch.stack(parts).mean()

@@ -19,7 +19,7 @@ class SyncNetOptions(Options):
     )
     region: Literal["face", "mouth"] = Field(
         default="face",
-        description="what it sees: the whole frame (as published, a face with margin), or the "
+        description="its input: the whole frame (as published, a face with margin), or the "
         "square of half its side at the bottom's middle",
     )
     motion: bool = Field(
@@ -101,10 +101,10 @@ def s2vkit_register(register: Register) -> None:
         reference="Chung, Chung and Kang 2019 (multi-way matching)",
     )
     metrics: tuple[tuple[str, Better, str], ...] = (
-        ("av_confidence", "up", "SyncNet's confidence: median less least distance over shifts"),
+        ("av_confidence", "up", "SyncNet's confidence: median minus minimum distance over shifts"),
         ("av_offset", "zero", "frames by which speech leads the lips, where they are nearest"),
         ("lse_c", "up", "lip-sync error, confidence: SyncNet's confidence, a mean over clips"),
-        ("lse_d", "down", "lip-sync error, distance: SyncNet's least distance, mean over clips"),
+        ("lse_d", "down", "lip-sync error, distance: SyncNet's minimum distance, mean over clips"),
     )
     for name, better, summary in metrics:
         target = "".join(part.capitalize() for part in name.split("_"))

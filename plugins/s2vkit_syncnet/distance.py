@@ -66,7 +66,7 @@ def sync_embeddings(outcome: Outcome, which: str) -> tuple[Tensor, Tensor]:
         evaluator = outcome.sync_evaluator
         if evaluator is None or outcome.speech is None:
             raise InputError(
-                f"clip '{outcome.name}': there is no sync evaluator, or no speech for it to hear",
+                f"clip '{outcome.name}': there is no sync evaluator, or no speech for it",
                 hint="name one as the recipe's `sync_evaluator`, or leave out what needs it",
             )
         frames = getattr(outcome, which)

@@ -33,7 +33,7 @@ class SyncNet(SyncEvaluator):
         path = options.checkpoint
         if path and (options.width != 1 or options.input_size != 224 or options.motion):
             raise InputError(
-                f"{path}: the published SyncNet has width 1 and sees faces of 224 px as they are",
+                f"{path}: the published SyncNet has width 1 and takes faces of 224 px as they are",
                 hint="leave out `width`, `input_size` and `motion` where `checkpoint` is set",
             )
         self.input_size, self.region = options.input_size, options.region

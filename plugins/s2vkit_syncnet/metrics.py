@@ -16,9 +16,9 @@ _MIN_WINDOWS = 3  # windows
 
 
 class _Sync(Metric):
-    """Base: one reading a clip, of made frames, of true ones, and against another clip's speech.
+    """Base: one reading a clip, of generated frames, of true ones, and against another clip's speech.
 
-    The chance figure sets each made clip's lips beside the speech of the clip before it (the
+    The chance figure sets each generated clip's lips beside the speech of the clip before it (the
     first beside the last's), cut to the shorter.
     """
 
@@ -63,7 +63,7 @@ class _Sync(Metric):
             on_real=self.over_clips(self.real) if self.real else None,
             chance=self.over_clips(others) if others else None,
             n=len(self.generated),
-            definition=f"{self.what}; {self._how()}; on real: of the true frames; chance: lips "
+            definition=f"{self.what}; {self._how()}; on real: of the real frames; chance: lips "
             f"beside the speech of another clip; {self.evaluator or 'no clip was long enough'}",
             details={
                 "clips": [
@@ -111,19 +111,19 @@ class _Sync(Metric):
 class AvConfidence(_Sync):
     """The median of the distances over shifts less the least, a mean over clips."""
 
-    what, of = "AV confidence: median less least distance, mean over clips", "confidence"
+    what, of = "AV confidence: median minus minimum distance, mean over clips", "confidence"
 
 
 class LseC(AvConfidence):
     """LSE-C of Wav2Lip: the same figure by its other name."""
 
-    what = "LSE-C: median less least distance, mean over clips (AV confidence by another name)"
+    what = "LSE-C: median minus minimum distance, mean over clips (AV confidence by another name)"
 
 
 class LseD(_Sync):
     """LSE-D of Wav2Lip: the least distance over shifts, a mean over clips."""
 
-    what, of = "LSE-D: least distance over shifts, mean over clips", "distance"
+    what, of = "LSE-D: minimum distance over shifts, mean over clips", "distance"
 
 
 class AvOffset(_Sync):
@@ -131,7 +131,7 @@ class AvOffset(_Sync):
 
     what = (
         "AV offset: frames of 40 ms by which the speech leads the lips (negative: follows them) "
-        "where the distance is least, median over clips"
+        "at the minimum distance, median over clips"
     )
     of = "offset"
     over = "median"

@@ -14,13 +14,13 @@ Emotion = Literal["neutral", "happiness", "sadness", "anger", "disgust", "fear"]
 class SyntheticOptions(Options):
     """Options of the synthetic corpus."""
 
-    speakers: int = Field(default=8, ge=2, le=64, description="how many people speak")
+    speakers: int = Field(default=8, ge=2, le=64, description="number of speakers")
     size: int = Field(default=64, ge=32, le=256, description="height and width of the frames")
     fps: float = Field(default=25.0, ge=5.0, le=60.0, description="frames a second")
     emotions: list[Emotion] = Field(
         default=["neutral", "happiness", "sadness", "anger", "disgust", "fear"],
         min_length=1,
-        description="in which emotions everyone speaks",
+        description="emotions of every speaker",
     )
     sentences: int = Field(
         default=12, ge=1, le=12, description="how many of the CREMA-D sentences, the first ones"
@@ -54,7 +54,7 @@ def s2vkit_register(register: Register) -> None:
         "s2vkit_synthetic.corpus:SyntheticCorpus",
         SyntheticOptions,
         gives=("speech", "frames", "identity", "emotion", "mouth_aperture", "eyelid_closure"),
-        summary="drawn talking faces with eSpeak NG voices, made on the spot; nothing to download",
+        summary="drawn talking faces with eSpeak NG voices, generated locally; nothing to download",
         reference="sentences, emotions and names of CREMA-D (Cao et al., 2014)",
     )
 

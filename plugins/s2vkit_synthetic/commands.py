@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="folder to fill")
-@click.option("--speakers", default=8, type=click.IntRange(2, 64), help="how many people speak")
+@click.option("--speakers", default=8, type=click.IntRange(2, 64), help="number of speakers")
 @click.option("--sentences", default=12, type=click.IntRange(1, 12), help="how many sentences")
 @click.option("--size", default=128, type=click.IntRange(32, 256), help="height and width")
 @click.option("--fps", default=25.0, type=click.FloatRange(5, 60), help="frames a second")

@@ -88,7 +88,7 @@ def _open() -> tuple[ctypes.CDLL, str]:
         return ctypes.CDLL(espeakng_loader.get_library_path()), espeakng_loader.get_data_path()
     except (ImportError, OSError) as error:
         raise ResourceError(
-            f"the synthetic corpus speaks through eSpeak NG, which cannot be loaded: {error}",
+            f"the synthetic corpus uses eSpeak NG, which cannot be loaded: {error}",
             hint='pip install "s2vkit[synthetic]"',
         ) from error
 

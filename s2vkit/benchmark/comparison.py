@@ -213,7 +213,7 @@ def _notes(systems: Sequence[System], rows: Sequence[Row]) -> list[str]:
         listing = "; ".join(f"{s.title}: {', '.join(map(str, s.seeds))}" for s in systems)
         notes.append(f"the systems have not the same seeds ({listing}); differences are of those shared")
     if all(len(system.runs) == 1 for system in systems):
-        notes.append("one seed each: intervals are over clips alone and tell nothing of other seeds")
+        notes.append("one seed each: intervals are over clips alone and do not cover other seeds")
     bare = sorted({run.folder.name for s in systems for run in s.runs if _has_no_clips(run.figures)})
     if bare:
         notes.append(

@@ -115,7 +115,7 @@ def _json(path: Path) -> dict[str, Any]:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunFolderError(
-            f"{path}: damaged: {error}", hint="run its recipe again; it is written anew"
+            f"{path}: damaged: {error}", hint="run its recipe again to write it anew"
         ) from error
     if not isinstance(data, dict):
         raise RunFolderError(f"{path}: damaged: it holds no mapping")

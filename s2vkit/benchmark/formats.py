@@ -16,7 +16,7 @@ ARROWS = {"up": "↑", "down": "↓", "zero": "→0", "none": ""}
 _NONE = "–"
 ORDER = "Order, best first (> told apart on the same clips and seeds, ~ not)"
 UNSEEN = (
-    "Share of clips whose made face has the attribute of the speaker. The face's attributes are "
+    "Share of clips whose generated face has the attribute of the speaker. The face's attributes are "
     "those of the real person it is most alike, among all of training and all never heard: nearest "
     "by cosine, in what the evaluator `identity` sees, to the mean of up to 6 clips; on real: true "
     "faces, their own clip left out of the mean; chance: any of these people"
@@ -156,7 +156,7 @@ def _unseen(comparison: Comparison) -> list[str]:
     if not comparison.unseen:
         return []
     head = ("system", "seed", "attribute", "generated", "on real", "chance", "clips", "voices")
-    lines = ["", "## Faces from voices never heard", ""]
+    lines = ["", "## Faces of unseen speakers", ""]
     lines += [f"{UNSEEN}.", "", _md_row(head), "|---|---:|---|" + "---:|" * 5]
     for found in comparison.unseen:
         shares = [digits(share) for share in (found.generated, found.on_real, found.chance)]

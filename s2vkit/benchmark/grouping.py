@@ -91,7 +91,7 @@ def check_conditions(systems: Sequence[System]) -> None:
         ):
             if one != other:
                 raise RunFolderError(
-                    f"{first.folder} and {run.folder} cannot stand side by side: their {what} "
+                    f"{first.folder} and {run.folder} are not comparable: their {what} "
                     f"differ: {_differ(one, other)}",
                     hint="compare runs of one corpus and split; `--split` and `--clips` measure them anew",
                 )
@@ -103,8 +103,8 @@ def _check_clips(first: Finished, run: Finished) -> None:
         one, other = set(first.figures[name].clips), set(run.figures[name].clips)
         if one and other and not one & other:
             raise RunFolderError(
-                f"{first.folder} and {run.folder} cannot stand side by side: they were measured "
-                f"on other clips (of '{name}', none is in both)"
+                f"{first.folder} and {run.folder} are not comparable: they were measured "
+                f"on different clips (of '{name}', none is in both)"
             )
 
 

@@ -166,7 +166,7 @@ def _clips(facts: Sequence[RunFacts], budget: ClipBudget) -> str:
         return ""
     alone = len(names) - len(shared)
     more = f" {alone} more clips are of one run alone: see its own page." if alone else ""
-    return f'<p class="soft">Left the true clip, right the made one. {budget.note()}{more}</p>' + (
+    return f'<p class="soft">Left the real clip, right the generated one. {budget.note()}{more}</p>' + (
         "".join(shown)
     )
 
@@ -233,7 +233,7 @@ def _times(facts: Sequence[RunFacts]) -> str:
         return ""
     rows.append(["all", *(_span(sum(s or 0.0 for s in times.values())) for times in of_run)])
     peaks = [peak(run) for run in facts]
-    rows.append(["most memory", *(size(count) if count else _NOWHERE for count in peaks)])
+    rows.append(["peak memory", *(size(count) if count else _NOWHERE for count in peaks)])
     headed = ("stage", *(run.label for run in facts))
     return table(headed, rows, set(range(1, len(facts) + 1)))
 

@@ -42,7 +42,7 @@ def run_comparison(
 ) -> Path:
     """Run every system at every seed, from wherever they were; then make the table.
 
-    Before anything runs, every system's recipe is checked and makes its made-up steps. A stage
+    Before anything runs, every system's recipe is checked and makes its fake steps. A stage
     that another run of the comparison has finished in the very same way is taken over.
     """
     folder = Path(loaded.options.output)

@@ -67,7 +67,7 @@ def cache(ctx: click.Context, folder: Path, as_json: bool) -> None:
     "--max-size",
     metavar="SIZE",
     callback=lambda _, __, text: parse_size(text),
-    help="Remove the longest unused until the rest takes at most SIZE: 500M, 20G.",
+    help="Remove the least recently used until the rest takes at most SIZE: 500M, 20G.",
 )
 @click.option(
     "--older-than",
@@ -85,7 +85,7 @@ def prune_command(
     from s2vkit.data.cache_entries import prune
 
     if max_size is None and older_than is None:
-        raise click.UsageError("say what to remove: --max-size SIZE, --older-than SPAN, or both")
+        raise click.UsageError("give what to remove: --max-size SIZE, --older-than SPAN, or both")
     gone = prune(ctx.obj, max_size=max_size, older_than=older_than, dry=dry_run)
     if as_json:
         click.echo(json.dumps([as_data(entry) for entry in gone], indent=2))

@@ -32,7 +32,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 def _print(found: dict[str, Any]) -> None:
     from s2vkit.cli.tables import print_table
 
-    for part in ("machine", "packages", "devices", "codecs", "extras", "plugins"):
+    for part in ("machine", "packages", "devices", "choices", "codecs", "extras", "plugins"):
         print_table([part, ""], [[name, _shown(value)] for name, value in found[part].items()])
         click.echo()
     for failure in found["failures"]:

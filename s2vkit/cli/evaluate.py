@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     help="Measure this instead of the run's own metrics; may be given several times.",
 )
 @sets_option()
-@click.option("--again", is_flag=True, help="Measure anew, though there are figures already.")
+@click.option("--again", is_flag=True, help="Measure again, even if there are figures already.")
 @click.option(
     "-o",
     "--output",
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     "--unseen",
     multiple=True,
     metavar="KEY=VALUE",
-    help="An option of the corpus that brings speakers whom training has not, for figure4.png, "
+    help="An option of the corpus that adds speakers unseen in training, for figure4.png, "
     "e.g. --unseen speakers=16.",
 )
 @device_option()

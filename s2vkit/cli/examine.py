@@ -22,7 +22,7 @@ EXTRAS = {"synthetic: eSpeak NG's voices": "espeakng_loader"}
 def examine() -> dict[str, Any]:
     """Examine everything; imports torch and av.
 
-    `{machine, packages, devices, codecs, extras, plugins: {name: fact},
+    `{machine, packages, devices, choices, codecs, extras, plugins: {name: fact},
     failures: [{owner, error}], missing: [what s2vkit cannot work without]}`
     """
     from s2vkit.plugins import registry
@@ -32,6 +32,7 @@ def examine() -> dict[str, Any]:
         "machine": _machine(),
         "packages": {"s2vkit": _version("s2vkit"), **packages},
         "devices": _devices(),
+        "choices": _choices(),
         "codecs": _codecs(),
         "extras": {name: find_spec(module) is not None for name, module in EXTRAS.items()},
         "plugins": dict(registry().owners),
@@ -79,6 +80,36 @@ def _devices() -> dict[str, Any]:
     if torch.backends.mps.is_available():
         found["mps"] = "Apple GPU"
     return found
+
+
+def _choices() -> dict[str, str]:
+    """Return what a recipe's `compute: auto` means on this machine."""
+    try:
+        from s2vkit.device import choose
+        from s2vkit.settings import Compute
+
+        policy = choose(Compute())
+    except Exception as error:  # a broken torch is named among the devices
+        return {"device": f"none: {type(error).__name__}: {error}"}
+    return {
+        "device": str(policy.device),
+        "precision": policy.precision,
+        "layout": "channels last" if policy.channels_last else "channels first",
+        "compile": _compiles(str(policy.device)) if policy.compile else "no: it gains little here",
+    }
+
+
+def _compiles(device: str) -> str:
+    """Return whether torch.compile works on a device, by compiling something small."""
+    import torch
+
+    from s2vkit.engine.compilation import BACKEND, reason_of
+
+    try:
+        torch.compile(lambda x: (x * 2).relu(), backend=BACKEND)(torch.ones(8, device=device))
+    except Exception as error:
+        return f"no: {reason_of(error)}"
+    return "yes"
 
 
 def _codecs() -> dict[str, bool]:

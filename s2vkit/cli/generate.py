@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from s2vkit.cli.generate_options import control_options, video_options
 from s2vkit.cli.parameters import device_option, track_option
+
+if TYPE_CHECKING:
+    from s2vkit.inference.generate import Generated, How
+    from s2vkit.inference.model import TalkingFaceModel
+    from s2vkit.inference.outputs import Pair
+    from s2vkit.inference.steering import Steering
 
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path, file_okay=False))
-@click.argument("speech", type=click.Path(path_type=Path))
+@click.argument("speech", type=click.Path(path_type=Path), metavar="SPEECH...", nargs=-1, required=True)
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path),
     required=True,
     metavar="VIDEO",
-    help="The video to write (.mp4).",
+    help="The file to write (.mp4, .webm, .gif, .raw), a folder for several recordings, or - for raw "
+    "frames on standard output.",
 )
 @click.option(
     "--image",
@@ -26,27 +38,120 @@ from s2vkit.cli.parameters import device_option, track_option
     metavar="PICTURE",
     help="A picture of the speaker's face, for a model that animates one.",
 )
+@control_options()
+@video_options()
+@click.option(
+    "--live",
+    "rate",
+    type=click.IntRange(1000, 384000),
+    is_flag=False,
+    flag_value=16000,
+    metavar="HZ",
+    help="Draw while somebody speaks: SPEECH is -, mono 16-bit PCM of this rate (16000) without an end.",
+)
 @track_option("audio")
 @device_option()
-@click.option("--force", is_flag=True, help="Write over a video that is there.")
+@click.option(
+    "--sign-with",
+    type=(click.Path(path_type=Path), click.Path(path_type=Path)),
+    metavar="CERT KEY",
+    help="Sign with these certificates (PEM, the signer's first) and its key, not with local ones.",
+)
+@click.option(
+    "--no-mark", is_flag=True, help="Leave out the watermark and the signature; the run's warnings say so."
+)
+@click.option("--force", is_flag=True, help="Write over what is there.")
 def generate(
     model: Path,
-    speech: Path,
+    speech: tuple[Path, ...],
     output: Path,
     image: Path | None,
+    size: int | None,
+    fps: float | None,
+    form: str | None,
+    precision: str,
+    batch: int,
+    rate: int | None,
     audio_track: int | None,
     device: str,
+    sign_with: tuple[Path, Path] | None,
+    no_mark: bool,
     force: bool,
+    **asked: Any,
 ) -> None:
     """Make a talking-face video from SPEECH with the MODEL of a run.
 
     MODEL is a run folder, or a bundle: a copy of a run's folder `model`, which stands alone.
-    SPEECH is a sound file, or a video whose sound is taken. Its length does not matter:
-    the video is written as it is drawn.
-    """
-    from s2vkit.inference.generate import generate as make
+    SPEECH is a sound file, a video whose sound is taken, a folder of those, or - for standard
+    input; several may be given. Its length does not matter: the video is written as it is drawn.
+    It is marked as generated, by an invisible watermark and, if it is an MP4 file, a C2PA
+    signature; `s2vkit verify` reads both.
 
-    result = make(model, speech, output, device=device, force=force, image=image, audio_track=audio_track)
-    for note in result.notes:
+    Who speaks and in what mood is recognised in the speech, unless it is asked for.
+    """
+    from s2vkit.inference.batch_job import generate_all
+    from s2vkit.inference.generate import How, read_face
+    from s2vkit.inference.marking import marker_of
+    from s2vkit.inference.model import load_model
+    from s2vkit.inference.outputs import PIPE, pair_up
+    from s2vkit.inference.requests import Asked, steering_for
+
+    if no_mark and sign_with:
+        raise click.UsageError("--sign-with signs the video, and --no-mark leaves the signature out")
+    begun = time.perf_counter()
+    pairs = pair_up(speech, output, form, force=force)
+    loaded = load_model(model, device=device, precision=precision)
+    steering = steering_for(loaded, Asked(**asked))
+    marking = None if no_mark else marker_of(loaded.path, sign_with=sign_with)
+    how = How(size, fps, read_face(loaded, image), audio_track, marking, _show_progress)
+    if rate is not None:
+        _live(loaded, pairs, steering, how, rate, time.perf_counter() - begun)
+        return
+    for made in generate_all(loaded, pairs, steering, how, batch=batch, say=_say):
+        if no_mark and (model / "run.json").is_file():
+            from s2vkit.runs.warning_log import Notes
+
+            Notes(model).add(f"{made.path.name} was generated without marks (--no-mark)")
+        _tell(made, to_stderr=output == PIPE)
+
+
+def _live(
+    model: TalkingFaceModel,
+    pairs: Sequence[Pair],
+    steering: Mapping[str, Steering],
+    how: How,
+    rate: int,
+    loading: float,
+) -> None:
+    """Draw standard input until it ends; the delays are printed last."""
+    from s2vkit.inference.live_job import Delays, go_live
+    from s2vkit.inference.outputs import PIPE
+
+    if [pair.speech for pair in pairs] != [PIPE] or how.fps is not None or how.image is not None:
+        raise click.UsageError("--live takes SPEECH - alone, and neither --fps nor --image")
+    delays = Delays(loading)
+    frames = go_live(model, pairs[0], steering, how, sample_rate=rate, delays=delays)
+    click.echo(f"wrote {pairs[0].output}: {frames} frames, {model.fps:g} a second", err=True)
+    click.echo(delays.report(model.fps), err=True)
+
+
+def _tell(made: Generated, *, to_stderr: bool) -> None:
+    for note in made.notes:
         click.echo(f"note: {note}", err=True)
-    click.echo(f"wrote {result.path}: {result.frames} frames, {result.fps:g} a second")
+    speed = made.seconds / made.took if made.took else 0.0
+    click.echo(
+        f"wrote {made.path}: {made.frames} frames, {made.fps:g} a second; the first after "
+        f"{made.delay:.2f} s, {speed:.1f} times real time",
+        err=to_stderr,
+    )
+
+
+def _say(message: str) -> None:
+    click.echo(message, err=True)
+
+
+def _show_progress(done: float, total: float) -> None:
+    """Rewrite one line of a terminal."""
+    if sys.stderr.isatty():
+        share = min(1.0, done / total) if total else 1.0
+        click.echo(f"\r{done:8.1f} of {total:.1f} s ({share:4.0%})\r", err=True, nl=False)

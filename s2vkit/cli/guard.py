@@ -31,8 +31,13 @@ def guard(command: click.Command, args: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        return _say("interrupted" + _go_on(args), INTERRUPTED)
+    except (click.Abort, KeyboardInterrupt) as error:
+        return _say("interrupted" + _go_on(args), getattr(error.__cause__ or error, "exit_code", INTERRUPTED))
+    except BrokenPipeError:
+        from s2vkit.cli.terminal import close_stdout
+
+        close_stdout()
+        return 128 + 13  # as a process that SIGPIPE ends
     except Exception as error:
         if _debug(args):
             traceback.print_exc()

@@ -18,8 +18,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "inspect": ("s2vkit.cli.inspect:inspect", "Show what is in a prepared corpus."),
     "report": ("s2vkit.cli.report:report", "Write the page of a run, or one of several runs."),
     "generate": ("s2vkit.cli.generate:generate", "Make a talking-face video from speech."),
+    "verify": ("s2vkit.cli.verify:verify", "Say whether files are marked as generated."),
     "evaluate": ("s2vkit.cli.evaluate:evaluate", "Set the figures of finished runs side by side."),
-    "study": ("s2vkit.cli.study:study", "Let people compare runs, and read their votes."),
+    "study": ("s2vkit.cli.study:study", "Compare runs by human raters, and analyse their votes."),
     "validate": ("s2vkit.cli.validate:validate", "Check recipes whole; run nothing."),
     "show": ("s2vkit.cli.show:show", "Print a resolved recipe, and where each value came from."),
     "recipes": ("s2vkit.cli.recipes:recipes", "List the package's recipes, or copy one to edit."),
@@ -27,7 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "list-components": ("s2vkit.cli.list_components:list_components", "List what is installed."),
     "describe": ("s2vkit.cli.describe:describe", "Describe a component and its options."),
     "weights": ("s2vkit.cli.weights:weights", "List, check and convert published weights."),
-    "cache": ("s2vkit.cli.cache:cache", "Show and prune what is kept for several runs."),
+    "cache": ("s2vkit.cli.cache:cache", "Show and prune what several runs share."),
     "new-plugin": ("s2vkit.cli.new_plugin:new_plugin", "Write a small working plugin."),
     "doctor": ("s2vkit.cli.doctor:doctor", "Report what this machine has and lacks."),
 }
@@ -147,7 +148,10 @@ def main(args: Sequence[str] | None = None) -> None:
     gc.disable()  # collecting among fresh imports is a sixth of a light command's time
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else it reads every package
     from s2vkit.cli.guard import guard
+    from s2vkit.cli.terminal import end_on_signals, expand_homes, open_streams
 
-    code = guard(cli, list(sys.argv[1:] if args is None else args))
+    open_streams()
+    end_on_signals()
+    code = guard(cli, expand_homes(sys.argv[1:] if args is None else args))
     gc.freeze()  # nor is there anything to collect at the end
     sys.exit(code)

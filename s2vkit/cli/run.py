@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import click
@@ -26,6 +28,13 @@ from s2vkit.cli.parameters import command_line, recipe_argument, sets_option
     help="Where to compute: auto, cpu, cuda, cuda:N or mps; short for --set compute.device=NAME.",
     shell_complete=complete.devices,
 )
+@click.option(
+    "--devices",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Train in N processes on this machine, each on its part of every batch: one for a GPU, or on the "
+    "CPU's cores.",
+)
 @click.option("--fresh", is_flag=True, help="Run every stage again, whatever is finished.")
 @click.option(
     "--stage",
@@ -34,14 +43,19 @@ from s2vkit.cli.parameters import command_line, recipe_argument, sets_option
     metavar="NAME",
     help="Run only this stage and those it needs; may be given several times.",
 )
+@click.option(
+    "--no-mark", is_flag=True, help="Neither watermark nor sign the videos; short for --set mark=false."
+)
 @click.option("--dry-run", is_flag=True, help="Print what would be run, and why; run nothing.")
 def run(
     recipe: Path,
     sets: tuple[str, ...],
     output: Path | None,
     device: str | None,
+    devices: int | None,
     fresh: bool,
     stages: tuple[str, ...],
+    no_mark: bool,
     dry_run: bool,
 ) -> None:
     """Train, evaluate and render what RECIPE says, or run all recipes of a comparison.
@@ -59,17 +73,47 @@ def run(
         for key, value in options.items()
         if value is not None
     ]
+    short += ["mark=false"] if no_mark else []
     command = command_line()
     if is_comparison(recipe):
+        if (devices or 1) > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise click.UsageError("several processes train one recipe; run those of a comparison one by one")
         _compare(recipe, [*sets, *short], fresh, stages, dry_run, command)
         return
     loaded = load_recipe(recipe, [*sets, *short], registry())
+    folder = _run_folder_of(recipe)
+    if (
+        folder
+        and Path(loaded.recipe.output).resolve() != folder.resolve()
+        and not _names_output(sets, output)
+    ):
+        click.echo(f"note: this run was at {loaded.recipe.output}; it goes on in {folder}", err=True)
+        here = f"output={json.dumps(str(folder), ensure_ascii=False)}"
+        loaded = load_recipe(recipe, [*sets, *short, here], registry())
+
+    if devices and devices > 1 and not dry_run and "RANK" not in os.environ:
+        from s2vkit.engine.launch import launch
+        from s2vkit.engine.process_group import check_batches
+
+        check_batches(loaded.recipe.stages, devices)
+        sys.exit(launch(devices))
 
     from rich.console import Console
 
     from s2vkit.engine.run import run_recipe
 
     run_recipe(loaded, console=Console(), fresh=fresh, stages=stages, dry=dry_run, command=command)
+
+
+def _run_folder_of(recipe: Path) -> Path | None:
+    """Return the run folder whose own recipe this is: it may have been moved or copied."""
+    from s2vkit.runs.folder import is_run
+
+    return recipe.parent if recipe.name == "recipe.yaml" and is_run(recipe.parent) else None
+
+
+def _names_output(sets: tuple[str, ...], output: Path | None) -> bool:
+    return output is not None or any(text.partition("=")[0].strip() == "output" for text in sets)
 
 
 def _compare(

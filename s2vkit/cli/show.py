@@ -62,7 +62,7 @@ def _show_comparison(recipe: Path, sets: list[str], graph: bool) -> None:
     loaded = load_comparison(recipe, sets, registry())
     click.echo(dump_data(loaded.data).rstrip("\n"))
     for text in loaded.laid:
-        click.echo(f"# laid over every recipe: {text}")
+        click.echo(f"# set in every recipe: {text}")
     click.echo("# a comparison; its runs, in their order:")
     for run in loaded.runs:
         click.echo(f"#   {run.folder}: {run.loaded.path}, seed {run.seed}")

@@ -14,7 +14,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.group("study")
 def study() -> None:
-    """Let people compare what runs draw: a page that asks them, and what their votes say.
+    """Compare the clips of runs by human raters: a page for them, and the analysis of their votes.
 
     The page is one file beside its clips. It needs no server and no network, and does not
     know which clip is whose.
@@ -53,7 +53,7 @@ def study() -> None:
     default=2,
     show_default=True,
     metavar="N",
-    help="Pairs of a real and a spoiled clip, to tell raters who do not look.",
+    help="Pairs of a real and a spoiled clip, to detect inattentive raters.",
 )
 @click.option("--truth", is_flag=True, help="Let the real clips take part as one more system.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Draws clips and sides.")
@@ -101,7 +101,7 @@ def make(
     )
     megabytes = size_of(output) / 1e6
     click.echo(f"raters open {output / 'page' / 'index.html'} (the folder: {megabytes:.1f} MB)")
-    click.echo(f"keep {output / 'key.json'} to yourself: it says which clip is whose")
+    click.echo(f"keep {output / 'key.json'} to yourself: it maps each clip to its system")
 
 
 @study.command("analyse")

@@ -71,7 +71,7 @@ def convert(component: str, file: Path, output: Path | None, force: bool) -> Non
 
     output = output or Path(file.with_suffix(".safetensors").name)
     if output.exists() and not force:
-        raise InputError(f"{output}: is there already", hint="say --force to replace it")
+        raise InputError(f"{output}: is there already", hint="give --force to replace it")
     checked = check_weights(_entry(component), file)
     if not checked.comparison.fits:
         click.echo("\n".join(_summary(checked)))

@@ -11,13 +11,21 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from s2vkit.data.arrays import Arrays
 from s2vkit.errors import InputError
-from s2vkit.files import atomic_folder, locked, read_json, recover_folder, remove, write_json
+from s2vkit.files import (
+    NotWritableError,
+    atomic_folder,
+    locked,
+    read_json,
+    recover_folder,
+    remove,
+    write_json,
+)
 
 KINDS = ("corpus", "speech", "faces")
 ABOUT = "about.json"
@@ -50,13 +58,21 @@ def _hold_of(folder: Path) -> Path:
 @contextmanager
 def holding(folder: Path, run: Path) -> Iterator[None]:
     """Keep an entry from being removed, and note that this run uses it."""
-    with locked(_hold_of(folder), wait=True, shared=True):
-        run = run.absolute()
-        name = hashlib.sha256(str(run).encode()).hexdigest()[:16]
-        note = folder.parent / _USES / folder.name / f"{name}.json"
-        note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(json.dumps({"run": str(run)}))  # a torn one is written again, unread
+    with ExitStack() as scope:
+        try:
+            scope.enter_context(locked(_hold_of(folder), wait=True, shared=True))
+            _note_use(folder, run)
+        except (NotWritableError, PermissionError):
+            pass  # another user's cache can be read, not marked
         yield
+
+
+def _note_use(folder: Path, run: Path) -> None:
+    run = run.absolute()
+    name = hashlib.sha256(str(run).encode()).hexdigest()[:16]
+    note = folder.parent / _USES / folder.name / f"{name}.json"
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps({"run": str(run)}))  # a torn one is written again, unread
 
 
 def describe_entry(folder: Path, what: str) -> None:
@@ -87,7 +103,7 @@ def _entry(path: Path) -> CacheEntry:
     return CacheEntry(
         path,
         kind,
-        str(what or ("half made" if half else rest.rpartition("-")[0])),
+        str(what or ("incomplete" if half else rest.rpartition("-")[0])),
         _size(path),
         created,
         max([created, *(file.stat().st_mtime for file in uses)]),
@@ -163,9 +179,24 @@ def cached(folder: Path, make: Callable[[Path], None], what: str = "") -> Arrays
 
     Where another run is just making it, waits for that one.
     """
-    with locked(lock_of(folder), wait=True):
+    with lock_to_make(folder):
         if not recover_folder(folder):
             with atomic_folder(folder) as part:
                 make(part)
                 describe_entry(part, what)
     return Arrays(folder)
+
+
+@contextmanager
+def lock_to_make(folder: Path) -> Iterator[None]:
+    """Lock a folder that may have to be made; one that is there needs no lock to be read.
+
+    Raises NotWritableError if it is missing and cannot be made by this user.
+    """
+    with ExitStack() as scope:
+        try:
+            scope.enter_context(locked(lock_of(folder), wait=True))
+        except NotWritableError:
+            if not folder.is_dir():
+                raise
+        yield

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from s2vkit.data.arrays import flush, new_array
+from s2vkit.data.cache_entries import lock_to_make
 from s2vkit.data.preparation.check import SPLITS
 from s2vkit.data.preparation.finish import about, is_finished, read_sources, source_of
 from s2vkit.data.preparation.footage import prepare_footage
@@ -21,9 +22,9 @@ from s2vkit.data.preparation.ranks import ALONE, Rank
 from s2vkit.data.shards.shard_store import ShardStore
 from s2vkit.data.store import ClipStore, Index, load_index
 from s2vkit.errors import InputError, PluginError
-from s2vkit.files import atomic_folder, locked, recover_folder, write_json
+from s2vkit.files import atomic_folder, recover_folder, write_json
 from s2vkit.footage_options import FootageOptions
-from s2vkit.interfaces.dataset import ClipFiles, Footage, RawClip, Source
+from s2vkit.interfaces.dataset import ClipFiles, Dataset, Footage, RawClip, Source
 from s2vkit.interfaces.face_detector import FaceDetector
 from s2vkit.options import Slot
 
@@ -31,8 +32,8 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass
-class FootageCorpus:
-    """A dataset whose clips are cut out of footage; keeps the contract of `Dataset`.
+class FootageCorpus(Dataset):
+    """A dataset whose clips are extracted from footage.
 
     Raises InputError if the corpus is neither prepared nor its root there.
     """
@@ -43,6 +44,10 @@ class FootageCorpus:
     seed: int
     detector: Slot
     make_detector: Callable[[], FaceDetector]
+
+    def __post_init__(self) -> None:
+        self.size, self.fps = self.options.size, self.options.fps
+        self.sample_rate = self.options.sample_rate
 
     @property
     def folder(self) -> Path:
@@ -94,24 +99,9 @@ class FootageCorpus:
         text = json.dumps([self.contents, labelled], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    @property
-    def size(self) -> int:
-        """Height and width of the frames."""
-        return self.options.size
-
-    @property
-    def fps(self) -> float:
-        """Frames a second."""
-        return self.options.fps
-
-    @property
-    def sample_rate(self) -> int:
-        """Of the speech, in Hz."""
-        return self.options.sample_rate
-
-    @property
-    def labels(self) -> dict[str, tuple[str, ...]]:
-        """Every label's values; none for who speaks where nobody knows."""
+    @cached_property
+    def labels(self) -> dict[str, tuple[str, ...]]:  # type: ignore[override] # follows the index
+        """Every label's values; none for the speaker if no speaker is known."""
         known = self.index.labels if self.ready else self.listing.labels()
         return {"identity": (), **known}
 
@@ -149,7 +139,7 @@ class FootageCorpus:
             rank=rank,
             max_rejected=max_rejected,
         )
-        for known in ("ready", "index", "identity"):
+        for known in ("ready", "index", "identity", "labels"):
             self.__dict__.pop(known, None)
         return whole
 
@@ -189,7 +179,7 @@ class FootageCorpus:
         if self.decoded_bytes > self.options.crop_cache_gb * 1e9:
             return ShardStore(self.folder, self.index)
         store = ShardStore(self.folder)
-        with locked(cache.with_name(f".{cache.name}.lock"), wait=True):
+        with lock_to_make(cache):
             if not recover_folder(cache):
                 with atomic_folder(cache) as part:
                     unpack(store, part, progress)

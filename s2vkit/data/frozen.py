@@ -18,6 +18,7 @@ from s2vkit.data.arrays import Halves, flush, new_array
 from s2vkit.data.store import ClipStore
 from s2vkit.interfaces.audio_encoder import AudioEncoder
 from s2vkit.interfaces.batch import align, speech_steps
+from s2vkit.interfaces.fields.clips import pad_speech
 from s2vkit.interfaces.pixels import to_images
 from s2vkit.interfaces.teacher import Teacher
 
@@ -160,12 +161,3 @@ def _pick_frames(store: ClipStore, clip: int, frames_per_clip: int, generator: t
 def _chunks(items: list[int], size: int) -> Iterator[list[int]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
-
-
-def pad_speech(clips: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pad speech of several lengths with zeros: (B, S) and lengths (B,)."""
-    lengths = torch.tensor([len(clip) for clip in clips])
-    padded = torch.zeros(len(clips), int(lengths.max()))
-    for row, clip in enumerate(clips):
-        padded[row, : len(clip)] = torch.from_numpy(clip)
-    return padded, lengths

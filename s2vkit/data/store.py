@@ -58,7 +58,9 @@ def load_index(folder: Path) -> Index:
     if not isinstance(data, dict):
         raise damaged(path, "not a prepared corpus: no readable index")
     if data.pop("format", None) != FORMAT:
-        raise InputError(f"{folder}: a corpus of another format", hint="delete the folder; it is made again")
+        raise InputError(
+            f"{folder}: a corpus of another format", hint="delete the folder and prepare it again"
+        )
     try:
         data["clips"] = [Record(**clip) for clip in data["clips"]]
         data["labels"] = {k: tuple(v) for k, v in data["labels"].items()}
@@ -124,8 +126,8 @@ class ClipStore:
         of_train = [i for i in found if self.clips[i].split == "train"]
         if not of_train and (not found or record.split == "train"):
             raise InputError(
-                f"clip '{record.name}': there is no other clip of its speaker to take a still from",
-                hint="a generator or discriminator that sees stills needs a corpus with labels of "
+                f"clip '{record.name}': there is no other clip of its speaker to take a reference image from",
+                hint="a generator or discriminator that takes reference images needs a corpus with labels of "
                 "identity and at least two clips of every speaker",
             )
         return of_train or found

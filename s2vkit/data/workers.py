@@ -7,9 +7,14 @@ import os
 import signal
 import sys
 import threading
-from concurrent.futures import ProcessPoolExecutor
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor
 from typing import Any
 
+_PAUSE = 5.0  # s between two calls of `on_progress`
+_call: Callable[[], object] | None = None
+_called = 0.0
 _state: Any = None  # in a worker process: what it works with
 
 
@@ -22,6 +27,26 @@ def worker_pool(workers: int, state: Any) -> ProcessPoolExecutor:
 def worker_state() -> Any:
     """Return what this worker's pool was started with."""
     return _state
+
+
+def end_workers(pool: Executor) -> None:
+    """End a pool's processes at once, whatever they are at."""
+    for process in list((getattr(pool, "_processes", None) or {}).values()):
+        process.terminate()
+
+
+def on_progress(call: Callable[[], object] | None) -> None:
+    """Let `call` be called every few seconds in which this process reports progress."""
+    global _call
+    _call = call
+
+
+def progressing() -> None:
+    """Report that work goes on; costs nothing where nobody listens."""
+    global _called
+    if _call is not None and time.monotonic() - _called > _PAUSE:
+        _called = time.monotonic()
+        _call()
 
 
 def end_with_parent() -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 from s2vkit.build import Builder
 from s2vkit.data.corpus import FootageCorpus
 from s2vkit.device import Policy
-from s2vkit.engine.preflight import time_load, time_stages
+from s2vkit.engine.preflight import Trial, time_load, try_stages
 from s2vkit.engine.view import clock
 from s2vkit.interfaces.stage import Stage
 from s2vkit.recipe.load import Loaded
@@ -23,14 +23,10 @@ Row = tuple[str, str, float | None]  # the step, what it does, the seconds it wi
 _PREPARING = 5.0  # seconds that preparing takes beside the loading of clips
 
 
-def announce(
-    loaded: Loaded, console: Console, plan: Plan, cache: Cache, builder: Builder, policy: Policy
-) -> None:
-    """Print what will be done; every pending stage makes one step on fake data."""
-    for note in loaded.dropped:
-        console.print(f"note: {escape(note)}", highlight=False)
-    console.print("looking at the machine: one made-up step of every stage ...")
-    rows = [_corpus(cache), *_stages(plan, builder, policy)]
+def announce(loaded: Loaded, console: Console, plan: Plan, cache: Cache, trial: Trial) -> None:
+    """Print what will be done, and how long it takes by the trial of every pending stage."""
+    rows = [_corpus(cache), *_stages(plan, trial.seconds)]
+    policy = trial.policy
     table = Table(title=escape(f"{loaded.path} on {policy}"), title_justify="left")
     table.add_column("step")
     table.add_column("what")
@@ -56,12 +52,18 @@ def _corpus(cache: Cache) -> Row:
     return "corpus", f"{clips} clips from {cache.recipe.data.use}", seconds
 
 
-def _stages(plan: Plan, builder: Builder, policy: Policy) -> list[Row]:
+def try_pending(plan: Plan, builder: Builder, policy: Policy) -> Trial:
+    """Step every pending stage on fake clips, on a copy of the graph. Raises S2vkitError."""
     todo = {step.name for step in plan.steps if not (step.done or step.idle)}
     probe = deepcopy(plan.graph, {id(builder): builder})  # its weights move; the builder is no part of it
     stages = builder.stages(probe, policy.device)
     trained = {n: s for n, s in stages.items() if n in todo and isinstance(s, Stage)}
-    times = time_stages(trained, builder, probe, policy)
+    must_compile = plan.recipe.compute.compile == "always"
+    return try_stages(trained, builder, probe, policy, must_compile=must_compile)
+
+
+def _stages(plan: Plan, seconds: dict[str, float]) -> list[Row]:
+    times = dict(seconds)
     for step in plan.steps:
         if step.name in times and isinstance(step.stage, Stage):
             times[step.name] *= 1 - step.progress.start / step.stage.options.steps

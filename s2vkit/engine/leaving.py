@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from rich.markup import escape
@@ -10,6 +12,8 @@ from s2vkit.engine.setup import RunSetup
 from s2vkit.engine.stage_run import work_of
 from s2vkit.files import read_json, write_text
 from s2vkit.inference.codes import LabelCodes, mean_codes
+from s2vkit.inference.marking import NOT_MARKED, marker_of
+from s2vkit.marking.marker import Marker
 from s2vkit.rendering.held_out import show_run
 from s2vkit.report.page import write_page
 from s2vkit.report.table import metrics_table
@@ -22,7 +26,8 @@ def leave(run: RunSetup, *, whole: bool) -> None:
     if not whole:
         write_page(run.folder)
         return
-    versions = "-".join([_LAYOUT, *sorted(s.result for s in run.plan.steps)])
+    marked = "marked" if run.recipe.mark else "unmarked"
+    versions = "-".join([_LAYOUT, marked, *sorted(s.result for s in run.plan.steps)])
     mark, model = run.folder / "shown", run.folder / "model"
     there = model.is_dir() or not run.plan.draws
     if mark.exists() and mark.read_text(encoding="utf-8") == versions and there:
@@ -30,7 +35,8 @@ def leave(run: RunSetup, *, whole: bool) -> None:
     if run.plan.draws:
         run.builder.save_bundle(model, run.graph, _label_codes(run))
     run.view.begin("pictures, curves and clips" if run.plan.draws else "curves")
-    show_run(work_of(run), clips=run.plan.draws)
+    marking = _marking(run, model) if run.plan.draws else None
+    show_run(work_of(run), clips=run.plan.draws, marking=marking)
     write_text(mark, versions)
     run.view.end(str(run.folder))
 
@@ -50,12 +56,20 @@ def _label_codes(run: RunSetup) -> LabelCodes:
     return mean_codes(codes, labels)
 
 
+def _marking(run: RunSetup, model: Path) -> Marker | None:
+    """Return what marks the run's videos; what is not marked is among its warnings."""
+    marking = marker_of(model, run.registry) if run.recipe.mark else None
+    for note in marking.notes if marking else [NOT_MARKED]:
+        run.warn(note)
+    return marking
+
+
 def show_figures(run: RunSetup) -> None:
     """Show the figures of the run, if it has come to them."""
     metrics = read_json(run.folder / "metrics.json")
     if metrics:
         still = run.graph.takes_reference_image
-        source = "speech and a still of the speaker" if still else "speech alone"
-        title = f"clips made from {source} (how defined: metrics.json)"
+        source = "speech and a reference image of the speaker" if still else "speech alone"
+        title = f"clips generated from {source} (how defined: metrics.json)"
         run.console.print(metrics_table(metrics, title, definitions=False))
     run.console.print(f"everything is in {escape(str(run.folder))}", highlight=False)

@@ -19,6 +19,7 @@ from s2vkit.data.workers import set_up_worker
 from s2vkit.engine.sources import Sources
 from s2vkit.errors import ResourceError, S2vkitError
 from s2vkit.interfaces.batch import Batch
+from s2vkit.interfaces.data_parallel import WHOLE, Part
 from s2vkit.interfaces.fields import ClipSample, SampleIndices, sampling_of
 from s2vkit.interfaces.seed import generator
 from s2vkit.interfaces.stage import Stage
@@ -29,8 +30,17 @@ PREFETCH = 4  # batches that each worker loads ahead
 class BatchDataset(Dataset[Batch]):
     """The training batches of one stage by number, on the CPU."""
 
-    def __init__(self, sources: Sources, stage: Stage, name: str, *, seed: int, split: str = "train") -> None:
-        self.sources, self.fields = sources, tuple(dict.fromkeys(stage.fields))
+    def __init__(
+        self,
+        sources: Sources,
+        stage: Stage,
+        name: str,
+        *,
+        seed: int,
+        split: str = "train",
+        part: Part = WHOLE,
+    ) -> None:
+        self.part, self.sources, self.fields = part, sources, tuple(dict.fromkeys(stage.fields))
         self.sampling = sampling_of(self.fields)
         self.generator = partial(generator, seed, "draw", name)
         self.sampler = BatchSampler(
@@ -46,8 +56,8 @@ class BatchDataset(Dataset[Batch]):
         )
 
     def __getitem__(self, number: int) -> Batch:
-        """Load the batch of a number."""
-        return self._load(self.sampler.sample(number), number)
+        """Load the batch of a number, or this process's part of it."""
+        return self._load(self.sampler.sample(number).of(self.part), number)
 
     def spread(self, split: str, max_clips: int, runs: int = 0) -> Batch | None:
         """Load one batch of at most `max_clips` clips of a split, always the same; None: it is empty.
@@ -70,7 +80,7 @@ class BatchDataset(Dataset[Batch]):
         return self._load(SampleIndices(clips, lengthen(starts, lengths), lengthen(others, lengths)), None)
 
     def _load(self, indices: SampleIndices, number: int | None) -> Batch:
-        sample = ClipSample(indices, number, self.sampling.window, self.generator)
+        sample = ClipSample(indices, number, self.sampling.window, self.generator, self.part)
         names = [self.sources.store.clips[i].name for i in indices.clips]
         batch = Batch(names, labels_of(self.sources, indices), window=self.sampling.window)
         for field in self.fields:
@@ -150,7 +160,7 @@ class BatchLoader:
 
 
 def _next(ahead: Iterator[Batch | S2vkitError]) -> Batch:
-    """Take the next batch that a worker loaded. Raises what it raised, ResourceError where it died."""
+    """Take the next batch that a worker loaded. Raises what it raised, ResourceError if it died."""
     try:
         item = next(ahead)
     except RuntimeError as error:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 
 import torch
 
 from s2vkit.build import Builder
 from s2vkit.device import Policy
+from s2vkit.engine.compilation import reason_of, uncompile_all
 from s2vkit.engine.trainer import Trainer
 from s2vkit.errors import InputError, RecipeError, ResourceError, S2vkitError, memory_is_out
 from s2vkit.interfaces.batch import Batch
@@ -34,7 +36,7 @@ def check_splits(clips: Sequence[ClipFiles], stages: Mapping[str, Stage | Job]) 
             if split not in there:
                 raise InputError(
                     f"the dataset has no clip in split '{split}', which stage '{name}' needs",
-                    hint="look at how `data:` splits its clips",
+                    hint="check how `data:` splits its clips",
                 )
 
 
@@ -69,10 +71,51 @@ def check_evaluators(graph: Graph, stages: Mapping[str, Stage | Job]) -> None:
             )
 
 
+@dataclass
+class Trial:
+    """What one fake step of every stage showed."""
+
+    seconds: dict[str, float]  # stage -> the time that all its steps will take
+    policy: Policy  # as chosen, or without compiling where that failed
+    not_compiled: str = ""  # why, where it failed
+
+
+def try_stages(
+    stages: Mapping[str, Stage], builder: Builder, graph: Graph, policy: Policy, *, must_compile: bool = False
+) -> Trial:
+    """Step every stage twice on fake clips, on a graph of its own, as it will be run.
+
+    Where compiling fails, all goes uncompiled. Raises RecipeError if the parts of a stage do
+    not go together, ResourceError if a step does not fit into memory, or where compiling
+    fails and `must_compile`.
+    """
+    if not policy.compile:
+        return Trial(time_stages(stages, builder, graph, policy), policy)
+    failure = ""
+    try:
+        seconds = {name: _time_stage(name, stage, builder, graph, policy) for name, stage in stages.items()}
+        return Trial(seconds, policy)
+    except S2vkitError:
+        raise
+    except Exception as error:
+        failure = reason_of(error)
+    finally:
+        uncompile_all(graph.modules())
+        torch.compiler.reset()  # the run compiles networks of its own
+    plain = replace(policy, compile=False)
+    trial = Trial(time_stages(stages, builder, graph, plain), plain, failure)  # not the compiler's fault?
+    if must_compile:
+        raise ResourceError(
+            f"compute.compile is always, but torch.compile fails on {policy.device}: {failure}",
+            hint="it needs a C++ compiler, on a GPU triton too; set compute.compile to auto or never",
+        )
+    return trial
+
+
 def time_stages(
     stages: Mapping[str, Stage], builder: Builder, graph: Graph, policy: Policy
 ) -> dict[str, float]:
-    """Step every stage twice on fake clips, on a separate graph: the seconds each will take.
+    """Step every stage twice on fake clips, on a graph of its own: seconds each will take.
 
     Raises RecipeError if the parts of a stage do not go together, ResourceError if a
     step does not fit into memory.
@@ -90,16 +133,8 @@ def _time_stage(name: str, stage: Stage, builder: Builder, graph: Graph, policy:
     def batches(step: int) -> Batch:
         return clips
 
-    trainer = Trainer(
-        stage,
-        name,
-        graph,
-        batches,
-        policy=policy,
-        seed=builder.recipe.seed,
-        make_optimizer=builder.make,
-        compiled=False,
-    )
+    seed = builder.recipe.seed
+    trainer = Trainer(stage, name, graph, batches, policy=policy, seed=seed, make_optimizer=builder.make)
     trainer.step(0)
     return _timed(trainer) * stage.options.steps
 
@@ -118,7 +153,7 @@ def _naming(name: str, stage: Stage) -> Iterator[None]:
             ) from error
         reason = (str(error).strip().splitlines() or ["no message"])[0]
         raise RecipeError(
-            f"stage '{name}' cannot do one made-up step: {type(error).__name__}: {reason}",
+            f"stage '{name}' cannot do one step on fake data: {type(error).__name__}: {reason}",
             hint="its parts do not go together, or one has a bug; nothing was run. "
             "`s2vkit --debug run ...` shows where",
         ) from error

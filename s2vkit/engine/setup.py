@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from s2vkit.build import Builder, data_spec_of
 from s2vkit.data.corpus import FootageCorpus
 from s2vkit.data.store import ClipStore
 from s2vkit.device import choose
-from s2vkit.engine.announce import announce
-from s2vkit.engine.preflight import check_evaluators, check_labels, check_splits
+from s2vkit.engine.announce import announce, try_pending
+from s2vkit.engine.preflight import Trial, check_evaluators, check_labels, check_splits
+from s2vkit.engine.process_group import ProcessGroup, join_processes
 from s2vkit.engine.stop import Stopped
 from s2vkit.engine.view import View
 from s2vkit.recipe.load import Loaded
@@ -35,7 +37,8 @@ class RunSetup:
         self.loaded, self.recipe, self.folder = loaded, loaded.recipe, folder
         self.console, self.stopped, self.view = console, stopped, View(console)
         self.notes, self.command = Notes(folder), ""
-        self.policy = choose(self.recipe.compute)
+        self.group: ProcessGroup = join_processes()
+        self.policy, self.not_compiled = choose(self.recipe.compute), ""
         self.builder = Builder(self.recipe, registry)
         dataset = self.builder.dataset()
         self.dataset, self.registry = dataset, registry
@@ -60,12 +63,25 @@ class RunSetup:
 
     def announce(self) -> None:
         """Print what will be done and about how long it takes here."""
-        announce(self.loaded, self.console, self.plan, self.cache, self.builder, self.policy)
+        for note in self.loaded.dropped:
+            self.console.print(f"note: {escape(note)}", highlight=False)
+        self.console.print("checking the machine: one step of every stage on fake data ...")
+        announce(self.loaded, self.console, self.plan, self.cache, self.try_out())
+
+    def try_out(self) -> Trial:
+        """Step every pending stage on fake clips; compiling is given up where it fails."""
+        trial = try_pending(self.plan, self.builder, self.policy)
+        self.policy = self.plan.policy = self.cache.policy = trial.policy
+        if trial.not_compiled:
+            self.not_compiled = trial.not_compiled
+            self.view.warn(f"not compiled, and slower for it: torch.compile fails: {trial.not_compiled}")
+        return trial
 
     def warn(self, what: str) -> None:
         """Show a warning and record it."""
-        self.view.warn(what)
-        self.notes.add(what)
+        if self.group.leads:
+            self.view.warn(what)
+            self.notes.add(what)
 
     def cut_footage(self) -> None:
         """Cut clips out of footage that is not prepared, and plan anew; the graph stays if it fits."""
@@ -82,8 +98,10 @@ class RunSetup:
 
     def open_corpus(self) -> None:
         """Open the corpus, made where it is not there; the run's folder keeps the split of its clips."""
-        self.store = self.cache.open()
-        write_split(self.folder, self.store)
+        with self.group.first() as leads:
+            self.store = self.cache.open()
+            if leads:
+                write_split(self.folder, self.store)
 
     def progress(self, done: int, total: int) -> None:
         """Show progress. Raises Stopped where the user wants it to end."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch import Tensor
 from s2vkit import __version__
 from s2vkit.checkpoints import Checkpoint, Comparison, compare
 from s2vkit.errors import InputError
-from s2vkit.files import naming_full_disk, replacing, write_json
+from s2vkit.files import naming_full_disk, replacing, sha256_of, write_json
 from s2vkit.interfaces.weights import Weights, open_weights, refuse_damage
 from s2vkit.registry import Entry
 
@@ -91,7 +90,7 @@ def provenance(checked: Checked, tensors: int) -> dict[str, Any]:
         "component": f"{checked.entry.kind} {checked.entry.name}",
         "owner": checked.entry.owner,
         "file": checked.path.name,
-        "sha256": digest(checked.path),
+        "sha256": sha256_of(checked.path),
         "tensors": tensors,
         "published_as": checkpoint.file,
         "source": checkpoint.source,
@@ -108,9 +107,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
     return value if isinstance(value, str | int | float | bool | None) else str(value)
-
-
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

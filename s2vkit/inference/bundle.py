@@ -46,13 +46,17 @@ def save_bundle(
     registry: Registry,
     version: str,
     codes: LabelCodes | None = None,
+    watermark: Slot | None = None,
 ) -> None:
     """Write the parts of a graph that turn speech into frames, whole or not at all.
 
-    `codes` are those of the labels that can be asked for in the place of what is heard.
+    `codes` are those of the labels that can be asked for in the place of what is heard,
+    `watermark` is the mark of the videos that the model will make.
     """
     modules = graph.inference_modules()
     alone = {name: _without_files(slot, modules[name]) for name, slot in slots.named().items()}
+    if watermark is not None:
+        alone["watermark"] = watermark
     config = write_config(alone, spec, alignment, registry, version)
     with atomic_folder(folder) as part:
         write_tensors({**module_tensors(modules), **to_tensors(codes or {})}, part / _WEIGHTS)
@@ -99,8 +103,8 @@ def find_bundle(path: Path) -> Path:
     if recover_folder(path / "model"):
         if (path / "model" / "model.json").is_file():
             raise RunFolderError(
-                f"{path}: made by an older version of s2vkit, whose models are not read any more",
-                hint="use the version that made it, or run its recipe again into a new folder",
+                f"{path}: written by an older version of s2vkit, whose models are not supported any more",
+                hint="use the version that wrote it, or run its recipe again into a new folder",
             )
         return path / "model"
     if read_json(path / "run.json") is None:

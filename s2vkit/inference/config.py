@@ -17,7 +17,7 @@ from s2vkit.registry import Registry
 from s2vkit.settings import Alignment
 
 FORMAT = 1
-KINDS = {"encoder": "audio_encoder", "student": "student", "generator": "generator"}
+KINDS = {"encoder": "audio_encoder", "student": "student", "generator": "generator", "watermark": "watermark"}
 
 Size = Annotated[int, Field(ge=1, le=65536)]
 Rate = Annotated[float, Field(gt=0.0, le=1e6)]
@@ -38,12 +38,14 @@ class BundleConfig(Options):
 
     format: int = Field(description="the version of the bundle's format")
     s2vkit: str = Field(description="the version that wrote it")
-    plugins: dict[str, Origin] = Field(description="the plugins of its components, and who brings them")
-    components: dict[str, dict[str, Any]] = Field(description="encoder, student.SIDE and generator, in full")
+    plugins: dict[str, Origin] = Field(description="the plugins of its components, and their distributions")
+    components: dict[str, dict[str, Any]] = Field(
+        description="encoder, student.SIDE, generator and watermark, in full"
+    )
     data: DataConfig = Field(description="frame size, rates and labels of the data")
     codes: dict[str, Size] = Field(description="size of each side's code")
     map_shapes: list[tuple[Size, Size, Size]] = Field(description="of the identity maps: (C, h, w)")
-    alignment: Alignment = Field(description="how speech features are laid on video frames")
+    alignment: Alignment = Field(description="how speech features are aligned with video frames")
 
     @property
     def spec(self) -> ModelSpec:
@@ -60,10 +62,16 @@ class BundleConfig(Options):
         found = {
             name: read_slot(KINDS[name.partition(".")[0]], data, registry)
             for name, data in self.components.items()
+            if name != "watermark"
         }
         sides = [name for name in found if name.startswith("student.")]
         students = {name.removeprefix("student."): found[name] for name in sides}
         return ModelSlots(found["encoder"], students, found["generator"])
+
+    def watermark(self, registry: Registry) -> Slot | None:
+        """Return the watermark of its videos; None if it was saved without one."""
+        data = self.components.get("watermark")
+        return None if data is None else read_slot("watermark", data, registry)
 
 
 def write_config(
@@ -95,7 +103,7 @@ def read_config(data: object, name: str) -> BundleConfig:
     if data["format"] != FORMAT:
         raise RunFolderError(
             f"{name}: a model of format {data['format']!r}, and this version of s2vkit reads {FORMAT}",
-            hint="use the version that made it, or run its recipe again into a new folder",
+            hint="use the version that wrote it, or run its recipe again into a new folder",
         )
     try:
         config = BundleConfig.model_validate(data)

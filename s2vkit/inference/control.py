@@ -41,7 +41,7 @@ def steering_of(
     """Turn control into steering by side.
 
     `heard` gives the codes (1, dim) of speech, `seen` the identity code (dim,) of a face. Raises
-    InputError where a side is asked for twice, or is none of the model's.
+    InputError if a side is asked for twice, or is none of the model's.
     """
     found: dict[str, Steering] = {}
     for side, make in _requests(control, codes, heard, seen):

@@ -25,7 +25,7 @@ def identity_code(model: Path, face: np.ndarray, size: int, device: torch.device
     """Return the code (dim,) of a face, uint8 (size, size, 3), in the space of the identity student.
 
     `model` is the folder `model` of a run. A model that was copied out of its run has no teacher.
-    Raises RunFolderError then, InputError where the picture has another shape.
+    Raises RunFolderError then, InputError if the picture has another shape.
     """
     wanted = (size, size, 3)
     if face.dtype != np.uint8 or face.shape != wanted:

@@ -170,7 +170,7 @@ class FrameStream:
             self._speech, self._first_sample = self._speech[keep - self._first_sample :], keep
 
     def _check(self) -> None:
-        """Raise InputError where the generator cannot do what is asked."""
+        """Raise InputError if the generator cannot do what is asked."""
         remembers = self.generator.audio_samples or self.generator.warmup_frames
         if not remembers:
             return

@@ -26,6 +26,7 @@ from s2vkit.settings import Compute
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from s2vkit.inference.live import LiveStream
     from s2vkit.inference.video import Video
 
 
@@ -80,7 +81,9 @@ class TalkingFaceModel:
         from s2vkit.inference.video import Video  # wants FFmpeg, which the rest does not
 
         frames = list(self.chunks(speech, sample_rate, image=image, fps=fps, **control))
-        return Video(np.concatenate(frames), fps or self.fps, np.asarray(speech, np.float32), sample_rate)
+        return Video(
+            np.concatenate(frames), fps or self.fps, np.asarray(speech, np.float32), sample_rate, self.path
+        )
 
     def generate_batch(
         self, speeches: Sequence[np.ndarray], sample_rate: int, **control: Unpack[Control]
@@ -93,7 +96,7 @@ class TalkingFaceModel:
 
         made = generate_together(self.pipeline, samples, steering)
         return [
-            Video(to_uint8(frames), self.fps, np.asarray(speech, np.float32), sample_rate)
+            Video(to_uint8(frames), self.fps, np.asarray(speech, np.float32), sample_rate, self.path)
             for frames, speech in zip(made, speeches, strict=True)
         ]
 
@@ -110,6 +113,20 @@ class TalkingFaceModel:
         samples = self.to_samples(speech, sample_rate)
         recording = SampledRecording(samples, self.sample_rate)
         yield from self.film(recording, self.steer(sample_rate, **control), image=image, fps=fps)
+
+    def stream(self, sample_rate: int, **control: Unpack[Control]) -> LiveStream:
+        """Begin an utterance of unknown length: a context manager whose `push` takes samples.
+
+        The frames are those of the whole recording if identity and emotion are asked for, else
+        they settle as speech comes. Raises InputError if the model cannot go live.
+        """
+        return self.stream_of(sample_rate, self.steer(sample_rate, **control))
+
+    def stream_of(self, sample_rate: int, steering: Mapping[str, Steering]) -> LiveStream:
+        """Begin an utterance under steering; see `stream`."""
+        from s2vkit.inference.live import LiveStream  # wants FFmpeg, which the rest does not
+
+        return LiveStream(self.pipeline, sample_rate, steering)
 
     def steer(self, sample_rate: int, **control: Unpack[Control]) -> dict[str, Steering]:
         """Turn control into steering by side; speech in it is at `sample_rate`. Raises InputError."""
@@ -157,7 +174,7 @@ class TalkingFaceModel:
         return resample(samples, sample_rate, self.sample_rate)
 
     def check_image(self, image: np.ndarray | None) -> None:
-        """Raise InputError where an image is given that is not needed, or has another shape."""
+        """Raise InputError if an image is given that is not needed, or has another shape."""
         if image is None:
             return  # the pipeline says so where one is needed
         if not self.needs_image:

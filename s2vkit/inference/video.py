@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from base64 import b64encode
 from dataclasses import dataclass
 from os import PathLike
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from s2vkit.inference.marking import marker_of
 from s2vkit.media.video import VideoWriter
 
 
@@ -21,6 +23,7 @@ class Video:
     fps: float
     speech: np.ndarray  # (S,) float32, as it was given
     sample_rate: int  # Hz
+    model: Path | None = None  # the folder of the model that generated it
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -30,11 +33,18 @@ class Video:
         """The length of the pictures."""
         return len(self.frames) / self.fps
 
-    def save(self, path: str | PathLike[str]) -> Path:
-        """Write the clip with its speech, by the ending of its name; what is there is replaced."""
+    def save(self, path: str | PathLike[str], *, mark: bool = True) -> Path:
+        """Write the clip with its speech, by the ending of its name; what is there is replaced.
+
+        It is watermarked and signed as generated, unless `mark` is false; a warning says what
+        cannot be done.
+        """
         path = Path(path)
+        marking = marker_of(self.model) if mark and self.model is not None else None
+        for note in marking.notes if marking else ():
+            warnings.warn(note, stacklevel=2)
         height, width = self.frames.shape[1:3]
-        with VideoWriter(path, (width, height), self.fps, self.speech, self.sample_rate) as video:
+        with VideoWriter(path, (width, height), self.fps, self.speech, self.sample_rate, marking) as video:
             video.write(self.frames)
         return path
 

@@ -97,7 +97,7 @@ def _refuse_other_things(path: Path) -> None:
     if not path.is_file():
         raise InputError(
             f"{path}: no such checkpoint file",
-            hint="check `checkpoint` in the recipe; `s2vkit weights` says where each file is had",
+            hint="check `checkpoint` in the recipe; `s2vkit weights` lists the source of each file",
         )
     with path.open("rb") as file:
         start = file.read(64).lstrip().lower()

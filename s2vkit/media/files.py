@@ -142,7 +142,7 @@ def _what(path: Path) -> str:
 
 
 def check_file(path: Path) -> None:
-    """See that a path is a regular file that is not empty; raises InputError."""
+    """Check that a path is a regular file that is not empty; raises InputError."""
     if not path.exists():
         raise InputError(f"{path}: no such file", hint="check the spelling and the folder")
     if path.is_dir():

@@ -98,7 +98,7 @@ class Film:
         if context is None:
             raise InputError(f"{self.path}: its pictures are of an unknown codec")
         if not context.width * context.height:
-            raise InputError(f"{self.path}: not one picture is whole enough to tell its size")
+            raise InputError(f"{self.path}: no picture is complete enough to determine its size")
         if context.width * context.height > self.max_pixels:
             raise InputError(
                 f"{self.path}: declares pictures of {context.width} x {context.height}, "

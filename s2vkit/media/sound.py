@@ -52,11 +52,16 @@ def read_speech(
     missing, empty, not media, without sound, undecodable, not finite, silent, or shorter than
     `shortest` seconds.
     """
+    reading = Reading(str(path), sample_rate)
+    return reading.finish(*read_into(reading, path, track), shortest)
+
+
+def read_into(reading: Reading, path: str | Path, track: int | None) -> tuple[float, bool]:
+    """Decode the speech of a file into a reading: what `finish` wants to know of the file."""
     chosen = choose_sound(path, track)
     with open_media(path) as container:
         stream = sound_tracks(container)[chosen.index]
-        start = (container.start_time or 0) / av.time_base if video_streams(container) else None
-        reading = _Reading(str(path), sample_rate, start)
+        reading.start = (container.start_time or 0) / av.time_base if video_streams(container) else None
         reading.notes += chosen.notes
         timeline = Timeline[Block]("sound", _GAP, reading.miss, reading.notes.append, append=True)
         for time, block in sound_blocks(container, chosen, timeline, reading.miss):
@@ -65,7 +70,7 @@ def read_speech(
         exact = bool(stream.duration) and "mp4" in container.format.name
     if timeline.holes:
         reading.notes.append(f"the recording has holes, silent here: {spans(timeline.holes)}")
-    return reading.finish(announced, exact, shortest)
+    return announced, exact
 
 
 def _announced(container: InputContainer, stream: AudioStream, path: str | Path) -> float:
@@ -77,12 +82,12 @@ def _announced(container: InputContainer, stream: AudioStream, path: str | Path)
     return 0.0 if container.streams.video else (container.duration or 0) / av.time_base
 
 
-class _Reading:
+class Reading:
     """A sound track on its way from decoded blocks to one array."""
 
-    def __init__(self, name: str, sample_rate: int, start: float | None) -> None:
+    def __init__(self, name: str, sample_rate: int) -> None:
         self.name, self.sample_rate = name, sample_rate
-        self.start = start  # s on the container's clock; None: where the first block is
+        self.start: float | None = None  # s on the container's clock; None: where the first block is
         self.seconds, self.padding, self.damaged = 0.0, 0.0, 0
         self.notes: list[str] = []
         self._blocks: list[np.ndarray] = []
@@ -140,11 +145,23 @@ class _Reading:
         self._flush()
         samples = np.concatenate([np.zeros(0, np.float32), *self._blocks])
         self._blocks.clear()
+        low, high = (float(samples.min()), float(samples.max())) if len(samples) else (0.0, 0.0)
+        samples = samples[: self._check(len(samples), low, high, announced, exact, shortest)]
+        peak = float(np.abs(samples).max())
+        self._note_peak(peak)
+        if peak > 1:
+            samples = (samples / np.float32(peak)).clip(-1, 1)
+        return Sound(samples, self.sample_rate, self.seconds, self.notes)
+
+    def _check(
+        self, samples: int, low: float, high: float, announced: float, exact: bool, shortest: float
+    ) -> int:
+        """Refuse what is no speech, note what is lacking: how many of the samples are sound."""
         surplus = self.seconds - self.padding - announced
         if exact and 0 < surplus < _GAP:  # an encoder fills its last block with zeros
             self.seconds -= surplus
-            samples = samples[: round(self.seconds * self.sample_rate)]
-        self._refuse(samples, shortest)
+            samples = min(samples, round(self.seconds * self.sample_rate))
+        self._refuse(samples, low, high, shortest)
         if self.damaged:
             self.notes.append(f"{self.damaged} damaged pieces of the sound were left out")
         if announced - self.seconds > max(0.5, 0.05 * announced):
@@ -152,27 +169,25 @@ class _Reading:
                 f"the file promises {announced:.1f} s of sound but only {self.seconds:.1f} s "
                 "could be read; it may be cut off"
             )
-        return Sound(self._within(samples), self.sample_rate, self.seconds, self.notes)
+        return samples
 
-    def _refuse(self, samples: np.ndarray, shortest: float) -> None:
-        if not len(samples):
+    def _refuse(self, samples: int, low: float, high: float, shortest: float) -> None:
+        if not samples:
             why = "cannot be decoded" if self.damaged else "holds no samples"
             raise InputError(f"{self.name}: the sound track {why}")
         if self.seconds < shortest:
-            raise InputError(f"{self.name}: only {self.seconds:.3f} s of sound; {shortest:g} s is the least")
-        if (float(samples.max()) - float(samples.min())) / 2 < SILENCE:
+            raise InputError(
+                f"{self.name}: only {self.seconds:.3f} s of sound, the minimum is {shortest:g} s"
+            )
+        if (high - low) / 2 < SILENCE:
             raise InputError(
                 f"{self.name}: is silent (below -60 dBFS all along), so there is no speech in it",
                 hint="check that the right track was recorded or exported",
             )
 
-    def _within(self, samples: np.ndarray) -> np.ndarray:
-        peak = float(np.abs(samples).max())
-        if peak <= 1:
-            return samples
+    def _note_peak(self, peak: float) -> None:
         if peak > 1.05:  # less is the ripple of lossy codecs and of resampling
             self.notes.append(f"samples reach {peak:.4g}; all were scaled down to fit [-1, 1]")
-        return (samples / np.float32(peak)).clip(-1, 1)
 
 
 def sound_blocks(

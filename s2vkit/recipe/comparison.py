@@ -33,7 +33,7 @@ class SystemOptions(Options):
 
     recipe: Text = Field(description="its recipe's file, relative to the comparison's")
     title: str | None = Field(default=None, description="what tables call it; its key if absent")
-    set: dict[str, Any] = Field(default={}, description="values laid over this recipe alone")
+    set: dict[str, Any] = Field(default={}, description="values set in this recipe alone")
 
 
 class ComparisonOptions(Options):
@@ -44,9 +44,9 @@ class ComparisonOptions(Options):
     output: Text = Field(description="the folder of tables and figures, and of every run")
     seeds: list[Seed] = Field(min_length=1, description="every system is run at each")
     systems: dict[str, Any] = Field(description="what is compared: name to recipe")
-    set: dict[str, Any] = Field(default={}, description="values laid over every recipe")
+    set: dict[str, Any] = Field(default={}, description="values set in every recipe")
     unseen: dict[str, Any] = Field(
-        default={}, description="values of `data` that bring speakers whom training has not, for Figure 4"
+        default={}, description="values of `data` that add speakers unseen in training, for Figure 4"
     )
 
 

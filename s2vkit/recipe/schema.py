@@ -17,6 +17,7 @@ from s2vkit.options import (
     StudentSlot,
     SyncEvaluatorSlot,
     TeacherSlot,
+    WatermarkSlot,
 )
 from s2vkit.settings import Alignment, Compute
 
@@ -34,34 +35,44 @@ class Recipe(Options):
     """A whole recipe, resolved: every slot holds a component's name and checked options."""
 
     format: Literal[1] = Field(description="the version of the recipe's format: 1")
-    name: Text | None = Field(default=None, role="monitor", description="what reports call this recipe")
+    name: Text | None = Field(default=None, role="monitor", description="the title in reports")
     seed: int = Field(default=1234, ge=0, lt=2**32, description="the one seed of everything")
     output: Text = Field(
         role="monitor", description="the run folder: checkpoints, logs and the report go there"
     )
     cache: Text = Field(
-        default="runs/.cache", role="monitor", description="folder of what is computed once for several runs"
+        default="runs/.cache", role="monitor", description="folder of results that several runs share"
     )
     data: DatasetSlot = Field(description="the corpus of clips")
-    audio_encoder: AudioEncoderSlot = Field(description="what hears: speech to features")
+    audio_encoder: AudioEncoderSlot = Field(description="the encoder of speech: features and a summary")
     alignment: Alignment = Field(
-        default_factory=Alignment, description="how speech features are laid on video frames"
+        default_factory=Alignment, description="how speech features are aligned with video frames"
     )
     teachers: dict[str, TeacherSlot] = Field(
-        default={}, description="frozen networks whose knowledge is distilled, by the side of a face they see"
+        default={}, description="frozen networks that are distilled, by the side of a face they describe"
     )
     students: dict[str, StudentSlot] = Field(
-        default={}, description="what predicts each teacher's vectors from speech, by side"
+        default={}, description="networks that predict each teacher's vectors from speech, by side"
     )
-    generator: GeneratorSlot = Field(description="what draws frames from codes")
+    generator: GeneratorSlot = Field(description="the network that generates frames from features and codes")
     discriminators: dict[str, DiscriminatorSlot] = Field(
-        default={}, description="critics of what is drawn, by a name of your choice"
+        default={}, description="discriminators of the generated frames, by a name of your choice"
     )
     evaluators: dict[str, TeacherSlot] = Field(
-        default={}, description="networks that only metrics ask, by the label they know"
+        default={}, description="networks that only metrics use, by the label they predict"
     )
     sync_evaluator: SyncEvaluatorSlot | None = Field(
-        default=None, description="network that says whether lips and speech go together"
+        default=None, description="network that measures whether lips and speech are in sync"
+    )
+    mark: bool = Field(
+        default=True,
+        role="monitor",
+        description="whether the videos that the run leaves are watermarked and signed as made by a model",
+    )
+    watermark: WatermarkSlot | None = Field(
+        default=None,
+        role="monitor",
+        description="the invisible mark of generated videos, which the model keeps; null: spread_spectrum",
     )
     stages: dict[str, StageSlot] = Field(
         description="the steps of the run, by a name of your choice; `after` orders them"

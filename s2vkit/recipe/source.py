@@ -25,6 +25,7 @@ from yaml.events import (
     StreamEndEvent,
 )
 
+from s2vkit.files import expand_home
 from s2vkit.recipe.nodes import Item, Map, Node, Path, Place, Scalar, Seq, Source
 from s2vkit.recipe.report import Problems
 from s2vkit.recipe.scalars import resolve
@@ -37,7 +38,7 @@ _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # what PyYAML counts as the 
 
 # What the parser says, what we say, and what helps.
 _PLAINER = (
-    ("character '\\t'", "a tab cannot stand here", "use spaces"),
+    ("character '\\t'", "a tab is not allowed here", "use spaces"),
     ("expected the node content", "a value is missing, or a '[' or '{' is not closed", ""),
     (
         "mapping values are not allowed",
@@ -112,7 +113,7 @@ class _Composer:
             before = split_lines(self.text[: error.position])
             place = self.at(len(before) - 1, len(before[-1]), 1)
             code = error.character if isinstance(error.character, int) else ord(error.character)
-            self.problems.add(place, (), f"character U+{code:04X} cannot stand in YAML")
+            self.problems.add(place, (), f"character U+{code:04X} is not allowed in YAML")
         except _StopError:
             pass
         return None
@@ -155,7 +156,8 @@ class _Composer:
 
     def value(self, event: Event, path: Path, depth: int) -> Node:
         if isinstance(event, ScalarEvent):
-            return Scalar(self.scalar(event, path), self.place(event))
+            value = self.scalar(event, path)
+            return Scalar(expand_home(value) if isinstance(value, str) else value, self.place(event))
         assert isinstance(event, CollectionStartEvent)
         if isinstance(event, MappingStartEvent):
             return self.mapping(event, path, depth)

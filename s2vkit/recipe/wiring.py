@@ -73,7 +73,7 @@ class Wired:
                 known = ", ".join(self.registry.names("student"))
                 hint = f"add `students: {{{side}: NAME}}` (known students: {known}), "
                 hint += f"or leave the side out with `teachers: {{{side}: null}}`"
-                self.add(("teachers", side), f"nobody learns from teacher '{side}'", hint, key=True)
+                self.add(("teachers", side), f"no student learns from teacher '{side}'", hint, key=True)
         self.recipe = self.recipe.model_copy(update={"students": kept})
 
     def sides(self) -> set[str]:

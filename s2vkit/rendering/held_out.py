@@ -11,6 +11,7 @@ from s2vkit.data.store import ClipStore
 from s2vkit.engine.workspace import RunWork
 from s2vkit.files import write_json
 from s2vkit.interfaces.pixels import to_uint8
+from s2vkit.media.video import Marking
 from s2vkit.rendering.grids import draw_grids
 from s2vkit.report.curves import draw_curves
 from s2vkit.report.page import write_page
@@ -20,16 +21,16 @@ CLIPS = 8  # shown as mp4
 TIMES = 8  # pictures of a clip in the sheet
 
 
-def show_run(work: RunWork, *, clips: bool = True) -> None:
+def show_run(work: RunWork, *, clips: bool = True, marking: Marking | None = None) -> None:
     """Write curves/ and report.html of a run and, where it learnt to draw, videos/ and samples/."""
     if clips:
-        show_clips(work)
+        show_clips(work, marking)
     draw_all_curves(work.folder)
     write_page(work.folder)
 
 
-def show_clips(work: RunWork) -> None:
-    """Write videos/ and samples/: held-out clips made beside true."""
+def show_clips(work: RunWork, marking: Marking | None = None) -> None:
+    """Write videos/ and samples/: held-out clips made beside true; `marking` marks the videos."""
     rows, labels, clip_facts = [], [], dict[str, Any]()
     sources = "speech and an image" if work.graph.takes_reference_image else "speech"
     chosen = pick_clips(work.store)
@@ -39,10 +40,10 @@ def show_clips(work: RunWork) -> None:
         speech, rate = work.store.speech(clip), work.store.index.sample_rate
         clip_facts[outcome.name] = {"labels": outcome.labels, "split": work.store.clips[clip].split}
         path = work.folder / "videos" / f"{outcome.name}.mp4"
-        write_comparison(path, generated, real, work.store.index.fps, speech, rate)
+        write_comparison(path, generated, real, work.store.index.fps, speech, rate, marking=marking)
         at = np.linspace(0, len(generated) - 1, TIMES).round().astype(int)
         rows += [[real[i] for i in at], [generated[i] for i in at]]
-        labels += [f"{outcome.name} true", f"made from {sources}"]
+        labels += [f"{outcome.name} real", f"generated from {sources}"]
         work.progress(done, len(chosen))
     if rows:
         write_json(work.folder / "videos" / "clips.json", clip_facts)

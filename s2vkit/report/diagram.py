@@ -24,8 +24,8 @@ def diagram_section(facts: RunFacts) -> str:
     if not parts:
         return ""
     drawn = [
-        ("inference", "Inference: what draws a clip"),
-        ("training", "Training: with all that sees true faces"),
+        ("inference", "Inference: from speech to a clip"),
+        ("training", "Training: with all that takes real faces"),
     ]
     return _world(facts.graph.get("world")) + "".join(
         f'<figure class="diagram"><h3>{title}</h3>'

@@ -34,8 +34,8 @@ def stages_section(facts: RunFacts) -> str:
     rows.append(("all", "", "", span(total), Raw(""), "", ""))
     headings = ("stage", "what it trains", "state", "time", "", "memory", "GPU memory")
     return table(headings, rows, {3, 5, 6}, "stages") + (
-        '<p class="soft">Time includes preparing what the stage needed first. Memory: the most '
-        "that the process held during the stage; its workers, which load clips, not counted."
+        '<p class="soft">Time includes preparing what the stage needed first. Memory: the peak '
+        "of the process during the stage, without its workers, which load clips."
         f"{_unknown(facts)}</p>"
     )
 
@@ -100,7 +100,7 @@ def warnings_section(facts: RunFacts) -> str:
         listed += f"<p>These files of the run folder could not be read: {escape(names)}.</p>"
     if not facts.warnings:
         kept = "graph.json" if not facts.graph else ""
-        none = "None was kept: this run is older than that." if kept else "None."
+        none = "None was recorded: this run is older than that." if kept else "None."
         return f"{listed}<p>{none}</p>"
     rows = [
         [str(note.get(key) or "–") for key in ("time", "stage", "source", "text")] for note in facts.warnings
@@ -130,7 +130,7 @@ def commands_of(facts: RunFacts) -> Raw:
     if not facts.recipe:
         return Raw("")
     return Raw(
-        '<p class="soft">The command was not kept (an older run, or one started from Python). '
-        "The resolved recipe makes the run again:</p>"
+        '<p class="soft">The command was not recorded (an older run, or one started from Python). '
+        "The resolved recipe repeats the run:</p>"
         "<pre><code>s2vkit run recipe.yaml</code></pre>"
     )

@@ -21,8 +21,8 @@ _DAMAGE = (AttributeError, KeyError, IndexError, TypeError, ValueError, OSError)
 """What a damaged file of a run folder leads to: its section is left out, and says so."""
 
 _SHEETS = {
-    "over_time": "Held-out clips over training: one column a look, the true frame last",
-    "held_out": "Moments of held-out clips, the true ones above what was made",
+    "over_time": "Held-out clips over training: one column for each time, the real frame last",
+    "held_out": "Moments of held-out clips, the real ones above the generated ones",
     "identity_emotion": "Every speaker (rows) in every emotion (columns), at one sound",
     "identity_maps": "Channels of the identity maps: inflated from the code, and the teacher's",
 }
@@ -55,7 +55,7 @@ def run_page(facts: RunFacts, budget: ClipBudget) -> str:
             "Every clip", facts, lambda: clips_table(facts), link(folder / "clips.csv") + _of_corpus(facts)
         ),
         _section("Confusions", facts, lambda: confusion_section(facts), metrics),
-        _section("Who and how: what the codes tell", facts, lambda: probe_section(facts.metrics), metrics),
+        _section("Probes: what the codes reveal", facts, lambda: probe_section(facts.metrics), metrics),
         _section("Samples", facts, lambda: _sheets(facts)),
         _section("Graph", facts, lambda: diagram_section(facts), link(folder / "graph.json")),
         _section("Curves", facts, lambda: _curves(facts)),
@@ -68,7 +68,7 @@ def run_page(facts: RunFacts, budget: ClipBudget) -> str:
         content, kept = warnings_section(facts), folder / "warnings.jsonl"
         traced = f"From {link(kept)}." if kept.exists() else ""
         sections.insert(-2, Section("Warnings", content, traced))
-    empty = "This run has made nothing yet."
+    empty = "This run has no results yet."
     return render(facts.name, _count(facts), sections, summary=_summary(facts), empty=empty)
 
 
@@ -78,7 +78,7 @@ def _section(name: str, facts: RunFacts, draw: Callable[[], str], traced: str = 
         inside = draw()
     except _DAMAGE as error:
         facts.damaged.append(f"what “{name}” is drawn from")
-        message = text(f"This part could not be drawn: {type(error).__name__}: {error}")
+        message = text(f"This section could not be rendered: {type(error).__name__}: {error}")
         inside = f"<p>{message}</p>"
     return Section(name, inside, f"From {traced}." if inside and traced else "")
 
@@ -97,7 +97,7 @@ def _summary(facts: RunFacts) -> str:
         "seed": about.get("seed", facts.recipe.get("seed")),
         "computed on": about.get("computed_on"),
         "time": span(sum(seconds)) if seconds else None,
-        "most memory": size(peak_memory) if (peak_memory := peak(facts)) else None,
+        "peak memory": size(peak_memory) if (peak_memory := peak(facts)) else None,
         "warnings": Raw(f'<a href="#warnings">{len(facts.warnings)}</a>') if facts.graph else None,
         "s2vkit": facts.version,
     }
@@ -155,7 +155,7 @@ def _curves(facts: RunFacts) -> str:
     if not drawn:
         return ""
     return (
-        '<p class="soft">Line: the mean of a stretch of steps. Band: its least and its most. '
+        '<p class="soft">Line: the mean of a range of steps. Band: its minimum and maximum. '
         "The figures below are means of the last fortieth.</p>" + "\n".join(drawn)
     )
 
@@ -174,5 +174,5 @@ def _recipe(facts: RunFacts) -> str:
     if not facts.recipe_text:
         return ""
     given = facts.about.get("recipe")
-    came = f"<p>Resolved from {text(given)}; it can be run as it stands.</p>" if given else ""
+    came = f"<p>Resolved from {text(given)}; it can be run as it is.</p>" if given else ""
     return came + folded("the recipe as it was resolved", f"<pre>{text(facts.recipe_text)}</pre>")

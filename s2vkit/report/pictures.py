@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from s2vkit.files import replacing
 from s2vkit.media import VideoWriter
+from s2vkit.media.video import Marking
 
 _INK, _PAPER, _GAP = (30, 30, 34), (246, 246, 244), 2
 _MIN_HEIGHT = 192  # small faces are enlarged to about this in comparisons
@@ -74,12 +75,13 @@ def write_comparison(
     fps: float | Fraction,
     speech: np.ndarray | None = None,
     sample_rate: int = 16000,
-    captions: tuple[str, str] = ("true", "generated"),
+    captions: tuple[str, str] = ("real", "generated"),
+    marking: Marking | None = None,
 ) -> Path:
     """Write an MP4 of the real clip left and the generated one right, with captions and sound.
 
     `generated` and `real` are uint8 (V, H, W, 3); small faces are enlarged by whole pixels.
-    Raises ValueError if their shapes differ.
+    `marking` marks the whole as generated. Raises ValueError if their shapes differ.
     """
     if generated.shape != real.shape:
         raise ValueError(f"made {generated.shape} and true {real.shape} differ in shape")
@@ -87,7 +89,7 @@ def write_comparison(
     width = generated.shape[2] * scale
     bar = caption_bar(captions, width)
     size = (2 * width, generated.shape[1] * scale + bar.shape[0])
-    with VideoWriter(path, size, fps, speech, sample_rate) as writer:
+    with VideoWriter(path, size, fps, speech, sample_rate, marking) as writer:
         for left, right in zip(real, generated, strict=True):
             pair = enlarge(np.concatenate([left, right], axis=1), scale)
             writer.write(np.concatenate([bar, pair])[None])

@@ -39,7 +39,7 @@ class ClipBudget:
         """Describe which clips are embedded in the page and which are played from the run folder."""
         if not self.within + self.beside:
             return Raw("")
-        embedded = f"{self.within} clips ({size(self.max_bytes - self.left)}) lie within this page"
+        embedded = f"{self.within} clips ({size(self.max_bytes - self.left)}) are embedded in this page"
         if not self.beside:
             return Raw(f"{embedded}; it needs no file beside it to play them.")
         return Raw(
@@ -55,7 +55,7 @@ def player(facts: RunFacts, path: Path, budget: ClipBudget, caption: str, of: st
     name = escape(f"{of} {path.stem}" if of else path.stem)
     return (
         f'<figure id="clip-{name}"><video controls playsinline preload="metadata"{shown} '
-        f'aria-label="{name}: the true clip left, the made one right" '
+        f'aria-label="{name}: the real clip left, the generated one right" '
         f'src="{budget.source(facts, path)}"></video><figcaption>{caption}</figcaption></figure>'
     )
 
@@ -83,8 +83,8 @@ def clips_section(facts: RunFacts, budget: ClipBudget) -> str:
         player(facts, path, budget, caption(facts, path, figures.get(path.stem, {}))) for path in facts.videos
     ]
     return (
-        '<p class="soft">Held-out clips, left the true one, right the one made '
-        f'from what it takes as input (see the graph). {budget.note()}</p><div class="grid">'
+        '<p class="soft">Held-out clips, left the real one, right the one generated '
+        f'from its inputs (see the graph). {budget.note()}</p><div class="grid">'
         f"{''.join(shown)}</div>"
     )
 

@@ -40,9 +40,9 @@ def _matrix(metrics: Mapping[str, Any]) -> str:
         for of in labels
     ]
     return (
-        '<p class="soft">Share of held-out clips whose label a linear classifier reads from what '
-        "was heard. A code should tell its own side and nothing of the other: those cells, in "
-        "italics, should stand near chance. In brackets: from the teacher's own vectors.</p>"
+        '<p class="soft">Share of held-out clips whose label a linear classifier reads from a '
+        "summary or code. A code should reveal its own side and nothing of the other: those cells, in "
+        "italics, should be near chance. In brackets: from the teacher's own vectors.</p>"
         '<div class="wide"><table><thead><tr><th>what is read</th>'
         f'{head}<th class="n">chance</th></tr></thead>\n<tbody>{"".join(rows)}</tbody>'
         "</table></div>"

@@ -34,7 +34,7 @@ def metrics_section(facts: RunFacts) -> str:
         return ""
     headings = ("metric", "generated", "real", "chance", "clips", "chance to real")
     return (
-        '<p class="soft">Made: of clips the run made. Real: the same rule on the true clips, so '
+        '<p class="soft">Generated: of clips the run generated. Real: the same rule on the real clips, so '
         "the best that can be expected. Chance: what a model gets that has learnt nothing. "
         "In brackets: 95 % of resampled sets of clips. "
         "Unfold a name for how it is counted, and of which clips.</p>"
@@ -93,7 +93,7 @@ def confusion_section(facts: RunFacts) -> str:
         if not isinstance(details, Mapping) or "confusion" not in details:
             continue
         classes = [str(word) for word in details.get("classes") or ()]
-        pairs = [("made clips", "confusion"), ("true clips", "confusion_on_real")]
+        pairs = [("generated clips", "confusion"), ("real clips", "confusion_on_real")]
         drawn = [
             heat(details[key], classes, f"{name}, {of}")
             for of, key in pairs
@@ -113,7 +113,7 @@ def confusion_section(facts: RunFacts) -> str:
     )
     sort = ' Which clips those are: sort <a href="#every-clip">every clip</a> by the metric.'
     return (
-        '<p class="soft">Rows: the true label. Columns: what the evaluator says. The darker, the '
+        '<p class="soft">Rows: the true label. Columns: what the evaluator predicts. The darker, the '
         f"larger the share of its row; the numbers are clips.{sort if which else ''}</p>" + "".join(found)
     )
 

@@ -95,7 +95,7 @@ class Cache:
         return Sources(store, self.graph.encoder.sample_rate, arrays)
 
     def speech(self, store: ClipStore) -> Arrays:
-        """Give what the encoder makes of every clip: `features` and `summary`."""
+        """Return what the encoder makes of every clip: `features` and `summary`."""
         return self._frozen(FrozenFeatures("speech"), store)
 
     def _frozen(self, features: FrozenFeatures, store: ClipStore) -> Arrays:
@@ -104,7 +104,7 @@ class Cache:
             "speech": lambda: self._encode_speech(store),
             "segments": lambda: self._encode_segments(store, features.count),
             "targets": lambda: self._encode_faces(store, features.side, features.count),
-            "maps": lambda: self._map(store),
+            "maps": lambda: self._encode_maps(store, features.side),
         }
         return compute[features.what]()
 
@@ -122,7 +122,7 @@ class Cache:
                 progress=self.progress,
             )
 
-        begun = "hearing every clip once"
+        begun = "speech features of every clip"
         return self._kept("speech", "encoder", encoder, store, [alignment.model_dump()], begun, make)
 
     def _encode_segments(self, store: ClipStore, segments: int) -> Arrays:
@@ -135,12 +135,12 @@ class Cache:
                 out,
                 device=self.policy.device,
                 segments=segments,
-                generator=generator(seed, "stretches"),
+                generator=generator(seed, "stretches"),  # a stream's name: part of the seed
                 progress=self.progress,
             )
 
         of = [segments, seed, digest(store.split("train"))]
-        return self._kept("speech", "encoder", encoder, store, of, "hearing segments of clips", make)
+        return self._kept("speech", "encoder", encoder, store, of, "segments of training clips", make)
 
     def _encode_faces(self, store: ClipStore, side: str, frames_per_clip: int) -> Arrays:
         teacher, seed = self.graph.teachers[side], self.recipe.seed
@@ -152,24 +152,24 @@ class Cache:
                 out,
                 device=self.policy.device,
                 frames_per_clip=frames_per_clip,
-                generator=generator(seed, "views", side),
+                generator=generator(seed, "views", side),  # likewise
                 progress=self.progress,
             )
 
         of, begun = (
             [frames_per_clip, (seed, side) if frames_per_clip > 1 else None],
-            f"looking at every clip once ({side})",
+            f"{side} vectors of every clip",
         )
         return self._kept(f"faces-{side}", f"teacher.{side}", teacher, store, of, begun, make)
 
-    def _map(self, store: ClipStore) -> Arrays:
-        teacher = self.graph.teachers["identity"]
+    def _encode_maps(self, store: ClipStore, side: str) -> Arrays:
+        teacher = self.graph.teachers[side]
 
         def make(out: Path) -> None:
             encode_maps(store, teacher, out, device=self.policy.device, progress=self.progress)
 
-        begun = "identity maps of every clip"
-        return self._kept("faces-maps", "teacher.identity", teacher, store, ["maps"], begun, make)
+        begun = f"{side} maps of every clip"
+        return self._kept("faces-maps", f"teacher.{side}", teacher, store, ["maps"], begun, make)
 
     def _kept(
         self,

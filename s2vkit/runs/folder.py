@@ -55,8 +55,8 @@ def check_run(run: Path) -> None:
     found = about.get("format") if isinstance(about, dict) else None
     if found != FORMAT:
         raise RunFolderError(
-            f"{run}: made by another version of s2vkit (format {found}, this one reads {FORMAT})",
-            hint="use the version that made it, or run the recipe again into a new folder",
+            f"{run}: written by another version of s2vkit (format {found}, this one reads {FORMAT})",
+            hint="use the version that wrote it, or run the recipe again into a new folder",
         )
 
 
@@ -111,9 +111,9 @@ def check_disk_space(folder: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise ResourceError(
-            f"{folder}: too little room on the disk for {what}: {needed / 1e6:.0f} MB needed, "
+            f"{folder}: too little space on the disk for {what}: {needed / 1e6:.0f} MB needed, "
             f"{free / 1e6:.0f} MB free",
-            hint="free some room, or name another place by `output:` and `cache:`",
+            hint="free some space, or name another place by `output:` and `cache:`",
         )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from s2vkit.build import describe, part_slots
 from s2vkit.device import facts_of
+from s2vkit.engine.compilation import compiled_calls
 from s2vkit.files import write_json
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.stage import Stage
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 Flow = tuple[str, str, str]  # from, to, what
 
-SPEECH, FACES, REFERENCE, VIDEO = "speech", "true frames", "a still", "made frames"
+SPEECH, FACES, REFERENCE, VIDEO = "speech", "real frames", "a reference image", "generated frames"
 _OF_SPEECH = ("features", "summary")
 
 
@@ -33,8 +34,18 @@ def keep_facts(run: Run) -> None:
         recipe=run.loaded.path.name,
         seed=run.recipe.seed,
         notes=run.loaded.dropped,
+        compiled=_compiled(run),
+        processes=run.group.part.world,
         **facts_of(run.policy),
     )
+
+
+def _compiled(run: Run) -> list[str] | str:
+    """Name the calls of networks that torch.compile compiles in training; else why there are none."""
+    if not run.policy.compile:
+        return f"no: {run.not_compiled}" if run.not_compiled else "no"
+    trained = {part for step in run.plan.steps for part in _trains(step)}
+    return compiled_calls({name: part for name, part in run.graph.modules().items() if name in trained})
 
 
 def graph_facts(recipe: Recipe, graph: Graph, steps: list[Step]) -> dict[str, Any]:
@@ -115,7 +126,7 @@ def _inference_flows(graph: Graph) -> Iterator[Flow]:
 
 
 def _training_flows(graph: Graph) -> Iterator[Flow]:
-    """Return what flows besides when parts are trained or measured: all that sees true faces."""
+    """Return what flows besides when parts are trained or measured: all that sees real faces."""
     groups: list[tuple[str, Mapping[str, Any]]] = [
         ("teacher", graph.teachers),
         ("evaluator", graph.evaluators),
@@ -136,13 +147,13 @@ def _training_flows(graph: Graph) -> Iterator[Flow]:
     evaluators = [f"evaluator.{name}" for name in graph.evaluators]
     evaluators += ["sync_evaluator"] if graph.sync_evaluator is not None else []
     for name in evaluators:
-        yield "generator", name, "made frames"
+        yield "generator", name, "generated frames"
 
 
 def _evaluated(name: str, want: str, graph: Graph) -> Iterator[Flow]:
     """Return where what a discriminator wants comes from: the true and the made one."""
     if want == "reference_images":
-        yield REFERENCE, name, "a still of the face"
+        yield REFERENCE, name, "a reference image of the speaker"
     elif want in _OF_SPEECH:
         yield "encoder", name, want
     elif want == "audio_windows":
@@ -150,5 +161,5 @@ def _evaluated(name: str, want: str, graph: Graph) -> Iterator[Flow]:
     else:
         real = "teacher.identity" if want == "identity_maps" else FACES
         if real == FACES or "identity" in graph.teachers:
-            yield real, name, f"true {want.replace('_', ' ')}"
-        yield "generator", name, f"made {want.replace('_', ' ')}"
+            yield real, name, f"real {want.replace('_', ' ')}"
+        yield "generator", name, f"generated {want.replace('_', ' ')}"

@@ -61,14 +61,14 @@ def _unfinished(
     at = step_of(folder / "checkpoint")
     past = extended(read_segments(folder), at, at, schedule)
     if at > steps:
-        return Progress(segments=anew, note=f"fewer steps than the {at} trained, so it begins anew")
+        return Progress(segments=anew, note=f"fewer steps than the {at} trained, so it starts again")
     if at == steps and at and not _is(past, steps, schedule):
-        note = f"another schedule, and all {at} steps are trained, so it begins anew"
+        note = f"another schedule, and all {at} steps are trained, so it starts again"
         return Progress(segments=anew, note=note)
     if at and past and past[-1].end == at:
         segments = extended(past, at, steps, schedule)
         return Progress(start=at, segments=segments, note=f"goes on from step {at}")
-    return Progress(segments=anew, note="it has no checkpoint to go on from, so it begins anew" * finished)
+    return Progress(segments=anew, note="it has no checkpoint to resume from, so it starts again" * finished)
 
 
 def _identity_of(folder: Path) -> str:

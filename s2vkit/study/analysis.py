@@ -30,7 +30,7 @@ def analyse(study: Study, box: Box, *, seed: int = 0, draws: int = DRAWS) -> dic
     """
     raters = sorted({vote.rater for vote in box.votes})
     over = "raters" if len(raters) > 1 else "votes"
-    lone = "" if len(raters) > 1 else "; of one rater, so they say nothing of other people"
+    lone = "" if len(raters) > 1 else "; of one rater, so they do not cover other people"
     return {
         "study": study.id,
         "raters": len(raters),
@@ -138,7 +138,7 @@ def _flags(names: list[str], wins: Array, ties: Array, regularised: bool, whole:
     if regularised:
         found.append(
             "the votes alone have no finite answer: half a vote each way was added to "
-            "every pair that was compared, and strengths are held back by it"
+            "every pair that was compared, and strengths are shrunk by it"
         )
     return found
 

@@ -90,7 +90,7 @@ def _check(runs: Sequence[Path], folder: Path, truth: bool, force: bool) -> None
     if len(runs) + truth < 2:
         raise InputError(
             "a study compares at least two systems, and one run is named",
-            hint="name another run, or set this one beside the real clips with --truth",
+            hint="name another run, or compare this one with the real clips by --truth",
         )
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file", hint="name a folder for the study")
@@ -99,8 +99,8 @@ def _check(runs: Sequence[Path], folder: Path, truth: bool, force: bool) -> None
         raise InputError(f"{folder}: holds files that are no study", hint="name another folder")
     if exists and not force:
         raise InputError(
-            f"{folder}: holds a study already, whose votes need its key",
-            hint="name another folder, or say --force to replace it",
+            f"{folder}: contains a study already, whose votes need its key",
+            hint="name another folder, or give --force to replace it",
         )
 
 

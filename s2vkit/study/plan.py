@@ -20,7 +20,7 @@ TRUTH, SPOILED = "real clips", "spoiled"
 QUESTIONS = {
     "natural": "Which face looks more natural?",
     "lips": "Whose lips go better with the speech?",
-    "emotion": "Whose face shows the mood of the voice better?",
+    "emotion": "Whose face shows the emotion of the voice better?",
 }
 """What may be asked by one word."""
 

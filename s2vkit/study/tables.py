@@ -62,11 +62,11 @@ def notes(question: dict[str, Any]) -> list[str]:
     alike = question["agreement"]
     if alike["compared"]:
         lines.append(
-            f"two raters said the same of a pair in {alike['share']:.0%} of {alike['compared']} "
+            f"two raters agreed on a pair in {alike['share']:.0%} of {alike['compared']} "
             f"meetings ({alike['chance']:.0%} by chance)"
         )
     else:
-        lines.append("no pair was seen by two raters, so agreement is not known")
+        lines.append("no pair was rated by two raters, so agreement is unknown")
     if question["left_of_decided"] is not None:
         lines.append(f"the left clip was preferred in {question['left_of_decided']:.0%} of choices")
     return lines + [f"note: {flag}" for flag in question["flags"]]

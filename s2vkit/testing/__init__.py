@@ -15,7 +15,7 @@ from s2vkit.recipe.check import Checker
 from s2vkit.recipe.nodes import Map, Source, from_plain
 from s2vkit.recipe.report import Problems
 from s2vkit.registry import Entry
-from s2vkit.testing import data, faces, learning, speech, sync
+from s2vkit.testing import data, faces, learning, marks, speech, sync
 from s2vkit.testing.checking import ContractError, MissingPackageError, Subject
 
 __all__ = ["ContractError", "MissingPackageError", "check_component"]
@@ -30,6 +30,7 @@ _CHECKS = {
     "sync_evaluator": sync.check_sync_evaluator,
     "loss": learning.check_loss,
     "optimizer": learning.check_optimizer,
+    "watermark": marks.check_watermark,
     "stage": learning.check_stage,
     "dataset": data.check_dataset,
     "metric": data.check_metric,

@@ -108,7 +108,7 @@ def _check_clip(subject: Subject, dataset: Any, raw: RawClip) -> None:
 
 
 def check_metric(subject: Subject) -> None:
-    """Check that it measures made-up clips and says what it measured."""
+    """Check that it measures fake clips and says what it measured."""
     score = _measure(subject, subject.build())
     subject.require(isinstance(score, Score), f"computes a {type(score).__name__}, no Score")
     figures = {"value": score.value, "on_real": score.on_real, "chance": score.chance}
@@ -116,7 +116,7 @@ def check_metric(subject: Subject) -> None:
         fine = (figure is None and name != "value") or math.isfinite(float(figure or 0.0))
         subject.require(fine, f"its {name} is {figure}")
     subject.require(score.n >= 1, "took in 3 clips, but its n is 0")
-    subject.require(score.definition.strip(), "does not say what it measured (definition)")
+    subject.require(score.definition.strip(), "gives no definition of what it measured")
     if score.clips:
         of_clips = [float(figure) for figure in score.clips.values()]
         found = median(of_clips) if score.over == "median" else fmean(of_clips)

@@ -50,7 +50,7 @@ def _check_embeddings(subject: Subject, teacher: Any) -> None:
         if teacher.classes or not teacher.pretrained:  # a file may hold no classifier
             logits = teacher.classify(images)
             subject.require_tensor("classify", logits, (3, max(1, len(teacher.classes))))
-        problem = "in eval, what it sees depends on the batch"
+        problem = "in eval, its output depends on the batch"
         subject.require_equal(problem, embeddings[:1], teacher(images[:1]))
         _check_head(subject, teacher, embeddings)
 

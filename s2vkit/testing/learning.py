@@ -43,7 +43,7 @@ def check_loss(subject: Subject) -> None:
         _check_scalar(subject, "the loss", value, code)
         subject.require(value.detach() >= 0, f"is negative: {value.detach()}")
         alike = float(loss(code.detach(), torch.ones(8, 2)))
-        subject.require(alike < 1e-2, f"is {alike} where there is nothing to tell, not 0")
+        subject.require(alike < 1e-2, f"is {alike} for independent codes, not 0")
         return
     frames, codes = gives == ("pair", "frames"), gives == ("pair", "codes")
     subject.require(frames or codes, f"is registered as giving {gives}, which is no loss")

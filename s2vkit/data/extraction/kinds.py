@@ -12,7 +12,7 @@ from s2vkit.errors import InputError
 REASONS: dict[str, str] = {
     "no_face": "no face was found",
     "face_too_small": "the face is smaller than `min_face` pixels",
-    "several_faces": "several faces, and it cannot be told which of them talks",
+    "several_faces": "several faces, and it is unclear which of them talks",
     "cut_inside": "shot changes leave no part that is long enough",
     "no_sound_track": "the file has no sound track",
     "silent": "the sound is silent all along",
@@ -46,7 +46,7 @@ class Cutting:
     margin: float = 0.14  # added on each side of the face, as a share of its height
     steady: float = 0.3  # s; over which the crop's place is smoothed, 4 times that for its size
     every: int = 10  # the detector sees every n-th frame; between them the face is followed
-    detect_at: int = 192  # the longest side of the pictures that the detector sees
+    detect_at: int = 192  # the longest side of the detector's input, in pixels
     min_face: int = 48  # height of a face, chin to hairline, below which it is too small
     min_score: float = 0.9  # of a detection, in [0, 1]
     dominance: float = 1.8  # a face that many times as high as any other is the one that talks

@@ -9,6 +9,7 @@ import numpy as np
 from av.container import InputContainer
 
 from s2vkit.data.extraction.kinds import Rejected
+from s2vkit.data.workers import progressing
 from s2vkit.media.files import open_media
 from s2vkit.media.resample import Resampler
 from s2vkit.media.sound import Block, sound_blocks
@@ -134,6 +135,7 @@ def _fill(track: Track, container: InputContainer, chosen: Chosen, notes: list[s
         if rate < 1000 or (len(block) and not -_LOUDEST < block.min() <= block.max() < _LOUDEST):
             track.miss()
             continue
+        progressing()
         track.take(time, rate, block)
     track.flush()
     if timeline.holes:

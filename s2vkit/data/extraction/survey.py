@@ -12,6 +12,7 @@ import numpy as np
 from s2vkit.data.extraction.grid import Grid, Shown
 from s2vkit.data.extraction.kinds import Cutting
 from s2vkit.data.extraction.shots import SIDE, Thumbs, find_cuts
+from s2vkit.data.workers import progressing
 from s2vkit.interfaces.face_detector import FaceDetector, Faces
 from s2vkit.media.film import Film, Scaler
 from s2vkit.media.upright import AS_IT_IS, pose_of
@@ -52,6 +53,7 @@ def survey_film(film: Film, cutting: Cutting, detector: FaceDetector) -> Survey:
     bytes_left = cutting.hold * 2**20
     last: Shown | None = None
     for shown in grid:
+        progressing()
         row = len(survey.places)
         if row >= _MAX_ROWS:
             film.notes.append(f"left out: all after {row / cutting.fps:.0f} s (longer files: cut them up)")

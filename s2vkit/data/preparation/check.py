@@ -19,7 +19,7 @@ def check_clips(clips: list[ClipFiles], dataset: Dataset) -> None:
     Raises InputError if there is no clip, PluginError if the dataset breaks its word.
     """
     if not clips:
-        raise InputError("the dataset has no clip", hint="look at `data:` in the recipe")
+        raise InputError("the dataset has no clip", hint="check `data:` in the recipe")
     wrong = [*_double(clips), *_unknown(clips, dataset)]
     if wrong:
         raise PluginError(

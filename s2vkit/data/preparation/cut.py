@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from s2vkit.data.extraction.left import LeftOut
 from s2vkit.data.extraction.sound import Track, read_track
 from s2vkit.data.extraction.speaking import active_speaker
 from s2vkit.data.extraction.survey import Survey, survey_film
+from s2vkit.data.workers import progressing
 from s2vkit.errors import InputError
 from s2vkit.interfaces.dataset import Source
 from s2vkit.interfaces.face_detector import FaceDetector
@@ -33,28 +35,33 @@ __all__ = ["REASONS", "Cut", "Cutting", "Cuttings", "Rejected", "cut_source", "f
 def cut_source(source: Source, cutting: Cutting, detector: FaceDetector) -> Cuttings:
     """Cut a source into clips of one talking face each.
 
-    Raises Rejected, with one of REASONS, where it gives none.
+    Raises Rejected, with one of REASONS, if it has none.
     """
-    try:
-        film = Film(source.path, cutting.max_pixels, cutting.video_track)
-        survey = survey_film(film, cutting, detector)
-        if not survey.places:
-            raise Rejected("undecodable", f"not one picture of {source.path.name} can be decoded")
-        notes = list(film.notes)
-        track = _decode_speech(source, cutting, survey, notes)
-    except Rejected:
-        raise
-    except InputError as error:
-        raise Rejected("undecodable", error.message) from error
-    clips = _Cutter(film, cutting, survey, track, notes).clips()
+    with ExitStack() as opened:  # a detector may raise in the middle of the film
+        try:
+            film = opened.enter_context(Film(source.path, cutting.max_pixels, cutting.video_track))
+            survey = survey_film(film, cutting, detector)
+            if not survey.places:
+                raise Rejected("undecodable", f"no picture of {source.path.name} can be decoded")
+            notes = list(film.notes)
+            track = _decode_speech(source, cutting, survey, notes)
+        except Rejected:
+            raise
+        except InputError as error:
+            raise Rejected("undecodable", error.message) from error
+        clips = _Cutter(film, cutting, survey, track, notes).clips()
     return Cuttings(clips, survey.seconds, survey.fps, notes)
 
 
 def fingerprint_of(path: Path) -> str:
     """Return a hash of a file's content, to detect duplicates by. Raises InputError if it is no file."""
     check_file(path)
+    found = hashlib.blake2b()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
+        while block := file.read(2**22):
+            progressing()
+            found.update(block)
+    return found.hexdigest()[:32]
 
 
 def _decode_speech(source: Source, cutting: Cutting, survey: Survey, notes: list[str]) -> Track:
@@ -163,10 +170,10 @@ class _Cutter:
         low = max(first, high[0].at[0] - every)
         top = min(end, high[0].at[-1] + every + 1)
         if top - low < self.min_frames:
-            self._leave(first, end, "no face was seen for long enough", "no_face")
+            self._leave(first, end, "no face was detected for long enough", "no_face")
             return
-        self._leave(first, low, "the face is not seen yet")
-        self._leave(top, end, "the face is seen no more")
+        self._leave(first, low, "the face is not detected yet")
+        self._leave(top, end, "the face is not detected any more")
         rivals = [t for t in high[1:] if self._rivals(high[0], t, low, top)]
         yield _Part(low, top, [high[0], *rivals])
 
@@ -198,7 +205,7 @@ class _Cutter:
             crops = frames.crop(part.first, part.end, places)
             chosen = 0 if len(crops) == 1 else active_speaker(crops, speech)
             if chosen is None:
-                why = f"{len(crops)} faces of like size, and the sound does not tell whose it is"
+                why = f"{len(crops)} faces of similar size, and it is unclear which of them talks"
                 self._leave(part.first, part.end, why, "several_faces")
                 continue
             place = places[chosen]
@@ -246,6 +253,7 @@ class _Frames:
         croppers = [Cropper(self._film, place, size) for place in places]
         crops = [np.empty((end - first, size, size, 3), np.uint8) for _ in places]
         for row, frame in self._rows(first, end):
+            progressing()
             for cropper, out in zip(croppers, crops, strict=True):
                 out[row - first] = cropper(row - first, frame)
         return crops

@@ -57,7 +57,7 @@ def finish(listing: Listing, out: Path, max_rejected: float) -> None:
     stop_if_hopeless(tally, len(results), max_rejected, rejected[-1] if rejected else {})
     clips = sorted(_clips(parts))
     if not clips:
-        raise InputError(f"{out}: not one clip could be made", hint="report.csv tells why")
+        raise InputError(f"{out}: no clip could be extracted", hint="report.csv gives the reasons")
     _place_all(out, parts, clips)
     reasons = {str(one["name"]): f"{one['reason']}: {one['detail']}" for one in rejected}
     write_index(listing, out, [(c.source, c.key, c.frames, c.samples) for c in clips], reasons)

@@ -122,6 +122,7 @@ class _Preparation:
             self._close(number)
 
     def _take(self, pool: Pool) -> None:
+        self.progress(self.tally.total(), self.total)  # where the user may have asked to stop
         for task, result in pool.finished():
             self._count([result])
             self._left[task.part] -= 1

@@ -71,7 +71,7 @@ class Listing:
     def check(self) -> None:
         """Check that there are sources, each with a name of its own; else raise."""
         if not self.sources:
-            raise InputError("the dataset has no video", hint="look at its `root` and its options")
+            raise InputError("the dataset has no video", hint="check its `root` and its options")
         wrong = list(_wrong(self.sources))
         if wrong:
             raise PluginError(

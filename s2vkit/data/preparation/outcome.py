@@ -25,7 +25,7 @@ def stop_if_hopeless(tally: Counter[str], total: int, max_rejected: float, examp
     why = f"{example.get('file')}: {example.get('reason')} ({example.get('detail')})"
     raise InputError(
         f"stopped: {rejected} of {done} files were rejected, more than {max_rejected:.0%}; the last: {why}",
-        hint=f"{REPORT} tells why for each; mend the cause, or allow more with --max-rejected",
+        hint=f"{REPORT} gives each reason; fix the cause, or allow more with --max-rejected",
     )
 
 

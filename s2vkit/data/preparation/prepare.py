@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from s2vkit.data.arrays import flush, new_array
+from s2vkit.data.cache_entries import lock_to_make
 from s2vkit.data.preparation.check import check_clip, check_clips
 from s2vkit.data.store import Index, Record
 from s2vkit.data.workers import worker_pool, worker_state
 from s2vkit.errors import InputError
-from s2vkit.files import atomic_folder, locked, recover_folder, replacing, write_json
+from s2vkit.files import atomic_folder, recover_folder, replacing, write_json
 from s2vkit.interfaces.dataset import ClipFiles, Dataset
 
 Progress = Callable[[int, int], None]
@@ -32,7 +33,7 @@ def prepare(
     """
     clips = dataset.clips()
     check_clips(clips, dataset)
-    with locked(folder.with_name(f".{folder.name}.lock"), wait=True):
+    with lock_to_make(folder):
         if recover_folder(folder):
             return
         parts = folder.with_name(folder.name + ".parts")
@@ -42,7 +43,7 @@ def prepare(
             name, reason = next(iter(rejected.items()))
             raise InputError(
                 f"{len(rejected)} of {len(clips)} clips cannot be used, for example {name}: {reason}",
-                hint="look at `data:` in the recipe, and at the files it names",
+                hint="check `data:` in the recipe, and the files it names",
             )
         with atomic_folder(folder) as part:
             _assemble(dataset, clips, parts, part, rejected)

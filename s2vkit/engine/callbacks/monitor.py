@@ -43,7 +43,7 @@ class Monitor(Callback):
                 raise TrainingError(
                     f"{text}; clips of this step: {first_few(state.clip_names())}",
                     hint="the last good checkpoint is kept; change the learning rates, or let it "
-                    "go on by the stage's own option",
+                    "continue by the stage's own option",
                 )
             self.warn(text)
 

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from s2vkit.interfaces.data_parallel import WHOLE, Part, draw_rows
+
 if TYPE_CHECKING:
     from s2vkit.interfaces.graph import Graph
 
@@ -29,6 +31,11 @@ class SampleIndices:
     frames: np.ndarray
     others: np.ndarray
 
+    def of(self, part: Part) -> SampleIndices:
+        """Give the rows of a part of the batch."""
+        rows = part.rows(len(self.clips))
+        return SampleIndices(self.clips[rows], self.frames[rows], self.others[rows])
+
 
 @dataclass(frozen=True)
 class ClipSample:
@@ -43,6 +50,11 @@ class ClipSample:
     step: int | None
     window: int  # the frames are runs of so many consecutive ones
     generator: MakeGenerator
+    part: Part = WHOLE  # of the batch; see `draw`
+
+    def draw(self, draw: Callable[[int], Tensor]) -> Tensor:
+        """Draw random numbers of each clip (`draw(count)` of `count` clips), whichever part this is."""
+        return draw_rows(draw, len(self.clips), self.part)
 
     @property
     def clips(self) -> np.ndarray:
@@ -102,7 +114,7 @@ class BatchField:
 
     A subclass is a frozen dataclass; its own fields are its settings. Two of one class with the
     same settings are one field. Everything else follows from the four methods: real batches,
-    made-up batches of dry runs and contract checks, which caches are filled, and what a
+    fake batches of dry runs and contract checks, which caches are filled, and what a
     stage's result depends on.
     """
 

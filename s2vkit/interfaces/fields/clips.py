@@ -76,7 +76,8 @@ class ReferenceImages(BatchField):
         if sample.step is None:
             images = np.stack([store.still(clip) for clip in clips])
         else:
-            random = torch.rand(len(clips), generator=sample.generator("stills", sample.step)).tolist()
+            stream = sample.generator("stills", sample.step)  # a stream's name: part of the seed
+            random = sample.draw(lambda count: torch.rand(count, generator=stream)).tolist()
             others = [store.others(clip) for clip in clips]
             chosen = [among[int(part * len(among))] for part, among in zip(random, others, strict=True)]
             images = np.stack([store.frames(clip, np.zeros(1, int))[0] for clip in chosen])

@@ -40,6 +40,7 @@ class Targets(BatchField):
     def _chosen(self, sample: ClipSample) -> np.ndarray:
         if sample.step is None:
             return np.arange(self.cached)
+        # The names of random streams are part of the seed: a new name would change every draw.
         random = sample.generator("views", self.side, sample.step)
         return torch.randperm(self.cached, generator=random)[: self.k].numpy()
 
@@ -58,7 +59,12 @@ class Targets(BatchField):
 
 @dataclass(frozen=True)
 class IdentityMaps(BatchField):
-    """`identity_maps` [(B, C, h, w)]: the identity teacher's maps of the first frame, channels last."""
+    """`identity_maps` [(B, C, h, w)]: a teacher's maps of the first frame, channels last.
+
+    The teacher is that of `side`: the identity teacher in the paper.
+    """
+
+    side: str = "identity"
 
     def load(self, source: BatchSource, sample: ClipSample) -> dict[str, Value]:
         """Read the maps."""
@@ -68,17 +74,17 @@ class IdentityMaps(BatchField):
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
         """Return fake maps."""
-        shapes = sizes.graph.teachers["identity"].map_shapes
+        shapes = sizes.graph.teachers[self.side].map_shapes
         maps = [noise(sizes.clips, *shape) for shape in shapes]
         return {"identity_maps": [one.contiguous(memory_format=torch.channels_last) for one in maps]}
 
     def frozen(self) -> tuple[FrozenFeatures, ...]:
         """Ask for the teacher's maps."""
-        return (FrozenFeatures("maps", "identity"),)
+        return (FrozenFeatures("maps", self.side),)
 
     def networks(self) -> tuple[str, ...]:
-        """Follow from the identity teacher's weights."""
-        return ("teacher.identity",)
+        """Depend on the teacher's weights."""
+        return (f"teacher.{self.side}",)
 
 
 def numbered(arrays: object, prefix: str) -> list[np.ndarray]:

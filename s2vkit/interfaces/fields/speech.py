@@ -104,8 +104,9 @@ class Summary(_OfEncoder):
         summary = np.array(source.frozen(_SPEECH)["summary"][sample.clips])
         if self.segments and sample.step is not None:
             parts = source.frozen(FrozenFeatures("segments", count=self.segments))["segments"]
-            random = sample.generator("stretch", sample.step)
-            chosen = torch.randint(self.segments + 1, (len(summary),), generator=random).numpy()
+            random = sample.generator("stretch", sample.step)  # a stream's name: part of the seed
+            most = self.segments + 1
+            chosen = sample.draw(lambda count: torch.randint(most, (count,), generator=random)).numpy()
             for row in np.flatnonzero(chosen):
                 summary[row] = parts[sample.clips[row], chosen[row] - 1]
         return {"summary": torch.from_numpy(summary)}

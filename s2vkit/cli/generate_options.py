@@ -1,0 +1,95 @@
+"""The options of `s2vkit generate` that say what is asked of the face, and how videos are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_FORMATS = ("mp4", "webm", "gif", "png", "raw")
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+def _of(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
+    def add(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def control_options() -> Callable[[_Command], _Command]:
+    """Take who shall speak and in what mood, as the fields of `Asked`."""
+    return _of(
+        click.option("--identity", metavar="NAME", help="Draw this person; NAME=0.5 goes half the way."),
+        click.option(
+            "--identity-from", type=_FILE, metavar="SPEECH", help="Draw the person of this other recording."
+        ),
+        click.option(
+            "--identity-image",
+            type=_FILE,
+            metavar="PICTURE",
+            help="Draw the person of this picture; MODEL must be a run folder, which has the teacher.",
+        ),
+        click.option(
+            "--emotion", metavar="NAME", help="Draw this emotion; happiness=0.7 gives its strength."
+        ),
+        click.option(
+            "--emotion-from", type=_FILE, metavar="SPEECH", help="Draw the emotion of this other recording."
+        ),
+        click.option(
+            "--mix",
+            multiple=True,
+            metavar="NAME=SHARE",
+            help="Mix people or emotions; give it once for each.",
+        ),
+        click.option(
+            "--track",
+            type=_FILE,
+            metavar="CSV",
+            help="Change identity and emotion over time: columns time, identity, emotion.",
+        ),
+    )
+
+
+def video_options() -> Callable[[_Command], _Command]:
+    """Take how videos are made: size, frame rate, format, precision, batch."""
+    return _of(
+        click.option(
+            "--size",
+            type=click.IntRange(16, 2048),
+            metavar="PX",
+            help="Height and width of the video; the model's own if absent.",
+        ),
+        click.option(
+            "--fps",
+            type=click.FloatRange(1, 120),
+            metavar="RATE",
+            help="Frames a second; the model's own if absent.",
+        ),
+        click.option(
+            "--format",
+            "form",
+            type=click.Choice(_FORMATS),
+            help="The format; from the output's name if absent. png is a folder of pictures, raw is RGB.",
+        ),
+        click.option(
+            "--precision",
+            type=click.Choice(("fp32", "bf16", "fp16", "auto")),
+            default="fp32",
+            show_default=True,
+            help="What the generator computes in.",
+        ),
+        click.option(
+            "--batch",
+            type=click.IntRange(1, 256),
+            default=1,
+            show_default=True,
+            metavar="N",
+            help="Recordings generated at once, each up to a minute; it saves time on a GPU.",
+        ),
+    )

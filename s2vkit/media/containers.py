@@ -1,0 +1,37 @@
+"""The forms in which a video with sound is written, and what each is good for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Container:
+    """A file format of FFmpeg with its codecs."""
+
+    name: str
+    video: str
+    sound: str
+    video_options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+    signed: bool = False  # whether a file of it can bear a C2PA signature
+    sound_rate: int = 48000  # Hz; every player takes it, and it is 16 kHz times three
+
+
+# The time scale stores whole frames at 25 and at 30000/1001 a second; the default, 1000, not.
+_SCALE = {"movie_timescale": "90000"}
+MP4 = Container("mp4", "libx264", "aac", {"crf": "18"}, {"movflags": "+faststart", **_SCALE}, True)
+FRAGMENTED_MP4 = Container(  # playable as far as it is written; for pipes and Media Source Extensions
+    "mp4",
+    "libx264",
+    "aac",
+    # Every frame is a key frame and so a fragment; FFmpeg's own `frag_every_frame` loses frames
+    # where there is sound too.
+    {"crf": "18", "preset": "veryfast", "tune": "zerolatency", "g": "1"},
+    {"movflags": "+frag_keyframe+delay_moov+default_base_moof", "flush_packets": "1", **_SCALE},
+)
+WEBM = Container(
+    "webm", "libvpx-vp9", "libopus", {"crf": "20", "b": "0", "deadline": "realtime", "cpu-used": "6"}
+)
+CONTAINERS = {"mp4": MP4, "webm": WEBM}
