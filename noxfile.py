@@ -72,6 +72,14 @@ def distributed(session: nox.Session) -> None:
 
 
 @nox.session
+def campaign(session: nox.Session) -> None:
+    """Damage recipes, media, weights, folders and tables: `nox -s campaign -- --seed 2 --seconds 3600`."""
+    session.install(*CONSTRAINTS, "-e", ".[test]")
+    session.chdir("tests")
+    session.run("python", "-m", "campaign", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Write the generated pages of the documentation anew and check all of it."""
     session.install(*CONSTRAINTS, "-e", ".[test]")

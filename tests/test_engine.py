@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -324,6 +325,19 @@ def test_a_step_that_does_not_fit_into_memory_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(stage, "loss", hungry)
     with pytest.raises(ResourceError, match=r"stage 'distill': a step of 4 clips does not fit"):
         time_stages({"distill": stage}, made.builder, made.graph, CPU)
+
+
+def test_a_precision_that_the_processor_lacks_is_one_plain_error(tmp_path, monkeypatch):
+    made = Set(tmp_path)
+    stage = made.stages["distill"]
+
+    def lacking(*args):
+        raise RuntimeError("could not create a primitive descriptor for an LSTM")
+
+    monkeypatch.setattr(stage, "loss", lacking)
+    with pytest.raises(RecipeError, match="cannot do one step in bf16 on cpu: could not create") as caught:
+        time_stages({"distill": stage}, made.builder, made.graph, replace(CPU, precision="bf16"))
+    assert "compute.precision" in caught.value.hint
 
 
 def test_splits_that_are_missing_are_told_before_anything_runs(tmp_path):

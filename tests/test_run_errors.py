@@ -250,7 +250,7 @@ def test_a_disk_that_fills_up_stops_the_run_and_room_lets_it_go_on(whole, tmp_pa
         assert caught.value.exit_code == 6
         assert f"{disk}/" in caught.value.message
         assert "no space left on the disk" in caught.value.message
-        assert "the same command goes on" in caught.value.hint
+        assert "the same command continues" in caught.value.hint
         assert [p for p in disk.rglob("*.part*") if not p.name.endswith(".parts")] == []
         (disk / "ballast").unlink()
         monkeypatch.setattr(View, "begin", begin)

@@ -173,7 +173,7 @@ class CollapseOptions(Options):
 class AdversarialOptions(StageOptions):
     """Train the generator against every discriminator (Eqs. 4-10)."""
 
-    optimizer_keys: ClassVar[str] = "networks"
+    optimizer_keys: ClassVar[Literal["", "networks"]] = "networks"
     batch: int = Field(default=16, ge=1, description="clips in a step")
     frames: int = Field(default=4, ge=1, description="frames of each clip in a step")
     gap: int = Field(default=5, ge=1, description="minimum number of frames between a time and a mismatch")

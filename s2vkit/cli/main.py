@@ -14,6 +14,8 @@ from click.shell_completion import CompletionItem
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("s2vkit.cli.run:run", "Train, evaluate and render what a recipe says."),
+    "sweep": ("s2vkit.cli.sweep:sweep", "Run a recipe at every combination of values; their table."),
+    "runs": ("s2vkit.cli.runs:runs", "List runs: state, figures, size, age."),
     "prepare": ("s2vkit.cli.prepare:prepare", "Cut a folder of videos into a corpus of clips."),
     "inspect": ("s2vkit.cli.inspect:inspect", "Show what is in a prepared corpus."),
     "report": ("s2vkit.cli.report:report", "Write the page of a run, or one of several runs."),
@@ -34,7 +36,17 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Name -> where the command lies, and its one line in the help."""
 
-_LIGHT = {"validate", "show", "recipes", "schema", "list-components", "describe", "cache", "new-plugin"}
+_LIGHT = {
+    "validate",
+    "show",
+    "recipes",
+    "schema",
+    "list-components",
+    "describe",
+    "cache",
+    "new-plugin",
+    "runs",
+}
 
 
 class LazyGroup(click.Group):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from s2vkit.inference.live import LiveStream
     from s2vkit.inference.video import Video
+    from s2vkit.marking.marker import Marker
 
 
 class TalkingFaceModel:
@@ -161,6 +162,12 @@ class TalkingFaceModel:
         for block in recording:
             yield from map(to_uint8, stream.push(block))
         yield from map(to_uint8, stream.finish())
+
+    def marker(self) -> Marker:
+        """Return the marker of its videos: `marker.mark(frames, first, fps)` watermarks a live stream."""
+        from s2vkit.inference.marking import marker_of
+
+        return marker_of(self.path)
 
     def to_samples(self, speech: np.ndarray, sample_rate: int) -> np.ndarray:
         """Check speech (S,) and bring it to the model's sample rate. Raises InputError."""
