@@ -9,13 +9,13 @@ compare and which are small, as float32.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 
-from s2vkit.data.arrays import Halves, flush, new_array
-from s2vkit.data.store import ClipStore
+from s2vkit.data.array_writers import ArrayWriter
+from s2vkit.data.store import Index, Record
 from s2vkit.interfaces.audio_encoder import AudioEncoder
 from s2vkit.interfaces.batch import align, speech_steps
 from s2vkit.interfaces.fields.clips import pad_speech
@@ -25,11 +25,30 @@ from s2vkit.interfaces.teacher import Teacher
 Progress = Callable[[int, int], None]
 
 
+class ClipReader(Protocol):
+    """What is read of a corpus: of a whole `ClipStore`, or of the clips of one batch."""
+
+    index: Index
+
+    @property
+    def clips(self) -> list[Record]:
+        """The clips, in order; each says where its frames begin among those of all."""
+        ...
+
+    def speech(self, clip: int, rate: int | None = None) -> np.ndarray:
+        """Return the speech of a clip (S,) at `rate` Hz."""
+        ...
+
+    def frames(self, clip: int, at: np.ndarray) -> np.ndarray:
+        """Return frames of a clip: (V, H, W, 3) uint8."""
+        ...
+
+
 @torch.inference_mode()
 def encode_speech(
-    store: ClipStore,
+    store: ClipReader,
     encoder: AudioEncoder,
-    out: Path,
+    out: ArrayWriter,
     *,
     device: torch.device,
     mode: str,
@@ -39,8 +58,8 @@ def encode_speech(
 ) -> None:
     """Encode the speech of every clip: `features` (all frames, D) at frame times and `summary` (clips, E)."""
     frames = sum(clip.frames for clip in store.clips)
-    features = Halves(out / "features.npy", (frames, encoder.dim))
-    summaries = new_array(out / "summary.npy", (len(store.clips), encoder.summary_dim))
+    features = out.halves("features", (frames, encoder.dim))
+    summaries = out.floats("summary", (len(store.clips), encoder.summary_dim))
     by_length = sorted(range(len(store.clips)), key=lambda i: store.clips[i].samples)
     done = 0
     for clips in _chunks(by_length, batch):
@@ -61,39 +80,45 @@ def encode_speech(
             summaries[i] = summary[row].float().cpu()
         done += len(clips)
         progress(done, len(store.clips))
-    features.flush()
-    flush(summaries)
+    out.flush()
 
 
 @torch.inference_mode()
 def encode_segments(
-    store: ClipStore,
+    store: ClipReader,
     encoder: AudioEncoder,
-    out: Path,
+    out: ArrayWriter,
     *,
     device: torch.device,
-    segments: int,
-    generator: torch.Generator,
+    picks: np.ndarray,
     progress: Progress,
 ) -> None:
-    """Encode `segments` (clips, segments, E): summaries of random segments of each training clip.
+    """Encode `segments` (clips, segments, E): summaries of segments of each training clip.
 
-    They are the same for one seed, and let students learn from more than one summary a clip.
+    `picks` are those of `pick_segments`. They let students learn from more than one summary a clip.
     """
-    segment_summaries = Halves(out / "segments.npy", (len(store.clips), segments, encoder.summary_dim))
-    clips = store.split("train")
+    segment_summaries = out.halves("segments", (*picks.shape[:2], encoder.summary_dim))
+    clips = [i for i, clip in enumerate(store.clips) if clip.split == "train"]
     for done, i in enumerate(clips, 1):
         speech = store.speech(i, encoder.sample_rate)
-        pieces = [_segment(speech, generator) for _ in range(segments)]
+        pieces = [_segment(speech, *pick) for pick in picks[i].tolist()]
         padded, lengths = pad_speech(pieces)
         segment_summaries[i] = encoder(padded.to(device), lengths.to(device))[1].float().cpu().numpy()
         progress(done, len(clips))
-    segment_summaries.flush()
+    out.flush()
 
 
-def _segment(speech: np.ndarray, generator: torch.Generator) -> np.ndarray:
+def pick_segments(store: ClipReader, segments: int, generator: torch.Generator) -> np.ndarray:
+    """Pick random segments of each training clip: (clips, segments, 2), two parts of 1 that say where."""
+    picks = np.zeros((len(store.clips), segments, 2))
+    for i, clip in enumerate(store.clips):
+        if clip.split == "train":
+            picks[i] = [torch.rand(2, generator=generator).tolist() for _ in range(segments)]
+    return picks
+
+
+def _segment(speech: np.ndarray, share: float, place: float) -> np.ndarray:
     """Cut out between a third and nine tenths of a clip."""
-    share, place = torch.rand(2, generator=generator).tolist()
     length = max(1, int(len(speech) * (0.33 + 0.57 * share)))
     start = int((len(speech) - length) * place)
     return speech[start : start + length]
@@ -101,38 +126,31 @@ def _segment(speech: np.ndarray, generator: torch.Generator) -> np.ndarray:
 
 @torch.inference_mode()
 def encode_faces(
-    store: ClipStore,
+    store: ClipReader,
     teacher: Teacher,
-    out: Path,
+    out: ArrayWriter,
     *,
     device: torch.device,
-    frames_per_clip: int,
-    generator: torch.Generator,
+    picks: np.ndarray,
     progress: Progress,
     batch: int = 64,
 ) -> None:
-    """Embed the faces of every clip by a teacher: `targets` (clips, frames_per_clip, dim).
-
-    A single one is the first frame (the paper's choice for identity); several are drawn at random
-    (Eq. 1), the same for one seed.
-    """
-    clips = len(store.clips)
-    targets = new_array(out / "targets.npy", (clips, frames_per_clip, teacher.dim))
+    """Embed the faces of every clip by a teacher: `targets` (clips, frames, dim) of the frames picked."""
+    clips, frames_per_clip = picks.shape
+    targets = out.floats("targets", (clips, frames_per_clip, teacher.dim))
     for part in _chunks(list(range(clips)), max(1, batch // frames_per_clip)):
-        frames = np.concatenate(
-            [store.frames(i, _pick_frames(store, i, frames_per_clip, generator)) for i in part]
-        )
+        frames = np.concatenate([store.frames(i, picks[i]) for i in part])
         images = to_images(torch.from_numpy(frames).to(device))
         targets[part] = teacher(images).float().cpu().view(len(part), frames_per_clip, -1).numpy()
         progress(part[-1] + 1, clips)
-    flush(targets)
+    out.flush()
 
 
 @torch.inference_mode()
 def encode_maps(
-    store: ClipStore,
+    store: ClipReader,
     teacher: Teacher,
-    out: Path,
+    out: ArrayWriter,
     *,
     device: torch.device,
     progress: Progress,
@@ -140,22 +158,26 @@ def encode_maps(
 ) -> None:
     """Compute a teacher's maps of the first frame of every clip: `maps0` and so on."""
     clips = len(store.clips)
-    arrays = [Halves(out / f"maps{i}.npy", (clips, *shape)) for i, shape in enumerate(teacher.map_shapes)]
+    arrays = [out.halves(f"maps{i}", (clips, *shape)) for i, shape in enumerate(teacher.map_shapes)]
     for part in _chunks(list(range(clips)), batch):
         frames = np.concatenate([store.frames(i, np.zeros(1, int)) for i in part])
         images = to_images(torch.from_numpy(frames).to(device))
         for array, maps in zip(arrays, teacher.maps(images), strict=True):
             array[part] = maps.float().cpu().numpy()
         progress(part[-1] + 1, clips)
-    for array in arrays:
-        array.flush()
+    out.flush()
 
 
-def _pick_frames(store: ClipStore, clip: int, frames_per_clip: int, generator: torch.Generator) -> np.ndarray:
+def pick_frames(store: ClipReader, frames_per_clip: int, generator: torch.Generator) -> np.ndarray:
+    """Pick frames of each clip: (clips, frames_per_clip).
+
+    A single one is the first (the paper's choice for identity); several are drawn at random
+    (Eq. 1), the same for one seed.
+    """
     if frames_per_clip == 1:
-        return np.zeros(1, int)
-    count = store.clips[clip].frames
-    return torch.randint(count, (frames_per_clip,), generator=generator).numpy()
+        return np.zeros((len(store.clips), 1), int)
+    draws = (torch.randint(c.frames, (frames_per_clip,), generator=generator) for c in store.clips)
+    return np.stack([draw.numpy() for draw in draws])
 
 
 def _chunks(items: list[int], size: int) -> Iterator[list[int]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import torch
 from rich.markup import escape
 
@@ -14,6 +13,7 @@ from s2vkit.engine.stage_run import work_of
 from s2vkit.files import read_json, write_text
 from s2vkit.inference.codes import LabelCodes, mean_codes
 from s2vkit.inference.marking import NOT_MARKED, marker_of
+from s2vkit.interfaces.fields import FrozenFeatures
 from s2vkit.marking.marker import Marker
 from s2vkit.rendering.held_out import show_run
 from s2vkit.report.page import write_page
@@ -49,7 +49,9 @@ def _label_codes(run: RunSetup) -> LabelCodes:
     if not students or not clips:
         return {}
     run.policy.place_all({f"student.{side}": student for side, student in students.items()})
-    summaries = torch.from_numpy(np.array(run.cache.speech(run.store)["summary"][clips])).float()
+    speech = FrozenFeatures("speech")
+    summary = run.cache.sources_of([speech], run.store).values(speech, "summary", clips)
+    summaries = torch.from_numpy(summary).float()
     parts = [part.to(run.policy.device) for part in summaries.split(512)]
     codes = {side: torch.cat([student(p).float().cpu() for p in parts]) for side, student in students.items()}
     labels = {side: [run.store.clips[i].labels.get(side, "") for i in clips] for side in students}

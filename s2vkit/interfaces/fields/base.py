@@ -79,6 +79,11 @@ class FrozenFeatures:
     side: str = ""  # of targets and maps
     count: int = 0
 
+    @property
+    def title(self) -> str:
+        """What a user calls them: `emotion targets`."""
+        return f"{self.side} {self.what}".strip()
+
 
 class BatchSource(Protocol):
     """What fields are loaded from: the corpus, and what frozen networks computed of it."""
