@@ -101,12 +101,12 @@ def changes(size: int) -> dict[str, Change]:
         "turned by 1 degree, CRF 23": lambda f: recode(turned(f, 1), 23),
         "turned by 3 degrees, CRF 23": lambda f: recode(turned(f, 3), 23),
         "stretched by 10 % in width, CRF 23": lambda f: recode(scaled(f, round(size * 1.1), size), 23),
-        "the last second alone, CRF 23": lambda f: recode(f[FPS:], 23),
+        "1.2 s alone, CRF 23": lambda f: recode(f[-30:], 23),
         "every second frame left out, CRF 23": lambda f: recode(f[::2], 23).repeat(2, 0),
         "played 10 % faster": lambda f: f[
             np.linspace(0, len(f) - 1, round(len(f) / 1.1)).round().astype(int)
         ],
-        "the difference of neighbours halved": lambda f: ((f[1:].astype(int) + f[:-1]) // 2).astype(np.uint8),
+        "mean of two frames": lambda f: ((f[1:].astype(int) + f[:-1]) // 2).astype(np.uint8),
         "mean of five frames": lambda f: np.stack([f[i : i + 5].mean(0) for i in range(len(f) - 4)]),
     }
 

@@ -376,6 +376,10 @@ EVERYTHING = {"train_teachers", "train_evaluators", "distill", "compose", "evalu
         ("teachers.emotion.width=0.125", {"train_teachers", "distill", "compose", "evaluate"}),
         ("evaluators.identity.input_size=48", {"train_evaluators", "evaluate"}),
         ("stages.evaluate.clips=1", {"evaluate"}),
+        (
+            "stages.evaluate.cached_frames={emotion: 9}",
+            {"evaluate"},
+        ),  # no stage's result depends on another's
         ("alignment.shift=0.1", {"distill", "compose", "evaluate"}),
         ("audio_encoder.n_mels=40", {"distill", "compose", "evaluate"}),
         ("data.sentences=3", EVERYTHING),

@@ -419,5 +419,11 @@ def test_a_run_asked_for_no_marks_writes_its_clips_anew_and_warns(home):
     assert NOT_MARKED in warned(home)
 
 
+def test_another_watermark_is_taken_up_by_a_finished_run(home):
+    run_toy(home, "watermark={use: spread_spectrum, key: mine}")
+    config = read_json(home / "run" / "model" / "config.json")
+    assert config["components"]["watermark"]["key"] == "mine"
+
+
 def warned(home):
     return [note["text"] for note in read_lines(home / "run" / "warnings.jsonl")]

@@ -131,8 +131,8 @@ class ComposeLosses(Options):
     gradient: FrameLossSlot | None = Field(default=None, description="Eq. 9")
     identity_maps: LayersLoss = Field(
         default=LayersLoss(),
-        description="squared difference of the inflated identity maps and the identity teacher's, each "
-        "channel relative to its own variance; not in the paper",
+        description="squared difference of the inflated identity maps and the teacher's, each channel "
+        "relative to its variance (not in the paper); left out with an identity teacher's maps",
     )
     reference: FrameLossSlot | None = Field(
         default=None,

@@ -63,13 +63,15 @@ class IdentityMapsTerm:
 
     def __call__(self, batch: Batch, real: GeneratorOutput, generated: GeneratorOutput) -> Tensor | None:
         """Average over maps and channels, each channel relative to its variance in the batch."""
+        if not (generated.identity_maps and real.identity_maps):
+            return None
         pairs = zip(generated.identity_maps, real.identity_maps, strict=True)
         parts = [_per_variance(m.float(), w.float()) for m, w in pairs]
-        return self.weight * torch.stack(parts).mean() if parts else None
+        return self.weight * torch.stack(parts).mean()
 
 
 def _per_variance(maps: Tensor, wanted: Tensor) -> Tensor:
-    variance = wanted.var((0, 2, 3))
+    variance = wanted.var((0, 2, 3), unbiased=False)
     error = (maps - wanted).square().mean((0, 2, 3))
     return (error / (variance + 0.01 * variance.mean() + 1e-12)).mean()
 

@@ -15,6 +15,7 @@ from s2vkit.cli.parameters import command_line, recipe_argument, sets_option
 
 @click.command()
 @recipe_argument()
+@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
 @sets_option()
 @click.option(
     "--output",
@@ -49,6 +50,7 @@ from s2vkit.cli.parameters import command_line, recipe_argument, sets_option
 @click.option("--dry-run", is_flag=True, help="Print what would be run, and why; run nothing.")
 def run(
     recipe: Path,
+    settings: tuple[str, ...],
     sets: tuple[str, ...],
     output: Path | None,
     device: str | None,
@@ -60,13 +62,17 @@ def run(
 ) -> None:
     """Train, evaluate and render what RECIPE says, or run all recipes of a comparison.
 
-    Stages that stand finished in the run folder are not run again; a run that was stopped
-    goes on from its last checkpoint.
+    KEY=VALUE is short for --set KEY=VALUE. Stages that stand finished in the run folder are not run
+    again; a run that was stopped goes on from its last checkpoint.
     """
     from s2vkit.plugins import registry
     from s2vkit.recipe.comparison import is_comparison
     from s2vkit.recipe.load import load_recipe
 
+    for text in settings:
+        if "=" not in text:
+            raise click.UsageError(f"'{text}' sets nothing: write KEY=VALUE, and one RECIPE before it")
+    sets = (*sets, *settings)
     options = {"output": output, "compute.device": device}
     short = [
         f"{key}={json.dumps(str(value), ensure_ascii=False)}"

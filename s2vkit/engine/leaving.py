@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
@@ -26,8 +27,7 @@ def leave(run: RunSetup, *, whole: bool) -> None:
     if not whole:
         write_page(run.folder)
         return
-    marked = "marked" if run.recipe.mark else "unmarked"
-    versions = "-".join([_LAYOUT, marked, *sorted(s.result for s in run.plan.steps)])
+    versions = "-".join([_LAYOUT, _marks(run), *sorted(s.result for s in run.plan.steps)])
     mark, model = run.folder / "shown", run.folder / "model"
     there = model.is_dir() or not run.plan.draws
     if mark.exists() and mark.read_text(encoding="utf-8") == versions and there:
@@ -56,6 +56,13 @@ def _label_codes(run: RunSetup) -> LabelCodes:
     codes = {side: torch.cat([student(p).float().cpu() for p in parts]) for side, student in students.items()}
     labels = {side: [run.store.clips[i].labels.get(side, "") for i in clips] for side in students}
     return mean_codes(codes, labels)
+
+
+def _marks(run: RunSetup) -> str:
+    """Name how the videos are marked: the model and they are written anew if that changes."""
+    if not run.recipe.mark:
+        return "unmarked"
+    return json.dumps(run.recipe.watermark.dump()) if run.recipe.watermark else "marked"
 
 
 def _marking(run: RunSetup, model: Path) -> Marker | None:
