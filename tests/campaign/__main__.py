@@ -21,21 +21,26 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600.0, help="for all kinds together")
     parser.add_argument("--kind", action="append", choices=[kind.name for kind in KINDS])
     parser.add_argument("--share", type=float, default=1.0, help="of each kind's whole number")
+    parser.add_argument("--first", type=int, default=0, help="the case to begin with")
     parser.add_argument("--number", type=int, help="this case alone")
+    parser.add_argument("--work", type=Path, help="an empty folder, or that of another campaign")
     given = parser.parse_args()
     kinds = [kind for kind in KINDS if not given.kind or kind.name in given.kind]
     finds = 0
     for kind in kinds:
         with tempfile.TemporaryDirectory() as place:
-            finds += campaign(kind, given, Path(place).resolve(), given.seconds / len(kinds))
+            work = (given.work or Path(place)).resolve()
+            finds += campaign(kind, given, work, given.seconds / len(kinds))
     return min(finds, 1)
 
 
 def campaign(kind: type, given: argparse.Namespace, work: Path, seconds: float) -> int:
     """Run one kind; give the number of finds."""
-    (work / "shared").mkdir()
+    (work / "shared").mkdir(exist_ok=True, parents=True)
     case = kind(given.seed, work / "shared")
-    numbers = list(range(round(kind.whole * given.share))) if given.number is None else [given.number]
+    numbers = (
+        list(range(given.first, round(kind.whole * given.share))) if given.number is None else [given.number]
+    )
     tally: Counter[str] = Counter()
     begun = time.monotonic()
     for number, outcome, detail in run_cases(case, numbers, work, begun + seconds):

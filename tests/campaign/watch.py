@@ -15,7 +15,14 @@ from typing import Any
 
 LIMIT = 60.0  # s; a case that takes longer hangs, on a busy machine too
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_CHANGING = {"os.rename": 2, "os.remove": 1, "os.rmdir": 1, "os.mkdir": 1, "os.link": 2, "os.symlink": 2}
+_CHANGING = {  # which arguments of an event are paths that change
+    "os.rename": (0, 1),
+    "os.remove": (0,),
+    "os.rmdir": (0,),
+    "os.mkdir": (0,),
+    "os.link": (1,),
+    "os.symlink": (1,),
+}
 
 Case = Callable[[int, Path], str]
 """Runs case `number` in a folder of its own; returns in a word what came of it."""
@@ -34,9 +41,9 @@ class Stray:
             return
         if event == "open" and isinstance(args[0], str | bytes | os.PathLike) and args[2] & _WRITING:
             self._check(args[0])
-        for path in args[: _CHANGING.get(event, 0)]:
-            if isinstance(path, str | bytes | os.PathLike):
-                self._check(path)
+        below = isinstance(args[-1], int) and args[-1] >= 0 if event in _CHANGING else False
+        for index in () if below else _CHANGING.get(event, ()):  # below: relative to an open folder
+            self._check(args[index])
 
     def _check(self, path: Any) -> None:
         place = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 (follows no link)
