@@ -14,11 +14,9 @@ from torch import Tensor
 from s2vkit.device import Policy, choose
 from s2vkit.errors import InputError
 from s2vkit.inference.bundle import Bundle, load_bundle
-from s2vkit.inference.control import Control, steering_of
 from s2vkit.inference.frame_stream import FrameStream, Scene, needs_speech
 from s2vkit.inference.pipeline import InferencePipeline
 from s2vkit.inference.recording import Recording, SampledRecording
-from s2vkit.inference.steering import Steering
 from s2vkit.interfaces.pixels import to_uint8
 from s2vkit.registry import Registry
 from s2vkit.settings import Compute
@@ -26,7 +24,9 @@ from s2vkit.settings import Compute
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from s2vkit.inference.control import Control
     from s2vkit.inference.live import LiveStream
+    from s2vkit.inference.steering import Steering
     from s2vkit.inference.video import Video
     from s2vkit.marking.marker import Marker
 
@@ -131,6 +131,7 @@ class TalkingFaceModel:
 
     def steer(self, sample_rate: int, **control: Unpack[Control]) -> dict[str, Steering]:
         """Turn control into steering by side; speech in it is at `sample_rate`. Raises InputError."""
+        from s2vkit.inference.control import steering_of  # loading a model needs none of it
 
         def heard(speech: np.ndarray) -> Mapping[str, Tensor]:
             return self.pipeline.codes_of(
