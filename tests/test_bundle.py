@@ -234,7 +234,8 @@ def test_the_model_card_says_what_hubs_and_people_ask(home, tmp_path, capsys):
         "How outputs are marked",
     ]
     assert card.count("not stated; whoever publishes this model has to state it") == 3
-    assert "| emotion | anger |" in card
+    assert re.search(r"\| emotion \| anger \|( \d+\.\d+ \|)+", card)
+    assert re.search(r"\| ssim \| \S+ \| \d+\.\d+ to \d+\.\d+ \|", card)
 
 
 def test_what_is_there_is_not_bundled_over(home, tmp_path, capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import json
 import re
 import threading
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from test_generate import pipeline_of
 
 import s2vkit
 from s2vkit.build import Builder
+from s2vkit.cli.benchmark import show_speed
 from s2vkit.errors import InputError
 from s2vkit.inference import windows
 from s2vkit.inference.batching import generate_together
@@ -312,3 +314,15 @@ def test_fragmented_video_can_be_read_as_far_as_it_is_written(model):
         assert sum(1 for _ in video.decode(video=0)) >= 6
     with av.open(io.BytesIO(file.getvalue())) as video:
         assert sum(1 for _ in video.decode(video=0)) == 10
+
+
+def test_the_speed_of_a_model_is_measured(model, capsys, monkeypatch):
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)  # of this process
+    called = call(capsys, "benchmark", model, "--seconds", "2", "--device", "cpu", "--json")
+    assert called.code == 0, called.err
+    found = json.loads(called.out)
+    assert found["file"]["times_real_time"] > 0
+    assert found["frames"]["a_second"] > 0
+    assert 0 < found["live"]["p50_ms"] <= found["live"]["p95_ms"] <= found["live"]["p99_ms"]
+    assert found["machine"]["threads"] >= 1
+    assert "times real time" in show_speed(found)

@@ -47,6 +47,11 @@ from s2vkit.cli.parameters import command_line, recipe_argument, sets_option
 @click.option(
     "--no-mark", is_flag=True, help="Neither watermark nor sign the videos; short for --set mark=false."
 )
+@click.option(
+    "--profile",
+    is_flag=True,
+    help="Write stages/STAGE/trace.json, a trace of three steps of each stage, for chrome://tracing.",
+)
 @click.option("--dry-run", is_flag=True, help="Print what would be run, and why; run nothing.")
 def run(
     recipe: Path,
@@ -58,6 +63,7 @@ def run(
     fresh: bool,
     stages: tuple[str, ...],
     no_mark: bool,
+    profile: bool,
     dry_run: bool,
 ) -> None:
     """Train, evaluate and render what RECIPE says, or run all recipes of a comparison.
@@ -108,7 +114,9 @@ def run(
 
     from s2vkit.engine.run import run_recipe
 
-    run_recipe(loaded, console=Console(), fresh=fresh, stages=stages, dry=dry_run, command=command)
+    run_recipe(
+        loaded, console=Console(), fresh=fresh, stages=stages, dry=dry_run, command=command, profile=profile
+    )
 
 
 def _run_folder_of(recipe: Path) -> Path | None:

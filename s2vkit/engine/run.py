@@ -37,6 +37,7 @@ def run_recipe(
     donors: Sequence[Path] = (),
     quiet: bool = False,
     command: str = "",
+    profile: bool = False,
 ) -> Path:
     """Run a recipe to its end, from wherever it was; give the run folder.
 
@@ -45,6 +46,7 @@ def run_recipe(
     stop. Without a registry, the installed plugins' is taken. From `donors`, folders of other
     runs, finished stages are taken over that would come out the same here. `quiet` leaves out
     the announcement; `command` is what was called: the run folder keeps it.
+    `profile` writes a trace of some steps of each stage.
     """
     check_names(stages, loaded.recipe.stages)
     folder, registry = Path(loaded.recipe.output), registry or installed()
@@ -68,7 +70,7 @@ def run_recipe(
         if run.not_compiled:
             run.notes.add(f"not compiled: {run.not_compiled}")
         run.cut_footage()
-        run.command = command
+        run.command, run.profile = command, profile
         keep_facts(run)
         run.group.from_leader([step.progress for step in run.plan.steps])
         with closing(run.cache), run.notes.listening(), run.notes.telling_why():

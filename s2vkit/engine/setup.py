@@ -30,6 +30,7 @@ class RunSetup:
     """One recipe, built in its run folder; `store` is its corpus once that is open."""
 
     store: ClipStore
+    profile = False  # whether a trace of some steps of each stage is written
 
     def __init__(
         self, loaded: Loaded, folder: Path, console: Console, stopped: threading.Event, registry: Registry

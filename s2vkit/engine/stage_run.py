@@ -11,6 +11,7 @@ from s2vkit.device import choose
 from s2vkit.engine.callbacks.finishing import Finishing
 from s2vkit.engine.callbacks.logging import Logging, Progress
 from s2vkit.engine.callbacks.monitor import Monitor
+from s2vkit.engine.callbacks.profile import Profile
 from s2vkit.engine.callbacks.validation import Validation
 from s2vkit.engine.loading import BatchDataset, BatchLoader, default_workers
 from s2vkit.engine.log import spent
@@ -128,6 +129,7 @@ def _callbacks(run: RunSetup, stage: Stage, loader: BatchLoader) -> list[Callbac
         run.folder, run.store, run.graph, run.recipe.alignment, run.policy, stage.sample_pictures
     )
     writers = [pictures, Logging(), Progress(run.view.advance, stage.progress_metrics)]
+    writers += [Profile()] if run.profile else []
     return [
         Validation(stage, run.policy, partial(loader.held_out, stage.held_out, stage.held_out_runs)),
         *(writers if run.group.leads else []),

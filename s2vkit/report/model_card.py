@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -12,7 +13,6 @@ import yaml
 
 from s2vkit.report.facts import RunFacts
 from s2vkit.report.intervals import clip_interval
-from s2vkit.report.markup import number
 
 NOT_STATED = "not stated; whoever publishes this model has to state it"
 _LARGEST = 12  # groups of a label that are shown
@@ -113,9 +113,8 @@ def _figures_of_clips(run: RunFacts) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {name: {} for name in run.metrics}
     for row in run.clips:
         for name, of_clips in found.items():
-            value = number(row.get(name))
-            if value is not None:
-                of_clips[row.get("clip", "")] = value
+            with suppress(ValueError):  # empty: the clip has no such figure
+                of_clips[row.get("clip", "")] = float(row.get(name, ""))
     return found
 
 
