@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from helpers_toy import REGISTRY, load_toy
+from test_contracts import TINY
 from test_pretended_devices import RECIPES
 from torch import nn
 
@@ -18,6 +19,8 @@ from s2vkit.device import Policy, bf16_is_native, choose
 from s2vkit.errors import RecipeError, ResourceError
 from s2vkit.nn.precision import exact
 from s2vkit.settings import Compute
+from s2vkit.testing import MissingPackageError, check_component
+from s2vkit.testing.checking import Subject
 
 CUDA = torch.device("cuda")
 
@@ -118,6 +121,38 @@ def test_a_workspace_of_cublas_that_is_not_deterministic_is_refused(restored, mo
 def test_every_part_of_a_recipe_can_be_placed(tmp_path):
     graph = Builder(load_toy(tmp_path).recipe, REGISTRY).graph()
     Policy(torch.device("cpu"), channels_last=True).place_all(graph.modules())
+
+
+class Built(BaseException):
+    """Ends a contract's check as soon as the component is built."""
+
+
+NETWORKS = ("audio_encoder", "teacher", "student", "generator", "discriminator", "sync_evaluator")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "options"),
+    [(kind, name, o) for (kind, name), given in TINY.items() if kind in NETWORKS for o in given],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_every_component_can_be_placed_with_every_layout(monkeypatch, kind, name, options):
+    build, placed = Subject.build, []
+
+    def build_and_place(self, **sizes):
+        part = build(self, **sizes)
+        placed.append(Policy(torch.device("cpu"), channels_last=True).place(part))
+        raise Built
+
+    monkeypatch.setattr(Subject, "build", build_and_place)
+    try:
+        check_component(kind, name, **options)
+    except Built:
+        pass
+    except MissingPackageError as error:
+        pytest.skip(str(error))
+    layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
+    for tensor in (*placed[0].parameters(), *placed[0].buffers()):
+        assert tensor.is_contiguous(memory_format=layouts.get(tensor.dim(), torch.contiguous_format))
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from s2vkit import AudioEncoder, SpeechStream, fit_weights, open_weights
+from s2vkit.nn import valid_mask
 from s2vkit_cpc import CpcOptions
 from s2vkit_cpc.layout import layout_of, layout_without_file
 
@@ -56,7 +57,7 @@ class ConvStack(nn.Module):
             x = F.relu(norm(conv(x)))
             if lengths is not None:
                 lengths = (lengths + 2 * pad - kernel) // stride + 1
-                x = x * _valid(lengths, x.shape[2]).unsqueeze(1)
+                x = x * valid_mask(lengths, x.shape[2]).unsqueeze(1)
                 if pooled is not None and i + 1 < len(LAYERS):
                     pooled.append(_pool(x, lengths))
         return x
@@ -109,7 +110,7 @@ class Cpc(AudioEncoder):
 
     def forward(self, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Encode (B, S) of (B,) lengths: features (B, A, dim), summary (B, summary_dim)."""
-        speech = speech * _valid(lengths, speech.shape[1])
+        speech = speech * valid_mask(lengths, speech.shape[1])
         speech = F.pad(speech, (0, max(0, HOP - speech.shape[1])))
         lengths = lengths.clamp(min=HOP)  # so that every clip has a step
         pooled: list[Tensor] | None = [] if self.kind == "layers" else None
@@ -128,18 +129,14 @@ class Cpc(AudioEncoder):
         if self.kind == "last":
             return c[torch.arange(len(c), device=c.device), steps - 1]
         if self.kind == "mean":
-            valid = _valid(steps, c.shape[1]).unsqueeze(2)
+            valid = valid_mask(steps, c.shape[1]).unsqueeze(2)
             return (c * valid).sum(1) / steps.view(-1, 1)
         return _pool(torch.cat([c, z], 2).transpose(1, 2), steps)
 
 
 def _pool(x: Tensor, steps: Tensor) -> Tensor:
     """Take mean and deviation of (B, C, A) over each clip's own steps: (B, 2 C)."""
-    valid, count = _valid(steps, x.shape[2]).unsqueeze(1), steps.view(-1, 1)
+    valid, count = valid_mask(steps, x.shape[2]).unsqueeze(1), steps.view(-1, 1)
     mean = (x * valid).sum(2) / count
     var = ((x - mean.unsqueeze(2)).square() * valid).sum(2) / count
     return torch.cat([mean, (var + 1e-6).sqrt()], 1)
-
-
-def _valid(lengths: Tensor, size: int) -> Tensor:
-    return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
