@@ -24,6 +24,7 @@ from s2vkit.inference import windows
 from s2vkit.inference.bundle import load_bundle
 from s2vkit.inference.generate import generate
 from s2vkit.inference.marking import NOT_MARKED
+from s2vkit.inference.outputs import pair_up
 from s2vkit.inference.pipeline import InferencePipeline
 from s2vkit.marking.credentials import local_root
 from s2vkit.marking.signing import read_signature
@@ -281,6 +282,15 @@ def test_files_and_folders_go_into_a_folder_and_one_that_is_no_speech_stops_no_o
     again = command(capsys, home / "run", folder / "1.wav", folder / "2.wav", "-o", tmp_path / "out")
     assert again.code == 4
     assert "is there already" in again.err
+
+
+def test_what_a_folder_holds_of_sound_and_video_is_taken(tmp_path):
+    names = ["a.wav", "b.MKA", "c.flac", "d.mp4", "e.sph", "f.txt", "g.png"]
+    for name in names:
+        (tmp_path / name).touch()
+    pairs = pair_up([tmp_path], tmp_path / "out", None, force=False)
+    assert [pair.speech.name for pair in pairs] == names[:5]
+    assert pairs[1].output == tmp_path / "out" / "b.mp4"
 
 
 def test_recordings_generated_at_once_are_those_made_one_by_one(home, tmp_path, capsys):
