@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -72,7 +73,7 @@ def run_recipe(
         run.cut_footage()
         run.command, run.profile = command, profile
         keep_facts(run)
-        run.group.from_leader([step.progress for step in run.plan.steps])
+        run.group.from_leader(([step.progress for step in run.plan.steps], run.policy.compile))
         with closing(run.cache), run.notes.listening(), run.notes.telling_why():
             run.all(stages)
         show_figures(run)
@@ -82,8 +83,9 @@ def run_recipe(
 def _follow(loaded: Loaded, folder: Path, stages: Sequence[str], registry: Registry) -> Path:
     """Train beside rank 0, which has taken the run folder and decides what is still to be done."""
     with stop_flag() as stopped:
-        progress = join_processes().from_leader(None)
+        progress, compiles = join_processes().from_leader(None)
         run = Run(loaded, folder, Console(quiet=True), stopped, registry)
+        run.policy = replace(run.policy, compile=compiles)  # rank 0 has tried it
         for step, known in zip(run.plan.steps, progress, strict=True):
             step.progress = known
         with closing(run.cache):

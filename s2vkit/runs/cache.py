@@ -31,9 +31,9 @@ from s2vkit.runs.plan import Plan
 _SHOWN = 5  # clips rejected that are named
 _FRAMES = 60  # of a clip that nobody has counted
 _BEGUN = {
-    "speech": "hearing every clip once",
-    "segments": "hearing segments of clips",
-    "targets": "looking at every clip once ({side})",
+    "speech": "speech features of every clip",
+    "segments": "segments of training clips",
+    "targets": "{side} vectors of every clip",
     "maps": "{side} maps of every clip",
 }
 
