@@ -63,6 +63,23 @@ def portable(session: nox.Session, capability: str, threads: int) -> None:
 
 
 @nox.session
+def distributed(session: nox.Session) -> None:
+    """Train every stage in several processes, and kill some: minutes, on two cores."""
+    session.install(*CONSTRAINTS, "-e", ".[test]")
+    session.run(
+        "pytest", "tests/test_several_processes.py", *session.posargs, env={"S2VKIT_DISTRIBUTED": "1"}
+    )
+
+
+@nox.session
+def campaign(session: nox.Session) -> None:
+    """Damage recipes, media, weights, folders and tables: `nox -s campaign -- --seed 2 --seconds 3600`."""
+    session.install(*CONSTRAINTS, "-e", ".[test]")
+    session.chdir("tests")
+    session.run("python", "-m", "campaign", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Write the generated pages of the documentation anew and check all of it."""
     session.install(*CONSTRAINTS, "-e", ".[test]")

@@ -27,10 +27,10 @@ import torch
 from measuring import load, machine, print_table, processor_seconds_of, stopwatch
 
 from s2vkit.build import Builder
+from s2vkit.data.array_writers import FolderWriter
 from s2vkit.data.arrays import Arrays
-from s2vkit.data.frozen import encode_faces
-from s2vkit.data.frozen_speech import encode_speech
 from s2vkit.device import choose
+from s2vkit.engine.frozen_networks import FrozenNetworks
 from s2vkit.engine.loading import BatchDataset, BatchLoader
 from s2vkit.engine.log import Log
 from s2vkit.engine.preflight import make_up
@@ -38,10 +38,10 @@ from s2vkit.engine.sources import Sources
 from s2vkit.engine.trainer import Trainer
 from s2vkit.interfaces.fields import FrozenFeatures
 from s2vkit.interfaces.pixels import to_images
-from s2vkit.interfaces.seed import generator
 from s2vkit.interfaces.specs import DataSpec
 from s2vkit.plugins import registry
 from s2vkit.recipe.load import load_recipe
+from s2vkit.settings import Alignment
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "speech2video.yaml"
 EPOCHS, RATE, FPS, SECONDS = 100, 16000, 25.0, 2.5
@@ -121,24 +121,18 @@ class Bench:
 
     def freeze(self, folder: Path) -> Sources:
         """Do the one pass of the frozen networks, as the engine does it."""
-        device, quiet = self.policy.device, lambda done, total: None
-        encode_speech(
-            self.store, self.graph.encoder, folder, device=device, mode="linear", shift=0.0, progress=quiet
+        networks = FrozenNetworks(self.graph, self.policy, Alignment(), seed=0)
+        wanted = (
+            FrozenFeatures("speech"),
+            FrozenFeatures("targets", "identity", 1),
+            FrozenFeatures("targets", "emotion", VIEWS),
         )
-        arrays = {FrozenFeatures("speech"): Arrays(folder)}
-        for side, views in (("identity", 1), ("emotion", VIEWS)):
-            out = folder / side
+        arrays = {}
+        for features in wanted:
+            out = folder / f"{features.what}-{features.side}"
             out.mkdir()
-            encode_faces(
-                self.store,
-                self.graph.teachers[side],
-                out,
-                device=device,
-                views=views,
-                generator=generator(0, side),
-                progress=quiet,
-            )
-            arrays[FrozenFeatures("targets", side, views)] = Arrays(out)
+            networks.encode(features, self.store, networks.picks(features, self.store), FolderWriter(out))
+            arrays[features] = Arrays(out)
         return Sources(self.store, RATE, arrays)
 
     def trainer(self, batches: Callable[[int], Any]) -> Trainer:

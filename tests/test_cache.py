@@ -18,12 +18,13 @@ from helpers_toy import REGISTRY, done_when, load_toy, run_toy
 from torch import nn
 
 from s2vkit import FileName, Options, Slot
-from s2vkit.cli.cache import parse_size, parse_span, size_text, span_text
+from s2vkit.cli.cache import parse_size, parse_span, span_text
 from s2vkit.data.arrays import Arrays, Halves
 from s2vkit.data.cache_entries import choose, holding, list_entries, lock_of, prune
 from s2vkit.files import locked
 from s2vkit.options import TeacherSlot, file_fields
 from s2vkit.runs.digest import digest_of_file, digest_of_module, result_options
+from s2vkit.units import size_text
 
 DAY = 86400.0
 
@@ -326,7 +327,7 @@ def test_the_commands_errors_say_what_to_do(tmp_path, capsys):
     (tmp_path / "c").mkdir()
     assert "holds nothing" in call(capsys, "cache", "--cache", tmp_path / "c").out
     for args, said in [
-        (("prune",), "say what to remove"),
+        (("prune",), "give what to remove"),
         (("prune", "--max-size", "much"), "'much' is no size"),
         (("prune", "--older-than", "3 moons"), "no span of time"),
     ]:

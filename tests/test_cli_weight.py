@@ -82,4 +82,8 @@ def test_the_lazy_group_imports_no_command_for_help(capsys):
     program = (
         f"import sys\nfrom s2vkit.cli.main import main\ntry:\n main(['--help'])\nexcept SystemExit: {listed}"
     )
-    assert start(call=program, cwd=ROOT).out.strip().endswith("['s2vkit.cli.guard', 's2vkit.cli.main']")
+    assert (
+        start(call=program, cwd=ROOT)
+        .out.strip()
+        .endswith("['s2vkit.cli.guard', 's2vkit.cli.main', 's2vkit.cli.terminal']")
+    )

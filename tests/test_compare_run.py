@@ -46,7 +46,7 @@ def done_when(table: Path) -> dict[str, int]:
 def no_clips():
     """Show no clips of runs: their own tests do."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("s2vkit.rendering.held_out.show_clips", lambda work: None)
+        patch.setattr("s2vkit.rendering.held_out.show_clips", lambda work, marking=None: None)
         yield
 
 
@@ -181,7 +181,7 @@ def test_a_dry_run_checks_every_system_and_writes_nothing(tmp_path):
     said = compare_toy(tmp_path, dry=True)
     assert not (tmp_path / "table").exists()
     assert "4. no gradient, seed 2" in said
-    assert said.count("one fake step of every stage") == 2
+    assert said.count("one step of every stage on fake data") == 2
 
 
 def test_the_command_runs_a_comparison(tmp_path, monkeypatch, capsys):

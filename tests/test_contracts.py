@@ -132,6 +132,11 @@ TINY = {
             "frames": 2,
         }
     ],
+    ("discriminator", "sync_expert"): [{}],
+    ("metric", "sharpness"): [{}, {"region": "mouth"}],
+    ("metric", "movement"): [{}],
+    ("metric", "mouth_movement"): [{}],
+    ("stage", "sync_pairs"): [{"optimizer": ADAM, "adversarial": "lsgan"}],
     ("stage", "evaluate"): [
         {"metrics": {"ssim": "ssim", "evaluated": "identity_accuracy"}},
         {"metrics": {"map": {"use": "code_map", "of": "emotion"}, "ssim": "ssim"}},

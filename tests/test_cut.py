@@ -11,6 +11,7 @@ from helpers_film import FindsDrawn, Portrait, clicks, steady, write_film
 
 from s2vkit.data.preparation.cut import REASONS, Cutting, Cuttings, Rejected, cut_source, fingerprint_of
 from s2vkit.interfaces.dataset import Source
+from s2vkit.media.film import Film
 
 SMALL = {"size": 32, "min_face": 24, "detect_at": 160}
 
@@ -227,3 +228,24 @@ def test_a_face_is_followed_past_misses_and_false_finds(seen):
     boxes, landmarks = main.fill(0, 57)
     assert landmarks is None
     np.testing.assert_allclose(boxes[:, 0], 20 + np.arange(57))
+
+
+def test_a_detector_that_fails_leaves_no_film_open(tmp_path, monkeypatch):
+    films = []
+
+    class Watched(Film):
+        def __init__(self, *args):
+            super().__init__(*args)
+            films.append(self)
+
+    class Broken(FindsDrawn):
+        def __call__(self, frames):
+            raise RuntimeError("no detector")
+
+    path = write_film(
+        tmp_path / "a.mkv", steady(25, 1), Portrait(lambda t: (32, 24, 28), size=(64, 48)), None
+    )
+    monkeypatch.setattr("s2vkit.data.preparation.cut.Film", Watched)
+    with pytest.raises(RuntimeError, match="no detector"):
+        cut_source(Source("a", path, {}, "train"), Cutting(size=16, min_face=12), Broken())
+    assert films[0]._opened is None

@@ -14,9 +14,10 @@ from helpers_batches import loader_of
 from helpers_toy import Toy, ToyOptions
 
 from s2vkit import FrozenFeatures, Stage, StageOptions, Summary, align
+from s2vkit.data.array_writers import FolderWriter
 from s2vkit.data.arrays import Arrays, new_array
 from s2vkit.data.cache_entries import cached
-from s2vkit.data.frozen_speech import encode_segments, encode_speech
+from s2vkit.data.frozen_speech import encode_segments, encode_speech, pick_segments
 from s2vkit.data.preparation.prepare import prepare
 from s2vkit.data.sampling import BatchSampler
 from s2vkit.data.store import ClipStore
@@ -377,9 +378,10 @@ class Ear:
 def heard(store, folder, segments, seed=5):
     folder.mkdir()
     cpu, quiet = torch.device("cpu"), lambda *at: None
-    encode_speech(store, Ear(), folder, device=cpu, mode="linear", shift=0.0, progress=quiet)
-    random = generator(seed, "stretches")
-    encode_segments(store, Ear(), folder, device=cpu, segments=segments, generator=random, progress=quiet)
+    out = FolderWriter(folder)
+    encode_speech(store, Ear(), out, device=cpu, mode="linear", shift=0.0, progress=quiet)
+    picks = pick_segments(store, segments, generator(seed, "stretches"))
+    encode_segments(store, Ear(), out, device=cpu, picks=picks, progress=quiet)
     return Arrays(folder)
 
 

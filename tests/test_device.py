@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from helpers_toy import REGISTRY, load_toy
+from test_contracts import TINY
+from test_pretended_devices import RECIPES
 from torch import nn
 
 from s2vkit.build import Builder
 from s2vkit.device import Policy, bf16_is_native, choose
 from s2vkit.errors import RecipeError, ResourceError
+from s2vkit.nn.precision import exact
 from s2vkit.settings import Compute
+from s2vkit.testing import MissingPackageError, check_component
+from s2vkit.testing.checking import Subject
 
 CUDA = torch.device("cuda")
 
@@ -113,3 +121,74 @@ def test_a_workspace_of_cublas_that_is_not_deterministic_is_refused(restored, mo
 def test_every_part_of_a_recipe_can_be_placed(tmp_path):
     graph = Builder(load_toy(tmp_path).recipe, REGISTRY).graph()
     Policy(torch.device("cpu"), channels_last=True).place_all(graph.modules())
+
+
+class Built(BaseException):
+    """Ends a contract's check as soon as the component is built."""
+
+
+NETWORKS = ("audio_encoder", "teacher", "student", "generator", "discriminator", "sync_evaluator")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "options"),
+    [(kind, name, o) for (kind, name), given in TINY.items() if kind in NETWORKS for o in given],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_every_component_can_be_placed_with_every_layout(monkeypatch, kind, name, options):
+    build, placed = Subject.build, []
+
+    def build_and_place(self, **sizes):
+        part = build(self, **sizes)
+        placed.append(Policy(torch.device("cpu"), channels_last=True).place(part))
+        raise Built
+
+    monkeypatch.setattr(Subject, "build", build_and_place)
+    try:
+        check_component(kind, name, **options)
+    except Built:
+        pass
+    except MissingPackageError as error:
+        pytest.skip(str(error))
+    layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
+    for tensor in (*placed[0].parameters(), *placed[0].buffers()):
+        assert tensor.is_contiguous(memory_format=layouts.get(tensor.dim(), torch.contiguous_format))
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_part_of_these_recipes_can_be_placed_channels_last(tmp_path, recipe):
+    more = RECIPES[recipe] + "sync_evaluator: {use: syncnet, width: 0.05, input_size: 56}\n"
+    graph = Builder(load_toy(tmp_path, more=(more,)).recipe, REGISTRY).graph()
+    Policy(torch.device("cpu"), channels_last=True).place_all(graph.modules())
+
+
+FLOAT64 = {
+    "s2vkit": {
+        "audio_windows.py",
+        "process_group.py",
+        "optimization.py",
+        "batch.py",
+        "steering.py",
+        "frame_stream.py",
+        "batching.py",
+        "precision.py",
+    },
+    "plugins": {"erase.py", "eyes.py", "mouth.py", "logistic.py", "maps.py", "linear.py", "retrieval.py"}
+    | {"mfcc.py", "streaming.py", "independence.py", "frechet.py"},
+}
+"""Modules that compute in float64: on the CPU, or as the device has it (an Apple GPU has none)."""
+
+
+@pytest.mark.parametrize("folder", FLOAT64)
+def test_no_other_module_computes_in_float64(folder):
+    found = {
+        path.name
+        for path in (Path(__file__).parent.parent / folder).rglob("*.py")
+        if re.search(r"\.double\(\)|torch\.float64", path.read_text(encoding="utf-8"))
+    }
+    assert found <= FLOAT64[folder]
+
+
+def test_exact_numbers_of_an_apple_gpu_are_computed_on_the_cpu():
+    far = SimpleNamespace(device=SimpleNamespace(type="mps"), cpu=lambda: torch.ones(2))
+    assert (exact(far).device.type, exact(far).dtype) == ("cpu", torch.float64)

@@ -96,3 +96,10 @@ def test_links_between_pages_lead_somewhere():
         for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
             if "://" not in link:
                 assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_no_shell_takes_a_value_of_set_for_a_pattern():
+    """zsh refuses `--set folders=[identity]` without quotes."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "recipes").rglob("*.yaml")]
+    wrong = re.compile(r"--set [^'\"\s=]+=[^'\"\s]*[\[\]{}*?]")
+    assert [f"{page.name}: {found[0]}" for page in pages for found in wrong.finditer(page.read_text())] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -326,6 +327,19 @@ def test_a_step_that_does_not_fit_into_memory_is_told(tmp_path, monkeypatch):
         time_stages({"distill": stage}, made.builder, made.graph, CPU)
 
 
+def test_a_precision_that_the_processor_lacks_is_one_plain_error(tmp_path, monkeypatch):
+    made = Set(tmp_path)
+    stage = made.stages["distill"]
+
+    def lacking(*args):
+        raise RuntimeError("could not create a primitive descriptor for an LSTM")
+
+    monkeypatch.setattr(stage, "loss", lacking)
+    with pytest.raises(RecipeError, match="cannot do one step in bf16 on cpu: could not create") as caught:
+        time_stages({"distill": stage}, made.builder, made.graph, replace(CPU, precision="bf16"))
+    assert "compute.precision" in caught.value.hint
+
+
 def test_splits_that_are_missing_are_told_before_anything_runs(tmp_path):
     with pytest.raises(InputError, match="no clip in split 'test', which stage 'evaluate' needs"):
         run_toy(tmp_path, "data.split=no_test")
@@ -362,6 +376,10 @@ EVERYTHING = {"train_teachers", "train_evaluators", "distill", "compose", "evalu
         ("teachers.emotion.width=0.125", {"train_teachers", "distill", "compose", "evaluate"}),
         ("evaluators.identity.input_size=48", {"train_evaluators", "evaluate"}),
         ("stages.evaluate.clips=1", {"evaluate"}),
+        (
+            "stages.evaluate.cached_frames={emotion: 9}",
+            {"evaluate"},
+        ),  # no stage's result depends on another's
         ("alignment.shift=0.1", {"distill", "compose", "evaluate"}),
         ("audio_encoder.n_mels=40", {"distill", "compose", "evaluate"}),
         ("data.sentences=3", EVERYTHING),

@@ -23,6 +23,7 @@ FLOORS = {
     "registry": 1,
     "plugins": 1,
     "settings": 0,
+    "units": 0,
     "recipe": 2,
     "speech": 1,
     "tensors": 2,
@@ -54,6 +55,7 @@ NO_TORCH = (
     "registry",
     "plugins",
     "settings",
+    "units",
     "recipe",
     "cli",
 )

@@ -24,6 +24,7 @@ from s2vkit.inference import windows
 from s2vkit.inference.bundle import load_bundle
 from s2vkit.inference.generate import generate
 from s2vkit.inference.marking import NOT_MARKED
+from s2vkit.inference.outputs import pair_up
 from s2vkit.inference.pipeline import InferencePipeline
 from s2vkit.marking.credentials import local_root
 from s2vkit.marking.signing import read_signature
@@ -283,6 +284,15 @@ def test_files_and_folders_go_into_a_folder_and_one_that_is_no_speech_stops_no_o
     assert "is there already" in again.err
 
 
+def test_what_a_folder_holds_of_sound_and_video_is_taken(tmp_path):
+    names = ["a.wav", "b.MKA", "c.flac", "d.mp4", "e.sph", "f.txt", "g.png"]
+    for name in names:
+        (tmp_path / name).touch()
+    pairs = pair_up([tmp_path], tmp_path / "out", None, force=False)
+    assert [pair.speech.name for pair in pairs] == names[:5]
+    assert pairs[1].output == tmp_path / "out" / "b.mp4"
+
+
 def test_recordings_generated_at_once_are_those_made_one_by_one(home, tmp_path, capsys):
     speech = [recording(tmp_path / f"{n}.wav", 0.3 + 0.2 * n, seed=n) for n in range(3)]
     for name, more in (("one", ()), ("batch", ("--batch", "2"))):
@@ -417,6 +427,12 @@ def test_a_run_asked_for_no_marks_writes_its_clips_anew_and_warns(home):
     clips = sorted((home / "run").glob("videos/*.mp4"))
     assert [read_signature(clip, b"") for clip in clips] == [None] * len(clips)
     assert NOT_MARKED in warned(home)
+
+
+def test_another_watermark_is_taken_up_by_a_finished_run(home):
+    run_toy(home, "watermark={use: spread_spectrum, key: mine}")
+    config = read_json(home / "run" / "model" / "config.json")
+    assert config["components"]["watermark"]["key"] == "mine"
 
 
 def warned(home):

@@ -138,7 +138,13 @@ def test_more_steps_without_a_checkpoint_begin_anew_and_the_plan_says_so(tmp_pat
     teachers(tmp_path)
     shutil.rmtree(stage_of(tmp_path) / "checkpoint")
     said = teachers(tmp_path, "stages.train_teachers.steps=6")
-    assert "no checkpoint to go on from" in " ".join(said.split())
+    assert "no checkpoint to resume from" in " ".join(said.split())
+
+
+def test_the_plan_says_that_a_stage_was_computed_otherwise_before(tmp_path):
+    teachers(tmp_path)
+    said = teachers(tmp_path, "compute.precision=bf16")
+    assert "computed on cpu in fp32 before, so again" in " ".join(said.split())
 
 
 # Running nothing again

@@ -54,7 +54,7 @@ def test_what_travels_to_a_worker_holds_no_clips_and_gives_the_same_batches(sour
     dataset[0]  # the sampler has an epoch's order by now
     sent = pickle.dumps(dataset)
     assert len(sent) < 20_000 < sources.store.frames(0).nbytes * len(sources.store.clips)
-    assert same(pickle.loads(sent)[2], dataset[2])
+    assert same(pickle.loads(sent)[2].batch, dataset[2].batch)
 
 
 def test_a_worker_knows_the_split_of_the_run(sources):

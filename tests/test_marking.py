@@ -12,6 +12,7 @@ from helpers_cli import call
 from helpers_toy import REGISTRY, load_toy
 from test_generate import recording
 
+import s2vkit
 from s2vkit.build import Builder
 from s2vkit.errors import InputError, ResourceError
 from s2vkit.files import read_json, read_lines, sha256_of, write_json
@@ -102,6 +103,27 @@ def test_the_watermark_is_of_the_recipe_and_goes_with_the_model(run, tmp_path):
     config = read_json(run / "model" / "config.json")
     assert config["components"]["watermark"]["use"] == "spread_spectrum"
     assert "watermark" in config["plugins"]
+
+
+def test_a_video_saved_from_python_is_marked_unless_asked_otherwise(run, tmp_path):
+    model = s2vkit.load(run, device="cpu")
+    video = model.generate(0.1 * np.random.default_rng(0).standard_normal(32000).astype("f4"), 16000)
+    assert read_signature(video.save(tmp_path / "a.mp4"), credentials.local_root()).trusted
+    assert detect(tmp_path / "a.mp4", run).found
+    assert read_signature(video.save(tmp_path / "b.mp4", mark=False), b"") is None
+    assert not detect(tmp_path / "b.mp4", run).found
+
+
+def test_a_live_stream_carries_the_watermark(run):
+    model = s2vkit.load(run, device="cpu")
+    speech = 0.1 * np.random.default_rng(0).standard_normal(32000).astype("f4")
+    marker, first, marked = model.marker(), 0, []
+    for frames in model.chunks(speech, 16000):
+        marked.append(marker.mark(frames, first, model.fps))
+        first += len(frames)
+    luma = np.concatenate(marked).mean(-1, dtype=np.float32)
+    found = marker.watermark.detect(luma, np.arange(len(luma)) / model.fps)
+    assert found.payload == marker.payload
 
 
 def test_without_the_package_the_watermark_is_alone_and_that_is_said(without_c2pa, run, speech, tmp_path):

@@ -1,5 +1,6 @@
 """Gradients: clipping, norms and learning rates in the log, the scale of fp16; networks in their place."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -8,9 +9,11 @@ from test_engine import CPU, Set
 from torch import nn, optim
 
 from s2vkit.device import Policy
+from s2vkit.engine.callbacks.profile import SKIPPED, TRACE, TRACED, Profile
 from s2vkit.engine.checkpoint import load_state, save_state
 from s2vkit.engine.optimization import Optimization, clip
 from s2vkit.engine.workspace import RunWork
+from s2vkit.interfaces.callback import TrainingState
 from s2vkit.options import OptimizerOptions, Slot
 
 
@@ -113,3 +116,24 @@ def test_networks_that_look_at_faces_are_placed_frozen_and_in_eval_mode_without_
         assert any(module is each for each in placed)
         assert not module.training
         assert not any(p.requires_grad for p in module.parameters())
+
+
+def test_a_trace_of_some_steps_is_written_and_training_goes_on(tmp_path):
+    modules = {"it": nn.Linear(2, 2)}
+    state = TrainingState("some", 9, modules, list, folder=tmp_path)
+    profile = Profile()
+    profile.on_train_start(state)
+    for step in range(1, 10):
+        modules["it"](torch.ones(1, 2)).sum().backward()
+        state.step = step
+        profile.on_step_end(state)
+        assert (tmp_path / TRACE).is_file() == (step >= SKIPPED + TRACED)
+    profile.close()
+    events = json.loads((tmp_path / TRACE).read_text())["traceEvents"]
+    assert any(event.get("name") == "aten::linear" for event in events)
+
+
+def test_a_stage_with_few_steps_left_has_no_trace(tmp_path):
+    profile = Profile()
+    profile.on_train_start(TrainingState("some", 5, {}, list, folder=tmp_path))
+    assert profile.trace is None

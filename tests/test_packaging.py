@@ -139,7 +139,8 @@ def needed_in_turn() -> set[str]:
 def test_everything_imported_is_declared(folders: list[str], extras: list[str]) -> None:
     texts = PROJECT["project"]["dependencies"] + [text for name in extras for text in EXTRAS[name]]
     declared = {canonicalize_name(Requirement(text).name) for text in texts}
-    own = (p.stem for folder in ("tests", "benchmarks") for p in (ROOT / folder).rglob("*.py"))
+    files = [p for folder in ("tests", "benchmarks") for p in (ROOT / folder).rglob("*.py")]
+    own = {p.parent.name if p.stem == "__init__" else p.stem for p in files}
     ours = {"s2vkit", *PLUGINS, *own}
     foreign = imported(folders) - set(sys.stdlib_module_names) - ours
     owners = packages_distributions()

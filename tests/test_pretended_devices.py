@@ -13,12 +13,17 @@ import torch
 from helpers_toy import REGISTRY, load_toy
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from s2vkit.build import Builder, data_spec_of
 from s2vkit.device import Policy
 from s2vkit.engine.preflight import make_up
 from s2vkit.engine.trainer import Trainer
 from s2vkit.interfaces.stage import Stage
+from s2vkit.plugins import registry
+
+INSTALLED = registry()
 
 RECIPES = {
     "paper": """
@@ -54,6 +59,24 @@ students: {identity: null, emotion: null}
 generator: {use: sdfa, channels: 4, content: 16, identity: 8}
 discriminators: {identity: null, sync: null}
 stages: {train_teachers: null, distill: null, compose: {after: [], frames: 2, window: 2}}
+""",
+    "sync": """
+discriminators: {sync: {use: sync_expert}}
+stages:
+  sync_pairs: {use: sync_pairs, steps: 2, batch: 2, adversarial: lsgan, optimizer: {use: adam, lr: 1.0e-3}}
+  compose: {after: [distill, sync_pairs], frames: 5, window: 5}
+""",
+    "voice": """
+audio_encoder: {use: speech2face, width: 0.05, seconds: 2.8, fft: 128}
+teachers: {emotion: null}
+students: {identity: speech2face, emotion: null}
+generator: {use: sdfa_from_voice, channels: 4, content: 16, identity: 8}
+discriminators: {identity: null, sync: null}
+stages:
+  voice: {use: speech2face, after: [train_teachers], steps: 2, batch: 2, optimizer: {use: adam, lr: 1.0e-3},
+          match: normalized_l2}
+  distill: null
+  compose: {after: [voice], frames: 2, window: 2}
 """,
 }
 
@@ -102,6 +125,47 @@ def test_every_stage_keeps_to_one_device(blind, tmp_path, device, recipe):
         for name in ran:
             step(stages[name], graph, device)
     assert "compose" in ran
+
+
+def test_the_recipes_have_every_stage_generator_and_discriminator(tmp_path):
+    used = set()
+    for name, recipe in RECIPES.items():
+        loaded = load_toy(tmp_path / name, more=(recipe,)).recipe
+        slots = [loaded.generator, *loaded.discriminators.values(), *loaded.stages.values()]
+        used |= {(slot.kind, slot.use) for slot in slots}
+    kinds = ("stage", "generator", "discriminator")
+    others = {("stage", "evaluate"), ("stage", "sync_evaluator")}  # trains nothing; draws by numbers
+    assert used >= {entry for entry in INSTALLED.entries if entry[0] in kinds} - others
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_frames_are_generated_on_one_device_in_no_float64(blind, tmp_path, monkeypatch, recipe):
+    builder = Builder(load_toy(tmp_path, more=(RECIPES[recipe],)).recipe, REGISTRY)
+    graph = builder.graph(data_spec_of(builder.dataset()))
+    monkeypatch.setattr("s2vkit.nn.precision.has_float64", lambda device: False)  # as on mps
+    with FakeTensorMode(), torch.backends.cudnn.flags(enabled=False), NoFloat64():
+        for module in graph.modules().values():
+            fake(module, "cuda")
+            module.eval()
+        stages = builder.stages(graph, torch.device("cuda"))
+        batch = make_up(stages["compose"], graph, torch.device("cuda"))
+        with torch.no_grad():
+            output = graph.generator(graph.condition_batch(batch))
+        assert output.frames.device.type == "cuda"
+        for stage in stages.values():
+            if isinstance(stage, Stage) and not stage.idle():
+                step(stage, graph, "cuda")
+
+
+class NoFloat64(TorchDispatchMode):
+    """Forbid float64 on the pretended GPU, as an Apple GPU does."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        for value in tree_leaves(out):
+            if isinstance(value, torch.Tensor) and value.device.type == "cuda":
+                assert value.dtype != torch.float64, f"{function} gives float64"
+        return out
 
 
 def step(stage: Stage, graph, device: str) -> None:

@@ -256,6 +256,8 @@ stages:
       emotion_accuracy: null
       mouth_aperture_correlation: null
       mouth_movement: null
+      face_sharpness: null
+      mouth_sharpness: null
       ssim: null
       psnr: null
       who: {use: linear_probe, of: identity, on: identity}

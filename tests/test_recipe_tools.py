@@ -108,7 +108,7 @@ def test_an_explained_recipe_is_the_same_recipe_with_every_key_described(capsys,
     names = {"identity", "emotion", "frame", "sync", "mouth_aperture", "generator"}  # of mappings of slots
     stages = set(load_recipe(path).recipe.stages)
     metrics = {"identity_accuracy", "emotion_accuracy", "mouth_aperture_correlation", "ssim", "psnr"}
-    metrics |= {"mouth_movement"}
+    metrics |= {"mouth_movement", "face_sharpness", "mouth_sharpness"}
     assert {line.strip().rstrip(":") for line in undescribed} <= names | stages | metrics
 
 

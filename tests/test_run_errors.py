@@ -14,6 +14,7 @@ from helpers_toy import REGISTRY, results, run_toy
 from safetensors.torch import load_file, save_file
 from test_generate import recording
 
+from s2vkit.engine.checkpoint import load_state, save_state
 from s2vkit.engine.view import View
 from s2vkit.errors import InputError, ResourceError, RunFolderError
 from s2vkit.files import disk_is_full, locked, naming_full_disk, read_json, write_json
@@ -170,6 +171,26 @@ def test_damaged_checkpoints_are_told(home, name, how):
     assert (stage / "weights.safetensors").read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["tensors.safetensors", "state.json", "sha256.json"])
+def test_a_flipped_bit_in_a_checkpoint_is_found(tmp_path, name):
+    def moved() -> tuple[dict, dict]:
+        layer = torch.nn.Linear(8, 8)
+        optimizer = torch.optim.Adam(layer.parameters(), lr=1e-3)
+        layer(torch.ones(1, 8)).sum().backward()
+        optimizer.step()
+        return {"layer": layer}, {"layer": optimizer}
+
+    save_state(tmp_path / "checkpoint", 3, *moved())
+    assert load_state(tmp_path / "checkpoint", *moved()) == 3
+    path = tmp_path / "checkpoint" / name
+    content = bytearray(path.read_bytes())
+    content[-9] ^= 1  # within a weight, a learning rate's digit or a digest
+    path.write_bytes(content)
+    with pytest.raises(RunFolderError, match="damaged") as caught:
+        load_state(tmp_path / "checkpoint", *moved())
+    assert str(tmp_path / "checkpoint") in str(caught.value)
+
+
 def test_a_model_that_was_deleted_is_written_again(home):
     before = results(home)
     shutil.rmtree(home / "run" / "model")
@@ -250,7 +271,7 @@ def test_a_disk_that_fills_up_stops_the_run_and_room_lets_it_go_on(whole, tmp_pa
         assert caught.value.exit_code == 6
         assert f"{disk}/" in caught.value.message
         assert "no space left on the disk" in caught.value.message
-        assert "the same command goes on" in caught.value.hint
+        assert "the same command continues" in caught.value.hint
         assert [p for p in disk.rglob("*.part*") if not p.name.endswith(".parts")] == []
         (disk / "ballast").unlink()
         monkeypatch.setattr(View, "begin", begin)

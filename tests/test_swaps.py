@@ -23,7 +23,7 @@ def home(tmp_path_factory):
 
 
 def check_metrics(found):
-    assert len(found) == 5
+    assert len(found) == 8
     for name, score in found.items():
         assert isinstance(score["value"], float), name
         assert math.isfinite(score["value"]), name
@@ -139,6 +139,8 @@ def test_no_teacher_is_in_any_model_or_checkpoint_of_compose(home):
             "generator",
             "student.identity",
             "student.emotion",
+            "code.identity",  # the mean codes of names, of what students give
+            "code.emotion",
         }
         held = load_file(run / "stages" / "compose" / "checkpoint" / "tensors.safetensors")
         names = {key.split("/")[1] for key in held}

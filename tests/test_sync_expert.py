@@ -116,7 +116,7 @@ def test_scores_do_not_move_the_embeddings():
 def test_runs_too_near_each_other_are_no_contrast():
     stage, _ = pre_training(window=1, runs=3, gap=5)
     times = torch.tensor([[0, 3, 9], [0, 3, 9]])
-    near = stage.near(Batch(["a", "b"], data={"times": times}))
+    near = stage.near(times, 6)
     assert near.nonzero().tolist() == [[0, 1], [1, 0], [3, 4], [4, 3]]
 
 

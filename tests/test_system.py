@@ -15,7 +15,7 @@ import torch
 from helpers_cli import call
 
 from s2vkit.cli.terminal import expand_homes
-from s2vkit.data.cache_entries import cached, holding
+from s2vkit.data.cache_entries import cached, holding, list_entries
 from s2vkit.errors import InputError, RunFolderError
 from s2vkit.files import (
     NotWritableError,
@@ -89,6 +89,21 @@ def test_another_users_cache_is_read(tmp_path, monkeypatch, code):
     with pytest.raises(NotWritableError, match="cannot be written") as caught:
         cached(tmp_path / "speech-b", None)
     assert "name a folder of your own" in str(caught.value)
+
+
+@pytest.mark.parametrize("note", ['{"rn": "x"}', "[]", "", None])
+def test_damaged_notes_of_a_caches_uses_are_passed_over(tmp_path, note):
+    entry = tmp_path / "speech-a"
+    cached(entry, lambda part: (part / "a.txt").write_text("a"))
+    with holding(entry, tmp_path / "run"):
+        (used,) = (path for path in tmp_path.rglob("*.json") if path.name != "about.json")
+    if note is None:
+        used.unlink()
+        used.symlink_to("nowhere")
+    else:
+        used.write_text(note)
+    (found,) = list_entries(tmp_path)
+    assert (found.path, found.runs) == (entry, ())
 
 
 @POSIX

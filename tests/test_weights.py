@@ -176,8 +176,8 @@ def torchscript(path):
 
 
 WRONG = {
-    "nothing there": ("x.pt", lambda p: None, "no such checkpoint file", "says where"),
-    "a folder": ("x.pt", lambda p: p.mkdir(), "no such checkpoint file", "says where"),
+    "nothing there": ("x.pt", lambda p: None, "no such checkpoint file", "lists the source"),
+    "a folder": ("x.pt", lambda p: p.mkdir(), "no such checkpoint file", "lists the source"),
     "an empty file": ("x.pt", lambda p: p.touch(), "only a part of one", "download it again"),
     "noise": ("x.pt", lambda p: p.write_bytes(b"\x8f" * 99), "no torch checkpoint", "download"),
     "text": ("x.pt", lambda p: p.write_text("hello\n"), "no torch checkpoint", "download"),
@@ -190,7 +190,7 @@ WRONG = {
         "Git LFS pointer",
         "git lfs pull",
     ),
-    "code": ("x.pt", lambda p: torch.save({"a": Hostile()}, p), "can carry code", "if you must"),
+    "code": ("x.pt", lambda p: torch.save({"a": Hostile()}, p), "can carry code", "in a container"),
     "a whole model": ("x.pt", lambda p: torch.save(nn.Linear(2, 2), p), "can carry code", "state_dict"),
     "torchscript": ("x.pt", torchscript, "checkpoint", "= "),
     "a list": ("x.pt", lambda p: torch.save([1, 2], p), "holds a list", "lists the files"),
@@ -276,7 +276,7 @@ def test_converting_keeps_names_numbers_and_origin(capsys, tmp_path):
     assert call(capsys, "weights", "check", "cpc", out).code == 0
     again = call(capsys, "weights", "convert", "cpc", tmp_path / CPC, "-o", out)
     assert again.code == 4
-    assert "say --force" in again.err
+    assert "give --force" in again.err
     forced = call(capsys, "weights", "convert", "cpc", tmp_path / CPC, "-o", out, "--force")
     assert forced.code == 0
     itself = call(capsys, "weights", "convert", "cpc", out, "-o", out, "--force")

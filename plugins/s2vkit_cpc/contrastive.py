@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import Batch, Graph, Slot, Speech, Stage
+from s2vkit import Batch, Graph, Slot, Speech, Stage, draw_rows, gather_rows
 from s2vkit_cpc import ContrastiveOptions
 from s2vkit_cpc.predictor import Predictors
 
@@ -75,8 +75,13 @@ class Contrastive(Stage):
         count = self.options.predictions
         ahead = z[:, 1:].unfold(1, count, 1)  # (B, A, C, K) without a copy
         right = torch.einsum("bakc,back->bak", predicted, ahead) / self.divisor(z.shape[2])
-        at = draw_negatives(z.shape[0], z.shape[1], self.anchors, self.options.negatives)
-        wrong = F.embedding(at.to(z.device), z.flatten(0, 1))  # (B, A, N, C), shared by all k
+        every = gather_rows(z)  # negatives come from the clips of all processes
+
+        def draw(clips: int) -> Tensor:
+            return draw_negatives(clips, z.shape[1], self.anchors, self.options.negatives)
+
+        at = draw_rows(draw, len(z))
+        wrong = F.embedding(at.to(z.device), every.flatten(0, 1))  # (B, A, N, C), shared by all k
         scores = torch.einsum("banc,bakc->bank", wrong, predicted) / self.divisor(z.shape[2])
         return torch.cat([right.unsqueeze(2), scores], 2)
 
@@ -96,7 +101,7 @@ class Contrastive(Stage):
 
 def draw_windows(speech: Tensor, lengths: Tensor, samples: int) -> Tensor:
     """Draw one window of each clip (B, S) of (B,) lengths: (B, samples)."""
-    chance = torch.rand(len(speech)).to(lengths.device)
+    chance = draw_rows(lambda clips: torch.rand(clips), len(speech)).to(lengths.device)
     first = (chance * (lengths - samples + 1).clamp(min=1)).long()
     at = first.unsqueeze(1) + torch.arange(samples, device=lengths.device)
     return speech.gather(1, at % lengths.clamp(min=1).unsqueeze(1))

@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from s2vkit import AudioEncoder, SpeechStream, fit_weights, open_weights
+from s2vkit.nn import valid_mask
 from s2vkit_cpc import CpcOptions
-from s2vkit_cpc.front import HOP, ConvStack, Front, pool_steps, valid_steps
+from s2vkit_cpc.front import HOP, ConvStack, Front, pool_steps
 from s2vkit_cpc.layout import Layout, layout_of, layout_without_file
 
 
@@ -61,7 +62,7 @@ class Cpc(AudioEncoder):
 
     def forward(self, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Encode (B, S) of (B,) lengths: features (B, A, dim), summary (B, summary_dim)."""
-        speech = speech * valid_steps(lengths, speech.shape[1])
+        speech = speech * valid_mask(lengths, speech.shape[1])
         speech = F.pad(speech, (0, max(0, HOP - speech.shape[1])))
         lengths = lengths.clamp(min=HOP)  # so that every clip has a step
         pooled: list[Tensor] | None = [] if self.kind == "layers" else None
@@ -85,7 +86,7 @@ class Cpc(AudioEncoder):
         if self.kind == "last":
             return c[torch.arange(len(c), device=c.device), steps - 1]
         if self.kind == "mean":
-            valid = valid_steps(steps, c.shape[1]).unsqueeze(2)
+            valid = valid_mask(steps, c.shape[1]).unsqueeze(2)
             return (c * valid).sum(1) / steps.view(-1, 1)
         return pool_steps(torch.cat([c, z], 2).transpose(1, 2), steps)
 

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from s2vkit.nn import valid_mask
+
 HOP = 160
 
 
@@ -34,7 +36,7 @@ class Front(nn.Module):
             x = self.apply_layer(i, F.pad(x, (pad, pad)))
             if lengths is not None:
                 lengths = (lengths + 2 * pad - kernel) // stride + 1
-                x = x * valid_steps(lengths, x.shape[2]).unsqueeze(1)
+                x = x * valid_mask(lengths, x.shape[2]).unsqueeze(1)
                 if pooled is not None and i + 1 < len(self.layers):
                     pooled.append(pool_steps(x, lengths))
         return x
@@ -77,12 +79,7 @@ class ConvStack(Front):
 
 def pool_steps(x: Tensor, steps: Tensor) -> Tensor:
     """Take mean and deviation of (B, C, A) over each clip's own steps: (B, 2 C)."""
-    valid, count = valid_steps(steps, x.shape[2]).unsqueeze(1), steps.view(-1, 1)
+    valid, count = valid_mask(steps, x.shape[2]).unsqueeze(1), steps.view(-1, 1)
     mean = (x * valid).sum(2) / count
     var = ((x - mean.unsqueeze(2)).square() * valid).sum(2) / count
     return torch.cat([mean, (var + 1e-6).sqrt()], 1)
-
-
-def valid_steps(lengths: Tensor, size: int) -> Tensor:
-    """Mark the steps that lie within each length: (B, size) bool."""
-    return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from s2vkit.nn import exact_on_device
 from s2vkit_cpc.encoder import Cpc
 from s2vkit_cpc.front import HOP, Front
 
@@ -102,7 +103,7 @@ class Moments:
         count = x.shape[2]
         if not count:
             return
-        x = x if x.device.type == "mps" else x.double()
+        x = exact_on_device(x)
         mean = x.mean(2)
         squares = (x - mean.unsqueeze(2)).square().sum(2)
         total, apart = self.count + count, mean - self.mean.to(mean)

@@ -13,7 +13,7 @@ from s2vkit_discriminators import SyncExpertOptions
 from s2vkit_discriminators.layers import Shape, halvings, leaky, widths_of
 from s2vkit_discriminators.log_mel import LogMelRuns
 
-_STEEP = 8.0  # what cosines are multiplied by, so that a line through them is soon learnt
+_STEEP = 8.0  # what the line is multiplied by, so that it is soon learnt at the rate of the towers
 
 
 class SyncExpert(Discriminator):
@@ -34,7 +34,8 @@ class SyncExpert(Discriminator):
         self.see = _tower(options.frames, options.channels, layers, (2, 4), options.joint)
         self.hear = _tower(1, options.channels, 3, (5, 3), options.joint)
         self.score = nn.Linear(1, 1)
-        nn.init.constant_(self.score.weight, 0.1)  # little: which way it goes is learnt
+        nn.init.constant_(self.score.weight, 0.02)  # little: which way it goes is learnt
+        nn.init.zeros_(self.score.bias)
         self.to(memory_format=torch.channels_last)
 
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
@@ -64,7 +65,7 @@ class SyncExpert(Discriminator):
 
     def compare(self, frames: Tensor, condition: Tensor) -> Tensor:
         """Score embeddings (N, joint) with as many others: (N, 1)."""
-        scores: Tensor = self.score(_STEEP * (frames * condition).sum(1, keepdim=True))
+        scores: Tensor = _STEEP * self.score((frames * condition).sum(1, keepdim=True))
         return scores
 
     def score_kinds(self, real: Inputs, fake: Inputs, mismatched: Inputs | None) -> tuple[Tensor, ...]:

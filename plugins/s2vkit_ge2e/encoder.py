@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torchaudio.transforms import MelSpectrogram
 
 from s2vkit import AudioEncoder, fit_weights, read_weights, rename
+from s2vkit.nn import valid_mask
 from s2vkit_ge2e import Ge2eOptions
 
 HOP, WINDOW = 160, 400
@@ -55,7 +56,7 @@ class Ge2e(AudioEncoder):
 
     def forward(self, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Encode (B, S) of (B,) lengths: features (B, A, dim), summary (B, summary_dim)."""
-        speech = speech * (torch.arange(speech.shape[1], device=speech.device) < lengths[:, None])
+        speech = speech * valid_mask(lengths, speech.shape[1])
         speech = self._raise(speech, lengths)
         side = (WINDOW - HOP) // 2
         short = max(0, HOP - speech.shape[1])

@@ -8,6 +8,7 @@ from torch import Tensor
 from torchaudio.transforms import MelSpectrogram
 
 from s2vkit import AudioEncoder
+from s2vkit.nn import valid_mask
 from s2vkit_logmel import LogMelOptions
 
 HOP, WINDOW, FFT = 160, 400, 512
@@ -34,12 +35,12 @@ class LogMel(AudioEncoder):
 
         Past a clip's own steps, S // 160 of them, all features are 0.
         """
-        speech = speech * _valid(lengths, speech.shape[1])
+        speech = speech * valid_mask(lengths, speech.shape[1])
         side = (FFT - HOP) // 2
         speech = F.pad(speech, (side, side + max(0, HOP - speech.shape[1])))
         steps = (lengths // HOP).clamp(min=1)
         power = self.mel(speech).transpose(1, 2)
-        valid = _valid(steps, power.shape[1]).unsqueeze(2)
+        valid = valid_mask(steps, power.shape[1]).unsqueeze(2)
         # The constants bring speech to about zero mean and unit deviation.
         features = self._stack((power.clamp(min=self.floor).log() + 5.0) / 4.0 * valid) * valid
         mean = features.sum(1) / steps.unsqueeze(1)
@@ -51,7 +52,3 @@ class LogMel(AudioEncoder):
             return x
         padded = F.pad(x, (0, 0, self.around, self.around))
         return padded.unfold(1, 2 * self.around + 1, 1).flatten(2)
-
-
-def _valid(lengths: Tensor, size: int) -> Tensor:
-    return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)

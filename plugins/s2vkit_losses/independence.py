@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from s2vkit import IndependenceLoss
+from s2vkit.nn import exact_on_device
 from s2vkit_losses import DecorrelateOptions, HsicOptions
 
 
@@ -26,7 +27,7 @@ class Decorrelate(IndependenceLoss):
     def forward(self, code: Tensor, other: Tensor) -> Tensor:
         """Compare codes (B, dim) with the other side's (B, any): a scalar, at least 0."""
         with torch.autocast(code.device.type, enabled=False):
-            leaked = self._fit(_exact(code)) * self._fit(_exact(other))
+            leaked = self._fit(exact_on_device(code)) * self._fit(exact_on_device(other))
         return leaked.sum().clamp(min=0).float() / len(code)
 
     def _fit(self, x: Tensor) -> Tensor:
@@ -36,11 +37,6 @@ class Decorrelate(IndependenceLoss):
         level = gram.diagonal().mean().clamp(min=1e-12)
         regular = gram + self.ridge * level * torch.eye(len(x), device=x.device, dtype=x.dtype)
         return torch.cholesky_solve(gram, torch.linalg.cholesky(regular))
-
-
-def _exact(x: Tensor) -> Tensor:
-    """Take float64, as Gram matrices of many more clips than dimensions want, where there is it."""
-    return x.float() if x.device.type == "mps" else x.double()
 
 
 class Hsic(IndependenceLoss):

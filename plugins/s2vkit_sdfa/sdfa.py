@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import Conditioning, Generator, GeneratorOutput, RecipeError, fit_weights, read_weights
+from s2vkit import Conditioning, Generator, GeneratorOutput, RecipeError, draw_rows, fit_weights, read_weights
 from s2vkit_sdfa import SdfaFromVoiceOptions, SdfaOptions, SdfaSizes
 from s2vkit_sdfa.networks import (
     RATE,
@@ -68,7 +68,10 @@ class _Animator(Generator):
     def _draw_noise(self, content: Tensor, flow: torch.Generator) -> Tensor:
         size, scale = self.noise
         if self.training:
-            return scale * torch.randn(*content.shape[:2], size, device=content.device)
+            steps, device = content.shape[1], content.device
+            return scale * draw_rows(
+                lambda clips: torch.randn(clips, steps, size, device=device), len(content)
+            )
         # Frame by frame: one draw of many numbers differs from several of fewer.
         frames = [torch.randn(size, generator=flow) for _ in range(content.shape[1])]
         drawn = torch.stack(frames)

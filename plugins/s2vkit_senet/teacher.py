@@ -10,6 +10,7 @@ from timm.models.senet import SENet, SEResNetBottleneck
 from torch import Tensor, nn
 
 from s2vkit import Teacher, fit_weights
+from s2vkit.nn import scale_width
 from s2vkit_senet import SenetOptions
 from s2vkit_senet.checkpoint import read_senet
 
@@ -29,14 +30,14 @@ class Network(SENet):
             groups=1,
             reduction=16,
             drop_rate=0.0,
-            inplanes=_scaled(64, width),
+            inplanes=scale_width(64, width),
             num_classes=1,
         )
         self.num_features = self.inplanes
         self.reset_classifier(outputs)
 
     def _make_layer(self, block: Any, planes: int, *args: Any, **kwargs: Any) -> nn.Sequential:
-        return super()._make_layer(block, _scaled(planes, self.width), *args, **kwargs)
+        return super()._make_layer(block, scale_width(planes, self.width), *args, **kwargs)
 
 
 class Senet(Teacher):
@@ -61,7 +62,7 @@ class Senet(Teacher):
         outputs = max(1, len(self.classes))
         self.net = Network(options.width, options.layers, outputs)
         self.dim = outputs if self.tap == "logits" else self.net.num_features
-        wide = [4 * _scaled(planes, options.width) for planes in (256, 128, 64)]
+        wide = [4 * scale_width(planes, options.width) for planes in (256, 128, 64)]
         self.map_shapes = [(c, size // s, size // s) for c, s in zip(wide, (16, 8, 4), strict=True)]
         if path:
             fit_weights(self.net, found, source=path)
@@ -103,10 +104,6 @@ class Senet(Teacher):
         if self.grey:
             x = (x * self.weights).sum(1, keepdim=True)
         return x - self.mean
-
-
-def _scaled(count: int, width: float) -> int:
-    return max(8, round(count * width / 8) * 8)
 
 
 def _classes(outputs: int | None, labels: tuple[str, ...]) -> tuple[str, ...]:

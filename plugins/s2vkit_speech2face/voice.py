@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from s2vkit import AudioEncoder, Student
+from s2vkit.nn import scale_width, valid_mask
 from s2vkit_speech2face import VoiceHeadOptions, VoiceOptions
 
 HOP = 160
@@ -45,10 +46,10 @@ class VoiceEncoder(AudioEncoder):
         self.fft, self.window = options.fft, min(options.window, options.fft)
         self.samples = int(options.seconds * self.sample_rate)
         self.dim = options.fft // 2 + 1
-        self.summary_dim = _scaled(HIDDEN, options.width)
+        self.summary_dim = scale_width(HIDDEN, options.width, 4)
         before, layers = 2, []
         for channels, stride, _ in LAYERS:
-            out = _scaled(channels, options.width)
+            out = scale_width(channels, options.width, 4)
             layers.append(nn.Conv2d(before, out, 4, stride))
             before = out
         self.convs = nn.ModuleList(layers)
@@ -87,12 +88,12 @@ class VoiceEncoder(AudioEncoder):
     @torch.no_grad()
     def _features(self, speech: Tensor, lengths: Tensor) -> Tensor:
         """Return the log power at each 10 ms, of the window that ends there; silence past a clip."""
-        own = torch.arange(speech.shape[1], device=speech.device) < lengths.unsqueeze(1)
+        own = valid_mask(lengths, speech.shape[1])
         steps = max(1, speech.shape[1] // HOP)
         end = max(0, steps * HOP - speech.shape[1])
         padded = F.pad(speech * own, (self.fft - HOP, end))
         power = self._transform(padded).abs().square().transpose(1, 2)[:, :steps]
-        valid = torch.arange(steps, device=speech.device) < (lengths // HOP).clamp(min=1)[:, None]
+        valid = valid_mask((lengths // HOP).clamp(min=1), steps)
         return (power.clamp(min=1e-5).log() + 5.0) / 4.0 * valid.unsqueeze(2)
 
 
@@ -114,7 +115,3 @@ def _bins_left(bins: int) -> int:
     for _, stride, _ in LAYERS:
         bins = (bins - 4) // stride + 1
     return bins
-
-
-def _scaled(count: int, width: float) -> int:
-    return max(4, round(count * width / 4) * 4)

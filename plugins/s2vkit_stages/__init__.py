@@ -138,8 +138,8 @@ class ComposeLosses(Options):
     gradient: FrameLossSlot | None = Field(default=None, description="Eq. 9")
     identity_maps: LayersLoss = Field(
         default=LayersLoss(),
-        description="squared difference of the inflated identity maps and the identity teacher's, each "
-        "channel relative to its own variance; not in the paper",
+        description="squared difference of the inflated identity maps and the teacher's, each channel "
+        "relative to its variance (not in the paper); left out with an identity teacher's maps",
     )
     reference: FrameLossSlot | None = Field(
         default=None,
@@ -180,7 +180,7 @@ class CollapseOptions(Options):
 class AdversarialOptions(StageOptions):
     """Train the generator against every discriminator (Eqs. 4-10)."""
 
-    optimizer_keys: ClassVar[str] = "networks"
+    optimizer_keys: ClassVar[Literal["", "networks"]] = "networks"
     batch: int = Field(default=16, ge=1, description="clips in a step")
     frames: int = Field(default=4, ge=1, description="frames of each clip in a step")
     gap: int = Field(default=5, ge=1, description="minimum number of frames between a time and a mismatch")

@@ -40,7 +40,7 @@ class Adversarial(Stage):
     """First the discriminators learn, then the generator, on the same frames; it sees speech alone."""
 
     options: AdversarialOptions
-    held_out_runs = 4
+    held_out, held_out_runs = 64, 4  # their frames are generated at once
 
     def __init__(self, options: AdversarialOptions, *, graph: Graph) -> None:
         self.options, self.graph = options, graph

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from s2vkit import current_part, mean_over_processes
+
 _RAISED = 2.0**10  # keeps the gradients of a term from vanishing in half precision
 _LEAST = 1e-12
 
@@ -18,9 +20,9 @@ def balanced(loss: Tensor, others: Iterable[Tensor], frames: Tensor, share: floa
     of a linear function of the frames, so that the networks behind the loss are not gone through twice.
     """
     together = torch.stack([other.float() for other in others]).sum()
-    wanted = _gradient(together, frames).norm() * share
+    wanted = _length(_gradient(together, frames)) * share
     own = _gradient(loss, frames)
-    weight = wanted / own.norm().clamp(min=_LEAST)
+    weight = wanted / _length(own).clamp(min=_LEAST)
     linear = (frames.float() * (weight * own)).sum()
     return weight * loss.detach() + linear - linear.detach()
 
@@ -28,3 +30,9 @@ def balanced(loss: Tensor, others: Iterable[Tensor], frames: Tensor, share: floa
 def _gradient(loss: Tensor, frames: Tensor) -> Tensor:
     (gradient,) = torch.autograd.grad(loss * _RAISED, frames, retain_graph=True)
     return gradient.float() / _RAISED
+
+
+def _length(gradient: Tensor) -> Tensor:
+    """Return the length of the gradient at the frames of all processes, up to a common factor."""
+    own = gradient.norm()
+    return own if current_part().world == 1 else mean_over_processes(own.square()).sqrt()

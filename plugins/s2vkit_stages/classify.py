@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from s2vkit import Batch, Frames, Graph, RecipeError, Slot, Stage, Teacher
+from s2vkit import Batch, Frames, Graph, RecipeError, Slot, Stage, Teacher, mean_over_processes
 from s2vkit_stages import ClassifyOptions
 from s2vkit_stages.vary import vary
 
@@ -73,11 +73,16 @@ class Classify(Stage):
         wanted = torch.where(known, place[label], -100)
         wanted = wanted.repeat_interleave(len(images) // len(label))
         error = F.cross_entropy(given, wanted, ignore_index=-100, reduction="sum")
-        return error / (wanted >= 0).sum().clamp(min=1)
+        return error / _count(wanted >= 0)
 
 
 def _regression_error(given: Tensor, label: Tensor) -> Tensor:
     """Compare with labels that are known: the others are not numbers, and teach nothing."""
     known = label.isfinite()
     errors = F.smooth_l1_loss(given, torch.where(known, label, 0.0), beta=0.1, reduction="none")
-    return torch.where(known, errors, 0.0).sum() / known.sum().clamp(min=1)
+    return torch.where(known, errors, 0.0).sum() / _count(known)
+
+
+def _count(known: Tensor) -> Tensor:
+    """Count what is known here, or on average in the parts of a batch that processes share."""
+    return mean_over_processes(known.sum()).clamp(min=1)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from s2vkit import Batch, Graph, RecipeError, Slot, Stage, Summary, Targets
+from s2vkit import Batch, Graph, RecipeError, Slot, Stage, Summary, Targets, gather_rows
 from s2vkit_stages import DistillOptions
 from s2vkit_stages.erase import eraser, fold, principal
 from s2vkit_stages.held_out import agreement, retrieval
@@ -102,9 +102,9 @@ class Distill(Stage):
         found = {}
         for side in self.graph.students:
             with _as_used(self.graph.students[side]) as student:
-                code = student(batch["summary"]).float()
+                code = gather_rows(student(batch["summary"]).float())
             others = [self._comparable(other, batch[f"targets.{other}"]) for other in self._others(side)]
-            found[f"{side}.apart"] = weight * loss(code, torch.cat(others, 1))
+            found[f"{side}.apart"] = weight * loss(code, gather_rows(torch.cat(others, 1)))
         return found
 
     def _others(self, side: str) -> list[str]:

@@ -25,21 +25,12 @@ def fields_of(options: AdversarialOptions, graph: Graph) -> tuple[BatchField, ..
     found: list[BatchField] = [frames, Features(), Summary(), *graph.generator_fields()]
     for discriminator in graph.discriminators.values():
         found += [with_gap(field, options.gap) for field in discriminator.fields]
-    if options.losses.identity_maps.weight:
-        found.append(_teacher_maps(graph))
+    teacher = graph.teachers.get("identity")
+    if options.losses.identity_maps.weight and teacher is not None and teacher.map_shapes:
+        found.append(IdentityMaps())
     if options.losses.reference:
         found.append(ReferenceImages())
     return tuple(dict.fromkeys(found))
-
-
-def _teacher_maps(graph: Graph) -> IdentityMaps:
-    teacher = graph.teachers.get("identity")
-    if teacher is None or not teacher.map_shapes:
-        raise RecipeError(
-            "stage 'adversarial': losses.identity_maps has no teacher's maps to compare",
-            hint="name an identity teacher that gives maps, or leave the term out",
-        )
-    return IdentityMaps()
 
 
 def with_gap(field: BatchField, gap: int) -> BatchField:

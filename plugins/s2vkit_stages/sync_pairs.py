@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from s2vkit import Batch, Discriminator, Frames, GeneratorOutput, Graph, RecipeError, Slot, Stage
+from s2vkit import Batch, Discriminator, Frames, GeneratorOutput, Graph, RecipeError, Slot, Stage, gather_rows
 from s2vkit_stages import SyncPairsOptions
 from s2vkit_stages.accuracy import by_clip
 from s2vkit_stages.held_out import auc_of_pairs
@@ -86,17 +86,19 @@ class SyncPairs(Stage):
     def _contrast(self, batch: Batch, shared: Pairs) -> Tensor:
         """Find the speech of each run among that of all runs and its own mismatch, and the reverse."""
         assert shared.embedded is not None
-        frames, speech, other = (one.float() for one in shared.embedded)
-        logits = (frames @ speech.mT).masked_fill(self.near(batch), -torch.inf)
+        frames, speech, other = (gather_rows(one.float()) for one in shared.embedded)
+        near = self.near(gather_rows(batch["times"]), len(frames))
+        logits = (frames @ speech.mT).masked_fill(near, -torch.inf)
         own = (frames * other).sum(1, keepdim=True)
         right = torch.arange(len(logits), device=logits.device)
         by_frames = F.cross_entropy(torch.cat([logits, own], 1) / self.options.temperature, right)
         return (by_frames + F.cross_entropy(logits.mT / self.options.temperature, right)) / 2
 
-    def near(self, batch: Batch) -> Tensor:
-        """Report which runs (M, M) are of the same clip and too near each other to be told apart."""
-        starts = batch["times"][:, :: batch.window].flatten()
-        clips = torch.arange(len(batch.names), device=starts.device).repeat_interleave(self.options.runs)
+    def near(self, times: Tensor, count: int) -> Tensor:
+        """Report which of M = `count` pairs are of one clip and too near to be told apart: (M, M)."""
+        per_clip = count // len(times)  # a pair a run, or more where the discriminator scores shorter ones
+        starts = times[:, :: times.shape[1] // per_clip].flatten()
+        clips = torch.arange(len(times), device=starts.device).repeat_interleave(per_clip)
         near = (starts[:, None] - starts).abs() < self.options.gap
         same = (clips[:, None] == clips) & near
         return same & ~torch.eye(len(starts), dtype=torch.bool, device=starts.device)

@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from s2vkit import Batch, Discriminator, GeneratorOutput, Graph, PairLoss, Teacher
+from s2vkit import Batch, Discriminator, GeneratorOutput, Graph, PairLoss, Teacher, mean_over_processes
 from s2vkit_stages import ComposeLosses
 
 
@@ -63,13 +63,15 @@ class IdentityMapsTerm:
 
     def __call__(self, batch: Batch, real: GeneratorOutput, generated: GeneratorOutput) -> Tensor | None:
         """Average over maps and channels, each channel relative to its variance in the batch."""
+        if not (generated.identity_maps and real.identity_maps):
+            return None
         pairs = zip(generated.identity_maps, real.identity_maps, strict=True)
         parts = [_per_variance(m.float(), w.float()) for m, w in pairs]
-        return self.weight * torch.stack(parts).mean() if parts else None
+        return self.weight * torch.stack(parts).mean()
 
 
 def _per_variance(maps: Tensor, wanted: Tensor) -> Tensor:
-    variance = wanted.var((0, 2, 3))
+    variance = wanted.var((0, 2, 3), unbiased=False)
     error = (maps - wanted).square().mean((0, 2, 3))
     return (error / (variance + 0.01 * variance.mean() + 1e-12)).mean()
 
@@ -95,7 +97,7 @@ class FeatureMatchingTerm:
 def relative_difference(maps: list[Tensor], wanted: list[Tensor]) -> Tensor:
     """Return the mean absolute difference of maps, each relative to the mean of the wanted one."""
     parts = [
-        (m.float() - w.float()).abs().mean() / w.float().abs().mean().clamp(min=1e-6)
+        (m.float() - w.float()).abs().mean() / mean_over_processes(w.float().abs().mean()).clamp(min=1e-6)
         for m, w in zip(maps, wanted, strict=True)
     ]
     return torch.stack(parts).mean()

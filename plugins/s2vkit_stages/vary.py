@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms import v2
 
+from s2vkit import current_part
 from s2vkit_stages import ClassifyOptions
 
 _GROUPS = 8  # of images, each varied its own way
@@ -14,11 +15,22 @@ _GROUPS = 8  # of images, each varied its own way
 
 def vary(images: Tensor, options: ClassifyOptions) -> Tensor:
     """Shift, tint, blur and roughen images (N, 3, H, W) in [-1, 1]; the same for one RNG state."""
-    varied = [_vary(group, options) for group in images.chunk(_GROUPS)]
+    part = current_part()
+    whole, first = len(images) * part.world, part.rank * len(images)
+    size, varied = -(-whole // _GROUPS), []
+    for start in range(0, whole, size):
+        stop = min(start + size, whole)
+        begin, end = max(start, first), min(stop, first + len(images))
+        if begin < end:
+            own = images[begin - first : end - first]
+            varied.append(_vary(own, options, begin - start, stop - start))
+        else:  # of another process, but the draws of a group follow those of all before it
+            _vary(images[:1], options, 0, stop - start)
     return torch.cat(varied).clamp(-1, 1)
 
 
-def _vary(images: Tensor, options: ClassifyOptions) -> Tensor:
+def _vary(images: Tensor, options: ClassifyOptions, place: int, count: int) -> Tensor:
+    """Vary the images from `place` on of a group of `count`, drawing for all of it."""
     if options.shift:
         images = _shift(images, options.shift)
     if options.colour:
@@ -29,7 +41,7 @@ def _vary(images: Tensor, options: ClassifyOptions) -> Tensor:
     if torch.rand(()) < options.blur:
         images = v2.GaussianBlur(7, (0.3, 1.5))(images)
     if options.noise:
-        images = images + options.noise * float(torch.rand(())) * torch.randn_like(images)
+        images = images + options.noise * float(torch.rand(())) * _grain(images, place, count)
     return images
 
 
@@ -39,3 +51,9 @@ def _shift(images: Tensor, max_shift: int) -> Tensor:
     dx, dy = torch.randint(2 * max_shift + 1, (2,)).tolist()
     padded = F.pad(images, (max_shift,) * 4, mode="replicate")
     return padded[..., dy : dy + size, dx : dx + size]
+
+
+def _grain(images: Tensor, place: int, count: int) -> Tensor:
+    if count == len(images):
+        return torch.randn_like(images)
+    return torch.randn_like(torch.cat([images[:1]] * count))[place : place + len(images)]

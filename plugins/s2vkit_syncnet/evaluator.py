@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from s2vkit import InputError, SyncEvaluator, fit_weights, read_weights
+from s2vkit.nn import scale_width
 from s2vkit_syncnet import SyncNetOptions
 from s2vkit_syncnet.mfcc import SAMPLE_RATE, mfcc
 
@@ -39,7 +40,7 @@ class SyncNet(SyncEvaluator):
         self.input_size, self.region = options.input_size, options.region
         self.motion = options.motion
         self.pretrained = path is not None
-        self.dim = _scaled(_OUT, options.width)
+        self.dim = scale_width(_OUT, options.width)
         self.netcnnaud = _speech_layers(options.width)
         self.netfcaud = _head(options.width)
         self.netcnnlip = _lip_layers(options.width, options.input_size)
@@ -98,7 +99,7 @@ class SyncNet(SyncEvaluator):
 
 
 def _speech_layers(width: float) -> nn.Sequential:
-    c64, c192, c384, c256, c512 = (_scaled(c, width) for c in (64, 192, 384, 256, 512))
+    c64, c192, c384, c256, c512 = (scale_width(c, width) for c in (64, 192, 384, 256, 512))
     return nn.Sequential(
         *_block2(1, c64, 3, 1),
         nn.Identity(),
@@ -113,7 +114,7 @@ def _speech_layers(width: float) -> nn.Sequential:
 
 
 def _lip_layers(width: float, size: int) -> nn.Sequential:
-    c96, c256, c512 = (_scaled(c, width) for c in (96, 256, 512))
+    c96, c256, c512 = (scale_width(c, width) for c in (96, 256, 512))
     left = _left_of(size)
     pool, step = (1, 3, 3), (1, 2, 2)
     return nn.Sequential(
@@ -152,11 +153,10 @@ def _block3(
 
 
 def _head(width: float) -> nn.Sequential:
-    hidden = _scaled(512, width)
+    hidden = scale_width(512, width)
     return nn.Sequential(
-        nn.Linear(hidden, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, _scaled(_OUT, width))
+        nn.Linear(hidden, hidden),
+        nn.BatchNorm1d(hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, scale_width(_OUT, width)),
     )
-
-
-def _scaled(count: int, width: float) -> int:
-    return max(8, round(count * width / 8) * 8)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import Batch, Frames, Graph, Slot, Speech, Stage, SyncEvaluator
+from s2vkit import Batch, Frames, Graph, Slot, Speech, Stage, SyncEvaluator, current_part, draw_rows
 from s2vkit_syncnet import SyncEvaluatorStageOptions
 from s2vkit_syncnet.retime import fit_rate, resample
 
@@ -103,20 +103,29 @@ class _Scale(nn.Module):
 
 def vary_frames(frames: Tensor, options: SyncEvaluatorStageOptions) -> Tensor:
     """Mirror, shift, tint and roughen clips (B, V, 3, H, W), all frames of a clip alike."""
-    varied = []
-    for clip in frames:
-        flip, brightness, contrast, grain = torch.rand(4).tolist()
-        clip = clip.flip(-1) if options.flip and flip < 0.5 else clip
-        clip = _shift(clip, round(options.shift * clip.shape[-1]))
-        clip = clip * (1 + options.colour * (2 * contrast - 1))
-        clip = clip + options.colour * (2 * brightness - 1)
-        varied.append(clip + options.noise * grain * torch.randn_like(clip))
+    part, varied = current_part(), []
+    whole = len(frames) * part.world
+    own = range(whole)[part.rows(whole)]
+    for place in range(whole):
+        if place in own:
+            varied.append(_vary_clip(frames[place - own.start], options))
+        else:  # of another process, but the draws of a clip follow those of all before it
+            _vary_clip(frames[0], options)
     return torch.stack(varied).clamp(-1, 1)
+
+
+def _vary_clip(clip: Tensor, options: SyncEvaluatorStageOptions) -> Tensor:
+    flip, brightness, contrast, grain = torch.rand(4).tolist()
+    clip = clip.flip(-1) if options.flip and flip < 0.5 else clip
+    clip = _shift(clip, round(options.shift * clip.shape[-1]))
+    clip = clip * (1 + options.colour * (2 * contrast - 1))
+    clip = clip + options.colour * (2 * brightness - 1)
+    return clip + options.noise * grain * torch.randn_like(clip)
 
 
 def vary_speech(speech: Tensor, options: SyncEvaluatorStageOptions) -> Tensor:
     """Change the level of speech (B, S)."""
-    level = (2 * torch.rand(len(speech), 1) - 1) * options.gain
+    level = (2 * draw_rows(lambda clips: torch.rand(clips, 1), len(speech)) - 1) * options.gain
     return (speech * 10 ** (level.to(speech.device) / 20)).clamp(-1, 1)
 
 

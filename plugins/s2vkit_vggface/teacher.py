@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from s2vkit import Teacher, fit_weights, read_weights
+from s2vkit.nn import scale_width
 from s2vkit_vggface import VggFaceOptions
 
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolutions
@@ -34,8 +35,8 @@ class VggFace(Teacher):
         self.input_size = options.input_size or (224 if path else size)
         self.pretrained = path is not None
         self.classes = _classes(found["fc8.bias"].shape[0]) if "fc8.bias" in found else tuple(labels)
-        self.dim = _scaled(HIDDEN, options.width)
-        channels = [_scaled(c, options.width) for c, _ in BLOCKS]
+        self.dim = scale_width(HIDDEN, options.width)
+        channels = [scale_width(c, options.width) for c, _ in BLOCKS]
         self.map_shapes = [(channels[i], size >> i, size >> i) for i in (4, 3, 2)]
         self._build(channels, device="meta" if path else None)
         if path:
@@ -101,10 +102,6 @@ class VggFace(Teacher):
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.dropout, self.training)
-
-
-def _scaled(count: int, width: float) -> int:
-    return max(8, round(count * width / 8) * 8)
 
 
 def _classes(count: int) -> tuple[str, ...]:

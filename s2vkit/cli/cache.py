@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from s2vkit.cli.parameters import json_option
+from s2vkit.units import size_text
 
 if TYPE_CHECKING:
     from s2vkit.data.cache_entries import CacheEntry
@@ -138,15 +139,6 @@ def _run_text(run: str) -> str:
 
 def _time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
-
-
-def size_text(size: float) -> str:
-    """Write bytes in the largest unit that leaves a number of at least 1."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} TB"
 
 
 def span_text(seconds: float) -> str:

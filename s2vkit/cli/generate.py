@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,10 @@ from s2vkit.cli.generate_options import control_options, video_options
 from s2vkit.cli.parameters import device_option, track_option
 
 if TYPE_CHECKING:
-    from s2vkit.inference.generate import Generated
+    from s2vkit.inference.generate import Generated, How
+    from s2vkit.inference.model import TalkingFaceModel
+    from s2vkit.inference.outputs import Pair
+    from s2vkit.inference.steering import Steering
 
 
 @click.command()
@@ -35,6 +40,15 @@ if TYPE_CHECKING:
 )
 @control_options()
 @video_options()
+@click.option(
+    "--live",
+    "rate",
+    type=click.IntRange(1000, 384000),
+    is_flag=False,
+    flag_value=16000,
+    metavar="HZ",
+    help="Draw while somebody speaks: SPEECH is -, mono 16-bit PCM of this rate (16000) without an end.",
+)
 @track_option("audio")
 @device_option()
 @click.option(
@@ -57,6 +71,7 @@ def generate(
     form: str | None,
     precision: str,
     batch: int,
+    rate: int | None,
     audio_track: int | None,
     device: str,
     sign_with: tuple[Path, Path] | None,
@@ -83,17 +98,41 @@ def generate(
 
     if no_mark and sign_with:
         raise click.UsageError("--sign-with signs the video, and --no-mark leaves the signature out")
+    begun = time.perf_counter()
     pairs = pair_up(speech, output, form, force=force)
     loaded = load_model(model, device=device, precision=precision)
     steering = steering_for(loaded, Asked(**asked))
     marking = None if no_mark else marker_of(loaded.path, sign_with=sign_with)
     how = How(size, fps, read_face(loaded, image), audio_track, marking, _show_progress)
+    if rate is not None:
+        _live(loaded, pairs, steering, how, rate, time.perf_counter() - begun)
+        return
     for made in generate_all(loaded, pairs, steering, how, batch=batch, say=_say):
         if no_mark and (model / "run.json").is_file():
             from s2vkit.runs.warning_log import Notes
 
             Notes(model).add(f"{made.path.name} was generated without marks (--no-mark)")
         _tell(made, to_stderr=output == PIPE)
+
+
+def _live(
+    model: TalkingFaceModel,
+    pairs: Sequence[Pair],
+    steering: Mapping[str, Steering],
+    how: How,
+    rate: int,
+    loading: float,
+) -> None:
+    """Draw standard input until it ends; the delays are printed last."""
+    from s2vkit.inference.live_job import Delays, go_live
+    from s2vkit.inference.outputs import PIPE
+
+    if [pair.speech for pair in pairs] != [PIPE] or how.fps is not None or how.image is not None:
+        raise click.UsageError("--live takes SPEECH - alone, and neither --fps nor --image")
+    delays = Delays(loading)
+    frames = go_live(model, pairs[0], steering, how, sample_rate=rate, delays=delays)
+    click.echo(f"wrote {pairs[0].output}: {frames} frames, {model.fps:g} a second", err=True)
+    click.echo(delays.report(model.fps), err=True)
 
 
 def _tell(made: Generated, *, to_stderr: bool) -> None:

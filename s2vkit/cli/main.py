@@ -14,10 +14,14 @@ from click.shell_completion import CompletionItem
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("s2vkit.cli.run:run", "Train, evaluate and render what a recipe says."),
+    "sweep": ("s2vkit.cli.sweep:sweep", "Run a recipe at every combination of values; their table."),
+    "runs": ("s2vkit.cli.runs:runs", "List runs: state, figures, size, age."),
     "prepare": ("s2vkit.cli.prepare:prepare", "Cut a folder of videos into a corpus of clips."),
     "inspect": ("s2vkit.cli.inspect:inspect", "Show what is in a prepared corpus."),
     "report": ("s2vkit.cli.report:report", "Write the page of a run, or one of several runs."),
     "generate": ("s2vkit.cli.generate:generate", "Make a talking-face video from speech."),
+    "benchmark": ("s2vkit.cli.benchmark:benchmark", "Measure how fast a model is on this machine."),
+    "bundle": ("s2vkit.cli.bundle:bundle", "Write a run's model as a folder to share."),
     "verify": ("s2vkit.cli.verify:verify", "Say whether files are marked as generated."),
     "evaluate": ("s2vkit.cli.evaluate:evaluate", "Set the figures of finished runs side by side."),
     "study": ("s2vkit.cli.study:study", "Compare runs by human raters, and analyse their votes."),
@@ -34,7 +38,17 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Name -> where the command lies, and its one line in the help."""
 
-_LIGHT = {"validate", "show", "recipes", "schema", "list-components", "describe", "cache", "new-plugin"}
+_LIGHT = {
+    "validate",
+    "show",
+    "recipes",
+    "schema",
+    "list-components",
+    "describe",
+    "cache",
+    "new-plugin",
+    "runs",
+}
 
 
 class LazyGroup(click.Group):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import click
@@ -13,6 +15,7 @@ from s2vkit.cli.parameters import command_line, recipe_argument, sets_option
 
 @click.command()
 @recipe_argument()
+@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
 @sets_option()
 @click.option(
     "--output",
@@ -26,6 +29,13 @@ from s2vkit.cli.parameters import command_line, recipe_argument, sets_option
     help="Where to compute: auto, cpu, cuda, cuda:N or mps; short for --set compute.device=NAME.",
     shell_complete=complete.devices,
 )
+@click.option(
+    "--devices",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Train in N processes on this machine, each on its part of every batch: one for a GPU, or on the "
+    "CPU's cores.",
+)
 @click.option("--fresh", is_flag=True, help="Run every stage again, whatever is finished.")
 @click.option(
     "--stage",
@@ -37,26 +47,38 @@ from s2vkit.cli.parameters import command_line, recipe_argument, sets_option
 @click.option(
     "--no-mark", is_flag=True, help="Neither watermark nor sign the videos; short for --set mark=false."
 )
+@click.option(
+    "--profile",
+    is_flag=True,
+    help="Write stages/STAGE/trace.json, a trace of three steps of each stage, for chrome://tracing.",
+)
 @click.option("--dry-run", is_flag=True, help="Print what would be run, and why; run nothing.")
 def run(
     recipe: Path,
+    settings: tuple[str, ...],
     sets: tuple[str, ...],
     output: Path | None,
     device: str | None,
+    devices: int | None,
     fresh: bool,
     stages: tuple[str, ...],
     no_mark: bool,
+    profile: bool,
     dry_run: bool,
 ) -> None:
     """Train, evaluate and render what RECIPE says, or run all recipes of a comparison.
 
-    Stages that stand finished in the run folder are not run again; a run that was stopped
-    goes on from its last checkpoint.
+    KEY=VALUE is short for --set KEY=VALUE. Stages that stand finished in the run folder are not run
+    again; a run that was stopped goes on from its last checkpoint.
     """
     from s2vkit.plugins import registry
     from s2vkit.recipe.comparison import is_comparison
     from s2vkit.recipe.load import load_recipe
 
+    for text in settings:
+        if "=" not in text:
+            raise click.UsageError(f"'{text}' sets nothing: write KEY=VALUE, and one RECIPE before it")
+    sets = (*sets, *settings)
     options = {"output": output, "compute.device": device}
     short = [
         f"{key}={json.dumps(str(value), ensure_ascii=False)}"
@@ -66,6 +88,8 @@ def run(
     short += ["mark=false"] if no_mark else []
     command = command_line()
     if is_comparison(recipe):
+        if (devices or 1) > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise click.UsageError("several processes train one recipe; run those of a comparison one by one")
         _compare(recipe, [*sets, *short], fresh, stages, dry_run, command)
         return
     loaded = load_recipe(recipe, [*sets, *short], registry())
@@ -79,11 +103,20 @@ def run(
         here = f"output={json.dumps(str(folder), ensure_ascii=False)}"
         loaded = load_recipe(recipe, [*sets, *short, here], registry())
 
+    if devices and devices > 1 and not dry_run and "RANK" not in os.environ:
+        from s2vkit.engine.launch import launch
+        from s2vkit.engine.process_group import check_batches
+
+        check_batches(loaded.recipe.stages, devices)
+        sys.exit(launch(devices))
+
     from rich.console import Console
 
     from s2vkit.engine.run import run_recipe
 
-    run_recipe(loaded, console=Console(), fresh=fresh, stages=stages, dry=dry_run, command=command)
+    run_recipe(
+        loaded, console=Console(), fresh=fresh, stages=stages, dry=dry_run, command=command, profile=profile
+    )
 
 
 def _run_folder_of(recipe: Path) -> Path | None:

@@ -33,9 +33,10 @@ class Halves:
     float16 rounds to 11 bits: relative errors up to 2^-11, 0.05 %.
     """
 
-    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
+    def __init__(self, path: Path | None, shape: tuple[int, ...]) -> None:
+        """Make the array in a file, or in memory where there is no path."""
         self.path = path
-        self.array = new_array(path, shape, np.float16)
+        self.array = np.zeros(shape, np.float16) if path is None else new_array(path, shape, np.float16)
 
     def __setitem__(self, at: Any, values: np.ndarray) -> None:
         if self.array.dtype == np.float16 and np.abs(values).max(initial=0.0) > FLOAT16_MAX:
@@ -43,6 +44,9 @@ class Halves:
         self.array[at] = values
 
     def _widen(self) -> None:
+        if self.path is None:
+            self.array = self.array.astype(np.float32)
+            return
         flush(self.array)
         wide = self.path.with_name(f"wide-{self.path.name}")
         array = new_array(wide, self.array.shape)

@@ -97,9 +97,9 @@ def _entry(path: Path) -> CacheEntry:
     about = read_json(path / ABOUT)
     what = about.get("what") if isinstance(about, dict) else None
     half = path.name.endswith(".parts")
-    uses = sorted((path.parent / _USES / path.name).glob("*.json"))
+    uses = sorted(file for file in (path.parent / _USES / path.name).glob("*.json") if file.is_file())
     created = path.stat().st_mtime
-    runs = [str(use["run"]) for file in uses if isinstance(use := read_json(file), dict)]
+    runs = [str(use["run"]) for file in uses if isinstance(use := read_json(file), dict) and "run" in use]
     return CacheEntry(
         path,
         kind,

@@ -9,13 +9,12 @@ compare and which are small, as float32.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from s2vkit.data.arrays import Halves, flush, new_array
-from s2vkit.data.store import ClipStore
+from s2vkit.data.array_writers import ArrayWriter
+from s2vkit.data.clip_reader import ClipReader
 from s2vkit.interfaces.pixels import to_images
 from s2vkit.interfaces.teacher import Teacher
 
@@ -24,38 +23,31 @@ Progress = Callable[[int, int], None]
 
 @torch.inference_mode()
 def encode_faces(
-    store: ClipStore,
+    store: ClipReader,
     teacher: Teacher,
-    out: Path,
+    out: ArrayWriter,
     *,
     device: torch.device,
-    frames_per_clip: int,
-    generator: torch.Generator,
+    picks: np.ndarray,
     progress: Progress,
     batch: int = 64,
 ) -> None:
-    """Embed the faces of every clip by a teacher: `targets` (clips, frames_per_clip, dim).
-
-    A single one is the first frame (the paper's choice for identity); several are drawn at random
-    (Eq. 1), the same for one seed.
-    """
-    clips = len(store.clips)
-    targets = new_array(out / "targets.npy", (clips, frames_per_clip, teacher.dim))
+    """Embed the faces of every clip by a teacher: `targets` (clips, frames, dim) of the frames picked."""
+    clips, frames_per_clip = picks.shape
+    targets = out.floats("targets", (clips, frames_per_clip, teacher.dim))
     for part in _chunks(list(range(clips)), max(1, batch // frames_per_clip)):
-        frames = np.concatenate(
-            [store.frames(i, _pick_frames(store, i, frames_per_clip, generator)) for i in part]
-        )
+        frames = np.concatenate([store.frames(i, picks[i]) for i in part])
         images = to_images(torch.from_numpy(frames).to(device))
         targets[part] = teacher(images).float().cpu().view(len(part), frames_per_clip, -1).numpy()
         progress(part[-1] + 1, clips)
-    flush(targets)
+    out.flush()
 
 
 @torch.inference_mode()
 def encode_maps(
-    store: ClipStore,
+    store: ClipReader,
     teacher: Teacher,
-    out: Path,
+    out: ArrayWriter,
     *,
     device: torch.device,
     progress: Progress,
@@ -63,22 +55,26 @@ def encode_maps(
 ) -> None:
     """Compute a teacher's maps of the first frame of every clip: `maps0` and so on."""
     clips = len(store.clips)
-    arrays = [Halves(out / f"maps{i}.npy", (clips, *shape)) for i, shape in enumerate(teacher.map_shapes)]
+    arrays = [out.halves(f"maps{i}", (clips, *shape)) for i, shape in enumerate(teacher.map_shapes)]
     for part in _chunks(list(range(clips)), batch):
         frames = np.concatenate([store.frames(i, np.zeros(1, int)) for i in part])
         images = to_images(torch.from_numpy(frames).to(device))
         for array, maps in zip(arrays, teacher.maps(images), strict=True):
             array[part] = maps.float().cpu().numpy()
         progress(part[-1] + 1, clips)
-    for array in arrays:
-        array.flush()
+    out.flush()
 
 
-def _pick_frames(store: ClipStore, clip: int, frames_per_clip: int, generator: torch.Generator) -> np.ndarray:
+def pick_frames(store: ClipReader, frames_per_clip: int, generator: torch.Generator) -> np.ndarray:
+    """Pick frames of each clip: (clips, frames_per_clip).
+
+    A single one is the first (the paper's choice for identity); several are drawn at random
+    (Eq. 1), the same for one seed.
+    """
     if frames_per_clip == 1:
-        return np.zeros(1, int)
-    count = store.clips[clip].frames
-    return torch.randint(count, (frames_per_clip,), generator=generator).numpy()
+        return np.zeros((len(store.clips), 1), int)
+    draws = (torch.randint(c.frames, (frames_per_clip,), generator=generator) for c in store.clips)
+    return np.stack([draw.numpy() for draw in draws])
 
 
 def _chunks(items: list[int], size: int) -> Iterator[list[int]]:

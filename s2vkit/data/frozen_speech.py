@@ -3,41 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from s2vkit.data.arrays import Halves, flush, new_array
-from s2vkit.data.store import ClipStore
+from s2vkit.data.array_writers import ArrayWriter
+from s2vkit.data.clip_reader import ClipReader
 from s2vkit.interfaces.audio_encoder import AudioEncoder
 from s2vkit.interfaces.batch import align, speech_steps
 from s2vkit.interfaces.fields.clips import pad_speech
-from s2vkit.interfaces.seed import rng_of
+from s2vkit.settings import Alignment
 from s2vkit.speech.changes import vary
 from s2vkit.speech.level import normalize_speech
 
 Progress = Callable[[int, int], None]
 _SILENCE = 6.0  # s before a varied clip, at most
 _SILENT = 0.3  # share of the varied clips that begin with silence
+_SEEDS = 2**53  # whole numbers that a float64 holds
 
 
 @torch.inference_mode()
 def encode_speech(
-    store: ClipStore,
+    store: ClipReader,
     encoder: AudioEncoder,
-    out: Path,
+    out: ArrayWriter,
     *,
     device: torch.device,
-    mode: str,
-    shift: float,
+    alignment: Alignment,
     progress: Progress,
     batch: int = 16,
 ) -> None:
     """Encode the speech of every clip: `features` (all frames, D) at frame times and `summary` (clips, E)."""
-    features = Halves(out / "features.npy", (_count_frames(store), encoder.dim))
-    summaries = new_array(out / "summary.npy", (len(store.clips), encoder.summary_dim))
+    features = out.halves("features", (_count_frames(store), encoder.dim))
+    summaries = out.floats("summary", (len(store.clips), encoder.summary_dim))
     by_length = sorted(range(len(store.clips)), key=lambda i: store.clips[i].samples)
     for start in range(0, len(by_length), batch):
         clips = by_length[start : start + batch]
@@ -47,84 +46,116 @@ def encode_speech(
             summary = _encode(encoder, voices, device)[1]
         for row, i in enumerate(clips):
             record = store.clips[i]
-            place = {"mode": mode, "shift": shift}
-            aligned = align(steps[row], encoder.rate, store.index.fps, record.frames, **place)  # type: ignore[arg-type]
-            features[record.frame : record.frame + record.frames] = aligned[0].float().cpu().numpy()
+            features[record.frame : record.frame + record.frames] = _align(
+                steps[row], encoder, store.index.fps, record.frames, alignment
+            )
             summaries[i] = summary[row].float().cpu()
         progress(start + len(clips), len(store.clips))
-    features.flush()
-    flush(summaries)
+    out.flush()
 
 
 @torch.inference_mode()
 def encode_variants(
-    store: ClipStore,
+    store: ClipReader,
     encoder: AudioEncoder,
-    out: Path,
+    out: ArrayWriter,
     *,
     device: torch.device,
-    mode: str,
-    shift: float,
-    variants: int,
-    generator: torch.Generator,
+    alignment: Alignment,
+    picks: np.ndarray,
     progress: Progress,
 ) -> None:
     """Encode `features` (variants, all frames, D): training clips as other recordings of them might sound.
 
-    Some begin with silence, of which nothing is kept. They are the same for one seed.
+    Some begin with silence, of which nothing is kept. `picks` are those of `pick_variants`.
     """
-    features = Halves(out / "features.npy", (variants, _count_frames(store), encoder.dim))
-    random = rng_of(generator)
-    clips = store.split("train")
+    features = out.halves("features", (picks.shape[1], _count_frames(store), encoder.dim))
+    clips = [i for i, clip in enumerate(store.clips) if clip.split == "train"]
     for done, i in enumerate(clips, 1):
-        record = store.clips[i]
-        speech = store.speech(i, encoder.sample_rate)
-        versions, leads = [], []
-        for _ in range(variants):
-            seconds = random.uniform(0.2, _SILENCE) if random.random() < _SILENT else 0.0
-            leads.append(seconds)
-            silence = np.zeros(round(seconds * encoder.sample_rate), np.float32)
-            versions.append(vary(np.concatenate([silence, speech]), encoder.sample_rate, random))
-        steps, _ = _encode(encoder, _prepare(versions, encoder)[0], device)
+        record, rate = store.clips[i], encoder.sample_rate
+        speech = store.speech(i, rate)
+        versions, leads = zip(*(_vary(speech, rate, int(seed)) for seed in picks[i]), strict=True)
+        steps, _ = _encode(encoder, _prepare(list(versions), encoder)[0], device)
         for row, lead in enumerate(leads):
-            place = {"mode": mode, "shift": shift + lead}
-            aligned = align(steps[row], encoder.rate, store.index.fps, record.frames, **place)  # type: ignore[arg-type]
-            span = slice(record.frame, record.frame + record.frames)
-            features[row, span] = aligned[0].float().cpu().numpy()
+            later = alignment.model_copy(update={"shift": alignment.shift + lead})
+            features[row, record.frame : record.frame + record.frames] = _align(
+                steps[row], encoder, store.index.fps, record.frames, later
+            )
         progress(done, len(clips))
-    features.flush()
+    out.flush()
+
+
+def pick_variants(store: ClipReader, variants: int, generator: torch.Generator) -> np.ndarray:
+    """Draw the seed of each variant of each clip: (clips, variants)."""
+    return torch.randint(_SEEDS, (len(store.clips), variants), generator=generator).numpy()
+
+
+def _vary(speech: np.ndarray, rate: int, seed: int) -> tuple[np.ndarray, float]:
+    """Vary a clip; some come after silence, of so many seconds."""
+    random = np.random.default_rng(seed)
+    seconds = float(random.uniform(0.2, _SILENCE)) if random.random() < _SILENT else 0.0
+    silence = np.zeros(round(seconds * rate), np.float32)
+    return vary(np.concatenate([silence, speech]), rate, random), seconds
 
 
 @torch.inference_mode()
 def encode_segments(
-    store: ClipStore,
+    store: ClipReader,
     encoder: AudioEncoder,
-    out: Path,
+    out: ArrayWriter,
     *,
     device: torch.device,
-    segments: int,
-    generator: torch.Generator,
+    picks: np.ndarray,
     progress: Progress,
-    share_varied: float = 0.0,
 ) -> None:
-    """Encode `segments` (clips, segments, E): summaries of random segments of each training clip.
+    """Encode `segments` (clips, segments, E): summaries of segments of each training clip.
 
-    A share of them is varied as recordings are. They are the same for one seed, and let students
-    learn from more than one summary a clip.
+    `picks` are those of `pick_segments`. They let students learn from more than one summary a clip.
     """
-    segment_summaries = Halves(out / "segments.npy", (len(store.clips), segments, encoder.summary_dim))
-    clips, rate = store.split("train"), encoder.sample_rate
-    random = rng_of(generator) if share_varied else None
+    segment_summaries = out.halves("segments", (*picks.shape[:2], encoder.summary_dim))
+    clips = [i for i, clip in enumerate(store.clips) if clip.split == "train"]
     for done, i in enumerate(clips, 1):
-        speech = store.speech(i, rate)
-        pieces = [_segment(speech, generator) for _ in range(segments)]
-        if random is not None:
-            varied = random.random(segments) < share_varied
-            pieces = [vary(p, rate, random) if v else p for p, v in zip(pieces, varied, strict=True)]
+        speech = store.speech(i, encoder.sample_rate)
+        pieces = [_segment(speech, encoder.sample_rate, *pick) for pick in picks[i].tolist()]
         _, voices = _prepare(pieces, encoder)
         segment_summaries[i] = _encode(encoder, voices, device)[1].float().cpu().numpy()
         progress(done, len(clips))
-    segment_summaries.flush()
+    out.flush()
+
+
+def pick_segments(
+    store: ClipReader, segments: int, generator: torch.Generator, share_varied: float = 0.0
+) -> np.ndarray:
+    """Pick random segments of each training clip: (clips, segments, 3).
+
+    Two parts of 1 say where, then comes the seed by which a segment is varied as recordings are,
+    or -1.
+    """
+    picks = np.full((len(store.clips), segments, 3), -1.0)
+    for i, clip in enumerate(store.clips):
+        if clip.split == "train":
+            picks[i, :, :2] = [torch.rand(2, generator=generator).tolist() for _ in range(segments)]
+            if share_varied:
+                varied = torch.rand(segments, generator=generator).numpy() < share_varied
+                seeds = torch.randint(_SEEDS, (segments,), generator=generator).numpy()
+                picks[i, :, 2] = np.where(varied, seeds, -1)
+    return picks
+
+
+def _segment(speech: np.ndarray, rate: int, share: float, place: float, seed: float) -> np.ndarray:
+    """Cut out between a third and nine tenths of a clip, and vary it."""
+    length = max(1, int(len(speech) * (0.33 + 0.57 * share)))
+    start = int((len(speech) - length) * place)
+    piece = speech[start : start + length]
+    return piece if seed < 0 else vary(piece, rate, np.random.default_rng(int(seed)))
+
+
+def _align(steps: Tensor, encoder: AudioEncoder, fps: float, frames: int, alignment: Alignment) -> np.ndarray:
+    """Lay steps (1, A, D) on frames: (V, D)."""
+    mode, shift = alignment.mode, alignment.shift
+    aligned = align(steps, encoder.rate, fps, frames, mode=mode, shift=shift)
+    found: np.ndarray = aligned[0].float().cpu().numpy()
+    return found
 
 
 def _prepare(clips: list[np.ndarray], encoder: AudioEncoder) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -145,13 +176,5 @@ def _encode(
     return [one[None, : int(count)] for one, count in zip(steps, counts, strict=True)], summary
 
 
-def _segment(speech: np.ndarray, generator: torch.Generator) -> np.ndarray:
-    """Cut out between a third and nine tenths of a clip."""
-    share, place = torch.rand(2, generator=generator).tolist()
-    length = max(1, int(len(speech) * (0.33 + 0.57 * share)))
-    start = int((len(speech) - length) * place)
-    return speech[start : start + length]
-
-
-def _count_frames(store: ClipStore) -> int:
+def _count_frames(store: ClipReader) -> int:
     return sum(clip.frames for clip in store.clips)

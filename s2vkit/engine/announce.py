@@ -17,6 +17,7 @@ from s2vkit.interfaces.stage import Stage
 from s2vkit.recipe.load import Loaded
 from s2vkit.runs.cache import Cache
 from s2vkit.runs.plan import Plan, Step
+from s2vkit.units import size_text
 
 Row = tuple[str, str, float | None]  # the step, what it does, the seconds it will take
 
@@ -25,7 +26,7 @@ _PREPARING = 5.0  # seconds that preparing takes beside the loading of clips
 
 def announce(loaded: Loaded, console: Console, plan: Plan, cache: Cache, trial: Trial) -> None:
     """Print what will be done, and how long it takes by the trial of every pending stage."""
-    rows = [_corpus(cache), *_stages(plan, trial.seconds)]
+    rows = [_corpus(cache), *_features(cache), *_stages(plan, trial.seconds)]
     policy = trial.policy
     table = Table(title=escape(f"{loaded.path} on {policy}"), title_justify="left")
     table.add_column("step")
@@ -50,6 +51,16 @@ def _corpus(cache: Cache) -> Row:
     workers = max(1, cache.recipe.compute.workers)
     seconds = time_load(cache.dataset) * clips / workers + _PREPARING
     return "corpus", f"{clips} clips from {cache.recipe.data.use}", seconds
+
+
+def _features(cache: Cache) -> list[Row]:
+    """Say what of the frozen networks' outputs will be cached, and what is computed live, with sizes."""
+    clips, frames = cache.count()
+    live, found = cache.live(clips, frames), list[Row]()
+    for features, size in cache.sizes(clips, frames).items():
+        way = "computed live in each step, not cached" if features in live else "cached, if it is not yet"
+        found.append((features.title, f"{way}: about {size_text(size)}", None))
+    return found
 
 
 def try_pending(plan: Plan, builder: Builder, policy: Policy) -> Trial:

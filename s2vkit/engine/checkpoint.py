@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,8 @@ from s2vkit.files import atomic_folder, former, read_json, recover_folder
 from s2vkit.tensors import ANEW, Modules, fit, module_tensors, read_tensors, under, write_tensors
 
 Optimizers = Mapping[str, optim.Optimizer]
+
+_HASHED, _DIGESTS = ("tensors.safetensors", "state.json"), "sha256.json"
 
 
 def save_state(folder: Path, step: int, modules: Modules, optimizers: Optimizers) -> None:
@@ -32,12 +35,14 @@ def save_state(folder: Path, step: int, modules: Modules, optimizers: Optimizers
     with atomic_folder(folder) as part:
         write_tensors(tensors, part / "tensors.safetensors")
         (part / "state.json").write_text(json.dumps(plain))
+        (part / _DIGESTS).write_text(json.dumps(_digests(part)))
 
 
 def load_state(folder: Path, modules: Modules, optimizers: Optimizers) -> int:
     """Load what `save_state` wrote; give the number of steps done, 0 where there is nothing."""
     if not recover_folder(folder):
         return 0
+    _check_digests(folder)
     tensors = read_tensors(folder / "tensors.safetensors")
     plain = read_json(folder / "state.json")
     for name, module in modules.items():
@@ -49,6 +54,29 @@ def load_state(folder: Path, modules: Modules, optimizers: Optimizers) -> int:
         return int(plain["step"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunFolderError(f"{folder}: damaged: {error!r}", hint=ANEW) from error
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    found = {}
+    for name in _HASHED:
+        with (folder / name).open("rb") as file:
+            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def _check_digests(folder: Path) -> None:
+    """Raise RunFolderError if a file is not what was written; a checkpoint without digests is older."""
+    if not (folder / _DIGESTS).exists():
+        return
+    known = read_json(folder / _DIGESTS)
+    try:
+        wrong = [name for name, digest in _digests(folder).items() if known[name] != digest]
+    except (OSError, KeyError, TypeError) as error:
+        raise RunFolderError(f"{folder}: damaged: {error!r}", hint=ANEW) from error
+    if wrong:
+        raise RunFolderError(
+            f"{folder / wrong[0]}: damaged: it is not what was written (SHA-256 differs)", hint=ANEW
+        )
 
 
 def step_of(folder: Path) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-import numpy as np
 import torch
 from rich.markup import escape
 
@@ -13,6 +13,7 @@ from s2vkit.engine.stage_run import work_of
 from s2vkit.files import read_json, write_text
 from s2vkit.inference.codes import LabelCodes, mean_codes
 from s2vkit.inference.marking import NOT_MARKED, marker_of
+from s2vkit.interfaces.fields import FrozenFeatures
 from s2vkit.marking.marker import Marker
 from s2vkit.rendering.held_out import show_run
 from s2vkit.report.page import write_page
@@ -26,8 +27,7 @@ def leave(run: RunSetup, *, whole: bool) -> None:
     if not whole:
         write_page(run.folder)
         return
-    marked = "marked" if run.recipe.mark else "unmarked"
-    versions = "-".join([_LAYOUT, marked, *sorted(s.result for s in run.plan.steps)])
+    versions = "-".join([_LAYOUT, _marks(run), *sorted(s.result for s in run.plan.steps)])
     mark, model = run.folder / "shown", run.folder / "model"
     there = model.is_dir() or not run.plan.draws
     if mark.exists() and mark.read_text(encoding="utf-8") == versions and there:
@@ -49,11 +49,20 @@ def _label_codes(run: RunSetup) -> LabelCodes:
     if not students or not clips:
         return {}
     run.policy.place_all({f"student.{side}": student for side, student in students.items()})
-    summaries = torch.from_numpy(np.array(run.cache.speech(run.store)["summary"][clips])).float()
+    speech = FrozenFeatures("speech")
+    summary = run.cache.sources_of([speech], run.store).values(speech, "summary", clips)
+    summaries = torch.from_numpy(summary).float()
     parts = [part.to(run.policy.device) for part in summaries.split(512)]
     codes = {side: torch.cat([student(p).float().cpu() for p in parts]) for side, student in students.items()}
     labels = {side: [run.store.clips[i].labels.get(side, "") for i in clips] for side in students}
     return mean_codes(codes, labels)
+
+
+def _marks(run: RunSetup) -> str:
+    """Name how the videos are marked: the model and they are written anew if that changes."""
+    if not run.recipe.mark:
+        return "unmarked"
+    return json.dumps(run.recipe.watermark.dump()) if run.recipe.watermark else "marked"
 
 
 def _marking(run: RunSetup, model: Path) -> Marker | None:

@@ -7,6 +7,7 @@ an unbroken one, whatever worker processes loaded them.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -14,11 +15,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from s2vkit.data.batch_clips import BatchClips
 from s2vkit.data.sampling import BatchSampler
 from s2vkit.data.workers import set_up_worker
 from s2vkit.engine.sources import Sources
 from s2vkit.errors import ResourceError, S2vkitError
 from s2vkit.interfaces.batch import Batch
+from s2vkit.interfaces.data_parallel import WHOLE, Part
 from s2vkit.interfaces.fields import ClipSample, SampleIndices, sampling_of
 from s2vkit.interfaces.seed import generator
 from s2vkit.interfaces.stage import Stage
@@ -26,11 +29,33 @@ from s2vkit.interfaces.stage import Stage
 PREFETCH = 4  # batches that each worker loads ahead
 
 
-class BatchDataset(Dataset[Batch]):
+@dataclass
+class Loaded:
+    """A batch as it was loaded; `clips` is what its live fields are computed from, if it has any."""
+
+    batch: Batch
+    sample: ClipSample
+    clips: BatchClips | None = None
+
+    def pin_memory(self) -> Loaded:
+        """Put the batch where a GPU can read it while it computes; a DataLoader calls this."""
+        return replace(self, batch=self.batch.pin_memory())
+
+
+class BatchDataset(Dataset[Loaded]):
     """The training batches of one stage by number, on the CPU."""
 
-    def __init__(self, sources: Sources, stage: Stage, name: str, *, seed: int, split: str = "train") -> None:
-        self.sources, self.fields = sources, tuple(dict.fromkeys(stage.fields))
+    def __init__(
+        self,
+        sources: Sources,
+        stage: Stage,
+        name: str,
+        *,
+        seed: int,
+        split: str = "train",
+        part: Part = WHOLE,
+    ) -> None:
+        self.part, self.sources, self.fields = part, sources, tuple(dict.fromkeys(stage.fields))
         self.sampling = sampling_of(self.fields)
         self.generator = partial(generator, seed, "draw", name)
         self.variants = stage.speech_variants
@@ -46,11 +71,11 @@ class BatchDataset(Dataset[Batch]):
             window=self.sampling.window,
         )
 
-    def __getitem__(self, number: int) -> Batch:
-        """Load the batch of a number."""
-        return self._load(self.sampler.sample(number), number)
+    def __getitem__(self, number: int) -> Loaded:
+        """Load the batch of a number, or this process's part of it."""
+        return self._load(self.sampler.sample(number).of(self.part), number)
 
-    def spread(self, split: str, max_clips: int, runs: int = 0) -> Batch | None:
+    def spread(self, split: str, max_clips: int, runs: int = 0) -> Loaded | None:
         """Load one batch of at most `max_clips` clips of a split, always the same; None: it is empty.
 
         Whole clips are encoded, all cached frames averaged, `runs` of frames (0: as many as in training)
@@ -70,22 +95,39 @@ class BatchDataset(Dataset[Batch]):
         lengths = np.array([store.clips[i].frames for i in clips])
         return self._load(SampleIndices(clips, lengthen(starts, lengths), lengthen(others, lengths)), None)
 
-    def _load(self, indices: SampleIndices, number: int | None) -> Batch:
-        sample = ClipSample(indices, number, self.sampling.window, self.generator, self.variants)
+    def complete(self, loaded: Loaded) -> Batch:
+        """Add what is computed live, by the networks, which a loader's worker does not have."""
+        if loaded.clips is None:
+            return loaded.batch
+        sources, indices = self.sources.of_clips(loaded.clips), loaded.sample.indices
+        own = replace(indices, clips=np.arange(len(indices.clips)))  # the batch's numbers of its clips
+        for field in self.fields:
+            if self.sources.is_live(field):
+                loaded.batch.data.update(field.load(sources, replace(loaded.sample, indices=own)))
+        return loaded.batch
+
+    def _load(self, indices: SampleIndices, number: int | None) -> Loaded:
+        sample = ClipSample(indices, number, self.sampling.window, self.generator, self.part, self.variants)
         names = [self.sources.store.clips[i].name for i in indices.clips]
         batch = Batch(names, labels_of(self.sources, indices), window=self.sampling.window)
-        for field in self.fields:
+        cached = [field for field in self.fields if not self.sources.is_live(field)]
+        for field in cached:
             batch.data.update(field.load(self.sources, sample))
-        return batch
+        if len(cached) == len(self.fields):
+            return Loaded(batch, sample)
+        clips = BatchClips(self.sources.store, indices.clips, self.sources.sample_rate)
+        if number is not None:  # else they may be too many to be read at once
+            clips.fetch(self.sources.live)
+        return Loaded(batch, sample, clips)
 
 
-class _Guarded(Dataset[Batch | S2vkitError]):
+class _Guarded(Dataset[Loaded | S2vkitError]):
     """A dataset whose errors are items: torch would wrap one that a worker raises in its traceback."""
 
     def __init__(self, dataset: BatchDataset) -> None:
         self.dataset = dataset
 
-    def __getitem__(self, number: int) -> Batch | S2vkitError:
+    def __getitem__(self, number: int) -> Loaded | S2vkitError:
         try:
             return self.dataset[number]
         except S2vkitError as error:
@@ -103,7 +145,7 @@ class BatchLoader:
         self, dataset: BatchDataset, *, device: torch.device, workers: int = 0, total: int = 0
     ) -> None:
         self.dataset, self.device, self.workers, self.total = dataset, device, workers, total
-        self._ahead: Iterator[Batch | S2vkitError] | None = None
+        self._ahead: Iterator[Loaded | S2vkitError] | None = None
         self._next = -1
 
     def __call__(self, number: int) -> Batch:
@@ -113,10 +155,10 @@ class BatchLoader:
         if self._ahead is None or number != self._next:
             return self._put(self.dataset[number])
         self._next += 1
-        batch = _next(self._ahead)
+        loaded = _next(self._ahead)
         if self._next == self.total:
             self.close()
-        return self._put(batch)
+        return self._put(loaded)
 
     def held_out(self, max_clips: int, runs: int = 0) -> Batch | None:
         """Return one batch of clips of the split val, for `Stage.validate`."""
@@ -131,13 +173,13 @@ class BatchLoader:
         self._ahead = None
 
     def _spread(self, split: str, max_clips: int, runs: int = 0) -> Batch | None:
-        batch = self.dataset.spread(split, max_clips, runs)
-        return None if batch is None else self._put(batch)
+        loaded = self.dataset.spread(split, max_clips, runs)
+        return None if loaded is None else self._put(loaded)
 
-    def _put(self, batch: Batch) -> Batch:
-        return batch.to(self.device, non_blocking=True)
+    def _put(self, loaded: Loaded) -> Batch:
+        return self.dataset.complete(loaded).to(self.device, non_blocking=True)
 
-    def _loader(self, start: int) -> DataLoader[Batch | S2vkitError]:
+    def _loader(self, start: int) -> DataLoader[Loaded | S2vkitError]:
         return DataLoader(
             _Guarded(self.dataset),
             batch_size=None,  # an item is a whole batch already
@@ -150,7 +192,7 @@ class BatchLoader:
         )
 
 
-def _next(ahead: Iterator[Batch | S2vkitError]) -> Batch:
+def _next(ahead: Iterator[Loaded | S2vkitError]) -> Loaded:
     """Take the next batch that a worker loaded. Raises what it raised, ResourceError if it died."""
     try:
         item = next(ahead)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn, optim
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
+from s2vkit.engine.process_group import ProcessGroup
 from s2vkit.engine.schedule import set_rate
 from s2vkit.options import OptimizerOptions, Slot
 
@@ -25,8 +26,10 @@ class Optimization:
         make_optimizer: Callable[[Slot, Any], optim.Optimizer],
         scaler: Scaler,
         total: int,
+        group: ProcessGroup | None = None,
     ) -> None:
         self.slots, self.scaler, self.total = slots, scaler, total
+        self.group = group or ProcessGroup()
         self.parameters = {key: list(module.parameters()) for key, module in modules.items()}
         self.optimizers = {
             key: make_optimizer(slot, modules[key].parameters()) for key, slot in slots.items()
@@ -49,6 +52,7 @@ class Optimization:
     def update(self, names: Sequence[str], step: int) -> dict[str, Tensor]:
         """Update modules at a step, counted from 0; give gradient norms and learning rates."""
         found = {}
+        self.group.average_gradients([p for key in names for p in self.parameters[key]])
         for key in names:
             options = self.slots[key].options
             self.scaler.unscale_(self.optimizers[key])

@@ -122,7 +122,7 @@ def time_stages(
     """
     found = {}
     for name, stage in stages.items():
-        with _naming(name, stage):
+        with _naming(name, stage, policy):
             found[name] = _time_stage(name, stage, builder, graph, policy)
     return found
 
@@ -140,7 +140,7 @@ def _time_stage(name: str, stage: Stage, builder: Builder, graph: Graph, policy:
 
 
 @contextmanager
-def _naming(name: str, stage: Stage) -> Iterator[None]:
+def _naming(name: str, stage: Stage, policy: Policy) -> Iterator[None]:
     try:
         yield
     except S2vkitError:
@@ -152,6 +152,11 @@ def _naming(name: str, stage: Stage) -> Iterator[None]:
                 hint=f"lower `stages.{name}.batch`, or `size` of the data",
             ) from error
         reason = (str(error).strip().splitlines() or ["no message"])[0]
+        if policy.precision != "fp32" and isinstance(error, RuntimeError):
+            raise RecipeError(  # such as an LSTM of bf16, which many processors lack
+                f"stage '{name}' cannot do one step in {policy.precision} on {policy.device}: {reason}",
+                hint="set `compute.precision` to fp32 or auto; if that fails too, its parts do not fit",
+            ) from error
         raise RecipeError(
             f"stage '{name}' cannot do one step on fake data: {type(error).__name__}: {reason}",
             hint="its parts do not go together, or one has a bug; nothing was run. "

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from s2vkit.engine.leaving import leave, show_figures
+from s2vkit.engine.process_group import check_batches, join_processes
 from s2vkit.engine.setup import RunSetup
 from s2vkit.engine.stage_run import load_all, run_stage, work_of
 from s2vkit.engine.stop import stop_flag
@@ -36,6 +38,7 @@ def run_recipe(
     donors: Sequence[Path] = (),
     quiet: bool = False,
     command: str = "",
+    profile: bool = False,
 ) -> Path:
     """Run a recipe to its end, from wherever it was; give the run folder.
 
@@ -44,9 +47,14 @@ def run_recipe(
     stop. Without a registry, the installed plugins' is taken. From `donors`, folders of other
     runs, finished stages are taken over that would come out the same here. `quiet` leaves out
     the announcement; `command` is what was called: the run folder keeps it.
+    `profile` writes a trace of some steps of each stage.
     """
     check_names(stages, loaded.recipe.stages)
     folder, registry = Path(loaded.recipe.output), registry or installed()
+    group = join_processes()
+    check_batches(loaded.recipe.stages, group.part.world)
+    if not group.leads:
+        return folder if dry else _follow(loaded, folder, stages, registry)
     if dry:
         check_place(folder)
         Run(loaded, folder, console, threading.Event(), registry).announce()
@@ -63,11 +71,25 @@ def run_recipe(
         if run.not_compiled:
             run.notes.add(f"not compiled: {run.not_compiled}")
         run.cut_footage()
-        run.command = command
+        run.command, run.profile = command, profile
         keep_facts(run)
+        run.group.from_leader(([step.progress for step in run.plan.steps], run.policy.compile))
         with closing(run.cache), run.notes.listening(), run.notes.telling_why():
             run.all(stages)
         show_figures(run)
+    return folder
+
+
+def _follow(loaded: Loaded, folder: Path, stages: Sequence[str], registry: Registry) -> Path:
+    """Train beside rank 0, which has taken the run folder and decides what is still to be done."""
+    with stop_flag() as stopped:
+        progress, compiles = join_processes().from_leader(None)
+        run = Run(loaded, folder, Console(quiet=True), stopped, registry)
+        run.policy = replace(run.policy, compile=compiles)  # rank 0 has tried it
+        for step, known in zip(run.plan.steps, progress, strict=True):
+            step.progress = known
+        with closing(run.cache):
+            run.all(stages)
     return folder
 
 
@@ -83,7 +105,9 @@ class Run(RunSetup):
                 if step.name in chosen and not step.idle:
                     run_stage(self, step)
             self.notes.stage = ""
-            leave(self, whole=len(chosen) == len(self.plan.steps))
+            if self.group.leads:
+                leave(self, whole=len(chosen) == len(self.plan.steps))
+            self.group.wait()
 
     def take_up(self) -> None:
         """Open the corpus and load what every stage has trained; nothing is trained."""

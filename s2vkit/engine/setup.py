@@ -15,6 +15,7 @@ from s2vkit.data.store import ClipStore
 from s2vkit.device import choose
 from s2vkit.engine.announce import announce, try_pending
 from s2vkit.engine.preflight import Trial, check_evaluators, check_labels, check_splits
+from s2vkit.engine.process_group import ProcessGroup, join_processes
 from s2vkit.engine.stop import Stopped
 from s2vkit.engine.view import View
 from s2vkit.recipe.load import Loaded
@@ -29,6 +30,7 @@ class RunSetup:
     """One recipe, built in its run folder; `store` is its corpus once that is open."""
 
     store: ClipStore
+    profile = False  # whether a trace of some steps of each stage is written
 
     def __init__(
         self, loaded: Loaded, folder: Path, console: Console, stopped: threading.Event, registry: Registry
@@ -36,6 +38,7 @@ class RunSetup:
         self.loaded, self.recipe, self.folder = loaded, loaded.recipe, folder
         self.console, self.stopped, self.view = console, stopped, View(console)
         self.notes, self.command = Notes(folder), ""
+        self.group: ProcessGroup = join_processes()
         self.policy, self.not_compiled = choose(self.recipe.compute), ""
         self.builder = Builder(self.recipe, registry)
         dataset = self.builder.dataset()
@@ -77,8 +80,9 @@ class RunSetup:
 
     def warn(self, what: str) -> None:
         """Show a warning and record it."""
-        self.view.warn(what)
-        self.notes.add(what)
+        if self.group.leads:
+            self.view.warn(what)
+            self.notes.add(what)
 
     def cut_footage(self) -> None:
         """Cut clips out of footage that is not prepared, and plan anew; the graph stays if it fits."""
@@ -95,8 +99,10 @@ class RunSetup:
 
     def open_corpus(self) -> None:
         """Open the corpus, made where it is not there; the run's folder keeps the split of its clips."""
-        self.store = self.cache.open()
-        write_split(self.folder, self.store)
+        with self.group.first() as leads:
+            self.store = self.cache.open()
+            if leads:
+                write_split(self.folder, self.store)
 
     def progress(self, done: int, total: int) -> None:
         """Show progress. Raises Stopped where the user wants it to end."""

@@ -11,6 +11,7 @@ from s2vkit.device import choose
 from s2vkit.engine.callbacks.finishing import Finishing
 from s2vkit.engine.callbacks.logging import Logging, Progress
 from s2vkit.engine.callbacks.monitor import Monitor
+from s2vkit.engine.callbacks.profile import Profile
 from s2vkit.engine.callbacks.validation import Validation
 from s2vkit.engine.loading import BatchDataset, BatchLoader, default_workers
 from s2vkit.engine.log import spent
@@ -20,7 +21,7 @@ from s2vkit.engine.sources import Sources
 from s2vkit.engine.trainer import Trainer
 from s2vkit.engine.workspace import RunWork
 from s2vkit.errors import RunFolderError
-from s2vkit.files import remove, write_text
+from s2vkit.files import recover_folder, remove, write_text
 from s2vkit.inference.pipeline import InferencePipeline
 from s2vkit.interfaces.callback import Callback
 from s2vkit.interfaces.stage import Job, Stage
@@ -38,17 +39,22 @@ def run_stage(run: RunSetup, step: Step) -> None:
     if step.done:
         load_stage(run, step)
         return
-    _open(run, step, folder)
+    with run.group.first() as leads:
+        if leads:
+            _open(run, step, folder)
     start, peak = time.monotonic() - spent(folder / "log.jsonl"), Peak(run.policy.device)
     run.notes.stage = step.name
     if isinstance(step.stage, Job):
-        run.view.begin(step.name)
-        step.stage.run(work_of(run, step))
-        run.view.end()
+        if run.group.leads:
+            run.view.begin(step.name)
+            step.stage.run(work_of(run, step))
+            run.view.end()
     else:
         _train(run, step, step.stage, folder)
     seconds = round(time.monotonic() - start, 1)
-    record(folder, step, seconds, memory=peak.read(), command=run.command)
+    if run.group.leads:
+        record(folder, step, seconds, memory=peak.read(), command=run.command)
+    run.group.wait()
     step.progress = replace(step.progress, done=True, seconds=seconds)
 
 
@@ -85,17 +91,19 @@ def _open(run: RunSetup, step: Step, folder: Path) -> None:
         for left in ("checkpoint", ".checkpoint.old", "log.jsonl", "samples"):
             remove(folder / left)
         run.notes.forget(step.name)
+    recover_folder(folder / "checkpoint")
     write_segments(folder, step.segments)
     write_text(folder / IDENTITY, step.identity)
     remove(folder / "done.json")
 
 
 def _train(run: RunSetup, step: Step, stage: Stage, folder: Path) -> None:
-    sources = run.cache.sources(stage, run.store)
+    with run.group.first():
+        sources = run.cache.sources(stage, run.store)
     run.view.begin(step.name)
     seed = run.recipe.seed
     loader = BatchLoader(
-        BatchDataset(sources, stage, step.name, seed=seed),
+        BatchDataset(sources, stage, step.name, seed=seed, part=run.group.part),
         device=run.policy.device,
         workers=default_workers(run.recipe.compute.loader_workers, run.policy.device),
         total=stage.options.steps * stage.options.accumulate,
@@ -109,6 +117,7 @@ def _train(run: RunSetup, step: Step, stage: Stage, folder: Path) -> None:
         seed=seed,
         make_optimizer=run.builder.make,
         callbacks=_callbacks(run, stage, loader),
+        group=run.group,
     )
     trainer.run(folder, save_seconds=run.recipe.checkpoint_seconds, stopped=run.stopped.is_set)
     run.view.end(f"{stage.options.steps} steps")
@@ -116,13 +125,14 @@ def _train(run: RunSetup, step: Step, stage: Stage, folder: Path) -> None:
 
 def _callbacks(run: RunSetup, stage: Stage, loader: BatchLoader) -> list[Callback]:
     """Return what is done beside the steps of a stage, in this order."""
+    pictures = SamplePictures(
+        run.folder, run.store, run.graph, run.recipe.alignment, run.policy, stage.sample_pictures
+    )
+    writers = [pictures, Logging(), Progress(run.view.advance, stage.progress_metrics)]
+    writers += [Profile()] if run.profile else []
     return [
         Validation(stage, run.policy, partial(loader.held_out, stage.held_out, stage.held_out_runs)),
-        SamplePictures(
-            run.folder, run.store, run.graph, run.recipe.alignment, run.policy, stage.sample_pictures
-        ),
-        Logging(),
-        Progress(run.view.advance, stage.progress_metrics),
+        *(writers if run.group.leads else []),
         Monitor(stage.thresholds(), run.warn),
         Finishing(stage, partial(loader.training_clips, stage.finish_with)),
     ]

@@ -17,6 +17,7 @@ from s2vkit.engine.checkpoint import load_state, save_state
 from s2vkit.engine.compilation import compile_all, uncompile_all
 from s2vkit.engine.finite import check_metrics, check_weights, suspects
 from s2vkit.engine.optimization import Optimization
+from s2vkit.engine.process_group import ProcessGroup
 from s2vkit.engine.stop import Stopped
 from s2vkit.interfaces.batch import Batch
 from s2vkit.interfaces.callback import Callback, TrainingState
@@ -43,15 +44,16 @@ class Trainer:
         seed: int,
         make_optimizer: Callable[[Slot, Any], optim.Optimizer],
         callbacks: Sequence[Callback] = (),
+        group: ProcessGroup | None = None,
     ) -> None:
         self.stage, self.name, self.graph, self.batches = stage, name, graph, batches
-        self.policy, self.seed = policy, seed
+        self.policy, self.seed, self.group = policy, seed, group or ProcessGroup()
         everything: dict[str, nn.Module] = {**graph.modules(), **self._extras()}
         slots = stage.optimizers()
         policy.place_all(everything, training=slots)
         self.trained = {key: everything[key] for key in slots}
         self.optimization = Optimization(
-            self.trained, slots, make_optimizer, policy.scaler(), stage.options.steps
+            self.trained, slots, make_optimizer, policy.scaler(), stage.options.steps, self.group
         )
         averaging = Averaging(self.trained, stage.averages())
         self.callbacks: list[Callback] = [averaging, *stage.callbacks(), *callbacks]
@@ -70,26 +72,31 @@ class Trainer:
         """Train to the end, saving every `save_seconds`; raise Stopped when asked to stop."""
         self.state.folder = folder
         self.state.step = load_state(folder / "checkpoint", self._saved(), self.optimization.optimizers)
+        self.group.take_modules(self._saved())
         with self._open_callbacks():
             self._loop(folder / "checkpoint", save_seconds, stopped)
             uncompile_all(self.trained)  # what comes now has other shapes
             self._notify("on_train_end")
         check_weights(self.state)
-        save_modules(folder / "weights.safetensors", self.trained)
+        if self.group.leads:
+            save_modules(folder / "weights.safetensors", self.trained)
 
     def _loop(self, checkpoint: Path, save_seconds: float, stopped: Callable[[], bool]) -> None:
         state, saved = self.state, time.monotonic()
         for number in range(state.step, state.total):
             self.step(number)
-            stopping = stopped()
-            saving = state.last or stopping or time.monotonic() - saved > save_seconds
-            if saving or state.read_now or self._reads(number):
+            reading = state.last or state.read_now or self._reads(number)
+            due = time.monotonic() - saved > save_seconds
+            stopping, due = self.group.agree(stopped(), due, now=reading)
+            saving = state.last or stopping or due
+            if saving or reading:
+                state.metrics = self.group.average(state.metrics)
                 check_metrics(state)
                 self._notify("on_metrics")
             if saving:
                 check_weights(state)
                 self._notify("on_checkpoint")
-                save_state(checkpoint, state.step, self._saved(), self.optimization.optimizers)
+                self._save(checkpoint)
                 saved = time.monotonic()
             if stopping and not state.last:
                 raise Stopped
@@ -98,7 +105,8 @@ class Trainer:
         """Do one step, numbered from 0; give its metrics, means where several batches add up."""
         self.state.step, self.state.read_now = number + 1, False
         batches = [self.batches(index) for index in self._batch_numbers(number)]
-        self.state.metrics = self._optimize(batches, number)
+        with self.group.step():
+            self.state.metrics = self._optimize(batches, number)
         self._notify("on_step_end")
         return self.state.metrics
 
@@ -118,8 +126,7 @@ class Trainer:
         self.optimization.end_step()
         if len(batches) == 1:
             return {**found[0], **self._extra_metrics(batches[0], shared), **updates}
-        means = {k: torch.stack([f[k].float() for f in found]).mean() for k in found[0]}
-        return {**means, **updates}
+        return {**_means(found), **updates}
 
     def _forward(self, batch: Batch, number: int, part: int = 0) -> Any:
         """Compute what phases share, with the same random draws however often it is done."""
@@ -156,6 +163,10 @@ class Trainer:
     def _clip_names(self) -> list[str]:
         return suspects([self.batches(index) for index in self._batch_numbers(self.state.step - 1)])
 
+    def _save(self, checkpoint: Path) -> None:
+        if self.group.leads:
+            save_state(checkpoint, self.state.step, self._saved(), self.optimization.optimizers)
+
     def _saved(self) -> dict[str, nn.Module]:
         """Name all that a checkpoint holds."""
         more = {name: part for callback in self.callbacks for name, part in callback.modules().items()}
@@ -179,3 +190,9 @@ class Trainer:
     def _close_callbacks(self) -> None:
         for callback in self.callbacks:
             callback.close()
+
+
+def _means(found: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Average metrics over batches; a lazy penalty is not in every one."""
+    names = dict.fromkeys(name for metrics in found for name in metrics)
+    return {name: torch.stack([m[name].float() for m in found if name in m]).mean() for name in names}

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -78,9 +77,7 @@ class RunWork:
     def probe_data(self, split: str) -> ProbeData:
         """Return summaries and targets of the clips of a split from the caches, and the students' codes."""
         sources, clips = self.sources(), self.store.split(split)
-        summary = torch.from_numpy(
-            np.array(sources.frozen(FrozenFeatures("speech"))["summary"][clips])
-        ).float()
+        summary = torch.from_numpy(sources.values(FrozenFeatures("speech"), "summary", clips)).float()
         records = [self.store.clips[i] for i in clips]
         names = sorted({name for record in records for name in record.labels})
         return ProbeData(
@@ -89,8 +86,8 @@ class RunWork:
             summary,
             self._codes(summary),
             {
-                features.side: torch.from_numpy(np.array(arrays["targets"][clips]).mean(1)).float()
-                for features, arrays in sources.arrays.items()
+                features.side: torch.from_numpy(sources.values(features, "targets", clips).mean(1)).float()
+                for features in (*sources.arrays, *sources.live)
                 if features.what == "targets"
             },
             lambda i: self.store.speech(clips[i]),

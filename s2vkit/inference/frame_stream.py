@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,9 +13,11 @@ from torch import Tensor
 from s2vkit.errors import InputError
 from s2vkit.inference.entrance import Entrance, Prepared
 from s2vkit.inference.pipeline import CHUNK, InferencePipeline
-from s2vkit.inference.steering import Steering
 from s2vkit.interfaces.batch import Conditioning, align, neighbours
 from s2vkit.speech.level import Loudness
+
+if TYPE_CHECKING:
+    from s2vkit.inference.steering import Steering
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,9 @@ from torch import Tensor
 from s2vkit.device import Policy, choose
 from s2vkit.errors import InputError
 from s2vkit.inference.bundle import Bundle, load_bundle
-from s2vkit.inference.control import Control, steering_of
 from s2vkit.inference.frame_stream import FrameStream, Scene, needs_speech
 from s2vkit.inference.pipeline import InferencePipeline
 from s2vkit.inference.recording import Recording, SampledRecording
-from s2vkit.inference.steering import Steering
 from s2vkit.interfaces.pixels import to_uint8
 from s2vkit.registry import Registry
 from s2vkit.settings import Compute
@@ -26,7 +24,11 @@ from s2vkit.settings import Compute
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from s2vkit.inference.control import Control
+    from s2vkit.inference.live import LiveStream
+    from s2vkit.inference.steering import Steering
     from s2vkit.inference.video import Video
+    from s2vkit.marking.marker import Marker
 
 
 class TalkingFaceModel:
@@ -113,8 +115,23 @@ class TalkingFaceModel:
         recording = SampledRecording(samples, self.sample_rate)
         yield from self.film(recording, self.steer(sample_rate, **control), image=image, fps=fps)
 
+    def stream(self, sample_rate: int, **control: Unpack[Control]) -> LiveStream:
+        """Begin an utterance of unknown length: a context manager whose `push` takes samples.
+
+        The frames are those of the whole recording if identity and emotion are asked for, else
+        they settle as speech comes. Raises InputError if the model cannot go live.
+        """
+        return self.stream_of(sample_rate, self.steer(sample_rate, **control))
+
+    def stream_of(self, sample_rate: int, steering: Mapping[str, Steering]) -> LiveStream:
+        """Begin an utterance under steering; see `stream`."""
+        from s2vkit.inference.live import LiveStream  # wants FFmpeg, which the rest does not
+
+        return LiveStream(self.pipeline, sample_rate, steering)
+
     def steer(self, sample_rate: int, **control: Unpack[Control]) -> dict[str, Steering]:
         """Turn control into steering by side; speech in it is at `sample_rate`. Raises InputError."""
+        from s2vkit.inference.control import steering_of  # loading a model needs none of it
 
         def heard(speech: np.ndarray) -> Mapping[str, Tensor]:
             return self.pipeline.codes_of(
@@ -148,6 +165,12 @@ class TalkingFaceModel:
         for block in recording:
             yield from map(to_uint8, stream.push(block))
         yield from map(to_uint8, stream.finish())
+
+    def marker(self) -> Marker:
+        """Return the marker of its videos: `marker.mark(frames, first, fps)` watermarks a live stream."""
+        from s2vkit.inference.marking import marker_of
+
+        return marker_of(self.path)
 
     def to_samples(self, speech: np.ndarray, sample_rate: int) -> np.ndarray:
         """Check speech (S,) and bring it to the model's sample rate. Raises InputError."""

@@ -13,7 +13,8 @@ from s2vkit.media.sinks import FORMATS
 
 PIPE = Path("-")
 _MEDIA = (
-    "wav flac mp3 m4a aac ogg opus oga wma aif aiff au amr sph mp4 m4v mov mkv webm avi flv mpg mpeg ts 3gp"
+    "wav w64 flac wv tta ape mp3 m4a aac ac3 ogg oga opus wma aif aiff au caf amr sph voc mka "
+    "mp4 m4v mov mkv webm avi flv wmv mpg mpeg mts m2ts ts 3gp mxf"
 )
 _ENDINGS = {f".{ending}" for ending in _MEDIA.split()}
 _PICTURE = re.compile(r"\d{6}\.png")

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from s2vkit.interfaces.data_parallel import draw_rows
 from s2vkit.interfaces.discriminator import Discriminator, Inputs
 from s2vkit.interfaces.loss import AdversarialLoss
 from s2vkit.options import AdversarialLossOptions
@@ -58,7 +59,7 @@ def squared_gradient(discriminator: nn.Module, inputs: Inputs) -> Tensor:
 
 def _between(real: Inputs, fake: Inputs) -> Inputs:
     one, other = _scored(real), _scored(fake)
-    part = torch.rand(len(one[0]), device=one[0].device)
+    part = draw_rows(lambda count: torch.rand(count, device=one[0].device), len(one[0]))
     mixed = [
         torch.lerp(a.float(), b.float(), part.view(-1, *[1] * (a.dim() - 1)))
         for a, b in zip(one, other, strict=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 
-import numpy as np
 import torch
 
 
@@ -26,8 +25,3 @@ def seed_step(seed: int, *names: object) -> None:
 def generator(seed: int, *names: object) -> torch.Generator:
     """Return a fresh CPU generator of its own."""
     return torch.Generator().manual_seed(derive(seed, *names))
-
-
-def rng_of(random: torch.Generator) -> np.random.Generator:
-    """Return numpy's generator that a torch generator determines."""
-    return np.random.default_rng(torch.randint(2**62, (2,), generator=random).tolist())

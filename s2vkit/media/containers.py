@@ -26,8 +26,10 @@ FRAGMENTED_MP4 = Container(  # playable as far as it is written; for pipes and M
     "mp4",
     "libx264",
     "aac",
-    {"crf": "18", "preset": "veryfast", "tune": "zerolatency", "g": "25"},
-    {"movflags": "+frag_every_frame+empty_moov+default_base_moof", **_SCALE},
+    # Every frame is a key frame and so a fragment; FFmpeg's own `frag_every_frame` loses frames
+    # where there is sound too.
+    {"crf": "18", "preset": "veryfast", "tune": "zerolatency", "g": "1"},
+    {"movflags": "+frag_keyframe+delay_moov+default_base_moof", "flush_packets": "1", **_SCALE},
 )
 WEBM = Container(
     "webm", "libvpx-vp9", "libopus", {"crf": "20", "b": "0", "deadline": "realtime", "cpu-used": "6"}

@@ -17,7 +17,7 @@ from s2vkit.media.deinterlace import Deinterlacer
 from s2vkit.media.files import decoded, open_media
 from s2vkit.media.streams import frame_rate, video_streams
 from s2vkit.media.timing import Piece, Timeline, spans
-from s2vkit.media.tracks import choose_video
+from s2vkit.media.tracks import Chosen, choose_video
 from s2vkit.media.upright import pose_of
 
 _HOLE = 0.5  # s; a longer pause between pictures is reported
@@ -40,9 +40,10 @@ class Film:
         self.path, self.max_pixels = Path(path), max_pixels
         self.damaged = 0
         self.notes: list[str] = []  # of the last pass, what a user may want to know
-        self._chosen = choose_video(path, track)
         with ExitStack() as opened:
             container = opened.enter_context(open_media(path))
+            alone = len(video_streams(container)) == 1 and track in (None, 1)
+            self._chosen = Chosen(0) if alone else choose_video(path, track)
             stream = self._stream(container)
             self.width, self.height = stream.codec_context.width, stream.codec_context.height
             self.aspect = _aspect(stream)  # width of a pixel, its height being 1

@@ -131,7 +131,7 @@ class Resizer:
 
     def __call__(self, frames: np.ndarray) -> np.ndarray:
         """Resize: (N, size, size, 3)."""
-        if frames.shape[1] == self.size:
+        if frames.shape[1] == self.size or not len(frames):
             return frames
         how = Interpolation.AREA if frames.shape[1] > self.size else Interpolation.BICUBIC
         return np.stack([self._one(frame, how) for frame in frames])

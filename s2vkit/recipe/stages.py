@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from s2vkit.errors import RecipeError
-from s2vkit.options import Slot
+from s2vkit.options import Slot, value_of
 from s2vkit.recipe.nodes import Map, Path, find, is_null, place_of
 from s2vkit.recipe.old_words import new_name
 from s2vkit.recipe.report import Problems
@@ -21,7 +21,7 @@ def ordered_stages(recipe: Recipe) -> list[str]:
 
 def after(stage: Slot) -> list[str]:
     """Name the stages that must be finished before this one."""
-    return list(getattr(stage.options, "after", None) or [])
+    return list(value_of(stage.options, "after") or [])
 
 
 def check_order(recipe: Recipe, root: Map, problems: Problems) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from s2vkit.options import Options, Slot, label_of_evaluator, slot_fields
+from s2vkit.options import Options, Slot, StageOptions, label_of_evaluator, slot_fields, value_of
 from s2vkit.recipe.nodes import Map, Path, children, find, is_null, place_of
 from s2vkit.recipe.old_words import new_name, renamed
 from s2vkit.recipe.report import Problems
@@ -153,7 +153,7 @@ class Wired:
         groups = {"teachers": self.recipe.teachers, "evaluators": self.recipe.evaluators}
         for group, slots in groups.items():
             for name, slot in slots.items():
-                ready = group == "teachers" and getattr(slot.options, "checkpoint", None)
+                ready = group == "teachers" and value_of(slot.options, "checkpoint")
                 label = label_of_evaluator(name, slots) if group == "evaluators" else name
                 if label in entry.gives or ready:
                     continue
@@ -173,7 +173,7 @@ class Wired:
         for name, slot in self.recipe.stages.items():
             path = ("stages", name)
             options = slot.options
-            if getattr(type(options), "optimizer_keys", "") == "networks":
+            if isinstance(options, StageOptions) and options.optimizer_keys == "networks":
                 options = self._networks(options, path)
             for below, inner in slots_in(options, path):
                 entry = self.entry(inner)
@@ -192,7 +192,7 @@ class Wired:
         gone = {str(name) for name, _ in children(written.value)} - present if written else set()
         changed = {}
         for name in ("optimizers", "weights", "shares"):
-            given = getattr(options, name, None)
+            given = value_of(options, name)
             if isinstance(given, dict):
                 changed[name] = {k: v for k, v in given.items() if k not in gone}
                 networks = present if name == "optimizers" else present - {"generator"}
@@ -218,7 +218,7 @@ class Wired:
 
     def _check_metric(self, path: Path, entry: Entry, options: Options) -> None:
         data = self.entry(self.recipe.data)
-        asked = getattr(options, "evaluator", None)
+        asked = value_of(options, "evaluator")
         for word in entry.wants:
             kind, _, name = word.partition(".")
             if word in FROM_SPEECH:
@@ -260,7 +260,7 @@ def slots_in(options: Options, path: Path) -> Iterator[tuple[Path, Slot]]:
     """Walk over the slots that options hold, those of nested options too."""
     slots = slot_fields(type(options))
     for name in type(options).model_fields:
-        value = getattr(options, name, None)
+        value = getattr(options, name, None)  # stand-ins for wrong options lack fields
         if isinstance(value, Options):
             yield from slots_in(value, (*path, name))
         elif name in slots and isinstance(value, Slot):

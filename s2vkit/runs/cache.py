@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
 
+from s2vkit.data.array_writers import FolderWriter
 from s2vkit.data.arrays import Arrays
 from s2vkit.data.cache_entries import cached, holding
 from s2vkit.data.corpus import FootageCorpus
-from s2vkit.data.frozen import encode_faces, encode_maps
-from s2vkit.data.frozen_speech import encode_segments, encode_speech, encode_variants
 from s2vkit.data.preparation.prepare import prepare
 from s2vkit.data.store import ClipStore
 from s2vkit.device import Policy
+from s2vkit.engine.frozen_networks import FrozenNetworks
 from s2vkit.engine.sources import Sources
 from s2vkit.engine.view import View
 from s2vkit.files import recover_folder
 from s2vkit.interfaces.dataset import Dataset
 from s2vkit.interfaces.fields import FrozenFeatures
 from s2vkit.interfaces.fields.speech import variants_of
-from s2vkit.interfaces.seed import generator
 from s2vkit.interfaces.stage import Job, Stage
 from s2vkit.runs.digest import digest, digest_of_module
 from s2vkit.runs.folder import check_disk_space, clear_cache
 from s2vkit.runs.plan import Plan
 
 _SHOWN = 5  # clips rejected that are named
+_FRAMES = 60  # of a clip that nobody has counted
+_BEGUN = {
+    "speech": "speech features of every clip",
+    "variants": "varied speech of training clips",
+    "segments": "segments of training clips",
+    "targets": "{side} vectors of every clip",
+    "maps": "{side} maps of every clip",
+}
+
+
+def frozen_features(stage: Stage | Job) -> list[FrozenFeatures]:
+    """List what a stage asks of frozen networks, in order and once."""
+    asked = dict.fromkeys(one for field in stage.fields for one in field.frozen())
+    if FrozenFeatures("speech") in asked and isinstance(stage, Stage) and stage.speech_variants:
+        asked |= {variants_of(stage.speech_variants): None}
+    return list(asked)
 
 
 class Cache:
@@ -44,6 +60,7 @@ class Cache:
         self.plan, self.dataset, self.policy = plan, dataset, policy
         self.view, self.progress = view, progress
         self.recipe, self.graph = plan.recipe, plan.graph
+        self.networks = FrozenNetworks(plan.graph, policy, self.recipe.alignment, self.recipe.seed)
         self.folder = Path(self.recipe.cache)
         self._holds, self._open = ExitStack(), set[Path]()
         content = dataset.contents if isinstance(dataset, FootageCorpus) else ""
@@ -85,140 +102,98 @@ class Cache:
     def _prepare(self) -> None:
         clips, workers = len(self.dataset.clips()), self.recipe.compute.workers
         frame = self.dataset.size**2 * 3
-        check_disk_space(self.folder, int(clips * 2.2 * (60 * frame + 2.5 * 64000)), "the corpus")
+        check_disk_space(self.folder, int(clips * 2.2 * (_FRAMES * frame + 2.5 * 64000)), "the corpus")
         self.view.begin("corpus")
         prepare(self.dataset, self.corpus, workers=workers, progress=self.progress)
         self.view.end(f"{clips} clips in {self.corpus}")
 
     def sources(self, stage: Stage | Job, store: ClipStore) -> Sources:
         """Return everything that the batches of a stage are loaded from: what its fields ask for."""
-        asked = dict.fromkeys(one for field in stage.fields for one in field.frozen())
-        if FrozenFeatures("speech") in asked and isinstance(stage, Stage) and stage.speech_variants:
-            asked |= {variants_of(stage.speech_variants): None}
-        arrays = {one: self._frozen(one, store) for one in asked}
-        encoder = self.graph.encoder
-        return Sources(store, encoder.sample_rate, arrays, encoder.level)
+        return self.sources_of(frozen_features(stage), store)
 
-    def speech(self, store: ClipStore) -> Arrays:
-        """Return what the encoder makes of every clip: `features` and `summary`."""
-        return self._frozen(FrozenFeatures("speech"), store)
-
-    def _frozen(self, features: FrozenFeatures, store: ClipStore) -> Arrays:
-        """Open what a frozen network computes of every clip, computing it first where it is not there."""
-        compute = {
-            "speech": lambda: self._encode_speech(store),
-            "variants": lambda: self._encode_variants(store, features.count),
-            "segments": lambda: self._encode_segments(store, features),
-            "targets": lambda: self._encode_faces(store, features.side, features.count),
-            "maps": lambda: self._encode_maps(store, features.side),
-        }
-        return compute[features.what]()
-
-    def _encode_speech(self, store: ClipStore) -> Arrays:
-        alignment, encoder = self.recipe.alignment, self.graph.encoder
-
-        def make(out: Path) -> None:
-            encode_speech(
-                store,
-                encoder,
-                out,
-                device=self.policy.device,
-                mode=alignment.mode,
-                shift=alignment.shift,
-                progress=self.progress,
-            )
-
-        begun = "speech features of every clip"
-        return self._kept("speech", "encoder", encoder, store, [alignment.model_dump()], begun, make)
-
-    def _encode_variants(self, store: ClipStore, variants: int) -> Arrays:
-        alignment, encoder, seed = self.recipe.alignment, self.graph.encoder, self.recipe.seed
-
-        def make(out: Path) -> None:
-            encode_variants(
-                store,
-                encoder,
-                out,
-                device=self.policy.device,
-                mode=alignment.mode,
-                shift=alignment.shift,
-                variants=variants,
-                generator=generator(seed, "variants"),
-                progress=self.progress,
-            )
-
-        of = [alignment.model_dump(), "variants", variants, seed, digest(store.split("train"))]
-        return self._kept("speech", "encoder", encoder, store, of, "encoding varied speech", make)
-
-    def _encode_segments(self, store: ClipStore, features: FrozenFeatures) -> Arrays:
-        encoder, seed = self.graph.encoder, self.recipe.seed
-
-        def make(out: Path) -> None:
-            encode_segments(
-                store,
-                encoder,
-                out,
-                device=self.policy.device,
-                segments=features.count,
-                share_varied=features.vary,
-                generator=generator(seed, "stretches"),  # a stream's name: part of the seed
-                progress=self.progress,
-            )
-
-        of = [features.count, features.vary, seed, digest(store.split("train"))]
-        return self._kept("speech", "encoder", encoder, store, of, "segments of training clips", make)
-
-    def _encode_faces(self, store: ClipStore, side: str, frames_per_clip: int) -> Arrays:
-        teacher, seed = self.graph.teachers[side], self.recipe.seed
-
-        def make(out: Path) -> None:
-            encode_faces(
-                store,
-                teacher,
-                out,
-                device=self.policy.device,
-                frames_per_clip=frames_per_clip,
-                generator=generator(seed, "views", side),  # likewise
-                progress=self.progress,
-            )
-
-        of, begun = (
-            [frames_per_clip, (seed, side) if frames_per_clip > 1 else None],
-            f"{side} vectors of every clip",
+    def sources_of(self, features: Iterable[FrozenFeatures], store: ClipStore) -> Sources:
+        """Return a corpus with features of it: cached, computed first where they are not, or live."""
+        asked, frames = dict.fromkeys(features), sum(clip.frames for clip in store.clips)
+        large = self.live(len(store.clips), frames)
+        live = {one for one in asked if one in large and not self._is_kept(one, store)}
+        if any(one.what in ("segments", "variants") for one in live):  # one field reads both
+            live |= {one for one in asked if one.what == "speech"}
+        if any(one.what == "speech" for one in live):
+            live |= {one for one in asked if one.what == "variants"}
+        arrays = {one: self._kept(one, store) for one in asked if one not in live}
+        picks = {one: self.networks.picks(one, store) for one in asked if one in live}
+        return Sources(
+            store, self.graph.encoder.sample_rate, arrays, picks, self.networks, self.graph.encoder.level
         )
-        return self._kept(f"faces-{side}", f"teacher.{side}", teacher, store, of, begun, make)
 
-    def _encode_maps(self, store: ClipStore, side: str) -> Arrays:
-        teacher = self.graph.teachers[side]
+    def count(self) -> tuple[int, int]:
+        """Count clips and frames of the corpus; frames are guessed where it is not prepared yet."""
+        if isinstance(self.dataset, FootageCorpus) and self.dataset.ready:
+            records = self.dataset.index.clips
+        elif (self.corpus / "index.json").is_file():
+            records = ClipStore(self.corpus).clips
+        else:
+            clips = len(self.dataset.clips())
+            return clips, _FRAMES * clips
+        return len(records), sum(record.frames for record in records)
 
-        def make(out: Path) -> None:
-            encode_maps(store, teacher, out, device=self.policy.device, progress=self.progress)
+    def sizes(self, clips: int, frames: int) -> dict[FrozenFeatures, int]:
+        """Reckon the bytes of all that the stages ask frozen networks for, the smallest first."""
+        stages = [step.stage for step in self.plan.steps if not step.idle]
+        asked = {one for stage in stages for one in frozen_features(stage)}
+        sizes = {one: self.networks.size(one, clips, frames) for one in asked}
+        return dict(sorted(sizes.items(), key=lambda item: (item[1], str(item[0]))))
 
-        begun = f"{side} maps of every clip"
-        return self._kept("faces-maps", f"teacher.{side}", teacher, store, ["maps"], begun, make)
+    def live(self, clips: int, frames: int) -> set[FrozenFeatures]:
+        """Say what is computed live: with `auto` the largest, where all is more than `cache_gb`."""
+        sizes, compute = self.sizes(clips, frames), self.recipe.compute
+        if compute.frozen_features == "live":
+            return set(sizes)
+        left = math.inf if compute.frozen_features == "cached" else compute.cache_gb * 1e9
+        live = set()
+        for one, size in sizes.items():
+            left -= size
+            if left < 0:
+                live.add(one)
+        return live
 
-    def _kept(
-        self,
-        name: str,
-        part: str,
-        module: Any,
-        store: ClipStore,
-        of: list[Any],
-        begun: str,
-        make: Callable[[Path], None],
-    ) -> Arrays:
-        """Open what a frozen part gives; its name holds the clips', weights' and options' hash."""
-        content = store.index.content or self.plan.data
-        key = self.plan.frozen_key(part, content, digest_of_module(module), *of)
+    def _is_kept(self, features: FrozenFeatures, store: ClipStore) -> bool:
+        auto = self.recipe.compute.frozen_features == "auto"
+        return auto and recover_folder(self._folder(features, store))
+
+    def _folder(self, features: FrozenFeatures, store: ClipStore) -> Path:
+        """Name the folder of features; it holds the hash of clips, weights and options."""
+        name, of = self._name_of(features, store)
+        part, content = self.networks.part(features), store.index.content or self.plan.data
+        weights = digest_of_module(self.graph.modules()[part])
+        return self.folder / f"{name}-{self.plan.frozen_key(part, content, weights, *of)}"
+
+    def _name_of(self, features: FrozenFeatures, store: ClipStore) -> tuple[str, list[Any]]:
+        """Return what a folder of features is called, and all that they follow from beside the network."""
+        seed, side, count = self.recipe.seed, features.side, features.count
+        if features.what == "speech":
+            return "speech", [self.recipe.alignment.model_dump()]
+        if features.what == "segments":
+            return "speech", [count, features.vary, seed, digest(store.split("train"))]
+        if features.what == "variants":
+            alignment = self.recipe.alignment.model_dump()
+            return "speech", [alignment, "variants", count, seed, digest(store.split("train"))]
+        if features.what == "targets":
+            return f"faces-{side}", [count, (seed, side) if count > 1 else None]
+        return "faces-maps", ["maps"]
+
+    def _kept(self, features: FrozenFeatures, store: ClipStore) -> Arrays:
+        """Open features that are cached, computing them first where they are not there."""
 
         def begin(out: Path) -> None:
-            self.view.begin(begun)
-            self.policy.place(module).eval().requires_grad_(False)
-            make(out)
+            self.view.begin(_BEGUN[features.what].format(side=features.side))
+            picks = self.networks.picks(features, store)
+            self.networks.encode(features, store, picks, FolderWriter(out), self.progress)
             self.view.end("kept")
 
-        folder = self.folder / f"{name}-{key}"
+        folder = self._folder(features, store)
         self._hold(folder)
+        part = self.networks.part(features)
         return cached(folder, begin, f"{self.plan.slots[part].use} on {self.recipe.data.use}")
 
     def _hold(self, folder: Path) -> None:

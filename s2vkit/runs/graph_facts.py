@@ -12,6 +12,7 @@ from s2vkit.engine.compilation import compiled_calls
 from s2vkit.files import write_json
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.stage import Stage
+from s2vkit.options import value_of
 from s2vkit.recipe.schema import Recipe
 from s2vkit.runs.folder import tell
 from s2vkit.runs.plan import Step
@@ -35,6 +36,7 @@ def keep_facts(run: Run) -> None:
         seed=run.recipe.seed,
         notes=run.loaded.dropped,
         compiled=_compiled(run),
+        processes=run.group.part.world,
         **facts_of(run.policy),
     )
 
@@ -73,7 +75,7 @@ def _parts(recipe: Recipe, graph: Graph, steps: list[Step]) -> list[dict[str, An
     for row in describe(graph, slots):
         name = row["part"]
         if name not in parts:
-            given = getattr(slots[name].options, "checkpoint", None)
+            given = value_of(slots[name].options, "checkpoint")
             trained = [step.name for step in steps if name in _trains(step)]
             file = Path(str(given)).name if given else ""
             rest = {k: v for k, v in row.items() if k != "graph"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from s2vkit.recipe.schema import Recipe
 from s2vkit.recipe.stages import after, ordered_stages
 from s2vkit.registry import Registry
 from s2vkit.runs.digest import digest, result_options
-from s2vkit.runs.progress import Progress, progress_of_job, progress_of_stage
+from s2vkit.runs.progress import CHANGED, Progress, identity_of, progress_of_job, progress_of_stage
 from s2vkit.runs.segments import Segment
+
+DEVICES, PRECISIONS = ("cpu", "cuda", "mps"), ("fp32", "bf16", "fp16")
 
 
 @dataclass
@@ -91,18 +93,20 @@ class Plan:
 
     def _step(self, name: str, stage: Stage | Job) -> Step:
         chosen, uses = self.recipe.stages[name], sorted(self._uses(stage))
-        identity = digest(
+        depends_on = (
             name,
             self._slot(chosen),
             self.recipe.seed,
             self.data,
             [self.versions[p] for p in uses],
             self._reads(stage),
-            *computed_with(self.policy, trained=isinstance(stage, Stage)),
         )
+        identity = digest(*depends_on, *computed_with(self.policy, trained=isinstance(stage, Stage)))
         before = {self._trainer[part] for part in uses if part in self._trainer}
         idle = stage.idle() if isinstance(stage, Stage) else ""
         progress = Progress() if idle else self._progress(name, stage, identity)
+        if progress.note == CHANGED and (where := computed_before(self._folder(name), depends_on)):
+            progress = replace(progress, note=f"computed {where} before, so again")
         step = Step(name, stage, identity, idle, progress, frozenset(before | set(after(chosen))))
         if isinstance(stage, Stage) and not idle:
             for part in stage.optimizers():
@@ -110,10 +114,13 @@ class Plan:
         return step
 
     def _progress(self, name: str, stage: Stage | Job, identity: str) -> Progress:
-        folder = self.run / "stages" / name
+        folder = self._folder(name)
         if isinstance(stage, Job):
             return progress_of_job(folder, identity, [self.run / file for file in stage.leaves])
         return progress_of_stage(folder, identity, stage.options)
+
+    def _folder(self, name: str) -> Path:
+        return self.run / "stages" / name
 
     def _reads(self, stage: Stage | Job) -> dict[str, Any]:
         """Return what a stage reads of the clips, and the alignment of speech if it matters."""
@@ -184,6 +191,18 @@ class Plan:
 def computed_with(policy: Policy, *, trained: bool) -> list[str]:
     """Name the kind of device and the precision, which weights follow from; jobs compute in fp32."""
     return [policy.device.type, policy.precision if trained else "fp32"]
+
+
+def computed_before(folder: Path, depends_on: tuple[Any, ...]) -> str:
+    """Name the device and precision of what a folder holds, if it differs in nothing else; else empty."""
+    before = identity_of(folder)
+    found = (
+        f"on {device} in {precision}"
+        for device in DEVICES
+        for precision in PRECISIONS
+        if before and digest(*depends_on, device, precision) == before
+    )
+    return next(found, "")
 
 
 def _parameters(module: Any) -> Iterator[Any]:

@@ -12,6 +12,7 @@ from s2vkit.files import read_json
 from s2vkit.options import StageOptions
 from s2vkit.runs.segments import Segment, extended, load_segments, read_segments, schedule_of
 
+CHANGED = "changed, so again"
 IDENTITY = "identity"  # the file of a stage's folder that says what its checkpoint is of
 
 
@@ -31,7 +32,7 @@ def progress_of_job(folder: Path, identity: str, leaves: Sequence[Path]) -> Prog
     record = read_json(folder / "done.json") or {}
     if record.get("identity") == identity and all(path.exists() for path in leaves):
         return Progress(done=True, seconds=record.get("seconds"))
-    return Progress(note="changed, so again" if record else "")
+    return Progress(note=CHANGED if record else "")
 
 
 def progress_of_stage(folder: Path, identity: str, options: StageOptions) -> Progress:
@@ -55,9 +56,9 @@ def _unfinished(
     folder: Path, identity: str, steps: int, schedule: dict[str, Any], finished: bool
 ) -> Progress:
     anew = extended([], 0, steps, schedule)
-    before = _identity_of(folder)
+    before = identity_of(folder)
     if before != identity:
-        return Progress(segments=anew, note="changed, so again" if before else "")
+        return Progress(segments=anew, note=CHANGED if before else "")
     at = step_of(folder / "checkpoint")
     past = extended(read_segments(folder), at, at, schedule)
     if at > steps:
@@ -71,8 +72,9 @@ def _unfinished(
     return Progress(segments=anew, note="it has no checkpoint to resume from, so it starts again" * finished)
 
 
-def _identity_of(folder: Path) -> str:
+def identity_of(folder: Path) -> str:
+    """Return the identity of what a stage's folder holds; empty if there is nothing."""
     try:
         return (folder / IDENTITY).read_text(encoding="utf-8")
     except OSError:
-        return ""
+        return str((read_json(folder / "done.json") or {}).get("identity") or "")

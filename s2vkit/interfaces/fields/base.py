@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from s2vkit.interfaces.data_parallel import WHOLE, Part, draw_rows
+
 if TYPE_CHECKING:
     from s2vkit.interfaces.graph import Graph
 
@@ -29,6 +31,11 @@ class SampleIndices:
     frames: np.ndarray
     others: np.ndarray
 
+    def of(self, part: Part) -> SampleIndices:
+        """Give the rows of a part of the batch."""
+        rows = part.rows(len(self.clips))
+        return SampleIndices(self.clips[rows], self.frames[rows], self.others[rows])
+
 
 @dataclass(frozen=True)
 class ClipSample:
@@ -43,7 +50,12 @@ class ClipSample:
     step: int | None
     window: int  # the frames are runs of so many consecutive ones
     generator: MakeGenerator
+    part: Part = WHOLE  # of the batch; see `draw`
     variants: int = 0  # versions of each clip's speech, beside the recorded one
+
+    def draw(self, draw: Callable[[int], Tensor]) -> Tensor:
+        """Draw random numbers of each clip (`draw(count)` of `count` clips), whichever part this is."""
+        return draw_rows(draw, len(self.clips), self.part)
 
     @property
     def clips(self) -> np.ndarray:
@@ -69,6 +81,11 @@ class FrozenFeatures:
     side: str = ""  # of targets and maps
     count: int = 0
     vary: float = 0.0  # share of the segments that are varied
+
+    @property
+    def title(self) -> str:
+        """What a user calls them: `emotion targets`."""
+        return f"{self.side} {self.what}".strip()
 
 
 class BatchSource(Protocol):

@@ -19,7 +19,6 @@ from s2vkit.interfaces.fields.base import (
     channels_last,
 )
 from s2vkit.interfaces.pixels import to_images
-from s2vkit.interfaces.seed import rng_of
 from s2vkit.speech.changes import vary
 from s2vkit.speech.level import normalize_speech
 
@@ -68,14 +67,17 @@ class Speech(BatchField):
         """Read and pad the speech."""
         clips = [source.store.speech(clip, source.sample_rate) for clip in sample.clips.tolist()]
         if sample.step is not None and (self.seconds or self.vary):
-            random = rng_of(sample.generator("speech", sample.step))
-            clips = [self._change(clip, source.sample_rate, random) for clip in clips]
+            random = sample.generator("speech", sample.step)
+            seeds = sample.draw(lambda count: torch.randint(2**62, (count,), generator=random)).tolist()
+            pairs = zip(clips, seeds, strict=True)
+            clips = [self._change(clip, source.sample_rate, seed) for clip, seed in pairs]
         if source.level is not None:
             clips = [normalize_speech(clip, source.sample_rate, source.level)[0] for clip in clips]
         speech, lengths = pad_speech(clips)
         return {"speech": speech, "lengths": lengths}
 
-    def _change(self, speech: np.ndarray, rate: int, random: np.random.Generator) -> np.ndarray:
+    def _change(self, speech: np.ndarray, rate: int, seed: int) -> np.ndarray:
+        random = np.random.default_rng(seed)
         length = round(self.seconds * rate) or len(speech)
         first = random.integers(max(1, len(speech) - length + 1))
         speech = speech[first : first + length]
@@ -98,7 +100,7 @@ class ReferenceImages(BatchField):
             images = np.stack([store.still(clip) for clip in clips])
         else:
             stream = sample.generator("stills", sample.step)  # a stream's name: part of the seed
-            random = torch.rand(len(clips), generator=stream).tolist()
+            random = sample.draw(lambda count: torch.rand(count, generator=stream)).tolist()
             others = [store.others(clip) for clip in clips]
             chosen = [among[int(part * len(among))] for part, among in zip(random, others, strict=True)]
             images = np.stack([store.frames(clip, np.zeros(1, int))[0] for clip in chosen])

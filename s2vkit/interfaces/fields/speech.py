@@ -107,7 +107,8 @@ class Summary(_OfEncoder):
         if self.segments and sample.step is not None:
             parts = source.frozen(self._segments)["segments"]
             random = sample.generator("stretch", sample.step)  # a stream's name: part of the seed
-            chosen = torch.randint(self.segments + 1, (len(summary),), generator=random).numpy()
+            most = self.segments + 1
+            chosen = sample.draw(lambda count: torch.randint(most, (count,), generator=random)).numpy()
             for row in np.flatnonzero(chosen):
                 summary[row] = parts[sample.clips[row], chosen[row] - 1]
         return {"summary": torch.from_numpy(summary)}
@@ -136,7 +137,8 @@ def _read(source: BatchSource, sample: ClipSample, places: np.ndarray) -> Tensor
     if sample.variants and sample.step is not None:
         variants = source.frozen(variants_of(sample.variants))["features"]
         random = sample.generator("variants", sample.step)
-        chosen = torch.randint(sample.variants + 1, (len(places),), generator=random).numpy()
+        most = sample.variants + 1
+        chosen = sample.draw(lambda count: torch.randint(most, (count,), generator=random)).numpy()
         for row in np.flatnonzero(chosen):
             features[row] = torch.from_numpy(variants[chosen[row] - 1, places[row]]).float()
     return features

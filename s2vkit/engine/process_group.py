@@ -1,0 +1,186 @@
+"""Processes that train together: who writes, what is averaged, and what all agree on.
+
+The stages call more of a module than its forward, several times before one backward, and train
+their modules in turns. The hooks of DistributedDataParallel are for one forward of all parameters;
+so gradients are averaged where the trainer updates, in one `all_reduce` for each phase of a step,
+however many batches they were accumulated over.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from s2vkit.engine.whole_batch import WholeBatch
+from s2vkit.errors import RecipeError, TrainingError
+from s2vkit.interfaces.data_parallel import Part, computing_on
+from s2vkit.options import Slot
+
+STEP_TIMEOUT = timedelta(minutes=30)  # of a collective within training: then a process hangs
+WAIT_TIMEOUT = timedelta(days=30)  # while rank 0 prepares, evaluates or draws
+
+
+class ProcessGroup:
+    """One process alone: it writes, and there is nothing to average."""
+
+    part = Part()
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes, prepares, evaluates and prints: rank 0 does."""
+        return self.part.rank == 0
+
+    def wait(self) -> None:
+        """Wait until every process is here, for as long as it takes."""
+
+    @contextmanager
+    def first(self) -> Iterator[bool]:
+        """Let rank 0 run the block, then all others; gives whether this is rank 0."""
+        if not self.leads:
+            self.wait()
+        yield self.leads
+        if self.leads:
+            self.wait()
+
+    def from_leader(self, value: Any) -> Any:
+        """Give the value that rank 0 has, in every process."""
+        return value
+
+    def take_modules(self, modules: Mapping[str, nn.Module]) -> None:
+        """Take over the weights of rank 0."""
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Compute a step on this process's part of the batch."""
+        yield
+
+    def average_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Average the gradients over processes."""
+
+    def average(self, metrics: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Average metrics over processes."""
+        return dict(metrics)
+
+    def agree(self, *flags: bool, now: bool) -> list[bool]:
+        """Give each flag that any process has raised; processes ask each other only if `now`."""
+        return list(flags)
+
+
+class SeveralProcesses(ProcessGroup):
+    """One of the processes that torchrun has started."""
+
+    def __init__(self, rank: int, world: int) -> None:
+        self.part = Part(rank, world)
+        with self._answering():
+            dist.init_process_group(_backend(), timeout=STEP_TIMEOUT)
+            slow = dist.new_group(backend="gloo", timeout=WAIT_TIMEOUT)
+        assert isinstance(slow, dist.ProcessGroup)  # an int is for processes that are not in it
+        self._slow = slow
+
+    def wait(self) -> None:
+        """Wait until every process is here, for as long as it takes."""
+        with self._answering():
+            dist.barrier(group=self._slow)
+
+    def from_leader(self, value: Any) -> Any:
+        """Give the value that rank 0 has, in every process."""
+        holder = [value]
+        with self._answering():
+            dist.broadcast_object_list(holder, group=self._slow, device=torch.device("cpu"))
+        return holder[0]
+
+    @torch.no_grad()
+    def take_modules(self, modules: Mapping[str, nn.Module]) -> None:
+        """Take over the weights and buffers of rank 0, as DistributedDataParallel does at its start."""
+        with self._answering():
+            for module in modules.values():
+                for tensor in (*module.parameters(), *module.buffers()):
+                    dist.broadcast(tensor.data, 0)
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Compute a step on this process's part of the batch."""
+        with self._answering(), computing_on(self.part), WholeBatch():
+            yield
+
+    @torch.no_grad()
+    def average_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Average the gradients over processes, all of them in one message."""
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        if not gradients:
+            return
+        flat = torch.cat([gradient.float().reshape(-1) for gradient in gradients])
+        dist.all_reduce(flat)
+        flat /= self.part.world
+        parts = flat.split([gradient.numel() for gradient in gradients])
+        for gradient, mean in zip(gradients, parts, strict=True):
+            gradient.copy_(mean.view(gradient.shape))
+
+    def average(self, metrics: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Average metrics over processes, in one message."""
+        if not metrics:
+            return {}
+        values = torch.stack([value.detach().double().cpu() for value in metrics.values()])
+        with self._answering():
+            dist.all_reduce(values, group=self._slow)
+        return dict(zip(metrics, values / self.part.world, strict=True))
+
+    def agree(self, *flags: bool, now: bool) -> list[bool]:
+        """Give each flag that any process has raised; processes ask each other only if `now`."""
+        if not now:
+            return [False] * len(flags)
+        raised = torch.tensor(flags, dtype=torch.int32)
+        with self._answering():
+            dist.all_reduce(raised, op=dist.ReduceOp.MAX, group=self._slow)
+        return [bool(flag) for flag in raised]
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Turn the many ways in which a collective fails into one message."""
+        try:
+            yield
+        except RuntimeError as error:
+            if not _is_of_collective(error):
+                raise
+            said = (str(error).strip().splitlines() or ["no message"])[0]
+            raise TrainingError(
+                f"rank {self.part.rank} of {self.part.world}: the other processes do not answer: {said}",
+                hint="the message of the process that ended first says why; the same command goes on "
+                "from the last checkpoint",
+            ) from error
+
+
+def _backend() -> str:
+    return "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+
+
+def _is_of_collective(error: RuntimeError) -> bool:
+    text = str(error).lower()
+    signs = ("gloo", "nccl", "connection closed", "connection reset", "timed out", "timeout")
+    return isinstance(error, dist.DistError) or any(sign in text for sign in signs)
+
+
+@cache
+def join_processes() -> ProcessGroup:
+    """Join the processes that torchrun has started beside this one, once; alone where there are none."""
+    world = int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
+    return SeveralProcesses(int(os.environ["RANK"]), world) if world > 1 else ProcessGroup()
+
+
+def check_batches(stages: Mapping[str, Slot], world: int) -> None:
+    """Raise RecipeError where a batch cannot be divided into equal parts, one for each process."""
+    for name, slot in stages.items():
+        batch = getattr(slot.options, "batch", world)
+        if batch % world:
+            raise RecipeError(
+                f"stages.{name}.batch is {batch}, which {world} processes cannot share equally",
+                hint=f"make it a multiple of {world}, or use another number of processes",
+            )

@@ -1,0 +1,96 @@
+"""`s2vkit generate --live`: PCM from standard input, frames as they are drawn, and their delays."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+import numpy as np
+
+from s2vkit.errors import InputError
+from s2vkit.inference.generate import How
+from s2vkit.inference.model import TalkingFaceModel
+from s2vkit.inference.outputs import PIPE, Pair
+from s2vkit.inference.steering import Steering
+from s2vkit.media.sinks import Resizer, open_sink
+
+_PIECE = 0.02  # s of sound read at once, at most
+_SAMPLE = 2  # bytes: PCM is 16-bit, little-endian, mono
+
+
+@dataclass
+class Delays:
+    """How long frames took, in seconds."""
+
+    loading: float = 0.0  # until the model was ready
+    hearing: list[float] = field(default_factory=list)  # of speech taken since a frame's first moment
+    computing: list[float] = field(default_factory=list)  # from the last sample needed to the frame
+
+    def report(self, fps: float) -> str:
+        """Describe them: cold, hot, and steady after the first second."""
+        steady = int(fps)
+        if len(self.computing) <= steady:
+            return f"too short for figures: {len(self.computing)} frames"
+        hearing, computing = self.hearing[steady:], self.computing[steady:]
+        hot = 1000 * self.computing[0]
+        whole = [heard + computed for heard, computed in zip(hearing, computing, strict=True)]
+        return (
+            f"delay from a frame's first sample, ms: {_percentiles(whole)}\n"
+            f"  its own {1000 / fps:.0f} ms and the speech after it: {_percentiles(hearing)}\n"
+            f"  computing and writing: {_percentiles(computing)}\n"
+            f"  the first frame: cold, with loading, {1000 * self.loading + hot:.0f}; hot {hot:.0f}"
+        )
+
+
+def go_live(
+    model: TalkingFaceModel,
+    pair: Pair,
+    steering: Mapping[str, Steering],
+    how: How,
+    *,
+    sample_rate: int,
+    delays: Delays,
+) -> int:
+    """Draw what is spoken into standard input until it ends or Ctrl-C: the number of frames."""
+    size, resize = how.size or model.size, Resizer(how.size or model.size)
+    target: BinaryIO | None = sys.stdout.buffer if pair.output == PIPE else None
+    opened = open_sink(target or pair.output, pair.form, size, model.fps, sample_rate, how.marking)
+    with model.stream_of(sample_rate, steering) as live, opened as sink:
+        with suppress(KeyboardInterrupt):
+            for samples in _pcm(sys.stdin.buffer, sample_rate):
+                begun = time.perf_counter()
+                first = live.frames
+                frames = resize(live.push(samples))
+                sink.write_sound(samples)
+                if len(frames):
+                    sink.write(frames)
+                if target is not None:
+                    target.flush()
+                took = time.perf_counter() - begun
+                for number in range(first, first + len(frames)):
+                    delays.hearing.append(live.samples / sample_rate - number / model.fps)
+                    delays.computing.append(took)
+        if not live.samples:
+            raise InputError("standard input ended before any sound came")
+        if len(rest := live.finish()):
+            sink.write(resize(rest))
+        return sink.count
+
+
+def _pcm(stream: BinaryIO, sample_rate: int) -> Iterator[np.ndarray]:
+    """Read samples as soon as they come: float32 (S,)."""
+    most, rest = int(_PIECE * sample_rate) * _SAMPLE, b""
+    while data := stream.read1(most):  # type: ignore[attr-defined]  # of a buffered reader
+        data = rest + data
+        whole = len(data) // _SAMPLE * _SAMPLE
+        data, rest = data[:whole], data[whole:]
+        yield np.frombuffer(data, "<i2").astype(np.float32) / 32768
+
+
+def _percentiles(seconds: list[float]) -> str:
+    p50, p95, p99 = np.percentile(1000 * np.array(seconds), (50, 95, 99))
+    return f"p50 {p50:.0f}, p95 {p95:.0f}, p99 {p99:.0f}"

@@ -1,0 +1,101 @@
+"""Data parallel training as a stage sees it: each process has an equal part of each step's batch.
+
+A step of N processes is the step of one with the whole batch if a loss that is not a plain mean
+over rows is computed from all of them (`gather_rows`, `mean_over_processes`), and if random numbers
+of rows are drawn for the whole batch (`draw_rows`). Alone, these functions change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Part:
+    """The part of each batch that a process computes on: the `rank`-th of `world` equal ones."""
+
+    rank: int = 0
+    world: int = 1
+
+    def rows(self, whole: int) -> slice:
+        """Give the rows of this process, of a batch of `whole` rows."""
+        count = whole // self.world
+        return slice(self.rank * count, (self.rank + 1) * count)
+
+
+WHOLE = Part()
+_part: ContextVar[Part] = ContextVar("part", default=WHOLE)
+
+
+def current_part() -> Part:
+    """Give the part of the batch that the running step has here; outside training the whole."""
+    return _part.get()
+
+
+@contextmanager
+def computing_on(part: Part) -> Iterator[None]:
+    """Make `part` the current one for a while."""
+    token = _part.set(part)
+    try:
+        yield
+    finally:
+        _part.reset(token)
+
+
+def draw_rows(draw: Callable[[int], Tensor], rows: int, part: Part | None = None) -> Tensor:
+    """Draw random numbers for every row of the whole batch, and give those of the `rows` here.
+
+    `draw(count)` gives a tensor whose first dimension is `count`. All processes draw from
+    generators in the same state.
+    """
+    part = part or current_part()
+    whole = rows * part.world
+    return draw(whole)[part.rows(whole)]
+
+
+def gather_rows(values: Tensor) -> Tensor:
+    """Give the rows of all processes in order, with gradient, from (N, ...) here: (world * N, ...)."""
+    part = current_part()
+    if part.world == 1:
+        return values
+    shape = (part.world, *values.shape)
+    own = torch.arange(part.world, device=values.device) == part.rank
+    spread = values.new_zeros(shape) + values * own.view(-1, *[1] * values.dim()).to(values.dtype)
+    gathered: Tensor = _Sum.apply(spread)  # type: ignore[no-untyped-call]
+    return gathered.flatten(0, 1)
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over processes; torch's own that has a gradient is deprecated."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        from torch.distributed import all_reduce
+
+        total = values.clone()
+        all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        summed: Tensor = _Sum.apply(gradient)  # type: ignore[no-untyped-call]
+        return summed
+
+
+def mean_over_processes(value: Tensor) -> Tensor:
+    """Average a value over processes, without gradient: a count to divide by, for example."""
+    part = current_part()
+    if part.world == 1:
+        return value
+    from torch.distributed import all_reduce
+
+    total = value.detach().float().clone()
+    all_reduce(total)
+    return total / part.world

@@ -1,0 +1,1 @@
+"""A campaign of damaged things: recipes, media, weights and bundles, folders, tables."""

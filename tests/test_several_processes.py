@@ -1,0 +1,127 @@
+"""Several processes train as one: the same steps, to rounding, and one of them writes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from helpers_cli import start
+from helpers_toy import write_recipe
+from safetensors.torch import load_file
+
+from s2vkit.engine.log import read_log
+from s2vkit.engine.whole_batch import WholeBatch
+from s2vkit.interfaces.data_parallel import Part, computing_on, draw_rows
+
+HERE = Path(__file__).parent
+SOFT = '"eps": 1.0'  # without it, an optimizer makes whole steps of what is only rounding
+SETS = (
+    'audio_encoder={"use": "cpc", "channels": 16}',
+    'stages.pretrain={"use": "contrastive", "steps": 2, "batch": 4, "sampling": "uniform", "negatives": 8,'
+    f' "predictor": "linear", "score": "scaled", "optimizer": {{"use": "adam", "lr": 0.001, {SOFT}}}}}',
+    *(f"stages.{name}.steps=2" for name in ("train_teachers", "train_evaluators", "distill", "compose")),
+    *(
+        f'stages.train_{name}.optimizer={{"use": "adam", "lr": 0.001, {SOFT}}}'
+        for name in ("teachers", "evaluators")
+    ),
+    f'stages.distill.optimizer={{"use": "rmsprop", "lr": 0.1, {SOFT}}}',
+    'stages.distill.losses.apart={"use": "decorrelate"}',
+    "stages.distill.segments=2",
+    "stages.compose.batch=4",
+    "stages.compose.accumulate=2",
+    "stages.compose.samples=0",
+    "stages.compose.losses.perceptual.weight=1.0",
+    'stages.compose.losses.adversarial={"use": "lsgan", "penalty": "gradient", "penalty_every": 2}',
+    *(
+        f'stages.compose.optimizers.{name}={{"use": "rmsprop", "lr": 0.0001, {SOFT}, "schedule": "cosine"}}'
+        for name in ("generator", "identity", "frame", "sync")
+    ),
+)
+QUICK = "compose"
+ALL = "pretrain,train_teachers,train_evaluators,distill,compose"
+thorough = pytest.mark.skipif("S2VKIT_DISTRIBUTED" not in os.environ, reason="nox -s distributed")
+
+
+def run_ranks(folder: Path, world: int, stages: str, *sets: str, kills: int = 0) -> None:
+    command = [sys.executable, str(HERE / "helpers_ranks.py"), str(world), str(folder), stages, *sets]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "KILLS": str(kills)}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert kills or done.stderr == ""
+
+
+def compare(folder: Path, stage: str) -> None:
+    """Hold the weights and the metrics of a stage against those of one process."""
+    alone, together = folder / "run" / "stages" / stage, folder / stage / "run" / "stages" / stage
+    ours, theirs = (load_file(one / "weights.safetensors") for one in (alone, together))
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        torch.testing.assert_close(theirs[name], value, rtol=1e-4, atol=2e-5, msg=f"{stage}: {name}")
+    first, other = (read_log(one / "log.jsonl")[0] for one in (alone, together))
+    assert first.keys() == other.keys()
+    wrong = {
+        name: (value, other[name])
+        for name, value in first.items()
+        if name != "seconds" and other[name] != pytest.approx(value, rel=5e-4, abs=_slack(name))
+    }
+    assert wrong == {}
+
+
+def _slack(name: str) -> float:
+    return 0.01 if "accuracy" in name else 1e-4  # rounding may turn the order of two equal scores
+
+
+def test_two_processes_train_as_one(tmp_path):
+    run_ranks(tmp_path, 2, QUICK, *SETS, "stages.pretrain=null", "audio_encoder=logmel")
+    compare(tmp_path, QUICK)
+
+
+@thorough
+@pytest.mark.parametrize("world", [2, 4])
+def test_every_stage_is_the_same_in_several_processes(tmp_path, world):
+    run_ranks(tmp_path, world, ALL, *SETS)
+    for stage in ALL.split(","):
+        compare(tmp_path, stage)
+
+
+@thorough
+def test_a_rank_that_is_killed_at_any_moment_loses_nothing(tmp_path):
+    sets = (*SETS, "checkpoint_seconds=0.001", "stages.compose.steps=40")
+    for name, kills in (("unbroken", 0), ("broken", 3)):
+        run_ranks(tmp_path / name, 2, QUICK, *sets, kills=kills)
+    place = Path(QUICK) / "run" / "stages" / QUICK / "weights.safetensors"
+    unbroken, broken = ((tmp_path / name / place).read_bytes() for name in ("unbroken", "broken"))
+    assert broken == unbroken
+
+
+def test_a_batch_that_cannot_be_shared_equally_is_reported(tmp_path):
+    called = start("run", write_recipe(tmp_path), "--devices", 3, "--set", "data=synthetic")
+    assert called.code == 3
+    assert "stages.train_teachers.batch is 4, which 3 processes cannot share equally" in called.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_part_of_a_batch_is_its_rows():
+    assert Part(1, 4).rows(8) == slice(2, 4)
+    torch.manual_seed(0)
+    whole = torch.rand(8)
+    drawn = []
+    for rank in range(4):
+        torch.manual_seed(0)
+        drawn.append(draw_rows(torch.rand, 2, Part(rank, 4)))
+    assert torch.equal(torch.cat(drawn), whole)
+
+
+def test_dropout_draws_for_the_whole_batch():
+    torch.manual_seed(0)
+    whole = torch.nn.functional.dropout(torch.ones(8, 5), 0.4)
+    parts = []
+    for rank in range(2):
+        torch.manual_seed(0)
+        with computing_on(Part(rank, 2)), WholeBatch():
+            parts.append(torch.nn.Dropout(0.4)(torch.ones(4, 5)))
+    assert torch.equal(torch.cat(parts), whole)
