@@ -29,6 +29,7 @@ from s2vkit.interfaces.fields import BatchField, Frames, Mismatched, sampling_of
 from s2vkit.interfaces.fields.clips import pad_speech
 from s2vkit.interfaces.pixels import to_images
 from s2vkit.interfaces.seed import generator
+from s2vkit.settings import Alignment
 
 
 def corpus(folder, workers=0, **options):
@@ -379,7 +380,7 @@ def heard(store, folder, segments, seed=5):
     folder.mkdir()
     cpu, quiet = torch.device("cpu"), lambda *at: None
     out = FolderWriter(folder)
-    encode_speech(store, Ear(), out, device=cpu, mode="linear", shift=0.0, progress=quiet)
+    encode_speech(store, Ear(), out, device=cpu, alignment=Alignment(), progress=quiet)
     picks = pick_segments(store, segments, generator(seed, "stretches"))
     encode_segments(store, Ear(), out, device=cpu, picks=picks, progress=quiet)
     return Arrays(folder)
