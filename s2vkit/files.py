@@ -100,7 +100,7 @@ def unreadable_hint(path: Path, otherwise: str) -> str:
 
 def expand_home(text: str) -> str:
     """Replace a `~` or `~user` that begins a path by that home folder."""
-    return os.path.expanduser(text) if text.startswith("~") else text  # noqa: PTH111 (never raises)
+    return os.path.expanduser(text) if text.startswith("~") and "/" in text else text  # noqa: PTH111 (never raises)
 
 
 def sync(path: Path) -> None:

@@ -23,6 +23,11 @@ _COMMAND = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 OUR_COMMANDS = frozenset(
     {
         "run",
+        "sweep",
+        "runs",
+        "bundle",
+        "benchmark",
+        "verify",
         "generate",
         "validate",
         "show",
@@ -39,7 +44,6 @@ OUR_COMMANDS = frozenset(
         "study",
         "recipes",
         "schema",
-        "verify",
     }
 )
 """The commands that no plugin may claim."""

@@ -98,7 +98,7 @@ def test_every_generator_goes_with_every_discriminator_and_loss(generator, discr
 
 
 def test_windows_must_be_drawn_where_they_are_wanted():
-    with pytest.raises(RecipeError, match="scores runs of frames, but single ones are drawn"):
+    with pytest.raises(RecipeError, match="scores runs of frames, but single ones are sampled"):
         composition("frame_decoder", "temporal_patch", "lsgan", window=1)
     with pytest.raises(RecipeError, match="no whole number of windows"):
         composition("frame_decoder", "temporal_patch", "lsgan", frames=4)

@@ -114,7 +114,7 @@ def speech(tmp_path):
 @pytest.mark.parametrize("name", ["sdfa", "s2f_sdfa"])
 def test_a_baseline_is_trained_and_measured_as_ours(home, name):
     figures = read_json(home / name / "metrics.json")
-    assert set(figures) == {"ssim", "psnr"}
+    assert set(figures) == {"ssim", "psnr", "face_sharpness", "mouth_sharpness"}
     assert (home / name / "samples" / "held_out.png").exists()
     log = (home / name / "stages" / "compose" / "log.jsonl").read_text()
     for term in ("G.similarity", "G.frame", "G.sequence", "G.sync", "D.frame", "D.sync"):
@@ -152,6 +152,7 @@ def test_the_stills_of_training_are_of_other_clips(store):
     stage = SimpleNamespace(
         options=SimpleNamespace(batch=6, sampling="uniform"),
         same_speaker=False,
+        speech_variants=0,
         fields=(Frames(2, 2), ReferenceImages(), AudioWindows(3200, 3)),
     )
     import torch
@@ -178,7 +179,7 @@ def test_the_stills_of_training_are_of_other_clips(store):
 
 
 def test_a_speaker_of_one_clip_is_refused(store, monkeypatch):
-    monkeypatch.setattr(store, "_spoken", {"s0": [0]})
+    monkeypatch.setattr(store, "_clips_of_speaker", {"s0": [0]})
     with pytest.raises(InputError, match=r"no other clip of its speaker.*"):
         store.still(0)
 
