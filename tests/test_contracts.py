@@ -136,6 +136,7 @@ TINY = {
     ("metric", "sharpness"): [{}, {"region": "mouth"}],
     ("metric", "movement"): [{}],
     ("metric", "mouth_movement"): [{}],
+    ("metric", "mouth_against_clean"): [{}],
     ("stage", "sync_pairs"): [{"optimizer": ADAM, "adversarial": "lsgan"}],
     ("stage", "evaluate"): [
         {"metrics": {"ssim": "ssim", "evaluated": "identity_accuracy"}},

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from s2vkit import AudioEncoder, SpeechStream, fit_weights, open_weights
 from s2vkit.nn import valid_mask
 from s2vkit_cpc import CpcOptions
-from s2vkit_cpc.front import HOP, ConvStack, Front, pool_steps
+from s2vkit_cpc.front import HOP, ConvStack, Front, LogMelStack, pool_steps
 from s2vkit_cpc.layout import Layout, layout_of, layout_without_file
 
 
@@ -94,6 +94,4 @@ class Cpc(AudioEncoder):
 def _make_front(layout: Layout) -> Front:
     if layout.front == "waveform":
         return ConvStack(layout.channels, layout.norm)
-    from s2vkit_cpc.log_mel import LogMelStack
-
     return LogMelStack(layout.channels)

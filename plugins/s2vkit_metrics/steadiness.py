@@ -26,10 +26,10 @@ class MouthAgainstClean(Metric):
     def update(self, outcome: Outcome) -> None:
         """Add one clip; where the recording is not changed, both drawings are one."""
         evaluator = evaluator_of(outcome, "mouth_aperture")
-        changed = ask(evaluator, outcome.generated)[:, 0].double().numpy()
+        changed = ask(evaluator, outcome.generated)[:, 0].float().numpy()
         clean = changed
         if outcome.clean is not None:
-            clean = ask(evaluator, outcome.clean)[:, 0].double().numpy()
+            clean = ask(evaluator, outcome.clean)[:, 0].float().numpy()
         if len(clean) >= _MIN_FRAMES and float(np.std(clean)) > 0:
             self.clips[outcome.name] = pearson(changed, clean)
 

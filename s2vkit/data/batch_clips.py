@@ -13,7 +13,8 @@ from s2vkit.data.store import ClipStore, Record
 from s2vkit.interfaces.fields import FrozenFeatures
 
 Picks = Mapping[FrozenFeatures, np.ndarray]
-"""Features to compute: which frames of each clip (clips, n), or segments (clips, n, 2), they are of."""
+"""Features to compute: which frames of each clip (clips, n), segments (clips, n, 3), or the seeds of
+variants (clips, n), they are of."""
 
 
 class BatchClips:
@@ -56,7 +57,7 @@ class BatchClips:
         """Read all that features are computed from, and let go of the corpus."""
         for features, chosen in picks.items():
             for row, clip in enumerate(self.numbers):
-                if features.what in ("speech", "segments"):
+                if features.what in ("speech", "segments", "variants"):
                     self._speech[row] = torch.from_numpy(self.speech(row))
                 else:
                     at = chosen[clip]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from s2vkit.interfaces.audio_encoder import AudioEncoder
-from s2vkit.speech.level import Loudness, OffsetFilter, limit, measure_loudness, voice_of
+
+if TYPE_CHECKING:
+    from s2vkit.speech.level import Loudness
 
 
 class Prepared(NamedTuple):
@@ -28,18 +30,21 @@ class Entrance:
 
     def __init__(self, encoder: AudioEncoder, loudness: Loudness | None = None) -> None:
         self.level, self.rate, self.loudness = encoder.level, encoder.sample_rate, loudness
-        self._filter = OffsetFilter(self.rate)
-        self._live = None
-        if self.level is not None and loudness is None:
-            from s2vkit.speech.live import LiveLevel
-
-            self._live = LiveLevel(self.rate, self.level)
         self._samples = 0
+        if self.level is None:  # what follows is not even imported
+            return
+        from s2vkit.speech.level import OffsetFilter
+        from s2vkit.speech.live import LiveLevel
+
+        self._filter = OffsetFilter(self.rate)
+        self._live = LiveLevel(self.rate, self.level) if loudness is None else None
 
     def push(self, samples: np.ndarray) -> Prepared:
         """Take in float32 (S,): return as many samples, prepared."""
         if self.level is None:
             return Prepared(samples, samples)
+        from s2vkit.speech.level import limit, voice_of
+
         if self._live is not None:
             gains, active = self._live.push(samples)
             speech = limit(self._filter.push(samples) * gains)
@@ -53,7 +58,11 @@ class Entrance:
 
 def loudness_of(encoder: AudioEncoder, pieces: Iterable[np.ndarray]) -> Loudness | None:
     """Measure a whole utterance, where the encoder wants speech of one level."""
-    return None if encoder.level is None else measure_loudness(pieces, encoder.sample_rate)
+    if encoder.level is None:
+        return None
+    from s2vkit.speech.level import measure_loudness
+
+    return measure_loudness(pieces, encoder.sample_rate)
 
 
 def prepare(encoder: AudioEncoder, samples: np.ndarray) -> Prepared:

@@ -14,7 +14,9 @@ from s2vkit.errors import InputError
 from s2vkit.inference.entrance import Entrance, Prepared
 from s2vkit.inference.pipeline import CHUNK, InferencePipeline
 from s2vkit.interfaces.batch import Conditioning, align, neighbours
-from s2vkit.speech.level import Loudness
+
+if TYPE_CHECKING:
+    from s2vkit.speech.level import Loudness
 
 if TYPE_CHECKING:
     from s2vkit.inference.steering import Steering

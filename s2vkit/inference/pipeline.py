@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,7 +12,6 @@ from torch import Tensor
 
 from s2vkit.device import Policy
 from s2vkit.errors import InputError
-from s2vkit.inference import windows
 from s2vkit.inference.entrance import Entrance, loudness_of, prepare
 from s2vkit.inference.recording import Recording
 from s2vkit.interfaces.audio_encoder import SpeechStream
@@ -21,7 +20,9 @@ from s2vkit.interfaces.batch import Conditioning, GeneratorOutput, align, neighb
 from s2vkit.interfaces.inference_graph import InferenceGraph
 from s2vkit.interfaces.pixels import to_images
 from s2vkit.settings import Alignment
-from s2vkit.speech.level import Loudness
+
+if TYPE_CHECKING:
+    from s2vkit.speech.level import Loudness
 
 CHUNK = 64  # frames generated at once
 
@@ -85,6 +86,8 @@ class InferencePipeline:
 
     def open_stream(self) -> SpeechStream:
         """Begin an utterance that comes in pieces, encoded as if at once where the encoder can."""
+        from s2vkit.inference import windows
+
         return self.graph.encoder.stream() or windows.WindowStream(self.graph.encoder)
 
     def to_tensor(self, samples: np.ndarray) -> Tensor:
@@ -107,6 +110,8 @@ class InferencePipeline:
 
     def _encode(self, speech: np.ndarray) -> tuple[Tensor, Tensor]:
         """Encode an utterance: features (1, A, D) and summary (1, E)."""
+        from s2vkit.inference import windows
+
         piece = int(windows.WINDOW * self.sample_rate)
         if len(speech) <= piece:
             return self._encode_with(windows.WindowStream(self.graph.encoder), speech, max(1, len(speech)))

@@ -177,7 +177,7 @@ class Cache:
             return "speech", [count, features.vary, seed, digest(store.split("train"))]
         if features.what == "variants":
             alignment = self.recipe.alignment.model_dump()
-            return "speech", [alignment, "variants", count, seed, digest(store.split("train"))]
+            return "variants", [alignment, count, seed, digest(store.split("train"))]
         if features.what == "targets":
             return f"faces-{side}", [count, (seed, side) if count > 1 else None]
         return "faces-maps", ["maps"]
