@@ -35,6 +35,7 @@ FLOORS = {
     "nn": 2,
     "build": 3,
     "inference": 3,
+    "export": 4,
     "engine": 4,
     "runs": 4,
     "rendering": 4,
