@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from s2vkit.interfaces.graph import Graph
     from s2vkit.interfaces.loss import AdversarialLoss, IndependenceLoss, PairLoss
     from s2vkit.interfaces.metric import Metric, Outcome, Probe, ProbeData, Score
+    from s2vkit.interfaces.score_files import clips_csv, score_facts
     from s2vkit.interfaces.specs import DataSpec
     from s2vkit.interfaces.stage import Job, Phase, Stage, Threshold, Work
     from s2vkit.interfaces.student import Student
@@ -128,6 +129,7 @@ _LAZY = {
     "DataSpec": "interfaces.specs",
     **dict.fromkeys(["AdversarialLoss", "IndependenceLoss", "PairLoss"], "interfaces.loss"),
     **dict.fromkeys(["ProbeData", "Metric", "Outcome", "Probe", "Score"], "interfaces.metric"),
+    **dict.fromkeys(["clips_csv", "score_facts"], "interfaces.score_files"),
     **dict.fromkeys(["Job", "Phase", "Stage", "Threshold", "Work"], "interfaces.stage"),
     **dict.fromkeys(["Callback", "TrainingState"], "interfaces.callback"),
     "PenalisedLoss": "interfaces.gradient_penalty",
@@ -257,6 +259,7 @@ __all__ = [
     "Work",
     "__version__",
     "align",
+    "clips_csv",
     "current_part",
     "detached",
     "draw_rows",
@@ -270,6 +273,7 @@ __all__ = [
     "pick_time",
     "read_weights",
     "rename",
+    "score_facts",
     "speech_steps",
     "windows",
 ]

@@ -40,6 +40,7 @@ FLOORS = {
     "rendering": 4,
     "benchmark": 4,
     "study": 4,
+    "videos": 4,
     "report": 4,
     "testing": 4,
     "cli": 5,
@@ -98,6 +99,9 @@ BESIDE = {
     ("study", "runs"),
     ("study", "inference"),
     ("study", "report"),
+    ("videos", "benchmark"),
+    ("videos", "engine"),
+    ("videos", "report"),
 }
 """Who may import whom on one floor; never the other way round."""
 
