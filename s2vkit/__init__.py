@@ -48,6 +48,7 @@ from s2vkit.options import (
     TeacherSlot,
     WatermarkSlot,
 )
+from s2vkit.validation_options import ValidationOptions
 
 if TYPE_CHECKING:
     from s2vkit.inference.model import TalkingFaceModel
@@ -246,6 +247,7 @@ __all__ = [
     "Threshold",
     "TrainingError",
     "TrainingState",
+    "ValidationOptions",
     "Watermark",
     "WatermarkSlot",
     "Weights",

@@ -72,6 +72,10 @@ class Options(BaseModel):
         defer_build=True,  # listing components needs no validators: half the start-up time
     )
 
+    def decides(self) -> bool:
+        """Say whether a result follows from these options at all, as they are set."""
+        return True
+
 
 class LossOptions(Options):
     """Options of every loss."""
