@@ -77,6 +77,18 @@ class Options(BaseModel):
         return True
 
 
+class SpeechLevelOptions(Options):
+    """Base of options of audio encoders that can read all speech at one level."""
+
+    level: float | None = Field(
+        default=None,
+        ge=-60.0,
+        le=0.0,
+        description="dB of full scale to which the voice in speech is brought, and by which pauses are "
+        "left out of summaries; none: speech as it was recorded",
+    )
+
+
 class LossOptions(Options):
     """Options of every loss."""
 

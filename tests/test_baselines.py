@@ -152,7 +152,6 @@ def test_the_stills_of_training_are_of_other_clips(store):
     stage = SimpleNamespace(
         options=SimpleNamespace(batch=6, sampling="uniform"),
         same_speaker=False,
-        speech_variants=0,
         fields=(Frames(2, 2), ReferenceImages(), AudioWindows(3200, 3)),
     )
     import torch

@@ -36,11 +36,13 @@ FLOORS = {
     "nn": 2,
     "build": 3,
     "inference": 3,
+    "export": 4,
     "engine": 4,
     "runs": 4,
     "rendering": 4,
     "benchmark": 4,
     "study": 4,
+    "videos": 4,
     "report": 4,
     "testing": 4,
     "cli": 5,
@@ -101,6 +103,9 @@ BESIDE = {
     ("study", "runs"),
     ("study", "inference"),
     ("study", "report"),
+    ("videos", "benchmark"),
+    ("videos", "engine"),
+    ("videos", "report"),
 }
 """Who may import whom on one floor; never the other way round."""
 

@@ -58,7 +58,6 @@ class Stage:
     """The fields of each batch; labels are always included."""
     uses: tuple[str, ...] = ()
     """Frozen modules that it runs itself, by name (`student.identity`): its result depends on them."""
-    speech_variants: int = 0  # versions of each clip's speech, beside the recorded one, to train on
     same_speaker: bool = False  # whether all clips of a batch are of one speaker
     sample_pictures: int = 0  # how often during training they are drawn; needs the generator
     progress_metrics: tuple[str, ...] = ()  # metrics that the live view shows before all others
