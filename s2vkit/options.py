@@ -74,6 +74,10 @@ class Options(BaseModel):
         defer_build=True,  # listing components needs no validators: half the start-up time
     )
 
+    def decides(self) -> bool:
+        """Say whether a result follows from these options at all, as they are set."""
+        return True
+
 
 class SpeechLevelOptions(Options):
     """Base of options of audio encoders that can read all speech at one level."""
