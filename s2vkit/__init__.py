@@ -41,17 +41,20 @@ from s2vkit.options import (
     OptimizerOptions,
     OptimizerSlot,
     Options,
+    Reference,
     Slot,
+    SpeechLevelOptions,
     StageOptions,
     StudentSlot,
     SyncEvaluatorSlot,
     TeacherSlot,
     WatermarkSlot,
 )
+from s2vkit.validation_options import ValidationOptions
 
 if TYPE_CHECKING:
     from s2vkit.inference.model import TalkingFaceModel
-    from s2vkit.interfaces.audio_encoder import AudioEncoder, SpeechStream
+    from s2vkit.interfaces.audio_encoder import AudioEncoder, SpeechStep, SpeechStream
     from s2vkit.interfaces.batch import Batch, Conditioning, GeneratorOutput, align, pick_time, speech_steps
     from s2vkit.interfaces.callback import Callback, TrainingState
     from s2vkit.interfaces.data_parallel import current_part, draw_rows, gather_rows, mean_over_processes
@@ -65,6 +68,7 @@ if TYPE_CHECKING:
         BatchSource,
         ClipSample,
         Context,
+        FeatureField,
         Features,
         Frames,
         FrozenFeatures,
@@ -80,6 +84,7 @@ if TYPE_CHECKING:
     from s2vkit.interfaces.graph import Graph
     from s2vkit.interfaces.loss import AdversarialLoss, IndependenceLoss, PairLoss
     from s2vkit.interfaces.metric import Metric, Outcome, Probe, ProbeData, Score
+    from s2vkit.interfaces.score_files import clips_csv, score_facts
     from s2vkit.interfaces.specs import DataSpec
     from s2vkit.interfaces.stage import Job, Phase, Stage, Threshold, Work
     from s2vkit.interfaces.student import Student
@@ -98,6 +103,7 @@ _FIELDS = [
     "BatchSource",
     "ClipSample",
     "Context",
+    "FeatureField",
     "Features",
     "Frames",
     "FrozenFeatures",
@@ -109,7 +115,7 @@ _FIELDS = [
     "Targets",
 ]
 _LAZY = {
-    **dict.fromkeys(["AudioEncoder", "SpeechStream"], "interfaces.audio_encoder"),
+    **dict.fromkeys(["AudioEncoder", "SpeechStep", "SpeechStream"], "interfaces.audio_encoder"),
     **dict.fromkeys(
         ["Batch", "Conditioning", "GeneratorOutput", "align", "pick_time", "speech_steps"], "interfaces.batch"
     ),
@@ -125,6 +131,7 @@ _LAZY = {
     "DataSpec": "interfaces.specs",
     **dict.fromkeys(["AdversarialLoss", "IndependenceLoss", "PairLoss"], "interfaces.loss"),
     **dict.fromkeys(["ProbeData", "Metric", "Outcome", "Probe", "Score"], "interfaces.metric"),
+    **dict.fromkeys(["clips_csv", "score_facts"], "interfaces.score_files"),
     **dict.fromkeys(["Job", "Phase", "Stage", "Threshold", "Work"], "interfaces.stage"),
     **dict.fromkeys(["Callback", "TrainingState"], "interfaces.callback"),
     "PenalisedLoss": "interfaces.gradient_penalty",
@@ -186,6 +193,7 @@ __all__ = [
     "FaceDetector",
     "FaceDetectorSlot",
     "Faces",
+    "FeatureField",
     "Features",
     "Field",
     "FileName",
@@ -220,6 +228,7 @@ __all__ = [
     "ProbeData",
     "RawClip",
     "RecipeError",
+    "Reference",
     "ReferenceImages",
     "Register",
     "RegisterCommand",
@@ -230,6 +239,8 @@ __all__ = [
     "Slot",
     "Source",
     "Speech",
+    "SpeechLevelOptions",
+    "SpeechStep",
     "SpeechStream",
     "Stage",
     "StageOptions",
@@ -246,12 +257,14 @@ __all__ = [
     "Threshold",
     "TrainingError",
     "TrainingState",
+    "ValidationOptions",
     "Watermark",
     "WatermarkSlot",
     "Weights",
     "Work",
     "__version__",
     "align",
+    "clips_csv",
     "current_part",
     "detached",
     "draw_rows",
@@ -265,6 +278,7 @@ __all__ = [
     "pick_time",
     "read_weights",
     "rename",
+    "score_facts",
     "speech_steps",
     "windows",
 ]

@@ -128,13 +128,13 @@ def build_dataset(slot: Slot, seed: int, registry: Registry) -> Dataset:
         return dataset
     options = slot.options
     assert isinstance(options, FootageOptions)
-    detector = options.face_detector or _only_detector(registry)
+    detector = options.face_detector or only_detector(registry)
     make = partial(registry.get(detector.kind, detector.use).load(), detector.options)
     corpus: Any = FootageCorpus(slot.use, options, built, seed, detector, make)
     return cast(Dataset, corpus)
 
 
-def _only_detector(registry: Registry) -> Slot:
+def only_detector(registry: Registry) -> Slot:
     """Choose the face detector if none is named: the one with landmarks."""
     entries = [e for e in registry.of_kind("face_detector") if "landmarks" in e.gives]
     if len(entries) != 1:

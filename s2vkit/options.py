@@ -38,6 +38,8 @@ KINDS: tuple[str, ...] = (
 Better = Literal["up", "down", "zero", "none"]
 """Which way a metric's figures are better: greater, smaller, nearer to 0, or neither."""
 
+Reference = Literal["first_frame", "other_clip"]
+"""The image of a speaker that a clip is generated from: its own first frame, or that of another clip."""
 
 Role = Literal["result", "schedule", "monitor"]
 """What an option has to do with the weights that a stage ends with.
@@ -70,6 +72,22 @@ class Options(BaseModel):
         arbitrary_types_allowed=True,
         protected_namespaces=(),
         defer_build=True,  # listing components needs no validators: half the start-up time
+    )
+
+    def decides(self) -> bool:
+        """Say whether a result follows from these options at all, as they are set."""
+        return True
+
+
+class SpeechLevelOptions(Options):
+    """Base of options of audio encoders that can read all speech at one level."""
+
+    level: float | None = Field(
+        default=None,
+        ge=-60.0,
+        le=0.0,
+        description="dB of full scale to which the voice in speech is brought, and by which pauses are "
+        "left out of summaries; none: speech as it was recorded",
     )
 
 

@@ -456,7 +456,6 @@ def test_held_out_runs_are_consecutive_and_their_mismatches_half_a_clip_away(sto
         fields=(Frames(5, 5), Mismatched(5)),
         options=SimpleNamespace(batch=2, sampling="uniform"),
         same_speaker=False,
-        speech_variants=0,
     )
     dataset = BatchDataset(Sources(store, 16000), stage, "s", seed=1)
     seen = []

@@ -72,7 +72,7 @@ def test_silence_is_no_voice():
     _, kept = normalize_speech(speech, RATE, LEVEL)
     _, kept_of_long = normalize_speech(long, RATE, LEVEL)
     assert abs(len(kept_of_long) - len(kept)) < 0.35 * RATE  # what it is widened by, at either end
-    active = voice_activity(band_power(long, RATE))
+    active = voice_activity(band_power([long], RATE))
     assert not active[: 10 * 100 - 11].any()
     assert not active[12 * 100 + 21 :].any()
 

@@ -17,14 +17,14 @@ from s2vkit.engine.loading import BatchDataset, BatchLoader
 from s2vkit.engine.run import Run
 from s2vkit.engine.trainer import Trainer
 
-SEGMENTS = "stages.distill.segments=2"
+SEGMENTS, VARIANTS = "stages.distill.segments=2", "stages.compose.variants=2"
 
 
 class Opened:
     """The stages of the small recipe over its corpus, fed from a cache or live."""
 
     def __init__(self, folder, *sets):
-        loaded = load_toy(folder, SEGMENTS, *sets)
+        loaded = load_toy(folder, SEGMENTS, VARIANTS, *sets)
         self.run = Run(loaded, folder / "run", Console(quiet=True), threading.Event(), REGISTRY)
         self.run.store = self.run.cache.open()
 
@@ -132,7 +132,7 @@ def test_auto_computes_live_what_the_limit_has_no_room_for(both, tmp_path):
     room = (sum(sizes.values()) - 1) / 1e9
     text = io.StringIO()
     run = Run(
-        load_toy(tmp_path, SEGMENTS, f"compute.cache_gb={room}"),
+        load_toy(tmp_path, SEGMENTS, VARIANTS, f"compute.cache_gb={room}"),
         tmp_path / "run",
         Console(file=text, width=200),
         threading.Event(),
@@ -146,3 +146,15 @@ def test_auto_computes_live_what_the_limit_has_no_room_for(both, tmp_path):
     run.announce()
     assert "identity maps" in text.getvalue()
     assert "cached, if it is not yet: about" in text.getvalue()
+
+
+@pytest.mark.parametrize(("name", "other"), [("distill", "segments"), ("compose", "variants")])
+def test_what_one_field_reads_together_is_live_together(both, name, other, monkeypatch):
+    """Speech too large for the cache makes live what is read with it, though that would fit."""
+    cached, live = both
+    monkeypatch.setattr(live.run.cache, "live", lambda clips, frames: {FrozenFeatures("speech")})
+    monkeypatch.setattr(live.run.cache, "_is_kept", lambda features, store: False)
+    assert {one.what for one in live.sources(name).live} >= {"speech", other}
+    for key in ("summary",) if name == "distill" else ("features", "summary"):
+        found, wanted = live.loader(name)(1)[key], cached.loader(name)(1)[key]
+        torch.testing.assert_close(found, wanted, rtol=2e-3, atol=2e-3)

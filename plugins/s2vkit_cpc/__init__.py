@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from s2vkit import Checkpoint, Field, OptimizerSlot, Options, Register, StageOptions, hookimpl
+from s2vkit import Checkpoint, Field, OptimizerSlot, Register, SpeechLevelOptions, StageOptions, hookimpl
 
 
-class CpcOptions(Options):
+class CpcOptions(SpeechLevelOptions):
     """Options of the CPC encoder."""
 
     channels: int | None = Field(
@@ -29,13 +29,6 @@ class CpcOptions(Options):
         default=None,
         description="what is encoded: samples by five convolutions, as published, or log-mel "
         "energies, which seconds of training suffice for; none: waveform",
-    )
-    level: float | None = Field(
-        default=None,
-        ge=-60.0,
-        le=0.0,
-        description="dB of full scale to which the voice in speech is brought, and by which pauses are "
-        "left out of summaries; none: speech as it was recorded",
     )
     checkpoint: str | None = Field(
         default=None, description="file with the weights, as Libri-Light's 60k_epoch4; none: train"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import reduce
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import AudioEncoder, SpeechStream, fit_weights, open_weights
+from s2vkit import AudioEncoder, SpeechStep, SpeechStream, fit_weights, open_weights
 from s2vkit.nn import valid_mask
 from s2vkit_cpc import CpcOptions
-from s2vkit_cpc.front import HOP, ConvStack, Front, LogMelStack, pool_steps
+from s2vkit_cpc.front import HOP, ConvStack, Front, LogMelStack, count_steps, pool_steps
 from s2vkit_cpc.layout import Layout, layout_of, layout_without_file
 
 
@@ -68,19 +69,20 @@ class Cpc(AudioEncoder):
         pooled: list[Tensor] | None = [] if self.kind == "layers" else None
         z = self.gEncoder(speech, lengths, pooled).transpose(1, 2)
         c = self.context(z)
-        steps = self._count_steps(lengths)
+        steps = reduce(count_steps, self.gEncoder.layers, lengths)
         return c, torch.cat([self._summarise(c, z, steps), *(pooled or [])], 1)
-
-    def _count_steps(self, lengths: Tensor) -> Tensor:
-        for kernel, stride, pad in self.gEncoder.layers:
-            lengths = (lengths + 2 * pad - kernel) // stride + 1
-        return lengths
 
     def stream(self) -> SpeechStream:
         """Begin to encode one utterance piece by piece; see `SpeechStream`."""
         from s2vkit_cpc.streaming import CpcStream
 
         return CpcStream(self)
+
+    def step(self, steps: int) -> SpeechStep:
+        """Return the stream as a function of pieces of so many steps; see `SpeechStep`."""
+        from s2vkit_cpc.stepping import CpcStep
+
+        return CpcStep(self, steps)
 
     def _summarise(self, c: Tensor, z: Tensor, steps: Tensor) -> Tensor:
         if self.kind == "last":

@@ -41,10 +41,11 @@ class Front(nn.Module):
         statistics of every layer but the last are added to `pooled`, if given.
         """
         x = speech.unsqueeze(1)
-        for i, (kernel, stride, pad) in enumerate(self.layers):
+        for i, layer in enumerate(self.layers):
+            pad = layer[2]
             x = self.apply_layer(i, F.pad(x, (pad, pad)))
             if lengths is not None:
-                lengths = (lengths + 2 * pad - kernel) // stride + 1
+                lengths = count_steps(lengths, layer)
                 x = x * valid_mask(lengths, x.shape[2]).unsqueeze(1)
                 if pooled is not None and i + 1 < len(self.layers):
                     pooled.append(pool_steps(x, lengths))
@@ -128,6 +129,12 @@ def _fourier() -> Tensor:
     window = np.sin(np.pi * at / _WIDTH) ** 2  # Hann, periodic
     basis = np.concatenate([np.cos(phase) * window, np.sin(phase) * window])
     return torch.from_numpy(basis.astype(np.float32)).unsqueeze(1)
+
+
+def count_steps(lengths: Tensor, layer: tuple[int, int, int]) -> Tensor:
+    """Count the steps that a layer makes of so many."""
+    kernel, stride, pad = layer
+    return (lengths + 2 * pad - kernel) // stride + 1
 
 
 def pool_steps(x: Tensor, steps: Tensor) -> Tensor:

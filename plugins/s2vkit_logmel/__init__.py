@@ -1,20 +1,13 @@
 """Log-mel spectra: features of speech that need no training."""
 
-from s2vkit import Field, Options, Register, hookimpl
+from s2vkit import Field, Register, SpeechLevelOptions, hookimpl
 
 
-class LogMelOptions(Options):
+class LogMelOptions(SpeechLevelOptions):
     """Options of the log-mel encoder."""
 
     n_mels: int = Field(default=80, ge=8, le=80, description="mel bands")
     floor: float = Field(default=1e-5, gt=0.0, description="minimum power; less is silence")
-    level: float | None = Field(
-        default=None,
-        ge=-60.0,
-        le=0.0,
-        description="dB of full scale to which the voice in speech is brought, and by which pauses are "
-        "left out of summaries; none: speech as it was recorded",
-    )
     context: int = Field(
         default=0, ge=0, description="neighbouring steps on either side that each step holds too"
     )

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
-
-from s2vkit import RECORDING_CONDITIONS, Graph, Job, Metric, Probe, RecipeError, Score, Summary, Targets, Work
+from s2vkit import (
+    RECORDING_CONDITIONS,
+    Graph,
+    Job,
+    Metric,
+    Probe,
+    RecipeError,
+    Score,
+    Summary,
+    Targets,
+    Work,
+    clips_csv,
+    score_facts,
+)
 from s2vkit_stages import EvaluateOptions
 
 
@@ -53,37 +59,13 @@ class Evaluate(Job):
         found.update({name: metric.compute() for name, metric in self.metrics.items()})
         if self.metrics:
             work.save_text("clips.csv", clips_csv(split, labels, found))
-        work.save("metrics.json", {name: _score_facts(found[name]) for name in self.options.metrics})
+        work.save("metrics.json", {name: score_facts(found[name]) for name in self.options.metrics})
 
     def _probe(self, work: Work) -> dict[str, Score]:
         if not self.probes:
             return {}
         train, test = work.probe_data("train"), work.probe_data(self.options.split)
         return {name: probe.probe(train, test) for name, probe in self.probes.items()}
-
-
-def clips_csv(split: str, labels: Mapping[str, Mapping[str, str]], scores: Mapping[str, Score]) -> str:
-    """Write a line a clip: its name, split, labels as `label.NAME`, and its figures by metric.
-
-    `labels` are those of every clip shown, by its name. A figure that a clip has not is empty.
-    """
-    label_names = sorted({name for of_clip in labels.values() for name in of_clip})
-    metrics = [name for name, score in scores.items() if score.clips]
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["clip", "split", *(f"label.{name}" for name in label_names), *metrics])
-    for clip, of_clip in labels.items():
-        figures = [_cell(scores[name].clips.get(clip)) for name in metrics]
-        rows.writerow([clip, split, *(of_clip.get(name, "") for name in label_names), *figures])
-    return text.getvalue()
-
-
-def _cell(value: float | None) -> str:
-    return "" if value is None or not math.isfinite(value) else repr(float(value))
-
-
-def _score_facts(score: Score) -> dict[str, Any]:
-    return {name: value for name, value in asdict(score).items() if name != "clips"}
 
 
 def _check_sides(name: str, probe: Probe, graph: Graph) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from s2vkit import (
     BatchField,
     Discriminator,
+    FeatureField,
     Features,
     Frames,
     Graph,
@@ -30,7 +31,15 @@ def fields_of(options: AdversarialOptions, graph: Graph) -> tuple[BatchField, ..
         found.append(IdentityMaps())
     if options.losses.reference:
         found.append(ReferenceImages())
-    return tuple(dict.fromkeys(found))
+    if graph.generator and graph.takes_reference_image:  # discriminators are shown what the generator is
+        own = ReferenceImages(graph.generator.reference)
+        found = [own if isinstance(field, ReferenceImages) else field for field in found]
+    return tuple(dict.fromkeys(with_variants(field, options.variants) for field in found))
+
+
+def with_variants(field: BatchField, variants: int) -> BatchField:
+    """Let a field that reads features take them of so many versions of the speech, too."""
+    return replace(field, variants=variants) if isinstance(field, FeatureField) else field
 
 
 def with_gap(field: BatchField, gap: int) -> BatchField:

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean
 
 from s2vkit.benchmark.finished_runs import Figure
-from s2vkit.benchmark.grouping import System, better, check_conditions, refusal
+from s2vkit.benchmark.grouping import SAME, System, better, check_conditions, refusal
 from s2vkit.registry import Registry
 from s2vkit.report.intervals import Interval, Paired, clip_interval, paired
 
@@ -106,6 +106,12 @@ class Comparison:
     base: Path = Path()  # the folder that paths are told from
     drawings: tuple[Drawing, ...] = ()
     unseen: tuple[Agreement, ...] = ()
+    system: str = SAME  # what is one system
+
+    @property
+    def of_runs(self) -> bool:
+        """Whether systems are runs at several seeds, not videos of any source."""
+        return self.system == SAME
 
     def orders(self) -> dict[str, str]:
         """Return each metric's systems from best to worst: `>` where two are told apart, else `~`.
@@ -142,9 +148,17 @@ class Comparison:
 
 
 def compare(
-    systems: Sequence[System], registry: Registry, title: str = "Table 1", base: Path | None = None
+    systems: Sequence[System],
+    registry: Registry,
+    title: str = "Table 1",
+    base: Path | None = None,
+    *,
+    system: str = SAME,
 ) -> Comparison:
-    """Set systems side by side. Raises RunFolderError if corpus, split or clips differ."""
+    """Set systems side by side; `system` says what one is.
+
+    Raises RunFolderError if corpus, split or clips differ.
+    """
     check_conditions(systems)
     names = list(dict.fromkeys(n for s in systems for run in s.runs for n in run.figures))
     rows = [row_of(name, systems, registry) for name in names]
@@ -155,9 +169,10 @@ def compare(
         for one, other in combinations(systems, 2)
         if (found := paired(_clips(one, row.metric), _clips(other, row.metric), _over(one, row)))
     ]
-    notes = tuple(_notes(systems, rows))
-    split = systems[0].runs[0].split
-    return Comparison(title, split, tuple(systems), tuple(rows), tuple(differences), notes, base or Path())
+    notes = tuple(_notes(systems, rows, seeds=system == SAME))
+    split, place = systems[0].runs[0].split, base or Path()
+    facts = tuple(systems), tuple(rows), tuple(differences)
+    return Comparison(title, split, *facts, notes, place, system=system)
 
 
 def row_of(name: str, systems: Sequence[System], registry: Registry) -> Row:
@@ -207,12 +222,12 @@ def _over(system: System, row: Row) -> str:
     return next((r.figures[row.metric].over for r in system.runs if row.metric in r.figures), "mean")
 
 
-def _notes(systems: Sequence[System], rows: Sequence[Row]) -> list[str]:
+def _notes(systems: Sequence[System], rows: Sequence[Row], *, seeds: bool) -> list[str]:
     notes = [f"{row.metric} is not set side by side: {row.refused}" for row in rows if row.refused]
     if len({tuple(system.seeds) for system in systems}) > 1:
         listing = "; ".join(f"{s.title}: {', '.join(map(str, s.seeds))}" for s in systems)
         notes.append(f"the systems have not the same seeds ({listing}); differences are of those shared")
-    if all(len(system.runs) == 1 for system in systems):
+    if seeds and all(len(system.runs) == 1 for system in systems):
         notes.append("one seed each: intervals are over clips alone and do not cover other seeds")
     bare = sorted({run.folder.name for s in systems for run in s.runs if _has_no_clips(run.figures)})
     if bare:

@@ -59,7 +59,7 @@ class Finished:
     @property
     def command(self) -> str:
         """Return the command that made the run, or one that makes it again."""
-        about = read_json(self.folder / "run.json") or {}
+        about = read_json(self.folder / "run.json") or self.about
         again = shlex.join(["s2vkit", "run", str(self.folder / "recipe.yaml")])
         return str(about.get("command") or again)
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from s2vkit.benchmark.comparison import Cell, Comparison, Difference, Drawing, Row
-from s2vkit.benchmark.grouping import SAME, System
+from s2vkit.benchmark.grouping import System
 
 ARROWS = {"up": "↑", "down": "↓", "zero": "→0", "none": ""}
 _NONE = "–"
@@ -49,8 +49,10 @@ def figure_of(cell: Cell | None) -> tuple[str, str]:
 
 def headings(comparison: Comparison) -> list[str]:
     """Return the headings: the metric, every system with its seeds, and what goes for all."""
-    systems = [f"{s.title} ({_count(len(s.runs), 'seed')})" for s in comparison.systems]
-    return ["metric", *systems, "real", "chance", "n"]
+    titles = [s.title for s in comparison.systems]
+    if comparison.of_runs:
+        titles = [f"{s.title} ({_count(len(s.runs), 'seed')})" for s in comparison.systems]
+    return ["metric", *titles, "real", "chance", "n"]
 
 
 def beside(row: Row) -> list[str]:
@@ -80,7 +82,8 @@ def terminal(comparison: Comparison) -> Table:
 
 def caption(comparison: Comparison) -> str:
     """Return the caption of the table."""
-    return f"{comparison.title}: clips of the split {comparison.split}"
+    split = f": clips of the split {comparison.split}" if comparison.split else ""
+    return f"{comparison.title}{split}"
 
 
 def markdown(comparison: Comparison) -> str:
@@ -99,7 +102,8 @@ def markdown(comparison: Comparison) -> str:
     lines += _listed("Figures", (_md_drawing(comparison, one) for one in comparison.drawings))
     lines += _unseen(comparison)
     lines += _listed("Definitions", (f"`{r.metric}`: {_md(r.definition)}" for r in comparison.rows))
-    lines += ["", "## The runs behind every figure", "", f"A system is {SAME}.", ""]
+    what = "The runs" if comparison.of_runs else "What is"
+    lines += ["", f"## {what} behind every figure", "", f"A system is {comparison.system}.", ""]
     lines += ["| system | seed | run | its figures, its clips | made by |", "|---|---:|---|---|---|"]
     lines += [
         _md_run(comparison, system, number)
@@ -119,7 +123,8 @@ def legend(comparison: Comparison) -> str:
     }
     if not methods:
         return "No intervals: there are no figures of single clips."
-    return f"In brackets: {'; '.join(sorted(methods))}. Figures are means over seeds."
+    means = " Figures are means over seeds." if comparison.of_runs else ""
+    return f"In brackets: {'; '.join(sorted(methods))}.{means}"
 
 
 def sentence(difference: Difference) -> str:

@@ -101,10 +101,11 @@ def _metrics(runs: Sequence[Path], facts: Sequence[RunFacts], registry: Registry
         plain = _plain(facts)
         why = f"<p>Without intervals and ranks: {text(error.message)}.</p>"
         return why + plain if plain else ""
-    return _compared(found)
+    return compared(found)
 
 
-def _compared(found: Comparison) -> str:
+def compared(found: Comparison) -> str:
+    """Write a comparison as HTML: the table with definitions to unfold, differences and notes."""
     rows = []
     for row in found.rows:
         definition_text = f"<p>{text(row.refused or row.definition)}.</p>"

@@ -11,7 +11,7 @@ from typing import Any
 from s2vkit.benchmark.comparison import Cell, Comparison, Row, compare
 from s2vkit.benchmark.finished_runs import Finished
 from s2vkit.benchmark.formats import UNSEEN
-from s2vkit.benchmark.grouping import SAME, System, group
+from s2vkit.benchmark.grouping import System, group
 from s2vkit.benchmark.writers import FORMATS
 from s2vkit.errors import RunFolderError
 from s2vkit.files import read_json, write_text
@@ -28,7 +28,7 @@ def as_json(comparison: Comparison, command: str = "") -> dict[str, Any]:
         "title": comparison.title,
         "command": command,
         "split": comparison.split,
-        "system": SAME,
+        "system": comparison.system,
         "interval": {
             "level": LEVEL,
             "resamples": RESAMPLES,

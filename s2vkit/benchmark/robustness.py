@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.table import Table
 from s2vkit.benchmark.finished_runs import read_recipe_of
 from s2vkit.benchmark.measure import read_or_measure
 from s2vkit.benchmark.request import Asked
+from s2vkit.benchmark.show import widened
 from s2vkit.files import write_json, write_text
 from s2vkit.registry import Registry
 from s2vkit.speech.conditions import RECORDING_CONDITIONS
@@ -20,7 +20,7 @@ from s2vkit.speech.conditions import RECORDING_CONDITIONS
 CLEAN = "clean"
 _WIDE = 220  # columns where there is no terminal
 AGAINST_CLEAN = "mouth_against_clean"
-Figures = Mapping[str, Mapping[str, float]]  # condition -> metric -> value
+Figures = Mapping[str, Mapping[str, float | None]]  # condition -> metric -> value
 
 
 def measure_under(
@@ -34,25 +34,23 @@ def measure_under(
     more = list(asked.sets)
     if any(name.startswith("mouth_aperture") for name in recipe.get("evaluators") or {}):
         more.append(f"stages.{stage}.metrics.{AGAINST_CLEAN}.use={AGAINST_CLEAN}")
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, dict[str, float | None]] = {}
     for name in (CLEAN, *conditions):
         sets = [*more, *([] if name == CLEAN else [f"stages.{stage}.under={name}"])]
         run = read_or_measure(folder, replace(asked, sets=sets), console, registry)
-        found[name] = {metric: _number(one.value) for metric, one in run.figures.items()}
+        found[name] = {metric: one.value for metric, one in run.figures.items()}
     return found
 
 
 def print_under(folder: Path, figures: Figures, console: Console) -> None:
     """Print a line a condition, a column a metric."""
-    if not console.is_terminal:  # a file or a pipe has no width
-        console = Console(file=console.file, width=_WIDE, no_color=True)
     names = list(figures[CLEAN])
     table = Table(title=f"{folder} under changes of its recordings", title_justify="left")
     for heading in ("recordings", *names):
         table.add_column(heading, justify="left" if heading == "recordings" else "right")
     for name, values in figures.items():
         table.add_row(name, *(_text(values.get(metric)) for metric in names))
-    console.print(table)
+    widened(console, _WIDE).print(table)
 
 
 def write_under(folder: Path, figures: Figures) -> None:
@@ -64,16 +62,8 @@ def write_under(folder: Path, figures: Figures) -> None:
         label = f"{name}: {RECORDING_CONDITIONS[name].summary}" if name in RECORDING_CONDITIONS else name
         lines.append(f"| {label} | " + " | ".join(_text(values.get(metric)) for metric in names) + " |")
     write_text(folder / "under.md", "\n".join(lines) + "\n")
-    write_json(folder / "under.json", {n: {k: _json(v) for k, v in f.items()} for n, f in figures.items()})
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else math.nan
-
-
-def _json(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    write_json(folder / "under.json", figures)
 
 
 def _text(value: float | None) -> str:
-    return "" if value is None or not math.isfinite(value) else f"{value:.3f}"
+    return "" if value is None else f"{value:.3f}"

@@ -27,8 +27,7 @@ def show(comparison: Comparison, form: str = "table", command: str = "") -> None
 
 def print_table(comparison: Comparison, console: Console) -> None:
     """Print the table, what is told apart, and what is to be kept in mind."""
-    if not console.is_terminal:  # a file or a pipe has no width
-        console = Console(file=console.file, width=_WIDE, no_color=True)
+    console = widened(console, _WIDE)
     console.print(terminal(comparison))
     console.print(Text(legend(comparison), "dim"))
     orders = comparison.orders()
@@ -38,3 +37,8 @@ def print_table(comparison: Comparison, console: Console) -> None:
         console.print(Text(f"  {metric}: {text}"))
     for note in comparison.notes:
         console.print(Text(f"note: {note}", "yellow"))
+
+
+def widened(console: Console, width: int) -> Console:
+    """Return a console of so many columns where there is no terminal: a file or a pipe has no width."""
+    return console if console.is_terminal else Console(file=console.file, width=width, no_color=True)

@@ -1,4 +1,4 @@
-"""`s2vkit evaluate`: Table 1 of any finished runs, side by side."""
+"""`s2vkit evaluate`: Table 1 of any finished runs, or figures of any videos, side by side."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from s2vkit.cli.evaluate_videos import VideoFolders, check_folders, evaluate_folders, video_options
 from s2vkit.cli.parameters import command_line, device_option, runs_argument, sets_option
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@runs_argument()
+@runs_argument(required=False)
+@video_options
 @click.option(
     "--split",
     type=click.Choice(["train", "val", "test"]),
@@ -64,6 +66,11 @@ if TYPE_CHECKING:
 @device_option()
 def evaluate(
     runs: tuple[Path, ...],
+    videos: tuple[Path, ...],
+    truth: Path | None,
+    audio: Path | None,
+    speakers: Path | None,
+    protocol: Path | None,
     split: str | None,
     clips: int | None,
     metrics: tuple[str, ...],
@@ -81,15 +88,23 @@ def evaluate(
     Runs that differ in nothing but their seed are one system. Where a run has no figures of
     the split asked for, or with --again, its clips are made and measured anew, into
     RUN/measured; its own figures stay.
+
+    With --videos, folders of videos of any generator take the place of runs: matched with real
+    ones by name, aligned in time by their sound, cropped alike and measured. The protocol's hash
+    stands with the figures, and a video that cannot be measured is reported with the reason.
     """
+    folders = VideoFolders(videos, truth, audio, speakers, protocol)
+    check_folders(runs, folders, {"split": split, "clips": clips, "under": under, "unseen": unseen})
+    named = dict(map(_metric, metrics))
+    if videos:
+        return evaluate_folders(folders, named, sets, again, output, form)
     from s2vkit.benchmark.request import Asked
     from s2vkit.benchmark.show import show
 
     command = command_line()
     if under is not None:
-        asked = Asked(split, clips, dict(map(_metric, metrics)), sets, again, device, command)
+        asked = Asked(split, clips, named, sets, again, device, command)
         return _measure_under(runs, asked, under, output)
-    named = dict(map(_metric, metrics))
     asked = Asked(split, clips, named, sets, again, None if device == "auto" else device, command)
     if output is not None and figures:
         comparison = _make(runs, asked, output, figures, unseen)

@@ -23,7 +23,7 @@ def _of(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
 
 
 def control_options() -> Callable[[_Command], _Command]:
-    """Take who shall speak and in what mood, as the fields of `Asked`."""
+    """Take the options that choose speaker and emotion, as the fields of `Asked`."""
     return _of(
         click.option("--identity", metavar="NAME", help="Draw this person; NAME=0.5 goes half the way."),
         click.option(

@@ -46,9 +46,11 @@ def recipe_argument(many: bool = False) -> Callable[[_Command], _Command]:
     )
 
 
-def runs_argument() -> Callable[[_Command], _Command]:
+def runs_argument(required: bool = True) -> Callable[[_Command], _Command]:
     """Take one run folder or several (`runs: tuple[Path, ...]`)."""
-    return click.argument("runs", type=click.Path(path_type=Path), metavar="RUN...", nargs=-1, required=True)
+    shown = "RUN..." if required else "[RUN...]"
+    kind = click.Path(path_type=Path)
+    return click.argument("runs", type=kind, metavar=shown, nargs=-1, required=required)
 
 
 def command_line() -> str:

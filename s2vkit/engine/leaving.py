@@ -50,7 +50,7 @@ def _label_codes(run: RunSetup) -> LabelCodes:
         return {}
     run.policy.place_all({f"student.{side}": student for side, student in students.items()})
     speech = FrozenFeatures("speech")
-    summary = run.cache.sources_of([speech], run.store).values(speech, "summary", clips)
+    summary = run.cache.sources_of([(speech,)], run.store).values(speech, "summary", clips)
     summaries = torch.from_numpy(summary).float()
     parts = [part.to(run.policy.device) for part in summaries.split(512)]
     codes = {side: torch.cat([student(p).float().cpu() for p in parts]) for side, student in students.items()}

@@ -58,7 +58,6 @@ class BatchDataset(Dataset[Loaded]):
         self.part, self.sources, self.fields = part, sources, tuple(dict.fromkeys(stage.fields))
         self.sampling = sampling_of(self.fields)
         self.generator = partial(generator, seed, "draw", name)
-        self.variants = stage.speech_variants
         self.sampler = BatchSampler(
             sources.store,
             sources.store.split(split),
@@ -107,7 +106,7 @@ class BatchDataset(Dataset[Loaded]):
         return loaded.batch
 
     def _load(self, indices: SampleIndices, number: int | None) -> Loaded:
-        sample = ClipSample(indices, number, self.sampling.window, self.generator, self.part, self.variants)
+        sample = ClipSample(indices, number, self.sampling.window, self.generator, self.part)
         names = [self.sources.store.clips[i].name for i in indices.clips]
         batch = Batch(names, labels_of(self.sources, indices), window=self.sampling.window)
         cached = [field for field in self.fields if not self.sources.is_live(field)]

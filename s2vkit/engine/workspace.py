@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from s2vkit.interfaces.fields import FrozenFeatures
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.metric import Outcome, ProbeData
 from s2vkit.interfaces.pixels import to_images
+from s2vkit.interfaces.score_files import finite
 from s2vkit.speech.conditions import RECORDING_CONDITIONS
 
 
@@ -104,16 +104,8 @@ class RunWork:
 
     def save(self, name: str, data: Any) -> None:
         """Write a result of the run; figures that are not finite become null, as JSON requires."""
-        write_json(self.folder / name, _finite(data))
+        write_json(self.folder / name, finite(data))
 
     def save_text(self, name: str, text: str) -> None:
         """Write a result of the run that is text."""
         write_text(self.folder / name, text)
-
-
-def _finite(data: Any) -> Any:
-    if isinstance(data, dict):
-        return {k: _finite(v) for k, v in data.items()}
-    if isinstance(data, list | tuple):
-        return [_finite(v) for v in data]
-    return None if isinstance(data, float) and not math.isfinite(data) else data

@@ -67,4 +67,8 @@ def loudness_of(encoder: AudioEncoder, pieces: Iterable[np.ndarray]) -> Loudness
 
 def prepare(encoder: AudioEncoder, samples: np.ndarray) -> Prepared:
     """Prepare a whole utterance (S,)."""
-    return Entrance(encoder, loudness_of(encoder, [samples])).push(samples)
+    if encoder.level is None:
+        return Prepared(samples, samples)
+    from s2vkit.speech.level import normalize_speech
+
+    return Prepared(*normalize_speech(samples, encoder.sample_rate, encoder.level))

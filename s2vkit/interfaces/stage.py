@@ -19,6 +19,7 @@ from s2vkit.interfaces.fields import BatchField
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.metric import Outcome, ProbeData
 from s2vkit.options import Slot, StageOptions
+from s2vkit.validation_options import ValidationOptions
 
 Loss = Callable[[Batch, Any], dict[str, Tensor]]  # of a batch and what its phases share
 
@@ -57,7 +58,6 @@ class Stage:
     """The fields of each batch; labels are always included."""
     uses: tuple[str, ...] = ()
     """Frozen modules that it runs itself, by name (`student.identity`): its result depends on them."""
-    speech_variants: int = 0  # versions of each clip's speech, beside the recorded one, to train on
     same_speaker: bool = False  # whether all clips of a batch are of one speaker
     sample_pictures: int = 0  # how often during training they are drawn; needs the generator
     progress_metrics: tuple[str, ...] = ()  # metrics that the live view shows before all others
@@ -65,6 +65,7 @@ class Stage:
     held_out: int = 512  # clips of the split val that `validate` is shown at most
     finish_with: int = 0  # training clips that `finish` is shown at most; 0: it is not called
     validate_every: int = 0  # steps between calls of `validate` on held-out clips; 0: none
+    validation: ValidationOptions | None = None  # of clips that the generator has generated; None: none
 
     def idle(self) -> str:
         """Explain why there is nothing to train here (weights from a file, say); empty: there is."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from s2vkit.engine.view import View
 from s2vkit.files import recover_folder
 from s2vkit.interfaces.dataset import Dataset
 from s2vkit.interfaces.fields import FrozenFeatures
-from s2vkit.interfaces.fields.speech import variants_of
 from s2vkit.interfaces.stage import Job, Stage
 from s2vkit.runs.digest import digest, digest_of_module
 from s2vkit.runs.folder import check_disk_space, clear_cache
@@ -38,14 +37,6 @@ _BEGUN = {
     "targets": "{side} vectors of every clip",
     "maps": "{side} maps of every clip",
 }
-
-
-def frozen_features(stage: Stage | Job) -> list[FrozenFeatures]:
-    """List what a stage asks of frozen networks, in order and once."""
-    asked = dict.fromkeys(one for field in stage.fields for one in field.frozen())
-    if FrozenFeatures("speech") in asked and isinstance(stage, Stage) and stage.speech_variants:
-        asked |= {variants_of(stage.speech_variants): None}
-    return list(asked)
 
 
 class Cache:
@@ -109,17 +100,19 @@ class Cache:
 
     def sources(self, stage: Stage | Job, store: ClipStore) -> Sources:
         """Return everything that the batches of a stage are loaded from: what its fields ask for."""
-        return self.sources_of(frozen_features(stage), store)
+        return self.sources_of([field.frozen() for field in stage.fields], store)
 
-    def sources_of(self, features: Iterable[FrozenFeatures], store: ClipStore) -> Sources:
-        """Return a corpus with features of it: cached, computed first where they are not, or live."""
-        asked, frames = dict.fromkeys(features), sum(clip.frames for clip in store.clips)
+    def sources_of(self, groups: Sequence[tuple[FrozenFeatures, ...]], store: ClipStore) -> Sources:
+        """Return a corpus with features of it: cached, computed first where they are not, or live.
+
+        Those of one group are read together: they are all live, or none is.
+        """
+        asked = dict.fromkeys(one for group in groups for one in group)
+        frames = sum(clip.frames for clip in store.clips)
         large = self.live(len(store.clips), frames)
         live = {one for one in asked if one in large and not self._is_kept(one, store)}
-        if any(one.what in ("segments", "variants") for one in live):  # one field reads both
-            live |= {one for one in asked if one.what == "speech"}
-        if any(one.what == "speech" for one in live):
-            live |= {one for one in asked if one.what == "variants"}
+        while more := {one for group in groups if live.intersection(group) for one in group} - live:
+            live |= more
         arrays = {one: self._kept(one, store) for one in asked if one not in live}
         picks = {one: self.networks.picks(one, store) for one in asked if one in live}
         return Sources(
@@ -140,7 +133,7 @@ class Cache:
     def sizes(self, clips: int, frames: int) -> dict[FrozenFeatures, int]:
         """Reckon the bytes of all that the stages ask frozen networks for, the smallest first."""
         stages = [step.stage for step in self.plan.steps if not step.idle]
-        asked = {one for stage in stages for one in frozen_features(stage)}
+        asked = {one for stage in stages for field in stage.fields for one in field.frozen()}
         sizes = {one: self.networks.size(one, clips, frames) for one in asked}
         return dict(sorted(sizes.items(), key=lambda item: (item[1], str(item[0]))))
 

@@ -6,6 +6,8 @@ vowels and where hum and rumble have little.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 RATE = 100.0  # decisions a second
@@ -53,24 +55,33 @@ class BandPower:
         return self.push(np.zeros(self.width - self.hop - (self.width - self.hop) // 2, np.float32))
 
 
-def band_power(speech: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Measure the power of all of (S,) speech: (T,) float32 dB, T = S // hop and at least 1."""
-    meter = BandPower(sample_rate)
-    speech = np.pad(speech, (0, max(0, meter.hop - len(speech))))
-    return np.concatenate([meter.push(speech), meter.flush()])
+def band_power(pieces: Iterable[np.ndarray], sample_rate: int) -> np.ndarray:
+    """Measure the power of all of speech in pieces (S,): (T,) float32 dB, T = sum S // hop, at least 1."""
+    meter, powers, samples = BandPower(sample_rate), [], 0
+    for piece in pieces:
+        powers.append(meter.push(piece))
+        samples += len(piece)
+    powers.append(meter.push(np.zeros(max(0, meter.hop - samples), np.float32)))
+    return np.concatenate([*powers, meter.flush()])
 
 
 def voice_activity(power: np.ndarray) -> np.ndarray:
     """Decide where there is voice: (T,) bool, from the band's power in dB.
 
-    The threshold lies between the noise floor and the loudest speech, at most 30 dB under the
-    latter, so that it holds at any level, in noise and in digital silence. Something is always
-    speech: the loudest of it.
+    Something is always speech: the loudest of it.
     """
     loudest = float(_mean(power, _SMOOTH).max())
-    floor = float(np.percentile(power, 10))
-    threshold = min(max(loudest - _BELOW, floor + _SHARE * (loudest - floor)), loudest)
-    return _widen(_mean(power, 3) >= threshold)
+    threshold = voice_threshold(float(np.percentile(power, 10)), loudest)
+    return _widen(_mean(power, 3) >= min(threshold, loudest))
+
+
+def voice_threshold(floor: float, loudest: float) -> float:
+    """Return the power in dB from which on there is voice.
+
+    It lies between the noise floor and the loudest speech, at most 30 dB under the latter, so
+    that it holds at any level, in noise and in digital silence.
+    """
+    return max(loudest - _BELOW, floor + _SHARE * (loudest - floor))
 
 
 def _mean(values: np.ndarray, width: int) -> np.ndarray:

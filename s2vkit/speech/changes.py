@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from s2vkit.speech.activity import band_power, voice_activity
+from s2vkit.speech.activity import RATE, band_power, voice_activity
 
 
 def speech_rms(speech: np.ndarray, sample_rate: int) -> float:
     """Measure the root of the mean square of (S,) speech where there is voice."""
-    active = voice_activity(band_power(speech, sample_rate))
-    hop = round(sample_rate / 100)
+    active = voice_activity(band_power([speech], sample_rate))
+    hop = round(sample_rate / RATE)
     whole = speech[: len(active) * hop].astype(np.float64)
     if len(whole) < len(active) * hop or not len(whole):
         return float(np.sqrt((speech.astype(np.float64) ** 2).mean() + 1e-20))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from s2vkit.speech.activity import BandPower, voice_activity
+from s2vkit.speech.activity import RATE, band_power, voice_activity
 
 _LOUD = 80  # percent of the decisions for voice are quieter: noise and rooms change that least
 _MAX_GAIN = 60.0  # dB
@@ -29,17 +29,17 @@ class Loudness:
 
     def gain(self, level: float) -> float:
         """Return the factor that brings the voice to `level` dB."""
-        return float(10 ** (min(level - self.decibels, _MAX_GAIN) / 20))
+        return gain_to(level, self.decibels)
+
+
+def gain_to(level: float, decibels: float) -> float:
+    """Return the factor that brings a voice of so many dB to `level` dB."""
+    return float(10 ** (min(level - decibels, _MAX_GAIN) / 20))
 
 
 def measure_loudness(pieces: Iterable[np.ndarray], sample_rate: int) -> Loudness:
     """Measure speech that comes in pieces (S,). Neither silence nor a wild sample changes it."""
-    meter, powers, samples = BandPower(sample_rate), [], 0
-    for piece in pieces:
-        powers.append(meter.push(piece))
-        samples += len(piece)
-    powers.append(meter.push(np.zeros(max(0, meter.hop - samples), np.float32)))
-    power = np.concatenate([*powers, meter.flush()])
+    power = band_power(pieces, sample_rate)
     active = voice_activity(power)
     return Loudness(float(np.percentile(power[active], _LOUD)), active)
 
@@ -56,7 +56,7 @@ def normalize_speech(speech: np.ndarray, sample_rate: int, level: float) -> tupl
 
 def voice_of(speech: np.ndarray, active: np.ndarray, sample_rate: int, first: int = 0) -> np.ndarray:
     """Keep the samples of (S,) speech where there is voice; `first` is its first sample's place."""
-    hop = round(sample_rate / 100)
+    hop = round(sample_rate / RATE)
     at = np.minimum((first + np.arange(len(speech))) // hop, len(active) - 1)
     kept: np.ndarray = speech[active[at]]
     return kept

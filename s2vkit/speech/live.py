@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from s2vkit.speech.activity import BandPower
+from s2vkit.speech.activity import BandPower, voice_threshold
+from s2vkit.speech.level import gain_to
 
 _HANGOVER = 20  # decisions for which voice goes on after its last strong sound
-_BELOW = 30.0  # dB under the loudest speech at which there is none
-_SHARE = 0.4  # of the way from the noise floor to the loudest speech
 _RISE, _FALL = 0.03, 0.01  # dB a decision, by which floor and peak forget
 _QUIET = -70.0  # dB; what stays under it is silence
 _FIRST_STEP, _LAST_STEP = 3.0, 0.1  # dB by which the loudness moves, at first and at last
@@ -28,8 +27,7 @@ class LiveLoudness:
         """Take in the power of the next 10 ms, in dB."""
         self._floor = min(power, self._floor + _RISE)
         self._peak = max(power, self._peak - _FALL)
-        low = self._floor + _SHARE * (self._peak - self._floor)
-        loud = power >= max(self._peak - _BELOW, low, _QUIET)
+        loud = power >= max(voice_threshold(self._floor, self._peak), _QUIET)
         self._quiet_for = 0 if loud else self._quiet_for + 1
         self.active = self._quiet_for <= _HANGOVER
         if loud:
@@ -61,8 +59,7 @@ class LiveLevel:
         """Take in (S,): gains (S,) float32 and whether there is voice (S,) bool."""
         for power in self._meter.push(speech).tolist():
             self.loudness.push(power)
-            gain = 10 ** (min(self.level - self.loudness.decibels, 60.0) / 20)
-            self._decisions.append((gain, self.loudness.active))
+            self._decisions.append((gain_to(self.level, self.loudness.decibels), self.loudness.active))
         hop = self._meter.hop
         at = (self._samples + np.arange(len(speech))) // hop - self._first
         gains, active = (np.array(values) for values in zip(*self._decisions, strict=True))

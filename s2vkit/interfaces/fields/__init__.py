@@ -12,7 +12,7 @@ from s2vkit.interfaces.fields.base import (
 )
 from s2vkit.interfaces.fields.clips import AudioWindows, Frames, ReferenceImages, Speech
 from s2vkit.interfaces.fields.faces import IdentityMaps, Targets
-from s2vkit.interfaces.fields.speech import Context, Features, Mismatched, Summary
+from s2vkit.interfaces.fields.speech import Context, FeatureField, Features, Mismatched, Summary
 
 __all__ = [
     "AudioWindows",
@@ -21,6 +21,7 @@ __all__ = [
     "BatchSource",
     "ClipSample",
     "Context",
+    "FeatureField",
     "Features",
     "Frames",
     "FrozenFeatures",

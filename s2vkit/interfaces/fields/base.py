@@ -51,7 +51,6 @@ class ClipSample:
     window: int  # the frames are runs of so many consecutive ones
     generator: MakeGenerator
     part: Part = WHOLE  # of the batch; see `draw`
-    variants: int = 0  # versions of each clip's speech, beside the recorded one
 
     def draw(self, draw: Callable[[int], Tensor]) -> Tensor:
         """Draw random numbers of each clip (`draw(count)` of `count` clips), whichever part this is."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -35,13 +35,44 @@ class _OfEncoder(BatchField):
 
 
 @dataclass(frozen=True)
-class Features(_OfEncoder):
+class FeatureField(_OfEncoder):
+    """Base of fields that read the features of frames.
+
+    With `variants` N, each step reads them of a clip's speech as it was recorded, or of one of N
+    versions of it, as other recordings of it might sound; fields of the same N read the same one.
+    """
+
+    variants: int = field(default=0, kw_only=True)
+
+    def frozen(self) -> tuple[FrozenFeatures, ...]:
+        """Ask for the encoder's features, and for those of the versions."""
+        return (_SPEECH, self._versions) if self.variants else (_SPEECH,)
+
+    @property
+    def _versions(self) -> FrozenFeatures:
+        return FrozenFeatures("variants", count=self.variants)
+
+    def read(self, source: BatchSource, sample: ClipSample, places: np.ndarray) -> Tensor:
+        """Read features at places (B, ...), each clip's of one version; they may be kept as float16."""
+        features = torch.from_numpy(source.frozen(_SPEECH)["features"][places]).float()
+        if self.variants and sample.step is not None:
+            variants = source.frozen(self._versions)["features"]
+            random = sample.generator("variants", sample.step)
+            most = self.variants + 1
+            chosen = sample.draw(lambda count: torch.randint(most, (count,), generator=random)).numpy()
+            for row in np.flatnonzero(chosen):
+                features[row] = torch.from_numpy(variants[chosen[row] - 1, places[row]]).float()
+        return features
+
+
+@dataclass(frozen=True)
+class Features(FeatureField):
     """`features` (B, V, D): the encoder's, at the sampled frames."""
 
     def load(self, source: BatchSource, sample: ClipSample) -> dict[str, Value]:
         """Read the features."""
         places = _first_frames(source, sample)[:, None] + sample.frames
-        return {"features": _read(source, sample, places)}
+        return {"features": self.read(source, sample, places)}
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
         """Return fake features."""
@@ -49,7 +80,7 @@ class Features(_OfEncoder):
 
 
 @dataclass(frozen=True)
-class Context(_OfEncoder):
+class Context(FeatureField):
     """`context` (B, V, 2R+1, D): features of R = `radius` frames to either side of each frame.
 
     Beyond the ends of a clip its first and last are repeated.
@@ -62,7 +93,7 @@ class Context(_OfEncoder):
         counts = np.array([source.store.clips[i].frames for i in sample.clips])[:, None, None]
         offsets = np.arange(-self.radius, self.radius + 1)
         at = np.clip(sample.frames[:, :, None] + offsets, 0, counts - 1)
-        return {"context": _read(source, sample, _first_frames(source, sample)[:, None, None] + at)}
+        return {"context": self.read(source, sample, _first_frames(source, sample)[:, None, None] + at)}
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
         """Return fake features."""
@@ -71,7 +102,7 @@ class Context(_OfEncoder):
 
 
 @dataclass(frozen=True)
-class Mismatched(_OfEncoder):
+class Mismatched(FeatureField):
     """`mismatched` (B, V, D): features of the same clips at other times, `gap` frames away at least."""
 
     gap: int = 5
@@ -83,7 +114,7 @@ class Mismatched(_OfEncoder):
     def load(self, source: BatchSource, sample: ClipSample) -> dict[str, Value]:
         """Read the features at the other times."""
         places = _first_frames(source, sample)[:, None] + sample.indices.others
-        return {"mismatched": _read(source, sample, places)}
+        return {"mismatched": self.read(source, sample, places)}
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
         """Return fake features."""
@@ -129,21 +160,3 @@ class Summary(_OfEncoder):
 def _first_frames(source: BatchSource, sample: ClipSample) -> np.ndarray:
     """Find where the frames of each clip begin in the arrays of the whole corpus: (B,)."""
     return np.array([source.store.clips[i].frame for i in sample.clips])
-
-
-def _read(source: BatchSource, sample: ClipSample, places: np.ndarray) -> Tensor:
-    """Read features at places (B, ...), each clip's of one version; they may be kept as float16."""
-    features = torch.from_numpy(source.frozen(_SPEECH)["features"][places]).float()
-    if sample.variants and sample.step is not None:
-        variants = source.frozen(variants_of(sample.variants))["features"]
-        random = sample.generator("variants", sample.step)
-        most = sample.variants + 1
-        chosen = sample.draw(lambda count: torch.randint(most, (count,), generator=random)).numpy()
-        for row in np.flatnonzero(chosen):
-            features[row] = torch.from_numpy(variants[chosen[row] - 1, places[row]]).float()
-    return features
-
-
-def variants_of(count: int) -> FrozenFeatures:
-    """Name the features of `count` versions of each clip's speech."""
-    return FrozenFeatures("variants", count=count)

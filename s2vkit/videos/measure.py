@@ -1,0 +1,140 @@
+"""Measuring the videos of one system: its figures, those of every clip, and what had none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from s2vkit.data.extraction.kinds import Rejected
+from s2vkit.engine.stop import Stopped
+from s2vkit.engine.view import View
+from s2vkit.errors import InputError
+from s2vkit.files import atomic_folder, write_json, write_text
+from s2vkit.interfaces.metric import Metric, Score
+from s2vkit.interfaces.score_files import clips_csv, finite, score_facts
+from s2vkit.recipe.convert import to_plain
+from s2vkit.videos.ahead import ahead
+from s2vkit.videos.outcomes import Prepared, Preparer
+from s2vkit.videos.pairs import Labels, Pair, find_pairs
+from s2vkit.videos.protocol import Protocol, conditions, hash_of
+from s2vkit.videos.unjudged import ALL, Unjudged, left_out, unjudged_csv
+
+AHEAD = 1  # pairs that are cut while one is measured
+
+
+@dataclass(frozen=True)
+class Given:
+    """What videos are set beside, the same for all systems."""
+
+    truth: Path | None = None
+    audio: Path | None = None
+    labels: Labels = field(default_factory=dict)
+
+    def paths(self) -> dict[str, str | None]:
+        """Name the folders, as plain data."""
+        named = {"truth": self.truth, "audio": self.audio}
+        return {name: None if path is None else str(path) for name, path in named.items()}
+
+
+@dataclass
+class Measuring:
+    """The parts that measure: built once for all systems."""
+
+    protocol: Protocol
+    preparer: Preparer
+    metrics: Mapping[str, Any]  # name -> makes the metric
+    weights: Mapping[str, str]  # name of a network -> hash of its weights
+    command: str
+    view: View
+    stopped: Any  # an event: whether to stop
+
+
+@dataclass
+class _Found:
+    """What is known of a system's videos so far."""
+
+    labels: dict[str, Mapping[str, str]] = field(default_factory=dict)  # of every clip
+    unjudged: list[Unjudged] = field(default_factory=list)
+    videos: list[dict[str, Any]] = field(default_factory=list)
+    codecs: dict[str, set[str]] = field(default_factory=dict)
+
+
+def measure_videos(videos: Path, given: Given, parts: Measuring, place: Path, request: str = "") -> None:
+    """Measure a folder of videos into `place`: its figures, what they are of, and what had none.
+
+    `request` identifies what was asked for. Raises InputError if no video can be measured.
+    """
+    pairs, unpaired = find_pairs(videos, given.truth, given.audio, given.labels)
+    found = _Found(unjudged=[Unjudged(name, ALL, "no_partner", why) for name, why in unpaired.items()])
+    metrics: dict[str, Metric] = {name: make() for name, make in parts.metrics.items()}
+    parts.view.begin(f"measuring {videos}")
+    for done, (pair, prepared) in enumerate(ahead(parts.preparer.prepare, pairs, AHEAD), 1):
+        _measure_one(pair, prepared, metrics, found, parts.view)
+        parts.view.advance(done, len(pairs))
+        if parts.stopped.is_set():
+            raise Stopped
+    if not found.labels:
+        first = found.unjudged[0]
+        raise InputError(
+            f"{videos}: not one of {len(found.unjudged)} videos can be measured; '{first.clip}': "
+            f"{first.reason}: {first.detail}"
+        )
+    scores = {name: metric.compute() for name, metric in metrics.items()}
+    found.unjudged += left_out(scores, list(found.labels))
+    about = {"videos": str(videos), **given.paths(), "request": request}
+    _write(place, about, parts, found, scores)
+    parts.view.end(f"{len(found.labels)} clips of {len(pairs)} videos")
+
+
+def _measure_one(pair: Pair, prepared: Any, metrics: Mapping[str, Metric], found: _Found, view: View) -> None:
+    try:
+        ready: Prepared = prepared()
+    except InputError as error:
+        rejected = isinstance(error, Rejected)
+        reason, detail = (error.reason, error.detail) if rejected else ("undecodable", error.message)  # type: ignore[attr-defined]
+        found.unjudged.append(Unjudged(pair.name, ALL, reason, detail))
+        view.warn(f"{pair.name}: not measured: {reason}: {detail}")
+        return
+    for which, codec in ready.codecs.items():
+        found.codecs.setdefault(which, set()).add(codec)
+    for outcome in ready.outcomes:
+        found.labels[outcome.name] = outcome.labels
+        for metric in metrics.values():
+            metric.update(outcome)
+    found.videos.append(
+        {
+            "name": pair.name,
+            "video": str(pair.video),
+            "real": None if pair.real is None else str(pair.real),
+            "clips": [outcome.name for outcome in ready.outcomes],
+            "frames": sum(len(outcome.generated) for outcome in ready.outcomes),
+            "offset_seconds": ready.offset,
+            "correlation": ready.correlation,
+            "codecs": dict(ready.codecs),
+            "notes": ready.notes,
+        }
+    )
+
+
+def _write(
+    place: Path, about: dict[str, Any], parts: Measuring, found: _Found, scores: Mapping[str, Score]
+) -> None:
+    codecs = {which: sorted(names) for which, names in sorted(found.codecs.items())}
+    known = conditions(parts.protocol, codecs, parts.weights)
+    about |= {
+        "command": parts.command,
+        "protocol": hash_of(known),
+        "conditions": known,
+        "metrics": {
+            name: slot for name, slot in to_plain(parts.protocol)["metrics"].items() if name in scores
+        },
+        "clips": len(found.labels),
+    }
+    with atomic_folder(place) as part:
+        write_text(part / "clips.csv", clips_csv("", found.labels, scores))
+        write_json(part / "metrics.json", finite({name: score_facts(one) for name, one in scores.items()}))
+        write_json(part / "videos.json", finite(found.videos))
+        write_text(part / "unjudged.csv", unjudged_csv(found.unjudged))
+        write_json(part / "about.json", about)
