@@ -18,7 +18,8 @@ from s2vkit.registry import Entry, Registry
 from s2vkit.testing.abilities import hidden, misspelt
 
 SIZE = 64  # H = W of the images of every check
-_DEVICE = ContextVar("_DEVICE", default="cpu")  # where checks compute
+_CPU = torch.device("cpu")
+_DEVICE = ContextVar[torch.device]("_DEVICE")  # where checks compute
 _Placed = TypeVar("_Placed", Tensor, nn.Module, Batch)
 
 
@@ -99,7 +100,7 @@ class Subject:
 @contextmanager
 def computing_on(device: str) -> Iterator[None]:
     """Have checks compute on a device."""
-    before = _DEVICE.set(device)
+    before = _DEVICE.set(torch.device(device))
     try:
         yield
     finally:
@@ -108,7 +109,7 @@ def computing_on(device: str) -> Iterator[None]:
 
 def place(value: _Placed) -> _Placed:
     """Move a tensor, a module or a batch to where checks compute."""
-    return value.to(_DEVICE.get())
+    return value.to(_DEVICE.get(_CPU))
 
 
 @contextmanager
