@@ -41,6 +41,7 @@ from s2vkit.options import (
     OptimizerOptions,
     OptimizerSlot,
     Options,
+    Reference,
     Slot,
     SpeechLevelOptions,
     StageOptions,
@@ -49,6 +50,7 @@ from s2vkit.options import (
     TeacherSlot,
     WatermarkSlot,
 )
+from s2vkit.validation_options import ValidationOptions
 
 if TYPE_CHECKING:
     from s2vkit.inference.model import TalkingFaceModel
@@ -226,6 +228,7 @@ __all__ = [
     "ProbeData",
     "RawClip",
     "RecipeError",
+    "Reference",
     "ReferenceImages",
     "Register",
     "RegisterCommand",
@@ -254,6 +257,7 @@ __all__ = [
     "Threshold",
     "TrainingError",
     "TrainingState",
+    "ValidationOptions",
     "Watermark",
     "WatermarkSlot",
     "Weights",

@@ -15,9 +15,10 @@ from s2vkit.options import Slot
 from s2vkit.recipe.schema import Recipe
 from s2vkit.recipe.stages import after, ordered_stages
 from s2vkit.registry import Registry
-from s2vkit.runs.digest import digest, result_options
+from s2vkit.runs.digest import digest, owners_of, result_options
 from s2vkit.runs.progress import CHANGED, Progress, identity_of, progress_of_job, progress_of_stage
 from s2vkit.runs.segments import Segment
+from s2vkit.runs.validating import check_validation, measuring_parts, validation_of
 
 DEVICES, PRECISIONS = ("cpu", "cuda", "mps"), ("fp32", "bf16", "fp16")
 
@@ -92,7 +93,9 @@ class Plan:
         self.steps = [self._step(name, stages[name]) for name in ordered_stages(recipe)]
 
     def _step(self, name: str, stage: Stage | Job) -> Step:
-        chosen, uses = self.recipe.stages[name], sorted(self._uses(stage))
+        chosen, measuring = self.recipe.stages[name], self._measuring(name, stage)
+        decides = isinstance(stage, Stage) and stage.validation is not None and stage.validation.decides()
+        uses = sorted(self._uses(stage) | (measuring if decides else set()))
         depends_on = (
             name,
             self._slot(chosen),
@@ -102,7 +105,7 @@ class Plan:
             self._reads(stage),
         )
         identity = digest(*depends_on, *computed_with(self.policy, trained=isinstance(stage, Stage)))
-        before = {self._trainer[part] for part in uses if part in self._trainer}
+        before = {self._trainer[part] for part in {*uses, *measuring} if part in self._trainer}
         idle = stage.idle() if isinstance(stage, Stage) else ""
         progress = Progress() if idle else self._progress(name, stage, identity)
         if progress.note == CHANGED and (where := computed_before(self._folder(name), depends_on)):
@@ -160,6 +163,16 @@ class Plan:
         networks = {name for field in stage.fields for name in field.networks()}
         return (networks | set(stage.uses) | set(stage.optimizers())) & set(self.slots)
 
+    def _measuring(self, name: str, stage: Stage | Job) -> set[str]:
+        """Name the parts that a stage's validation uses. Raises RecipeError if it cannot measure."""
+        if not isinstance(stage, Stage) or stage.idle():
+            return set()
+        modules = self.graph.modules()
+        parts = measuring_parts(validation_of(stage), self.slots, self.registry)
+        untrained = {p for p in parts - set(self._trainer) if not getattr(modules[p], "pretrained", False)}
+        check_validation(name, stage, untrained, self.registry)
+        return parts
+
     def frozen_key(self, part: str, content: str, weights: str, *how: Any) -> str:
         """Name what a frozen part gives: of which clips, with which weights, how prepared."""
         device = self.policy.device.type
@@ -172,20 +185,7 @@ class Plan:
         The files of a corpus are the dataset's own affair, and may be many: their names count.
         """
         options = slot.dump() if slot.kind == "dataset" else result_options(slot)
-        return [options, sorted(self._owners(slot))]
-
-    def _owners(self, slot: Slot) -> set[str]:
-        found = {self.registry.get(slot.kind, slot.use).owner}
-        values = [getattr(slot.options, name) for name in type(slot.options).model_fields]
-        while values:
-            value = values.pop()
-            if isinstance(value, Slot):
-                found |= self._owners(value)
-            elif isinstance(value, dict):
-                values.extend(value.values())
-            elif hasattr(type(value), "model_fields"):
-                values.extend(getattr(value, name) for name in type(value).model_fields)
-        return found
+        return [options, sorted(owners_of(slot, self.registry))]
 
 
 def computed_with(policy: Policy, *, trained: bool) -> list[str]:
