@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from helpers_footage import folder_of_videos
-from helpers_toy import REGISTRY, load_toy, run_toy
+from helpers_toy import REGISTRY, Toy, load_toy, run_toy
 from rich.console import Console
 from s2vkit_stages.classify import Classify
 from test_prepare import small
@@ -16,6 +16,7 @@ from test_prepare import small
 from s2vkit.build import Builder
 from s2vkit.data.corpus import FootageCorpus
 from s2vkit.data.shards.shard_store import ShardStore
+from s2vkit.engine.log import read_log
 from s2vkit.engine.trainer import Trainer
 from s2vkit.engine.view import View
 from s2vkit.files import read_json
@@ -119,6 +120,33 @@ def test_a_study_of_two_seeds_holds_out_what_both_held_out(home):
     common = set(systems[0].held_out) & set(systems[1].held_out)
     if common:
         assert set(pick(systems, 9, seed=0)) <= common
+
+
+def test_what_the_test_clips_hold_changes_nothing_that_a_run_trains_or_chooses(tmp_path, monkeypatch):
+    """Else settings, steps or weights would be chosen by the clips that the figures are of."""
+    load = Toy.load
+
+    def other(dataset, index):
+        clip = load(dataset, index)
+        if dataset.clips()[index].split == "test":
+            clip.frames[:] = 255 - clip.frames
+            clip.speech[:] = clip.speech[::-1]
+        return clip
+
+    weights, logs = [], []
+    for name in ("as_it_is", "altered"):
+        folder = tmp_path / name
+        sets = ("data.sentences=3", "stages.compose.steps=2", "stages.compose.validate_every=1")
+        run_toy(folder, *sets, stages=["compose"], quiet=True)
+        stages = folder / "run" / "stages"
+        weights.append({p.relative_to(folder): p.read_bytes() for p in stages.rglob("*.safetensors")})
+        lines = [line for path in sorted(stages.rglob("log.jsonl")) for line in read_log(path)]
+        logs.append([{key: value for key, value in line.items() if "seconds" not in key} for line in lines])
+        monkeypatch.setattr(Toy, "load", other)
+    assert len(weights[0]) >= 4
+    assert any("validate" in key or "auc" in key.lower() for line in logs[0] for key in line)
+    assert weights[0] == weights[1]
+    assert logs[0] == logs[1]
 
 
 def test_by_time_holds_out_the_end_of_each_clip(home):
