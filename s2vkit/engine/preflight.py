@@ -6,7 +6,7 @@ Wrong shapes and too little memory show here, in seconds, and not after hours.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
@@ -56,9 +56,12 @@ def check_labels(graph: Graph) -> None:
                 )
 
 
-def check_evaluators(graph: Graph, stages: Mapping[str, Stage | Job]) -> None:
-    """Raise RecipeError if a further evaluator of a label has no file and no stage trains it."""
-    trained = {
+def check_evaluators(graph: Graph, stages: Mapping[str, Stage | Job], started: Collection[str] = ()) -> None:
+    """Raise RecipeError if a further evaluator of a label has no weights and no stage trains it.
+
+    `started` are parts that start from another run's weights.
+    """
+    trained = set(started) | {
         part
         for stage in stages.values()
         if isinstance(stage, Stage) and not stage.idle()

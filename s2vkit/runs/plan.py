@@ -69,7 +69,8 @@ class Plan:
     precision that it is computed with. A stage depends on the schedule of those before it too.
 
     `corpus` is the identity of a corpus that is prepared already; without one, the clips
-    follow from the recipe's options.
+    follow from the recipe's options. `started` has the hash of the weights of each part that
+    does not start from random ones.
     """
 
     def __init__(
@@ -81,13 +82,16 @@ class Plan:
         run: Path,
         policy: Policy,
         corpus: str = "",
+        started: Mapping[str, str] | None = None,
     ) -> None:
         self.recipe, self.registry, self.graph, self.run = recipe, registry, graph, run
         self.slots, self.policy = part_slots(recipe), policy
+        self.started = started or {}
         self.data = digest("data", *([corpus] if corpus else [self._slot(recipe.data), recipe.seed]))
         world = [graph.data_spec.size, graph.data_spec.fps, graph.data_spec.sample_rate]
         self.versions = {
-            name: digest(name, self._slot(slot), recipe.seed, world) for name, slot in self.slots.items()
+            name: digest(name, self._slot(slot), recipe.seed, world, *_hash_of(name, self.started))
+            for name, slot in self.slots.items()
         }
         self._trainer: dict[str, str] = {}  # part -> the last stage so far that moves it
         self.steps = [self._step(name, stages[name]) for name in ordered_stages(recipe)]
@@ -140,7 +144,7 @@ class Plan:
         """Return whether the generator has learnt to draw, or never had to."""
         generator = self.graph.generator
         assert generator is not None  # every recipe has one
-        ready = generator.pretrained
+        ready = generator.pretrained or "generator" in self.started
         ready = ready or next(_parameters(generator), None) is None
         return ready or "generator" in self._trainer
 
@@ -169,7 +173,8 @@ class Plan:
             return set()
         modules = self.graph.modules()
         parts = measuring_parts(validation_of(stage), self.slots, self.registry)
-        untrained = {p for p in parts - set(self._trainer) if not getattr(modules[p], "pretrained", False)}
+        unknown = parts - set(self._trainer) - set(self.started)
+        untrained = {part for part in unknown if not getattr(modules[part], "pretrained", False)}
         check_validation(name, stage, untrained, self.registry)
         return parts
 
@@ -186,6 +191,10 @@ class Plan:
         """
         options = slot.dump() if slot.kind == "dataset" else result_options(slot)
         return [options, sorted(owners_of(slot, self.registry))]
+
+
+def _hash_of(name: str, started: Mapping[str, str]) -> list[str]:
+    return [started[name]] if name in started else []
 
 
 def computed_with(policy: Policy, *, trained: bool) -> list[str]:
