@@ -21,7 +21,7 @@ from s2vkit.interfaces.stage import Stage
 from s2vkit.interfaces.student import Student
 from s2vkit.interfaces.sync_evaluator import SyncEvaluator
 from s2vkit.interfaces.teacher import Teacher
-from s2vkit.testing.checking import SIZE, noise, seeded
+from s2vkit.testing.checking import SIZE, noise, place, seeded
 
 FEATURES, SUMMARY, IDENTITY, EMOTION = 16, 24, 10, 6
 MAPS = [(8, 4, 4), (8, 8, 8), (4, 16, 16)]
@@ -203,7 +203,7 @@ def stand_in_graph(make: Callable[..., Any]) -> Graph:
         for name in ("identity", "emotion"):
             evaluators[f"{name}_2"] = Eye(4, eyes[name].classes, "logits")
         del eyes["mouth_aperture"], eyes["eyelid_closure"]
-        return Graph(
+        graph = Graph(
             DataSpec(SIZE, 25.0, RATE, LABELS),
             Ear(),
             {"identity": Mind(IDENTITY), "emotion": Mind(EMOTION)},
@@ -214,6 +214,9 @@ def stand_in_graph(make: Callable[..., Any]) -> Graph:
             evaluators=evaluators,
             sync_evaluator=Witness(),
         )
+    for module in graph.modules().values():
+        place(module)
+    return graph
 
 
 def stand_in_clips(stage: Stage) -> Batch:
@@ -226,4 +229,4 @@ def stand_in_clips(stage: Stage) -> Batch:
     batch.labels = {name: torch.tensor([0, 1]) for name in LABELS}
     for name in ("mouth_aperture", "eyelid_closure"):
         batch.labels[name] = noise(2, sampling.frames).abs()
-    return batch
+    return place(batch)
