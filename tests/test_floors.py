@@ -46,6 +46,7 @@ FLOORS = {
     "videos": 4,
     "report": 4,
     "testing": 4,
+    "serve": 4,
     "cli": 5,
     "__main__": 6,
 }
