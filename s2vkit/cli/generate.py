@@ -106,7 +106,7 @@ def generate(
     loaded = load_model(model, device=device, precision=precision)
     steering = steering_for(loaded, Asked(**asked))
     marking = None if no_mark else marker_of(loaded.path, sign_with=sign_with)
-    how = How(size, fps, read_face(loaded, image), audio_track, marking, _show_progress, playable)
+    how = How(size, fps, read_face(loaded, image), audio_track, marking, _show_progress, playable=playable)
     if rate is not None:
         _live(loaded, pairs, steering, how, rate, time.perf_counter() - begun)
         return
