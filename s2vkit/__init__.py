@@ -42,6 +42,7 @@ from s2vkit.options import (
     OptimizerOptions,
     OptimizerSlot,
     Options,
+    Reference,
     Slot,
     SpeechLevelOptions,
     StageOptions,
@@ -50,10 +51,11 @@ from s2vkit.options import (
     TeacherSlot,
     WatermarkSlot,
 )
+from s2vkit.validation_options import ValidationOptions
 
 if TYPE_CHECKING:
     from s2vkit.inference.model import TalkingFaceModel
-    from s2vkit.interfaces.audio_encoder import AudioEncoder, SpeechStream
+    from s2vkit.interfaces.audio_encoder import AudioEncoder, SpeechStep, SpeechStream
     from s2vkit.interfaces.batch import Batch, Conditioning, GeneratorOutput, align, pick_time, speech_steps
     from s2vkit.interfaces.callback import Callback, TrainingState
     from s2vkit.interfaces.data_parallel import current_part, draw_rows, gather_rows, mean_over_processes
@@ -116,7 +118,7 @@ _FIELDS = [
     "Targets",
 ]
 _LAZY = {
-    **dict.fromkeys(["AudioEncoder", "SpeechStream"], "interfaces.audio_encoder"),
+    **dict.fromkeys(["AudioEncoder", "SpeechStep", "SpeechStream"], "interfaces.audio_encoder"),
     **dict.fromkeys(
         ["Batch", "Conditioning", "GeneratorOutput", "align", "pick_time", "speech_steps"], "interfaces.batch"
     ),
@@ -233,6 +235,7 @@ __all__ = [
     "ProbeData",
     "RawClip",
     "RecipeError",
+    "Reference",
     "ReferenceImages",
     "Register",
     "RegisterCommand",
@@ -244,6 +247,7 @@ __all__ = [
     "Source",
     "Speech",
     "SpeechLevelOptions",
+    "SpeechStep",
     "SpeechStream",
     "Stage",
     "StageOptions",
@@ -260,6 +264,7 @@ __all__ = [
     "Threshold",
     "TrainingError",
     "TrainingState",
+    "ValidationOptions",
     "Watermark",
     "WatermarkSlot",
     "Weights",

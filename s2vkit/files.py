@@ -162,16 +162,16 @@ def _parsed(line: str) -> Any:
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path, *, keep_former: bool = False) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; on success it takes the place of what is there.
 
     A kill at any moment leaves the former folder or the new one, if need be for
-    `recover_folder` to bring back.
+    `recover_folder` to bring back. With `keep_former` what was there stays beside it, as `former`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     recover_folder(path)
     part, old = path.with_name(f".{path.name}.part"), former(path)
-    for left in (part, old):
+    for left in [part] if keep_former else [part, old]:
         shutil.rmtree(left, ignore_errors=True)
     part.mkdir()
     try:
@@ -180,13 +180,14 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             (sync_folder if file.is_dir() else sync)(file)
         sync_folder(part)
         if path.is_dir():
+            shutil.rmtree(old, ignore_errors=True)
             path.rename(old)
         part.rename(path)
         sync_folder(path.parent)
     finally:
         recover_folder(path)
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        for left in [part] if keep_former else [part, old]:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def recover_folder(path: Path) -> bool:
@@ -198,7 +199,7 @@ def recover_folder(path: Path) -> bool:
 
 
 def former(path: Path) -> Path:
-    """Name where `atomic_folder` puts the former folder for a moment."""
+    """Name where `atomic_folder` puts the former folder, for a moment or to keep it."""
     return path.with_name(f".{path.name}.old")
 
 

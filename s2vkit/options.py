@@ -39,6 +39,8 @@ KINDS: tuple[str, ...] = (
 Better = Literal["up", "down", "zero", "none"]
 """Which way a metric's figures are better: greater, smaller, nearer to 0, or neither."""
 
+Reference = Literal["first_frame", "other_clip"]
+"""The image of a speaker that a clip is generated from: its own first frame, or that of another clip."""
 
 Role = Literal["result", "schedule", "monitor"]
 """What an option has to do with the weights that a stage ends with.
@@ -72,6 +74,10 @@ class Options(BaseModel):
         protected_namespaces=(),
         defer_build=True,  # listing components needs no validators: half the start-up time
     )
+
+    def decides(self) -> bool:
+        """Say whether a result follows from these options at all, as they are set."""
+        return True
 
 
 class SpeechLevelOptions(Options):

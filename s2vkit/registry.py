@@ -40,6 +40,7 @@ OUR_COMMANDS = frozenset(
         "prepare",
         "inspect",
         "evaluate",
+        "export",
         "report",
         "study",
         "recipes",

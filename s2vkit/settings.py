@@ -73,3 +73,14 @@ class Compute(Options):
     threads: int = Field(
         default=0, ge=0, role="monitor", description="CPU threads of the training; 0: all cores"
     )
+
+
+class StartFrom(Options):
+    """The trained weights that a run starts from, in the place of random ones."""
+
+    run: str = Field(min_length=1, description="folder of a finished run, or of a bundle")
+    parts: list[str] | None = Field(
+        default=None,
+        description="the parts that start from it, by name or group (`encoder`, `student`, "
+        "`evaluator.identity`); none: all that it has",
+    )

@@ -98,7 +98,8 @@ def done_when(folder: Path) -> dict[str, int]:
 def results(folder: Path) -> dict[str, bytes]:
     """Return the metrics and all weights of a run, byte for byte."""
     run = folder / "run"
-    files = [run / "metrics.json", *sorted(run.rglob("*.safetensors"))]
+    weights = [path for path in run.rglob("*.safetensors") if path.parent.name != ".checkpoint.old"]
+    files = [run / "metrics.json", *sorted(weights)]
     assert len(files) > 4
     return {str(f.relative_to(run)): f.read_bytes() for f in files}
 

@@ -14,6 +14,7 @@ from helpers_toy import REGISTRY, ROOT
 from PIL import Image
 
 from s2vkit import AudioWindows, Frames, ReferenceImages
+from s2vkit.build import Builder
 from s2vkit.data.store import ClipStore
 from s2vkit.device import choose
 from s2vkit.engine.conditioning import condition_clip
@@ -175,6 +176,30 @@ def test_the_stills_of_training_are_of_other_clips(store):
             seen.add((name, tuple(found)))
         assert torch.equal(clips["reference_images"], batches(step)["reference_images"])
     assert len(seen) > len({name for name, _ in seen})  # another one each time
+
+
+def test_the_first_frame_of_the_very_clip_needs_no_other(store, monkeypatch):
+    monkeypatch.setattr(store, "others", lambda clip: pytest.fail("no other clip is needed"))
+    stage = SimpleNamespace(
+        options=SimpleNamespace(batch=6, sampling="uniform"),
+        same_speaker=False,
+        fields=(Frames(1), ReferenceImages("first_frame")),
+    )
+    clips = loader_of(Sources(store, 16000), stage, "compose")(3)
+    by_name = {record.name: i for i, record in enumerate(store.clips)}
+    for row, name in enumerate(clips.names):
+        first = store.still(by_name[name], "first_frame")
+        np.testing.assert_array_equal(first, store.frames(by_name[name], np.zeros(1, int))[0])
+        assert torch.equal(clips["reference_images"][row], to_images(torch.from_numpy(first[None]))[0])
+
+
+@pytest.mark.parametrize("reference", ["first_frame", "other_clip"])
+def test_sdfa_and_its_discriminator_are_shown_the_same_image(tmp_path, reference):
+    sets = (f"generator.reference={reference}",)
+    builder = Builder(load_recipe(recipe(tmp_path, "sdfa"), sets, REGISTRY).recipe, REGISTRY)
+    stage = builder.stages(builder.graph(), torch.device("cpu"))["compose"]
+    fields = [field for field in stage.fields if isinstance(field, ReferenceImages)]
+    assert fields == [ReferenceImages(reference)]
 
 
 def test_a_speaker_of_one_clip_is_refused(store, monkeypatch):

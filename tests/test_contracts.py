@@ -1,12 +1,14 @@
 """Every registered component keeps the contract of its kind, and broken ones are caught."""
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
 import torch
+from helpers_no_float64 import DEVICE, Float64Error, MixedDevicesError, no_float64
 from torch import nn
 
-from s2vkit import AudioEncoder, Options, PairLoss, Teacher
+from s2vkit import AudioEncoder, LossOptions, Options, PairLoss, Teacher
 from s2vkit.plugins import registry
 from s2vkit.registry import Entry, Registry
 from s2vkit.testing import ContractError, MissingPackageError, check_component
@@ -160,25 +162,88 @@ def test_every_registered_component_is_checked():
     assert set(registry().entries) == set(TINY) | NEED_FILES
 
 
+ON_DEVICES = {
+    *("audio_encoder", "teacher", "student", "generator", "discriminator", "sync_evaluator"),
+    *("loss", "optimizer", "stage", "metric"),
+}
+SLOW = {("audio_encoder", "ge2e"), ("teacher", "facenet")}  # where each operation is a call of Python
+
+
+def places(kind: str, name: str) -> list[str]:
+    """Where each of a component's examples is checked: the last where there is no float64, if it can be."""
+    on_cpu = kind not in ON_DEVICES or (kind, name) in SLOW
+    on_cpu |= bool({"codes", "summary"} & set(registry().get(kind, name).wants))  # probes
+    return ["cpu"] * (len(TINY[kind, name]) - 1) + ["cpu" if on_cpu else str(DEVICE)]
+
+
+CASES = [
+    (kind, name, where, options)
+    for (kind, name), given in TINY.items()
+    for where, options in zip(places(kind, name), given, strict=True)
+]
+
+
 @pytest.mark.parametrize(
-    ("kind", "name", "options"),
-    [(kind, name, o) for (kind, name), given in TINY.items() for o in given],
-    ids=lambda value: value if isinstance(value, str) else "",
+    ("kind", "name", "where", "options"), CASES, ids=lambda value: value if isinstance(value, str) else ""
 )
-def test_a_component_keeps_its_contract(kind, name, options):
+def test_a_component_keeps_its_contract(kind, name, where, options):
     try:
-        check_component(kind, name, **options)
+        with nullcontext() if where == "cpu" else no_float64():
+            check_component(kind, name, device=where, **options)
     except MissingPackageError as error:
         pytest.skip(str(error))
 
 
-def check(monkeypatch, kind, target, options=Options, **words):
+def test_all_that_computes_on_a_device_is_checked_without_float64():
+    checked = {(kind, name) for kind, name, where, _ in CASES if where != "cpu"}
+    networks = {pair for pair in TINY if pair[0] in ON_DEVICES and pair[0] != "metric"}
+    assert checked >= networks - SLOW
+    assert ("metric", "psnr") in checked
+
+
+class Precise(PairLoss):
+    def __init__(self, options):
+        super().__init__()
+
+    def forward(self, made, true):
+        return self.mean(made.double() - true).float()
+
+    def mean(self, difference):
+        return difference.abs().mean()
+
+
+class Made(Precise):
+    def forward(self, made, true):
+        weights = torch.ones(made.shape[-1], dtype=torch.float64, device=made.device)
+        return self.mean((made - true) * weights.float())
+
+
+class Given(Precise):
+    def forward(self, made, true):
+        return self.mean(made - true) * torch.tensor([1.0], dtype=torch.float64, device=made.device)[0]
+
+
+class Elsewhere(Precise):
+    def forward(self, made, true):
+        return self.mean(made * torch.ones(made.shape[-1]) - true)
+
+
+@pytest.mark.parametrize(
+    ("broken", "error"),
+    [(Precise, Float64Error), (Made, Float64Error), (Given, Float64Error), (Elsewhere, MixedDevicesError)],
+)
+def test_a_loss_in_float64_or_on_two_devices_is_caught(monkeypatch, broken, error):
+    with pytest.raises(error), no_float64():
+        check(monkeypatch, "loss", broken, LossOptions, str(DEVICE), gives=("pair", "frames"))
+
+
+def check(monkeypatch, kind, target, options=Options, device="cpu", **words):
     """Check a component that is not installed."""
     own = Registry()
     own.add_all([Entry(kind, "broken", "nowhere:it", options, "a test", **words)], [])
     monkeypatch.setattr("s2vkit.testing.registry", lambda: own)
     monkeypatch.setattr(Entry, "load", lambda self: target)
-    check_component(kind, "broken")
+    check_component(kind, "broken", device=device)
 
 
 class Encoder(AudioEncoder):
@@ -274,8 +339,6 @@ class Detached(Shifted):
 
 @pytest.mark.parametrize(("broken", "said"), [(Shifted, "for equal frames"), (Detached, "gradient")])
 def test_a_broken_loss_is_caught(monkeypatch, broken, said):
-    from s2vkit import LossOptions
-
     with pytest.raises(ContractError, match=said):
         check(monkeypatch, "loss", broken, LossOptions, gives=("pair", "frames"))
 

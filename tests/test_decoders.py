@@ -3,9 +3,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from s2vkit_composer import FrameDecoderOptions, SkipDecoderOptions
+from s2vkit_composer import FrameDecoderOptions, ModulatedDecoderOptions, SkipDecoderOptions
 from s2vkit_composer.blocks import UpBlock
 from s2vkit_composer.decoder import FrameDecoder
+from s2vkit_composer.modulated import ModulatedDecoder
 from s2vkit_composer.skip import SkipDecoder
 
 from s2vkit import Conditioning
@@ -129,3 +130,34 @@ def test_it_hears_as_far_as_its_context_radius():
         given.context = None
         with pytest.raises(ValueError, match="neighbouring features"):
             decoder(given)
+
+
+def modulated(**options):
+    torch.manual_seed(0)
+    small = {"width": 16, "min_width": 8, "capacity": 256, "code_size": 6, "speech_size": 5}
+    return ModulatedDecoder(ModulatedDecoderOptions(**{**small, **options}), **SIZES)
+
+
+def test_a_modulated_frame_follows_the_direction_of_codes_and_the_level_of_no_other_frame():
+    decoder = modulated().eval()
+    with torch.no_grad():
+        given, scaled = codes(), codes()
+        frames = decoder(given).frames
+        scaled.codes = {side: 5 * code for side, code in scaled.codes.items()}
+        torch.testing.assert_close(decoder(scaled).frames, frames)
+        scaled.features = scaled.features[:, 1:3]
+        torch.testing.assert_close(decoder(scaled).frames, frames[:, 1:3])
+        for side in given.codes:
+            other = codes()
+            other.codes[side] = other.codes[side].flip(0)
+            assert not torch.allclose(decoder(other).frames, frames, atol=1e-3)
+        silent = codes()
+        silent.features = torch.zeros_like(silent.features)
+        assert not torch.allclose(decoder(silent).frames, frames, atol=1e-3)
+
+
+def test_every_weight_of_the_modulated_decoder_learns_and_it_takes_neighbouring_speech():
+    decoder = modulated(context_radius=2)
+    decoder(codes()).frames.square().mean().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in decoder.parameters())
+    assert all(p.grad.any() for n, p in decoder.named_parameters() if n.endswith("weight"))

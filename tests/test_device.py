@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -160,33 +158,6 @@ def test_every_part_of_these_recipes_can_be_placed_channels_last(tmp_path, recip
     more = RECIPES[recipe] + "sync_evaluator: {use: syncnet, width: 0.05, input_size: 56}\n"
     graph = Builder(load_toy(tmp_path, more=(more,)).recipe, REGISTRY).graph()
     Policy(torch.device("cpu"), channels_last=True).place_all(graph.modules())
-
-
-FLOAT64 = {
-    "s2vkit": {
-        "audio_windows.py",
-        "process_group.py",
-        "optimization.py",
-        "batch.py",
-        "steering.py",
-        "frame_stream.py",
-        "batching.py",
-        "precision.py",
-    },
-    "plugins": {"erase.py", "eyes.py", "mouth.py", "logistic.py", "maps.py", "linear.py", "retrieval.py"}
-    | {"mfcc.py", "streaming.py", "independence.py", "frechet.py"},
-}
-"""Modules that compute in float64: on the CPU, or as the device has it (an Apple GPU has none)."""
-
-
-@pytest.mark.parametrize("folder", FLOAT64)
-def test_no_other_module_computes_in_float64(folder):
-    found = {
-        path.name
-        for path in (Path(__file__).parent.parent / folder).rglob("*.py")
-        if re.search(r"\.double\(\)|torch\.float64", path.read_text(encoding="utf-8"))
-    }
-    assert found <= FLOAT64[folder]
 
 
 def test_exact_numbers_of_an_apple_gpu_are_computed_on_the_cpu():

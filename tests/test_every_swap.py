@@ -199,6 +199,19 @@ def step(shared: Shared, builder: Any, graph: Any, name: str, stages: Any, clips
     return figures
 
 
+def test_a_layer_that_rounding_leaves_dead_fails_no_swap(shared):
+    """On one processor or another some ReLU of a tiny network is dead from the start."""
+    recipe = shared.load("logmel", "vggface", "senet50")
+    builder = SharingBuilder(recipe, shared)
+    graph = builder.graph(shared.world)
+    dead, norm = graph.students["identity"].layers[1:3]
+    torch.nn.init.constant_(norm.bias, -100.0)  # so that the ReLU after it lets nothing through
+    stages = builder.stages(graph, shared.policy.device)
+    before = dead.weight.detach().clone()
+    step(shared, builder, graph, "distill", stages, clips_of(shared, recipe, graph))
+    assert torch.equal(dead.weight, before)
+
+
 @pytest.mark.parametrize("identity", MAPLESS)
 def test_a_teacher_without_maps_says_what_the_discriminator_needs(shared, identity):
     with pytest.raises(RecipeError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import io
 import json
@@ -14,17 +15,20 @@ import numpy as np
 import pytest
 import torch
 from helpers_cli import call
+from helpers_no_float64 import DEVICE, no_float64
 from helpers_toy import REGISTRY, ROOT, load_toy
 from test_generate import pipeline_of
 
 import s2vkit
 from s2vkit.build import Builder
 from s2vkit.cli.benchmark import show_speed
+from s2vkit.device import Policy
 from s2vkit.errors import InputError
 from s2vkit.inference import windows
 from s2vkit.inference.batching import generate_together
 from s2vkit.inference.frame_stream import FrameStream, Scene
 from s2vkit.inference.live import LiveStream
+from s2vkit.inference.pipeline import InferencePipeline
 from s2vkit.inference.recording import SampledRecording
 from s2vkit.inference.steering import fixed, over_time, read_request, steer
 from s2vkit.inference.windows import WindowStream
@@ -137,6 +141,23 @@ def test_what_is_asked_for_changes_over_time(pipeline, codes):
     assert torch.allclose(half, (codes["emotion"]["neutral"] + codes["emotion"]["anger"]) / 2)
     at_once = frames_in_pieces(pipeline, Scene({"emotion": track}, heard), samples, every(1000), chunk=64)
     assert torch.allclose(moving, at_once, atol=1e-5)
+
+
+def test_a_device_without_float64_gives_the_same_frames(pipeline, codes):
+    track = over_time("emotion", codes["emotion"], [(0.1, "neutral"), (0.3, "anger")])
+    samples, still = speech_of(0.5), scene_of(codes).steering
+    moving = Scene({**still, "emotion": track})
+
+    def frames_of(pipeline):
+        [together] = generate_together(pipeline, [samples], still)
+        return frames_in_pieces(pipeline, moving, samples, every(200)).cpu(), together.cpu()
+
+    expected = frames_of(pipeline)
+    graph = copy.deepcopy(pipeline.graph)
+    with no_float64():
+        found = frames_of(InferencePipeline(graph, pipeline.alignment, Policy(DEVICE)))
+    for one, other in zip(found, expected, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
 
 
 def test_memory_does_not_grow(pipeline, codes):

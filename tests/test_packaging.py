@@ -133,7 +133,10 @@ def needed_in_turn() -> set[str]:
 
 @pytest.mark.parametrize(
     ("folders", "extras"),
-    [(["s2vkit", "plugins"], ["synthetic", "faces", "mark", "landmarks"]), (["tests", "benchmarks"], ["test"])],
+    [
+        (["s2vkit", "plugins"], ["synthetic", "faces", "mark", "export", "landmarks"]),
+        (["tests", "benchmarks"], ["test"]),
+    ],
     ids=["product", "tests"],
 )
 def test_everything_imported_is_declared(folders: list[str], extras: list[str]) -> None:

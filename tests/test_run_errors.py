@@ -14,7 +14,7 @@ from helpers_toy import REGISTRY, results, run_toy
 from safetensors.torch import load_file, save_file
 from test_generate import recording
 
-from s2vkit.engine.checkpoint import load_state, save_state
+from s2vkit.engine.checkpoint import load_state, save_state, step_of, take_sound
 from s2vkit.engine.view import View
 from s2vkit.errors import InputError, ResourceError, RunFolderError
 from s2vkit.files import disk_is_full, locked, naming_full_disk, read_json, write_json
@@ -171,24 +171,54 @@ def test_damaged_checkpoints_are_told(home, name, how):
     assert (stage / "weights.safetensors").read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["tensors.safetensors", "state.json", "sha256.json"])
-def test_a_flipped_bit_in_a_checkpoint_is_found(tmp_path, name):
-    def moved() -> tuple[dict, dict]:
-        layer = torch.nn.Linear(8, 8)
-        optimizer = torch.optim.Adam(layer.parameters(), lr=1e-3)
-        layer(torch.ones(1, 8)).sum().backward()
-        optimizer.step()
-        return {"layer": layer}, {"layer": optimizer}
+def moved() -> tuple[dict, dict]:
+    layer = torch.nn.Linear(8, 8)
+    optimizer = torch.optim.Adam(layer.parameters(), lr=1e-3)
+    layer(torch.ones(1, 8)).sum().backward()
+    optimizer.step()
+    return {"layer": layer}, {"layer": optimizer}
 
-    save_state(tmp_path / "checkpoint", 3, *moved())
-    assert load_state(tmp_path / "checkpoint", *moved()) == 3
-    path = tmp_path / "checkpoint" / name
+
+def flip_a_bit(path):
     content = bytearray(path.read_bytes())
     content[-9] ^= 1  # within a weight, a learning rate's digit or a digest
     path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["tensors.safetensors", "state.json", "sha256.json"])
+def test_of_a_damaged_checkpoint_the_one_before_is_taken(tmp_path, name):
+    checkpoint = tmp_path / "checkpoint"
+    for step in (3, 4):
+        save_state(checkpoint, step, *moved())
+    assert (step_of(checkpoint), take_sound(checkpoint)) == (4, "")
+    flip_a_bit(checkpoint / name)
+    with pytest.raises(RunFolderError, match="damaged"):
+        load_state(checkpoint, *moved())
+    assert step_of(checkpoint) == 3
+    warning = take_sound(checkpoint)
+    assert str(checkpoint) in warning
+    assert "damaged" in warning
+    assert warning.endswith("the checkpoint before is taken, of step 3")
+    assert load_state(checkpoint, *moved()) == 3
+    flip_a_bit(checkpoint / name)  # and there is none before that
     with pytest.raises(RunFolderError, match="damaged") as caught:
-        load_state(tmp_path / "checkpoint", *moved())
-    assert str(tmp_path / "checkpoint") in str(caught.value)
+        take_sound(checkpoint)
+    assert "move it away" in str(caught.value)
+
+
+def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one_to_the_same_bits(home):
+    stage = home / "run" / "stages" / "compose"
+    before = results(home)
+    shutil.rmtree(stage)
+    printed = run_toy(home, "checkpoint_seconds=0.000001", stages=["compose"])
+    assert "damaged" not in printed
+    flip_a_bit(stage / "checkpoint" / "tensors.safetensors")
+    (stage / "done.json").unlink()
+    printed = " ".join(run_toy(home).split())
+    assert "! " in printed
+    assert "SHA-256 differs); the checkpoint before is taken, of step 3" in printed
+    assert "goes on from step 3" in printed
+    assert results(home) == before
 
 
 def test_a_model_that_was_deleted_is_written_again(home):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 
-import helpers_toy
+import numpy as np
 import pytest
 from helpers_footage import folder_of_videos
-from helpers_toy import load_toy, run_toy
+from helpers_toy import REGISTRY, Toy, load_toy, run_toy
 from rich.console import Console
 from s2vkit_stages.classify import Classify
 from test_prepare import small
 
 from s2vkit.build import Builder
 from s2vkit.data.corpus import FootageCorpus
+from s2vkit.data.shards.shard_store import ShardStore
+from s2vkit.engine.log import read_log
 from s2vkit.engine.trainer import Trainer
 from s2vkit.engine.view import View
 from s2vkit.files import read_json
@@ -21,6 +24,7 @@ from s2vkit.study.make import open_systems, pick
 
 pytestmark = pytest.mark.usefixtures("no_curves")
 STAGES = ["train_teachers"]
+SHARES = ("data.val=0.2", "data.test=0.3")
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +73,7 @@ def test_two_seeds_one_after_another_never_share_a_split(home):
     for seed in (1, 2, 3):
         assert home.trained[seed]
         assert not home.trained[seed] & home.held_out(seed)
-        corpus = Builder(load_toy(home.folder, f"seed={seed}", more=home.more).recipe, helpers_toy.REGISTRY)
+        corpus = Builder(load_toy(home.folder, f"seed={seed}", more=home.more).recipe, REGISTRY)
         dataset = corpus.dataset()
         assert isinstance(dataset, FootageCorpus)
         assert {clip.name: clip.split for clip in dataset.clips()} == home.split(seed)
@@ -109,10 +113,70 @@ def test_a_study_of_two_seeds_holds_out_what_both_held_out(home):
     for seed in (1, 2):
         home.run(seed, stages=())
     view = View(Console(file=io.StringIO()))
-    systems = open_systems([home.folder / f"run{seed}" for seed in (1, 2)], "cpu", view, helpers_toy.REGISTRY)
+    systems = open_systems([home.folder / f"run{seed}" for seed in (1, 2)], "cpu", view, REGISTRY)
     for system, seed in zip(systems, (1, 2), strict=True):
         assert set(system.held_out) == {n for n, s in home.split(seed).items() if s == "test"}
         assert not set(system.held_out) & home.trained[seed]
     common = set(systems[0].held_out) & set(systems[1].held_out)
     if common:
         assert set(pick(systems, 9, seed=0)) <= common
+
+
+def test_what_the_test_clips_hold_changes_nothing_that_a_run_trains_or_chooses(tmp_path, monkeypatch):
+    """Else settings, steps or weights would be chosen by the clips that the figures are of."""
+    load = Toy.load
+
+    def other(dataset, index):
+        clip = load(dataset, index)
+        if dataset.clips()[index].split == "test":
+            clip.frames[:] = 255 - clip.frames
+            clip.speech[:] = clip.speech[::-1]
+        return clip
+
+    weights, logs = [], []
+    for name in ("as_it_is", "altered"):
+        folder = tmp_path / name
+        sets = ("data.sentences=3", "stages.compose.steps=2", "stages.compose.validate_every=1")
+        run_toy(folder, *sets, stages=["compose"], quiet=True)
+        stages = folder / "run" / "stages"
+        weights.append({p.relative_to(folder): p.read_bytes() for p in stages.rglob("*.safetensors")})
+        lines = [line for path in sorted(stages.rglob("log.jsonl")) for line in read_log(path)]
+        logs.append([{key: value for key, value in line.items() if "seconds" not in key} for line in lines])
+        monkeypatch.setattr(Toy, "load", other)
+    assert len(weights[0]) >= 4
+    assert any("validate" in key or "auc" in key.lower() for line in logs[0] for key in line)
+    assert weights[0] == weights[1]
+    assert logs[0] == logs[1]
+
+
+def test_by_time_holds_out_the_end_of_each_clip(home):
+    """Train, val and test are stretches of every clip, in this order, of its frames and its sound."""
+    home.run(1)
+    whole = ShardStore(home.folder / "out")
+    builder = Builder(load_toy(home.folder, "data.split=by_time", *SHARES, more=home.more).recipe, REGISTRY)
+    corpus = builder.dataset()
+    assert corpus.index.content != whole.index.content
+    stores = [ShardStore(corpus.folder, corpus.index), corpus.open(home.folder / "open", lambda *_: None)]
+    assert stores[0].index.clips == stores[1].index.clips
+    for store in stores:
+        for at, clip in enumerate(whole.clips):
+            parts = range(3 * at, 3 * at + 3)
+            names = [f"{clip.name}_{split}" for split in ("train", "val", "test")]
+            assert [store.clips[part].name for part in parts] == names
+            assert [store.clips[part].frames for part in parts] == [15, 6, 9]
+            frames = np.concatenate([store.frames(part) for part in parts])
+            speech = np.concatenate([store.speech(part) for part in parts])
+            np.testing.assert_array_equal(frames, whole.frames(at))
+            np.testing.assert_array_equal(speech, whole.speech(at))
+            assert store.clips[parts[1]].samples == 6 * 16000 // 25
+    assert {clip.name for clip in whole.clips} == {name.rsplit("_", 1)[0] for name in split_of(corpus)}
+
+
+def test_by_time_is_known_before_anything_is_cut(root, tmp_path):
+    sets = ("data.split=by_time", *SHARES)
+    builder = Builder(load_toy(tmp_path, *sets, more=small(root, tmp_path)).recipe, REGISTRY)
+    assert Counter(split_of(builder.dataset()).values()) == {"train": 12, "val": 12, "test": 12}
+
+
+def split_of(corpus):
+    return {clip.name: clip.split for clip in corpus.clips()}

@@ -4,7 +4,8 @@ import pytest
 import torch
 from s2vkit_optimizers import AdamOptions, AdamwOptions, RmspropOptions
 from s2vkit_optimizers.optimizers import make_adam, make_adamw, make_rmsprop
-from s2vkit_students import LinearOptions, MlpOptions
+from s2vkit_students import LinearOptions, MlpOptions, RecollectionOptions
+from s2vkit_students.recollection import Recollection
 from s2vkit_students.students import Linear, Mlp
 
 from s2vkit import Student
@@ -52,6 +53,41 @@ def test_the_linear_student_is_linear():
     assert isinstance(student, Student)
     assert student.dim == 7
     assert torch.allclose(student(x + y) + student(torch.zeros(4, 10)), student(x) + student(y), atol=1e-5)
+
+
+def recollection(**options):
+    torch.manual_seed(0)
+    return Recollection(RecollectionOptions(hidden=[16], **options), inputs=10, dim=7).eval()
+
+
+def test_a_recollection_is_the_mlp_until_it_remembers():
+    student = recollection()
+    summary = torch.randn(4, 10)
+    assert torch.equal(student(summary), student.layers(summary))
+
+
+def test_a_voice_snaps_to_the_nearest_face_and_a_new_one_is_a_blend():
+    student, faces = recollection(temperature=0.01), torch.randn(5, 7)
+    student.remember(faces, torch.tensor([0, 0, 1, 2, -1]))
+    means = torch.stack([faces[:2].mean(0), faces[2], faces[3]])
+    with torch.no_grad():
+        student.layers = torch.nn.Identity()
+        torch.testing.assert_close(student(9 * means + 0.1 * torch.randn(3, 7)), means)
+        student.temperature = 0.3
+        between = student(torch.nn.functional.normalize(means[:2], dim=-1).sum(0, keepdim=True))
+    far = (between - means).norm(dim=-1)
+    assert far[:2].min() > 0.2 * (means[0] - means[1]).norm()
+    assert far[:2].max() < far[2]
+    again = recollection()
+    again.load_state_dict(student.state_dict(), strict=False)
+    assert torch.equal(again.memory, student.memory)
+    assert again.count == 3
+
+
+def test_more_faces_than_slots_are_thinned_and_without_people_each_clip_is_one():
+    student, faces = recollection(slots=3), torch.randn(9, 7)
+    student.remember(faces, None)
+    assert torch.equal(student.memory, faces[[0, 4, 8]])
 
 
 @pytest.mark.parametrize(

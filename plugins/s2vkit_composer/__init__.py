@@ -52,6 +52,23 @@ class SkipDecoderOptions(FrameDecoderOptions):
     )
 
 
+class ModulatedDecoderOptions(Options):
+    """Options of the modulated decoder."""
+
+    width: int = Field(default=192, ge=8, le=2048, description="most channels of any map")
+    min_width: int = Field(default=24, ge=4, le=512, description="fewest channels of any map")
+    capacity: int = Field(
+        default=3072, ge=64, le=65536, description="channels times height of a map, between those two"
+    )
+    start: int = Field(default=4, ge=2, le=16, description="height and width of the start map")
+    code_size: int = Field(default=32, ge=1, le=1024, description="numbers of each code that modulate")
+    speech_size: int = Field(default=32, ge=1, le=1024, description="numbers of the speech that modulate")
+    dropout: float = Field(default=0.3, ge=0.0, lt=1.0, description="dropout of the speech features")
+    context_radius: int = Field(
+        default=0, ge=0, le=16, description="frames before and after whose speech is input too"
+    )
+
+
 @hookimpl
 def s2vkit_register(register: Register) -> None:
     """Register the generators."""
@@ -74,4 +91,14 @@ def s2vkit_register(register: Register) -> None:
         wants=("features",),
         summary="the frame decoder with output skips: a frame is the sum of pictures of every size",
         reference="Si et al. 2021, section 2.2; StyleGAN2 (Karras et al. 2020), section 4.1",
+    )
+    register(
+        "generator",
+        "modulated_decoder",
+        "s2vkit_composer.modulated:ModulatedDecoder",
+        ModulatedDecoderOptions,
+        gives=("frames",),
+        wants=("features",),
+        summary="3x3 convolutions from a start map of the identity, scaled by speech and codes",
+        reference="ours; StyleGAN and StyleGAN2 (Karras et al. 2019, 2020)",
     )

@@ -43,8 +43,10 @@ class FolderOptions(FootageOptions):
         description="CSV or TSV with a column `file` (relative to root) and any of `speaker`, "
         "`emotion`, `split` or other labels",
     )
-    split: Literal["by_clip", "by_speaker", "table"] = Field(
-        default="by_clip", description="whether val and test hold clips or speakers of their own"
+    split: Literal["by_clip", "by_speaker", "by_time", "table"] = Field(
+        default="by_clip",
+        description="whether val and test hold clips or speakers of their own, or the end of each clip: "
+        "val, then test, for those who have one video a speaker",
     )
     val: float = Field(default=0.15, ge=0.0, lt=1.0, description="share of val")
     test: float = Field(default=0.15, ge=0.0, lt=1.0, description="share of test")

@@ -86,9 +86,9 @@ class Folder(Footage):
         files = [source.facts["file"] for source in sources]
         rows = self._matched(files).rows
         labels = {file: self._labels(file, rows.get(file, {})) for file in files}
-        splits = self._splits(labels, rows)
+        splits, parts = self._splits(labels, rows), self._parts()
         return [
-            replace(source, labels=labels[file], split=splits[file])
+            replace(source, labels=labels[file], split=splits[file], parts=parts)
             for source, file in zip(sources, files, strict=True)
         ]
 
@@ -117,6 +117,8 @@ class Folder(Footage):
         options, files = self.options, list(labels)
         if options.split == "table":
             return {file: self._split_of(file, rows.get(file, {}).get("split", "")) for file in files}
+        if options.split == "by_time":
+            return dict.fromkeys(files, "train")
         if options.split == "by_clip":
             return shares(files, self.seed, options.val, options.test)
         nameless = [file for file in files if "identity" not in labels[file]]
@@ -129,6 +131,12 @@ class Folder(Footage):
         of = {file: labels[file]["identity"] for file in files}
         split = shares(of.values(), self.seed, options.val, options.test)
         return {file: split[of[file]] for file in files}
+
+    def _parts(self) -> dict[str, float]:
+        """Return the shares of each clip's time that the splits have, if it is divided."""
+        val, test = self.options.val, self.options.test
+        shares = {"train": 1.0 - val - test, "val": val, "test": test}
+        return {k: v for k, v in shares.items() if v} if self.options.split == "by_time" else {}
 
     def _split_of(self, file: str, given: str) -> str:
         if given not in _SPLITS:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import AudioEncoder, SpeechStream, fit_weights, open_weights
+from s2vkit import AudioEncoder, SpeechStep, SpeechStream, fit_weights, open_weights
 from s2vkit.nn import valid_mask
 from s2vkit_cpc import CpcOptions
 from s2vkit_cpc.front import HOP, ConvStack, Front, LogMelStack, count_steps, pool_steps
@@ -77,6 +77,12 @@ class Cpc(AudioEncoder):
         from s2vkit_cpc.streaming import CpcStream
 
         return CpcStream(self)
+
+    def step(self, steps: int) -> SpeechStep:
+        """Return the stream as a function of pieces of so many steps; see `SpeechStep`."""
+        from s2vkit_cpc.stepping import CpcStep
+
+        return CpcStep(self, steps)
 
     def _summarise(self, c: Tensor, z: Tensor, steps: Tensor) -> Tensor:
         if self.kind == "last":

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from s2vkit.nn import exact_on_device
 from s2vkit_cpc.encoder import Cpc
 from s2vkit_cpc.front import HOP, Front
+from s2vkit_cpc.moments import Moments, no_steps
 
 
 class CpcStream:
@@ -23,7 +23,7 @@ class CpcStream:
         self.encoder = encoder
         front = encoder.gEncoder
         self.layers = [Layer(front, i) for i in range(len(front.layers))]
-        self.moments = [Moments() for _ in front.layers]  # of each layer; the last one's holds c too
+        self.moments: dict[int, Moments] = {}  # of each layer; the last one's holds c too
         self.state: Any = None
         self.last: Tensor | None = None
         self.samples = 0
@@ -47,24 +47,29 @@ class CpcStream:
         for i, layer in enumerate(self.layers):
             x = layer.push(x, end=end)
             if gather and i + 1 < len(self.layers):
-                self.moments[i].add(x)
+                self._measure(i, x)
         z = x.transpose(1, 2)
         if not z.shape[1]:
             return z
         c, self.state = self.encoder.gAR.baseNet(z, self.state)
         self.last = c[:, -1]
-        self.moments[-1].add(torch.cat([c, z], 2).transpose(1, 2))
+        self._measure(len(self.layers) - 1, torch.cat([c, z], 2).transpose(1, 2))
         return c
+
+    def _measure(self, layer: int, x: Tensor) -> None:
+        if x.shape[2]:
+            self.moments[layer] = self.moments.get(layer, no_steps(x, x.shape[1])).add(x)
 
     def summary(self) -> Tensor:
         """Summarise what was heard so far, one step at least: (B, summary_dim)."""
         assert self.last is not None  # `finish` completes at least one step
-        kind, whole = self.encoder.kind, self.moments[-1]
+        kind, last = self.encoder.kind, len(self.layers) - 1
         if kind == "last":
             return self.last
+        whole = self.moments[last]
         if kind == "mean":
             return whole.mean[:, : self.encoder.dim].to(self.last.dtype)
-        lower = self.moments[:-1] if kind == "layers" else []
+        lower = [self.moments[i] for i in range(last)] if kind == "layers" else []
         return torch.cat([m.pool() for m in (whole, *lower)], 1).to(self.last.dtype)
 
 
@@ -88,29 +93,3 @@ class Layer:
             return x.new_zeros(x.shape[0], self.width, 0)
         window = buffer[:, :, : (steps - 1) * self.stride + self.kernel]
         return self.front.apply_layer(self.index, window)
-
-
-class Moments:
-    """Mean and deviation of all that was added, in double precision where the device has it."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.mean = torch.zeros(())
-        self.squares = torch.zeros(())  # summed squared distances from the mean
-
-    def add(self, x: Tensor) -> None:
-        """Add steps (B, C, A)."""
-        count = x.shape[2]
-        if not count:
-            return
-        x = exact_on_device(x)
-        mean = x.mean(2)
-        squares = (x - mean.unsqueeze(2)).square().sum(2)
-        total, apart = self.count + count, mean - self.mean.to(mean)
-        self.squares = self.squares.to(mean) + squares + apart**2 * (self.count * count / total)
-        self.mean = self.mean.to(mean) + apart * (count / total)
-        self.count = total
-
-    def pool(self) -> Tensor:
-        """Return mean and deviation (B, 2 C)."""
-        return torch.cat([self.mean, (self.squares / self.count + 1e-6).sqrt()], 1)

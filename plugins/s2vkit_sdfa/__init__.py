@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from s2vkit import Checkpoint, Field, Options, Register, hookimpl
+from s2vkit import Checkpoint, Field, Options, Reference, Register, hookimpl
 
 
 class SdfaSizes(Options):
@@ -37,6 +37,11 @@ class SdfaOptions(SdfaSizes):
 
     checkpoint: str | None = Field(
         default=None, description="file with published weights (crema.dat); none: train in the run"
+    )
+    reference: Reference = Field(
+        default="first_frame",
+        description="the image that a clip is generated from in training and evaluation: its own first "
+        "frame, as published, or the first frame of another clip of the speaker",
     )
     shape: Literal["square", "portrait"] = Field(
         default="square",

@@ -114,7 +114,7 @@ class Sdfa(_Animator):
         else:
             _start_weights(self)
         self.pretrained = bool(path)
-        self.published = options.shape == "portrait"
+        self.published, self.reference = options.shape == "portrait", options.reference
 
     def forward(self, codes: Conditioning) -> GeneratorOutput:
         """Draw frames (B, V, 3, size, size) in [-1, 1] of stills and sounds."""

@@ -13,6 +13,7 @@ from s2vkit import (
     Options,
     Register,
     StageOptions,
+    ValidationOptions,
     hookimpl,
 )
 
@@ -228,6 +229,10 @@ class AdversarialOptions(StageOptions):
         role="monitor",
         description="steps between measurements on the split val: the AUC of discriminators that see "
         "mismatches, the correlation of inflated identity maps with the teacher's; 0: none",
+    )
+    validation: ValidationOptions = Field(
+        default=ValidationOptions(),
+        description="what is measured of generated clips of the split val, and which weights are kept by it",
     )
 
 

@@ -45,6 +45,7 @@ class Adversarial(Stage):
     def __init__(self, options: AdversarialOptions, *, graph: Graph) -> None:
         self.options, self.graph = options, graph
         self.sample_pictures, self.validate_every = options.samples, options.validate_every
+        self.validation = options.validation
         self.discriminators: dict[str, Discriminator] = graph.discriminators
         self.fields, self.uses = fields_of(options, graph), used_modules(options, graph)
         check_window(options, graph)

@@ -15,7 +15,7 @@ from s2vkit_stages import DistillOptions
 from s2vkit_stages.erase import eraser, fold, principal
 from s2vkit_stages.held_out import agreement, retrieval
 
-_ERASED_BY = 16384  # clips are enough to know what some hundreds of features tell
+_CLIPS_AT_THE_END = 16384  # are enough to know what some hundreds of features tell
 
 
 class Distill(Stage):
@@ -36,7 +36,9 @@ class Distill(Stage):
             *(self._targets(side) for side in graph.students),
         )
         self.validate_every = options.validate_every
-        self.finish_with = _ERASED_BY if options.erase and len(graph.students) > 1 else 0
+        self.erases = bool(options.erase) and len(graph.students) > 1
+        remembers = any(student.remembers for student in graph.students.values())
+        self.finish_with = _CLIPS_AT_THE_END if self.erases or remembers else 0
         slots = {"match": options.losses.match, "distill": options.losses.distill}
         self.terms = {name: (slot.options.weight, graph.make(slot)) for name, slot in slots.items() if slot}
         apart = options.losses.apart
@@ -59,7 +61,7 @@ class Distill(Stage):
                 )
 
     def _check_lasts(self) -> None:
-        for side, student in self.graph.students.items() if self.finish_with else ():
+        for side, student in self.graph.students.items() if self.erases else ():
             if student.last_layer() is None:
                 raise RecipeError(
                     f"student '{side}' has no linear last layer to erase from",
@@ -117,6 +119,14 @@ class Distill(Stage):
         return F.normalize(target.float(), dim=-1)
 
     def finish(self, clips: Batch) -> None:
+        """Erase what codes tell of other sides, where asked; let students remember what they can."""
+        if self.erases:
+            self._erase(clips)
+        for side, student in self.graph.students.items():
+            if student.remembers:
+                student.remember(clips[f"targets.{side}"], clips.labels.get(side))
+
+    def _erase(self, clips: Batch) -> None:
         """Erase from each code what a line tells of the other sides.
 
         Last from the identity code, of the others' teachers and of their codes, clean by then.

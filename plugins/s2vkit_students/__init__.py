@@ -29,6 +29,18 @@ class MlpOptions(LinearOptions):
     norm: Norm = Field(default="batch", description="normalisation in each of them")
 
 
+class RecollectionOptions(MlpOptions):
+    """Options of the student that recalls."""
+
+    slots: int = Field(default=512, ge=1, le=65536, description="most people whose faces it stores")
+    temperature: float = Field(
+        default=0.1,
+        gt=0.0,
+        le=10.0,
+        description="of the softmax over cosines: the smaller, the more a voice is given one face",
+    )
+
+
 @hookimpl
 def s2vkit_register(register: Register) -> None:
     """Register the students."""
@@ -48,4 +60,13 @@ def s2vkit_register(register: Register) -> None:
         LinearOptions,
         gives=("code",),
         summary="one linear layer",
+    )
+    register(
+        "student",
+        "recollection",
+        "s2vkit_students.recollection:Recollection",
+        RecollectionOptions,
+        gives=("code",),
+        summary="the MLP, whose code then snaps to the nearest of the faces of training",
+        reference="ours; attention over a memory as in Sukhbaatar et al. 2015 (memory networks)",
     )

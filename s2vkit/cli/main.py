@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "generate": ("s2vkit.cli.generate:generate", "Make a talking-face video from speech."),
     "benchmark": ("s2vkit.cli.benchmark:benchmark", "Measure how fast a model is on this machine."),
     "bundle": ("s2vkit.cli.bundle:bundle", "Write a run's model as a folder to share."),
+    "export": ("s2vkit.cli.export:export", "Write a run's model for other runtimes, as ONNX."),
     "verify": ("s2vkit.cli.verify:verify", "Say whether files are marked as generated."),
     "evaluate": ("s2vkit.cli.evaluate:evaluate", "Set the figures of finished runs side by side."),
     "study": ("s2vkit.cli.study:study", "Compare runs by human raters, and analyse their votes."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 
 from s2vkit.data.arrays import flush, new_array
 from s2vkit.data.cache_entries import lock_to_make
+from s2vkit.data.parts import divide, names_of_parts
 from s2vkit.data.preparation.check import SPLITS
 from s2vkit.data.preparation.finish import about, is_finished, read_sources, source_of
 from s2vkit.data.preparation.footage import prepare_footage
@@ -80,10 +81,16 @@ class FootageCorpus(Dataset):
         _check_labelled(self.name, sources)
         found = [sources[source_of(clip.name, sources)] for clip in stored.clips]
         records = [
-            replace(clip, labels=dict(source.labels), split=source.split)
+            part
             for clip, source in zip(stored.clips, found, strict=True)
+            for part in divide(replace(clip, labels=dict(source.labels), split=source.split), source, stored)
         ]
-        return replace(stored, labels=labels_of(records), clips=records, content=self.contents)
+        content = (
+            self.contents
+            if len(records) == len(stored.clips)
+            else _hash([self.contents, *map(asdict, records)])
+        )
+        return replace(stored, labels=labels_of(records), clips=records, content=content)
 
     @property
     def contents(self) -> str:
@@ -96,8 +103,7 @@ class FootageCorpus(Dataset):
         if not self.ready:
             return ""
         labelled = [[clip.name, clip.labels, clip.split] for clip in self.index.clips]
-        text = json.dumps([self.contents, labelled], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _hash([self.index.content, labelled])
 
     @cached_property
     def labels(self) -> dict[str, tuple[str, ...]]:  # type: ignore[override] # follows the index
@@ -109,11 +115,15 @@ class FootageCorpus(Dataset):
         """List the clips; before they are cut, one for each source."""
         if self.ready:
             return [ClipFiles(c.name, c.labels, c.split) for c in self.index.clips]
-        return [ClipFiles(s.name, s.labels, s.split) for s in self.listing.sources]
+        return [
+            ClipFiles(name, s.labels, split)
+            for s in self.listing.sources
+            for name, split in names_of_parts(s)
+        ]
 
     def load(self, index: int) -> RawClip:
         """Load a clip of the prepared corpus."""
-        store = ShardStore(self.folder)
+        store = ShardStore(self.folder, self.index)
         return RawClip(store.frames(index), store.speech(index))
 
     def prepare(
@@ -202,8 +212,12 @@ def unpack(store: ClipStore, out: Path, progress: Progress) -> None:
     write_json(out / "index.json", store.index.dump())
 
 
+def _hash(data: Any) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
 def _check_labelled(name: str, sources: Mapping[str, Source]) -> None:
-    wrong = [source for source in sources.values() if source.split not in SPLITS]
+    wrong = [source for source in sources.values() if {source.split, *source.parts} - set(SPLITS)]
     if wrong:
         raise PluginError(
             f"dataset '{name}': '{wrong[0].name}' is in split '{wrong[0].split}', "

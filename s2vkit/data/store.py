@@ -17,6 +17,7 @@ import numpy as np
 from s2vkit.data.arrays import damaged, open_array
 from s2vkit.errors import InputError
 from s2vkit.files import read_json
+from s2vkit.options import Reference
 
 FORMAT = 1
 
@@ -132,9 +133,9 @@ class ClipStore:
             )
         return of_train or found
 
-    def still(self, clip: int) -> np.ndarray:
-        """Read a still of the speaker of a clip, from another one: (H, W, 3) uint8."""
-        others = self.others(clip)
+    def still(self, clip: int, reference: Reference = "other_clip") -> np.ndarray:
+        """Read the first frame of a clip, or of another of its speaker: (H, W, 3) uint8."""
+        others = [clip] if reference == "first_frame" else self.others(clip)
         image: np.ndarray = self.frames(others[clip % len(others)], np.zeros(1, int))[0]
         return image
 

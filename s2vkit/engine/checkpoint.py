@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from torch import Tensor, optim
 
 from s2vkit.errors import RunFolderError
-from s2vkit.files import atomic_folder, former, read_json, recover_folder
+from s2vkit.files import atomic_folder, former, read_json, recover_folder, remove, sha256_of
 from s2vkit.tensors import ANEW, Modules, fit, module_tensors, read_tensors, under, write_tensors
 
 Optimizers = Mapping[str, optim.Optimizer]
@@ -20,7 +19,7 @@ _HASHED, _DIGESTS = ("tensors.safetensors", "state.json"), "sha256.json"
 
 
 def save_state(folder: Path, step: int, modules: Modules, optimizers: Optimizers) -> None:
-    """Write all that training needs to resume after `step` steps."""
+    """Write all that training needs to resume after `step` steps; the checkpoint before is kept."""
     tensors = module_tensors(modules, "module/")
     plain: dict[str, Any] = {"step": step, "optimizers": {}}
     for name, optimizer in optimizers.items():
@@ -32,17 +31,20 @@ def save_state(folder: Path, step: int, modules: Modules, optimizers: Optimizers
                     tensors[f"optimizer/{name}/{index}/{key}"] = value.contiguous().cpu()
                 else:
                     plain["optimizers"][name]["state"].setdefault(str(index), {})[key] = value
-    with atomic_folder(folder) as part:
+    with atomic_folder(folder, keep_former=True) as part:
         write_tensors(tensors, part / "tensors.safetensors")
         (part / "state.json").write_text(json.dumps(plain))
         (part / _DIGESTS).write_text(json.dumps(_digests(part)))
 
 
 def load_state(folder: Path, modules: Modules, optimizers: Optimizers) -> int:
-    """Load what `save_state` wrote; give the number of steps done, 0 where there is nothing."""
+    """Load what `save_state` wrote; give the number of steps done, 0 where there is nothing.
+
+    Raises RunFolderError if the checkpoint is damaged; `take_sound` puts the one before in its place.
+    """
     if not recover_folder(folder):
         return 0
-    _check_digests(folder)
+    _check(folder)
     tensors = read_tensors(folder / "tensors.safetensors")
     plain = read_json(folder / "state.json")
     for name, module in modules.items():
@@ -56,16 +58,58 @@ def load_state(folder: Path, modules: Modules, optimizers: Optimizers) -> int:
         raise RunFolderError(f"{folder}: damaged: {error!r}", hint=ANEW) from error
 
 
-def _digests(folder: Path) -> dict[str, str]:
-    found = {}
-    for name in _HASHED:
-        with (folder / name).open("rb") as file:
-            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+def step_of(folder: Path) -> int:
+    """Read how many steps are done at a checkpoint, 0 where there is none; changes nothing.
+
+    Of a damaged one, it is the checkpoint before that counts. Raises RunFolderError if none is sound.
+    """
+    place = _sound(folder)
+    return _step(place) if place else 0
 
 
-def _check_digests(folder: Path) -> None:
+def take_sound(folder: Path) -> str:
+    """Put the checkpoint before in the place of a damaged one; give a warning, empty: nothing is wrong.
+
+    Raises RunFolderError if that is damaged too, or there is none.
+    """
+    recover_folder(folder)
+    place = _sound(folder)
+    if place is None or place == folder:
+        return ""
+    try:
+        _check(folder)
+    except RunFolderError as error:
+        remove(folder)
+        recover_folder(folder)
+        return f"{error.message}; the checkpoint before is taken, of step {_step(folder)}"
+    return ""
+
+
+def _sound(folder: Path) -> Path | None:
+    """Find the last checkpoint whose files are what was written; None where there is none at all."""
+    there = [place for place in (folder, former(folder)) if place.is_dir()]
+    errors: list[RunFolderError] = []
+    for place in there:
+        try:
+            _check(place)
+            return place
+        except RunFolderError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return None
+
+
+def _step(folder: Path) -> int:
+    try:
+        return int(read_json(folder / "state.json")["step"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunFolderError(f"{folder}: damaged: no readable state.json", hint=ANEW) from error
+
+
+def _check(folder: Path) -> None:
     """Raise RunFolderError if a file is not what was written; a checkpoint without digests is older."""
+    _step(folder)
     if not (folder / _DIGESTS).exists():
         return
     known = read_json(folder / _DIGESTS)
@@ -79,18 +123,8 @@ def _check_digests(folder: Path) -> None:
         )
 
 
-def step_of(folder: Path) -> int:
-    """Read how many steps are done at a checkpoint, 0 where there is none; changes nothing.
-
-    Raises RunFolderError if it is damaged.
-    """
-    for place in (folder, former(folder)):
-        if place.is_dir():
-            try:
-                return int(read_json(place / "state.json")["step"])
-            except (KeyError, TypeError, ValueError) as error:
-                raise RunFolderError(f"{folder}: damaged: no readable state.json", hint=ANEW) from error
-    return 0
+def _digests(folder: Path) -> dict[str, str]:
+    return {name: sha256_of(folder / name) for name in _HASHED}
 
 
 def _optimizer_state(stored: dict[str, Any], moments: Mapping[str, Tensor]) -> dict[str, Any]:

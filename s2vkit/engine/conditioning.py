@@ -13,11 +13,13 @@ from s2vkit.speech.conditions import Condition
 def condition_clip(
     pipeline: InferencePipeline, store: ClipStore, clip: int, condition: Condition | None = None
 ) -> Conditioning:
-    """Encode a clip's speech, changed by a condition; an image that is needed is of another clip.
+    """Encode a clip's speech, changed by a condition; an image that is needed is the generator's `reference`.
 
     What a condition adds before the speech or behind it is encoded and then left out.
     """
-    image = store.still(clip) if pipeline.graph.takes_reference_image else None
+    generator = pipeline.graph.generator
+    taken = generator is not None and generator.takes_reference_image
+    image = store.still(clip, generator.reference) if generator and taken else None
     speech, frames = store.speech(clip, pipeline.sample_rate), store.clips[clip].frames
     if condition is None:
         return pipeline.condition(speech, frames, image)

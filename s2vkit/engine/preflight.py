@@ -6,7 +6,7 @@ Wrong shapes and too little memory show here, in seconds, and not after hours.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
@@ -23,6 +23,7 @@ from s2vkit.interfaces.fields import BatchSizes, sampling_of
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.seed import generator
 from s2vkit.interfaces.stage import Job, Stage
+from s2vkit.runs.validating import validation_of
 
 _TRIED = 4  # clips loaded at most to time one
 
@@ -31,7 +32,8 @@ def check_splits(clips: Sequence[ClipFiles], stages: Mapping[str, Stage | Job]) 
     """Raise InputError if a stage needs clips of a split that the dataset leaves empty."""
     there = {clip.split for clip in clips}
     for name, stage in stages.items():
-        needed = stage.splits if isinstance(stage, Job) else () if stage.idle() else ("train",)
+        trains = ("train", "val") if validation_of(stage) else ("train",)
+        needed = stage.splits if isinstance(stage, Job) else () if stage.idle() else trains
         for split in needed:
             if split not in there:
                 raise InputError(
@@ -54,9 +56,12 @@ def check_labels(graph: Graph) -> None:
                 )
 
 
-def check_evaluators(graph: Graph, stages: Mapping[str, Stage | Job]) -> None:
-    """Raise RecipeError if a further evaluator of a label has no file and no stage trains it."""
-    trained = {
+def check_evaluators(graph: Graph, stages: Mapping[str, Stage | Job], started: Collection[str] = ()) -> None:
+    """Raise RecipeError if a further evaluator of a label has no weights and no stage trains it.
+
+    `started` are parts that start from another run's weights.
+    """
+    trained = set(started) | {
         part
         for stage in stages.values()
         if isinstance(stage, Stage) and not stage.idle()

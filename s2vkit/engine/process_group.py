@@ -128,7 +128,7 @@ class SeveralProcesses(ProcessGroup):
         """Average metrics over processes, in one message."""
         if not metrics:
             return {}
-        values = torch.stack([value.detach().double().cpu() for value in metrics.values()])
+        values = torch.stack([value.detach().cpu().double() for value in metrics.values()])
         with self._answering():
             dist.all_reduce(values, group=self._slow)
         return dict(zip(metrics, values / self.part.world, strict=True))

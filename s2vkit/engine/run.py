@@ -63,6 +63,7 @@ def run_recipe(
     with full, taken(folder, fresh=fresh, command=command), stop_flag() as stopped:
         write_text(folder / "recipe.yaml", dump_recipe(loaded))
         run = Run(loaded, folder, console, stopped, registry)
+        run.keep_start()
         reuse(run.plan, donors, run.view)
         if not quiet:
             run.announce()

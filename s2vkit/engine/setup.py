@@ -23,6 +23,7 @@ from s2vkit.registry import Registry
 from s2vkit.runs.cache import Cache
 from s2vkit.runs.plan import Plan
 from s2vkit.runs.split import write_split
+from s2vkit.runs.start_from import Start, Started, describe_start, keep_start, open_start, start
 from s2vkit.runs.warning_log import Notes
 
 
@@ -30,6 +31,8 @@ class RunSetup:
     """One recipe, built in its run folder; `store` is its corpus once that is open."""
 
     store: ClipStore
+    source: Start | None  # what it starts from
+    started: Started
     profile = False  # whether a trace of some steps of each stage is written
 
     def __init__(
@@ -48,17 +51,39 @@ class RunSetup:
     def _build(self) -> None:
         """Build the graph and the stages on it, and plan what is to be done."""
         self.graph = self.builder.graph(data_spec_of(self.dataset))
+        self._start()
         self.stages = self.builder.stages(self.graph, self.policy.device)
         self._plan()
+
+    def _start(self) -> None:
+        """Load the weights that the recipe starts from, if it names any."""
+        options = self.recipe.start_from
+        self.source, self.started = open_start(options, self.folder), Started({}, (), {})
+        if options is not None and self.source is not None:
+            self.started = start(self.graph, self.source, options, self.builder)
+
+    def keep_start(self) -> None:
+        """Keep a copy of the weights that the run starts from in its folder, and say what they are."""
+        if self.source is not None:
+            keep_start(self.folder, self.source, self.started)
+            for line in describe_start(self.source, self.started):
+                self.console.print(f"start_from: {escape(line)}", highlight=False)
 
     def _plan(self) -> None:
         check_splits(self.dataset.clips(), self.stages)
         check_labels(self.graph)
-        check_evaluators(self.graph, self.stages)
+        check_evaluators(self.graph, self.stages, self.started.parts)
         dataset: Any = self.dataset
         identity = dataset.identity if isinstance(dataset, FootageCorpus) else ""
         self.plan = Plan(
-            self.recipe, self.registry, self.graph, self.stages, self.folder, self.policy, identity
+            self.recipe,
+            self.registry,
+            self.graph,
+            self.stages,
+            self.folder,
+            self.policy,
+            identity,
+            self.started.parts,
         )
         self.cache = Cache(self.plan, self.dataset, self.policy, self.view, self.progress)
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from s2vkit.device import choose
+from s2vkit.engine.callbacks.best import GeneratedValidation
 from s2vkit.engine.callbacks.finishing import Finishing
 from s2vkit.engine.callbacks.logging import Logging, Progress
 from s2vkit.engine.callbacks.monitor import Monitor
 from s2vkit.engine.callbacks.profile import Profile
 from s2vkit.engine.callbacks.validation import Validation
+from s2vkit.engine.checkpoint import take_sound
 from s2vkit.engine.loading import BatchDataset, BatchLoader, default_workers
 from s2vkit.engine.log import spent
 from s2vkit.engine.memory import Peak
@@ -21,16 +24,20 @@ from s2vkit.engine.sources import Sources
 from s2vkit.engine.trainer import Trainer
 from s2vkit.engine.workspace import RunWork
 from s2vkit.errors import RunFolderError
-from s2vkit.files import recover_folder, remove, write_text
+from s2vkit.files import remove, write_text
 from s2vkit.inference.pipeline import InferencePipeline
-from s2vkit.interfaces.callback import Callback
+from s2vkit.interfaces.callback import Callback, TrainingState
+from s2vkit.interfaces.graph import Graph
+from s2vkit.interfaces.metric import Metric
 from s2vkit.interfaces.stage import Job, Stage
 from s2vkit.rendering.training_samples import SamplePictures
 from s2vkit.runs.folder import record
 from s2vkit.runs.plan import Step
 from s2vkit.runs.progress import IDENTITY
 from s2vkit.runs.segments import write_segments
+from s2vkit.runs.validating import validation_of
 from s2vkit.tensors import load_modules
+from s2vkit.validation_options import ValidationOptions
 
 
 def run_stage(run: RunSetup, step: Step) -> None:
@@ -88,10 +95,11 @@ def load_all(run: RunSetup) -> None:
 def _open(run: RunSetup, step: Step, folder: Path) -> None:
     """Write down what is about to be trained; a checkpoint that it cannot go on from goes."""
     if not step.progress.start:
-        for left in ("checkpoint", ".checkpoint.old", "log.jsonl", "samples"):
+        for left in ("checkpoint", ".checkpoint.old", "log.jsonl", "samples", "best"):
             remove(folder / left)
         run.notes.forget(step.name)
-    recover_folder(folder / "checkpoint")
+    if damage := take_sound(folder / "checkpoint"):
+        run.warn(damage)
     write_segments(folder, step.segments)
     write_text(folder / IDENTITY, step.identity)
     remove(folder / "done.json")
@@ -120,7 +128,8 @@ def _train(run: RunSetup, step: Step, stage: Stage, folder: Path) -> None:
         group=run.group,
     )
     trainer.run(folder, save_seconds=run.recipe.checkpoint_seconds, stopped=run.stopped.is_set)
-    run.view.end(f"{stage.options.steps} steps")
+    early = " (ended early: no better on val)" if trainer.state.ended else ""
+    run.view.end(f"{trainer.state.step} steps{early}")
 
 
 def _callbacks(run: RunSetup, stage: Stage, loader: BatchLoader) -> list[Callback]:
@@ -131,6 +140,7 @@ def _callbacks(run: RunSetup, stage: Stage, loader: BatchLoader) -> list[Callbac
     writers = [pictures, Logging(), Progress(run.view.advance, stage.progress_metrics)]
     writers += [Profile()] if run.profile else []
     return [
+        *_validation(run, stage),
         Validation(stage, run.policy, partial(loader.held_out, stage.held_out, stage.held_out_runs)),
         *(writers if run.group.leads else []),
         Monitor(stage.thresholds(), run.warn),
@@ -138,14 +148,41 @@ def _callbacks(run: RunSetup, stage: Stage, loader: BatchLoader) -> list[Callbac
     ]
 
 
-def work_of(run: RunSetup, step: Step | None = None, folder: Path | None = None) -> RunWork:
-    """Return the `Work` of a job; its results go into `folder`, or the run's own."""
+def _validation(run: RunSetup, stage: Stage) -> list[Callback]:
+    """Return what measures generated clips while a stage trains, if it asks for that."""
+    options = validation_of(stage)
+    if options is None:
+        return []
+    metric = options.metrics[options.best] if options.best else None
+    better = run.registry.get(metric.kind, metric.use).better if metric else "none"
+    return [GeneratedValidation(options, better, partial(_measure, run, options), run.group)]
+
+
+def _measure(run: RunSetup, options: ValidationOptions, state: TrainingState) -> dict[str, float]:
+    """Generate clips of val with the weights that the stage would leave now, and measure them."""
+    generator = copy.deepcopy(state.averaged.get("generator", run.graph.generator))
+    work = work_of(run, graph=replace(run.graph, generator=generator))  # type: ignore[arg-type]
+    work.progress = lambda done, total: None  # the stage shows its own
+    metrics: dict[str, Metric] = {name: run.builder.make(slot) for name, slot in options.metrics.items()}
+    for outcome in work.outcomes("val", options.clips):
+        for metric in metrics.values():
+            metric.update(outcome)
+    for module in state.modules.values():  # what generates was put into eval mode
+        module.train()
+    return {name: float(metric.compute().value) for name, metric in metrics.items()}
+
+
+def work_of(
+    run: RunSetup, step: Step | None = None, folder: Path | None = None, graph: Graph | None = None
+) -> RunWork:
+    """Return the `Work` of a job; its results go into `folder`, or the run's own. `graph`: another one."""
     exact = choose(run.recipe.compute.model_copy(update={"precision": "fp32"}))
-    pipeline = InferencePipeline(run.graph, run.recipe.alignment, exact)
+    graph = graph or run.graph
+    pipeline = InferencePipeline(graph, run.recipe.alignment, exact)
 
     def sources() -> Sources:
         assert step is not None
         return run.cache.sources(step.stage, run.store)
 
     place = folder or run.folder
-    return RunWork(run.graph, place, run.store, pipeline, run.progress, sources)
+    return RunWork(graph, place, run.store, pipeline, run.progress, sources)

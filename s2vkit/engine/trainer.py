@@ -84,6 +84,8 @@ class Trainer:
     def _loop(self, checkpoint: Path, save_seconds: float, stopped: Callable[[], bool]) -> None:
         state, saved = self.state, time.monotonic()
         for number in range(state.step, state.total):
+            if state.last:
+                break
             self.step(number)
             reading = state.last or state.read_now or self._reads(number)
             due = time.monotonic() - saved > save_seconds

@@ -28,6 +28,31 @@ class SpeechStream(Protocol):
         ...
 
 
+class SpeechStep(nn.Module):
+    """The stream of an encoder as a function of one piece of speech, to be exported.
+
+    What a stream carries from piece to piece is the state that comes in and goes out. One
+    utterance at a time; every piece gives equally many steps, those of `late` steps before.
+    """
+
+    samples: int  # of a piece
+    late: int  # steps by which the features come late: the first ones of an utterance mean nothing
+    least: int  # samples that a shorter utterance is filled up to with zeros
+    names: tuple[str, ...]  # of the parts of the state
+
+    def begin(self) -> tuple[Tensor, ...]:
+        """Return the state of an utterance that has not begun."""
+        raise NotImplementedError
+
+    def forward(self, speech: Tensor, total: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        """Encode (1, samples): features (1, A, dim), summary so far (1, summary_dim), and the new state.
+
+        `total` (1,) is the length of the utterance in samples, and a very great number until that
+        is known; then zeros are pushed until the last features have come.
+        """
+        raise NotImplementedError
+
+
 class AudioEncoder(nn.Module):
     """Base of audio encoders, built as `Encoder(options)`.
 
@@ -61,6 +86,10 @@ class AudioEncoder(nn.Module):
 
     def stream(self) -> SpeechStream | None:
         """Begin an utterance that comes in pieces; by default it cannot be encoded so."""
+        return None
+
+    def step(self, steps: int) -> SpeechStep | None:
+        """Return the stream as a function of pieces of so many steps; by default there is none."""
         return None
 
     def encode(self, speech: Tensor) -> Tensor:

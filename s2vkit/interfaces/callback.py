@@ -23,11 +23,12 @@ class TrainingState:
     values: dict[str, float] = field(default_factory=dict)  # the same, where they were read
     read_now: bool = False  # set in `on_step_end` to have the metrics of this step read
     averaged: dict[str, nn.Module] = field(default_factory=dict)  # running means, by module name
+    ended: bool = False  # set in `on_train_start` or `on_step_end` to end training early
 
     @property
     def last(self) -> bool:
-        """Return whether all steps are done."""
-        return self.step >= self.total
+        """Return whether all steps are done, or training ends early."""
+        return self.ended or self.step >= self.total
 
 
 class Callback:

@@ -38,6 +38,8 @@ class Source:
     sound: Path | None = None  # a separate sound file, or None: the video's own track
     facts: Mapping[str, str] = field(default_factory=dict)  # all that labels and split follow from
     spare: Path | None = None  # a sound file that is taken where the video has no sound, or silence
+    parts: Mapping[str, float] = field(default_factory=dict)  # split -> share of each clip's time, in
+    # this order: the clips are divided among the splits; none: they are whole, and of `split`
 
 
 class Dataset:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from s2vkit.interfaces.batch import Conditioning, GeneratorOutput
+from s2vkit.options import Reference
 
 
 class Generator(nn.Module):
@@ -24,6 +25,7 @@ class Generator(nn.Module):
     pretrained: bool = False  # whether its weights came from a file
     context_radius: int = 0  # frames to either side whose features it takes too, as `context`
     takes_reference_image: bool = False  # whether it needs an image of each speaker
+    reference: Reference = "other_clip"  # which image that is in training and evaluation
     audio_samples: int = 0  # samples of raw speech at each frame that it takes, as `audio_windows`
     audio_rate: int | None = None  # Hz, of that speech; the encoder's must be the same
     warmup_frames: int = 0  # frames before the first one whose audio windows it takes too

@@ -57,7 +57,7 @@ class Graph(InferenceGraph):
         if generator.context_radius:
             found.append(Context(generator.context_radius))
         if generator.takes_reference_image:
-            found.append(ReferenceImages())
+            found.append(ReferenceImages(generator.reference))
         if generator.audio_samples:
             found.append(AudioWindows(generator.audio_samples, generator.warmup_frames))
         return tuple(found)

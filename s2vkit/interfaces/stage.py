@@ -19,6 +19,7 @@ from s2vkit.interfaces.fields import BatchField
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.metric import Outcome, ProbeData
 from s2vkit.options import Slot, StageOptions
+from s2vkit.validation_options import ValidationOptions
 
 Loss = Callable[[Batch, Any], dict[str, Tensor]]  # of a batch and what its phases share
 
@@ -64,6 +65,7 @@ class Stage:
     held_out: int = 512  # clips of the split val that `validate` is shown at most
     finish_with: int = 0  # training clips that `finish` is shown at most; 0: it is not called
     validate_every: int = 0  # steps between calls of `validate` on held-out clips; 0: none
+    validation: ValidationOptions | None = None  # of clips that the generator has generated; None: none
 
     def idle(self) -> str:
         """Explain why there is nothing to train here (weights from a file, say); empty: there is."""

@@ -9,6 +9,7 @@ class Student(nn.Module):
     """Base of students, built as `Student(options, inputs=..., dim=...)`."""
 
     dim: int
+    remembers: bool = False  # whether it takes in the teacher's codes of training, by `remember`
 
     def forward(self, summary: Tensor) -> Tensor:
         """Map (B, inputs) to (B, dim)."""
@@ -20,4 +21,11 @@ class Student(nn.Module):
 
     def features(self, summary: Tensor) -> Tensor:
         """Map (B, inputs) to what the last layer is given (B, F)."""
+        raise NotImplementedError
+
+    def remember(self, targets: Tensor, people: Tensor | None) -> None:
+        """Take in the teacher's codes (N, dim) of the training clips, once it is trained.
+
+        `people` (N,) numbers the speaker of each, -1 where unknown; None if no speaker is known.
+        """
         raise NotImplementedError

@@ -20,7 +20,7 @@ from s2vkit.options import (
     TeacherSlot,
     WatermarkSlot,
 )
-from s2vkit.settings import Alignment, Compute
+from s2vkit.settings import Alignment, Compute, StartFrom
 
 
 def _filled(value: str) -> str:
@@ -77,6 +77,9 @@ class Recipe(Options):
         default=None,
         role="monitor",
         description="the invisible mark of generated videos, which the model keeps; null: spread_spectrum",
+    )
+    start_from: StartFrom | None = Field(
+        default=None, description="trained weights that the parts start from; none: random ones"
     )
     stages: dict[str, StageSlot] = Field(
         description="the steps of the run, by a name of your choice; `after` orders them"

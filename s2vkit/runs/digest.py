@@ -12,7 +12,8 @@ import torch
 from pydantic import BaseModel
 from torch import nn
 
-from s2vkit.options import Slot, file_fields, role_of
+from s2vkit.options import Options, Slot, file_fields, role_of
+from s2vkit.registry import Registry
 
 
 def digest(*what: Any) -> str:
@@ -33,15 +34,39 @@ def result_options(value: Any) -> Any:
     if isinstance(value, BaseModel):
         files = file_fields(type(value))
         return {
-            name: (_contents if name in files else result_options)(getattr(value, name))
-            for name, field in type(value).model_fields.items()
-            if role_of(field) == "result"
+            name: (_contents if name in files else result_options)(option)
+            for name, option in deciding(value).items()
         }
     if isinstance(value, dict):
         return {key: result_options(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [result_options(item) for item in value]
     return value
+
+
+def deciding(options: BaseModel) -> dict[str, Any]:
+    """Return the options with the role `result`, without blocks of options that decide nothing as set."""
+    found = {
+        name: getattr(options, name)
+        for name, field in type(options).model_fields.items()
+        if role_of(field) == "result"
+    }
+    return {k: v for k, v in found.items() if not isinstance(v, Options) or v.decides()}
+
+
+def owners_of(slot: Slot, registry: Registry) -> set[str]:
+    """Name the distributions whose code a slot, and all slots in it that decide, come from."""
+    found = {registry.get(slot.kind, slot.use).owner}
+    values = list(deciding(slot.options).values())
+    while values:
+        value = values.pop()
+        if isinstance(value, Slot):
+            found |= owners_of(value, registry)
+        elif isinstance(value, dict):
+            values.extend(value.values())
+        elif isinstance(value, BaseModel):
+            values.extend(deciding(value).values())
+    return found
 
 
 def _contents(value: Any) -> Any:

@@ -15,9 +15,10 @@ from s2vkit.options import Slot
 from s2vkit.recipe.schema import Recipe
 from s2vkit.recipe.stages import after, ordered_stages
 from s2vkit.registry import Registry
-from s2vkit.runs.digest import digest, result_options
+from s2vkit.runs.digest import digest, owners_of, result_options
 from s2vkit.runs.progress import CHANGED, Progress, identity_of, progress_of_job, progress_of_stage
 from s2vkit.runs.segments import Segment
+from s2vkit.runs.validating import check_validation, measuring_parts, validation_of
 
 DEVICES, PRECISIONS = ("cpu", "cuda", "mps"), ("fp32", "bf16", "fp16")
 
@@ -68,7 +69,8 @@ class Plan:
     precision that it is computed with. A stage depends on the schedule of those before it too.
 
     `corpus` is the identity of a corpus that is prepared already; without one, the clips
-    follow from the recipe's options.
+    follow from the recipe's options. `started` has the hash of the weights of each part that
+    does not start from random ones.
     """
 
     def __init__(
@@ -80,19 +82,24 @@ class Plan:
         run: Path,
         policy: Policy,
         corpus: str = "",
+        started: Mapping[str, str] | None = None,
     ) -> None:
         self.recipe, self.registry, self.graph, self.run = recipe, registry, graph, run
         self.slots, self.policy = part_slots(recipe), policy
+        self.started = started or {}
         self.data = digest("data", *([corpus] if corpus else [self._slot(recipe.data), recipe.seed]))
         world = [graph.data_spec.size, graph.data_spec.fps, graph.data_spec.sample_rate]
         self.versions = {
-            name: digest(name, self._slot(slot), recipe.seed, world) for name, slot in self.slots.items()
+            name: digest(name, self._slot(slot), recipe.seed, world, *_hash_of(name, self.started))
+            for name, slot in self.slots.items()
         }
         self._trainer: dict[str, str] = {}  # part -> the last stage so far that moves it
         self.steps = [self._step(name, stages[name]) for name in ordered_stages(recipe)]
 
     def _step(self, name: str, stage: Stage | Job) -> Step:
-        chosen, uses = self.recipe.stages[name], sorted(self._uses(stage))
+        chosen, measuring = self.recipe.stages[name], self._measuring(name, stage)
+        decides = isinstance(stage, Stage) and stage.validation is not None and stage.validation.decides()
+        uses = sorted(self._uses(stage) | (measuring if decides else set()))
         depends_on = (
             name,
             self._slot(chosen),
@@ -102,7 +109,7 @@ class Plan:
             self._reads(stage),
         )
         identity = digest(*depends_on, *computed_with(self.policy, trained=isinstance(stage, Stage)))
-        before = {self._trainer[part] for part in uses if part in self._trainer}
+        before = {self._trainer[part] for part in {*uses, *measuring} if part in self._trainer}
         idle = stage.idle() if isinstance(stage, Stage) else ""
         progress = Progress() if idle else self._progress(name, stage, identity)
         if progress.note == CHANGED and (where := computed_before(self._folder(name), depends_on)):
@@ -137,7 +144,7 @@ class Plan:
         """Return whether the generator has learnt to draw, or never had to."""
         generator = self.graph.generator
         assert generator is not None  # every recipe has one
-        ready = generator.pretrained
+        ready = generator.pretrained or "generator" in self.started
         ready = ready or next(_parameters(generator), None) is None
         return ready or "generator" in self._trainer
 
@@ -160,6 +167,17 @@ class Plan:
         networks = {name for field in stage.fields for name in field.networks()}
         return (networks | set(stage.uses) | set(stage.optimizers())) & set(self.slots)
 
+    def _measuring(self, name: str, stage: Stage | Job) -> set[str]:
+        """Name the parts that a stage's validation uses. Raises RecipeError if it cannot measure."""
+        if not isinstance(stage, Stage) or stage.idle():
+            return set()
+        modules = self.graph.modules()
+        parts = measuring_parts(validation_of(stage), self.slots, self.registry)
+        unknown = parts - set(self._trainer) - set(self.started)
+        untrained = {part for part in unknown if not getattr(modules[part], "pretrained", False)}
+        check_validation(name, stage, untrained, self.registry)
+        return parts
+
     def frozen_key(self, part: str, content: str, weights: str, *how: Any) -> str:
         """Name what a frozen part gives: of which clips, with which weights, how prepared."""
         device = self.policy.device.type
@@ -172,20 +190,11 @@ class Plan:
         The files of a corpus are the dataset's own affair, and may be many: their names count.
         """
         options = slot.dump() if slot.kind == "dataset" else result_options(slot)
-        return [options, sorted(self._owners(slot))]
+        return [options, sorted(owners_of(slot, self.registry))]
 
-    def _owners(self, slot: Slot) -> set[str]:
-        found = {self.registry.get(slot.kind, slot.use).owner}
-        values = [getattr(slot.options, name) for name in type(slot.options).model_fields]
-        while values:
-            value = values.pop()
-            if isinstance(value, Slot):
-                found |= self._owners(value)
-            elif isinstance(value, dict):
-                values.extend(value.values())
-            elif hasattr(type(value), "model_fields"):
-                values.extend(getattr(value, name) for name in type(value).model_fields)
-        return found
+
+def _hash_of(name: str, started: Mapping[str, str]) -> list[str]:
+    return [started[name]] if name in started else []
 
 
 def computed_with(policy: Policy, *, trained: bool) -> list[str]:

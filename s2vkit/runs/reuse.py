@@ -47,7 +47,7 @@ def _can_donate(donor: Path, step: Step, run: Path) -> bool:
 
 def _take(step: Step, donor: Path, run: Path) -> None:
     theirs, ours = donor / "stages" / step.name, run / "stages" / step.name
-    for left in ("done.json", "checkpoint", ".checkpoint.old", "samples"):
+    for left in ("done.json", "checkpoint", ".checkpoint.old", "samples", "best"):
         remove(ours / left)
     write_text(ours / IDENTITY, step.identity)
     for name in _KEPT:

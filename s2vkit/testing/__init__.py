@@ -16,7 +16,7 @@ from s2vkit.recipe.nodes import Map, Source, from_plain
 from s2vkit.recipe.report import Problems
 from s2vkit.registry import Entry
 from s2vkit.testing import data, faces, learning, marks, points, speech, sync
-from s2vkit.testing.checking import ContractError, MissingPackageError, Subject
+from s2vkit.testing.checking import ContractError, MissingPackageError, Subject, computing_on
 
 __all__ = ["ContractError", "MissingPackageError", "check_component"]
 
@@ -38,19 +38,21 @@ _CHECKS = {
 }
 
 
-def check_component(kind: str, name: str, **options: Any) -> None:
+def check_component(kind: str, name: str, *, device: str = "cpu", **options: Any) -> None:
     """Build an installed component at tiny sizes and check the contract of its kind.
 
     `options` are what a recipe would say of it, as plain data; slots are mappings with
     `use:`. Make it small where it can be (`width`, `channels`). Raises ContractError, an
     AssertionError that says what is broken; RecipeError if the options are wrong;
     PluginError if it is unknown or cannot be loaded; MissingPackageError if a package
-    is not installed that only this component needs (a test should then skip).
+    is not installed that only this component needs (a test should then skip). Networks,
+    losses, stages and metrics compute on `device`.
     """
     entry = registry().get(kind, name)
     subject = Subject(entry, _load(entry), _options(entry, options), registry())
     try:
-        _CHECKS[kind](subject)
+        with computing_on(device):
+            _CHECKS[kind](subject)
     except (ImportError, ResourceError) as error:
         raise MissingPackageError(f"{kind} '{name}' cannot be checked here: {error}") from error
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from s2vkit.errors import ResourceError
+from s2vkit.interfaces.batch import Batch
 from s2vkit.options import Slot
 from s2vkit.registry import Entry, Registry
 from s2vkit.testing.abilities import hidden, misspelt
 
 SIZE = 64  # H = W of the images of every check
+_CPU = torch.device("cpu")
+_DEVICE = ContextVar[torch.device]("_DEVICE")  # where checks compute
+_Placed = TypeVar("_Placed", Tensor, nn.Module, Batch)
 
 
 class ContractError(AssertionError):
@@ -36,9 +41,10 @@ class Subject:
     registry: Registry
 
     def build(self, **sizes: Any) -> Any:
-        """Build it, from the same random start every time."""
+        """Build it, from the same random start every time; a network is placed where checks compute."""
         with seeded():
-            return self.target(self.options, **sizes)
+            part = self.target(self.options, **sizes)
+        return place(part) if isinstance(part, nn.Module) else part
 
     def make(self, slot: Slot, *args: Any) -> Any:
         """Build what a slot of its options names."""
@@ -92,6 +98,21 @@ class Subject:
 
 
 @contextmanager
+def computing_on(device: str) -> Iterator[None]:
+    """Have checks compute on a device."""
+    before = _DEVICE.set(torch.device(device))
+    try:
+        yield
+    finally:
+        _DEVICE.reset(before)
+
+
+def place(value: _Placed) -> _Placed:
+    """Move a tensor, a module or a batch to where checks compute."""
+    return value.to(_DEVICE.get(_CPU))
+
+
+@contextmanager
 def seeded(seed: int = 0) -> Iterator[None]:
     """Draw from a fixed start inside, leaving torch's generator as it was."""
     with torch.random.fork_rng(devices=[]):
@@ -102,4 +123,4 @@ def seeded(seed: int = 0) -> Iterator[None]:
 def noise(*shape: int, scale: float = 0.5, seed: int = 1) -> Tensor:
     """Draw noise in [-1, 1], the same every time."""
     random = torch.Generator().manual_seed(seed)
-    return (torch.randn(*shape, generator=random) * scale).clamp(-1, 1)
+    return place((torch.randn(*shape, generator=random) * scale).clamp(-1, 1))

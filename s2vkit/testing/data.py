@@ -20,7 +20,7 @@ from s2vkit.errors import InputError
 from s2vkit.footage_options import FootageOptions
 from s2vkit.interfaces.dataset import Dataset, Footage, RawClip
 from s2vkit.interfaces.metric import Metric, Outcome, Probe, ProbeData, Score
-from s2vkit.testing.checking import SIZE, Subject, noise
+from s2vkit.testing.checking import SIZE, Subject, computing_on, noise
 from s2vkit.testing.stand_ins import EMOTION, IDENTITY, LABELS, RATE, SUMMARY, stand_in_graph
 
 _FILE_NAME = re.compile(r"[\w.-]+")
@@ -145,17 +145,20 @@ def _measure(subject: Subject, metric: Any) -> Any:
 
 
 def probe_data(clips: int, seed: int) -> ProbeData:
-    """Return fake summaries, codes and targets of clips."""
-    codes = {"identity": noise(clips, IDENTITY, seed=seed), "emotion": noise(clips, EMOTION)}
+    """Return fake summaries, codes and targets of clips, which are always on the CPU."""
+    with computing_on("cpu"):
+        codes = {"identity": noise(clips, IDENTITY, seed=seed), "emotion": noise(clips, EMOTION)}
+        targets = {side: code + noise(*code.shape, seed=seed + 3) for side, code in codes.items()}
+        summary = noise(clips, SUMMARY, seed=seed + 2)
     labels = {k: [v[i % len(v)] for i in range(clips)] for k, v in LABELS.items()}
     labels["sentence"] = [f"sentence{seed}{i // 6}" for i in range(clips)]
     return ProbeData(
         [f"clip{i}" for i in range(clips)],
         labels,
-        noise(clips, SUMMARY, seed=seed + 2),
+        summary,
         codes,
-        {side: code + noise(*code.shape, seed=seed + 3) for side, code in codes.items()},
-        lambda i: noise(RATE // 2, seed=i).numpy(),
+        targets,
+        lambda i: noise(RATE // 2, seed=i).cpu().numpy(),
         RATE,
     )
 
@@ -179,9 +182,12 @@ def outcomes(
             noise(frames, 3, SIZE, SIZE, seed=i),
             noise(frames, 3, SIZE, SIZE, seed=i + 100),
             {name: names[i % len(names)] for name, names in LABELS.items()},
-            {name: noise(frames, seed=i).abs().numpy() for name in ("mouth_aperture", "eyelid_closure")},
+            {
+                name: noise(frames, seed=i).abs().cpu().numpy()
+                for name in ("mouth_aperture", "eyelid_closure")
+            },
             dict(evaluators),
-            _half_silent(noise(frames * RATE // 25, scale=0.1, seed=i)),
+            _half_silent(noise(frames * RATE // 25, scale=0.1, seed=i).cpu()),
             sync_evaluator=sync_evaluator,
             landmarks=landmarks,
         )

@@ -15,7 +15,7 @@ from s2vkit.interfaces.face_detector import FaceDetector, Faces
 from s2vkit.interfaces.fields import BatchSizes, Frames
 from s2vkit.interfaces.generator import Generator
 from s2vkit.interfaces.teacher import Teacher
-from s2vkit.testing.checking import SIZE, Subject, noise
+from s2vkit.testing.checking import SIZE, Subject, noise, place
 from s2vkit.testing.stand_ins import EMOTION, FEATURES, IDENTITY, LABELS, MAPS, stand_in_graph
 
 WINDOW = 5  # frames of a run
@@ -170,7 +170,7 @@ def _batch(discriminator: Discriminator) -> Batch:
     batch = Batch(["one", "two"], window=window)
     for field in (Frames(frames, window), *discriminator.fields):
         batch.data.update(field.fake(sizes, lambda *shape: noise(*shape, seed=next(seeds))))
-    return batch
+    return place(batch)
 
 
 def check_face_detector(subject: Subject) -> None:

@@ -18,7 +18,7 @@ from s2vkit.interfaces.loss import AdversarialLoss, IndependenceLoss, PairLoss
 from s2vkit.interfaces.metric import Outcome, ProbeData
 from s2vkit.interfaces.stage import Job, Phase, Stage
 from s2vkit.options import Slot
-from s2vkit.testing.checking import SIZE, Subject, noise, seeded
+from s2vkit.testing.checking import SIZE, Subject, noise, place, seeded
 from s2vkit.testing.data import outcomes, probe_data
 from s2vkit.testing.stand_ins import stand_in_clips, stand_in_graph
 
@@ -42,7 +42,7 @@ def check_loss(subject: Subject) -> None:
         value = loss(code, noise(8, 3) + 0.1 * noise(8, 3, seed=2))
         _check_scalar(subject, "the loss", value, code)
         subject.require(value.detach() >= 0, f"is negative: {value.detach()}")
-        alike = float(loss(code.detach(), torch.ones(8, 2)))
+        alike = float(loss(code.detach(), place(torch.ones(8, 2))))
         subject.require(alike < 1e-2, f"is {alike} for independent codes, not 0")
         return
     frames, codes = gives == ("pair", "frames"), gives == ("pair", "codes")
@@ -70,7 +70,7 @@ def _check_scalar(subject: Subject, what: str, value: Any, *sources: Tensor) -> 
 
 def check_optimizer(subject: Subject) -> None:
     """Check that it makes a torch optimizer that goes downhill."""
-    weights = nn.Parameter(torch.ones(3))
+    weights = nn.Parameter(place(torch.ones(3)))
     optimizer = subject.target(subject.options, [weights])
     subject.require(isinstance(optimizer, optim.Optimizer), "makes no torch optimizer")
     for _ in range(3):
@@ -94,7 +94,7 @@ def check_stage(subject: Subject) -> None:
     subject.require(isinstance(stage.idle(), str), "idle() gives no text")
     wrong = [field for field in stage.fields if not isinstance(field, BatchField)]
     subject.require(not wrong, f"fields holds {wrong}, which are no fields of a batch")
-    extras = stage.extras()
+    extras = {key: place(module) for key, module in stage.extras().items()}
     modules: dict[str, nn.Module] = {**graph.modules(), **extras}
     slots = stage.optimizers()
     subject.require(slots, "moves nothing: optimizers() is empty")

@@ -10,7 +10,7 @@ from torch import Tensor
 from s2vkit.interfaces.audio_encoder import AudioEncoder
 from s2vkit.interfaces.batch import speech_steps
 from s2vkit.interfaces.student import Student
-from s2vkit.testing.checking import Subject, noise
+from s2vkit.testing.checking import Subject, noise, place
 
 _SECONDS = (1.0, 0.613, 0.25)
 
@@ -24,7 +24,7 @@ def check_audio_encoder(subject: Subject) -> None:
     )
     rate = encoder.sample_rate
     speech = noise(len(_SECONDS), rate, scale=0.1)  # noise, not silence, past the ends too
-    lengths = torch.tensor([round(s * rate) for s in _SECONDS])
+    lengths = place(torch.tensor([round(s * rate) for s in _SECONDS]))
     encoder.eval()
     with torch.no_grad():
         features, summary = encoder(speech, lengths)
@@ -61,7 +61,7 @@ def _check_stream(subject: Subject, encoder: Any, speech: Tensor) -> None:
     stream = encoder.stream()
     if stream is None:
         return
-    whole, its = encoder(speech, torch.tensor([speech.shape[1]]))
+    whole, its = encoder(speech, place(torch.tensor([speech.shape[1]])))
     pieces, first = [], 0
     for length in (1, 159, 0, 3333, 161, speech.shape[1]):
         pieces.append(stream.encode(speech[:, first : first + length]))

@@ -22,7 +22,7 @@ from s2vkit.interfaces.stage import Stage
 from s2vkit.interfaces.student import Student
 from s2vkit.interfaces.sync_evaluator import SyncEvaluator
 from s2vkit.interfaces.teacher import Teacher
-from s2vkit.testing.checking import SIZE, noise, seeded
+from s2vkit.testing.checking import SIZE, noise, place, seeded
 
 FEATURES, SUMMARY, IDENTITY, EMOTION = 16, 24, 10, 6
 MAPS = [(8, 4, 4), (8, 8, 8), (4, 16, 16)]
@@ -149,7 +149,7 @@ class Pointer(Landmarks):
     def forward(self, frames: Tensor) -> Tensor:
         """Find points in (N, 3, H, W)."""
         spread = torch.linspace(0, SIZE, len(GROUPS) + 1)[:, None] * torch.tensor([1.0, 0.5, 0.0])
-        return spread + 20 * frames.mean((1, 2, 3))[:, None, None] * torch.arange(3)
+        return spread + 20 * frames.mean((1, 2, 3)).cpu()[:, None, None] * torch.arange(3)
 
 
 class StandInDiscriminator(Discriminator):
@@ -215,7 +215,7 @@ def stand_in_graph(make: Callable[..., Any]) -> Graph:
         for name in ("identity", "emotion"):
             evaluators[f"{name}_2"] = Eye(4, eyes[name].classes, "logits")
         del eyes["mouth_aperture"], eyes["eyelid_closure"]
-        return Graph(
+        graph = Graph(
             DataSpec(SIZE, 25.0, RATE, LABELS),
             Ear(),
             {"identity": Mind(IDENTITY), "emotion": Mind(EMOTION)},
@@ -227,6 +227,9 @@ def stand_in_graph(make: Callable[..., Any]) -> Graph:
             sync_evaluator=Witness(),
             landmarks=Pointer(),
         )
+    for module in graph.modules().values():
+        place(module)
+    return graph
 
 
 def stand_in_clips(stage: Stage) -> Batch:
@@ -239,4 +242,4 @@ def stand_in_clips(stage: Stage) -> Batch:
     batch.labels = {name: torch.tensor([0, 1]) for name in LABELS}
     for name in ("mouth_aperture", "eyelid_closure"):
         batch.labels[name] = noise(2, sampling.frames).abs()
-    return batch
+    return place(batch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -32,16 +33,20 @@ class ShardStore(ClipStore):
 
     def __init__(self, folder: Path, index: Index | None = None) -> None:
         self.folder = folder
-        self.index = index or load_index(folder)
+        stored = load_index(folder)
+        self.index = index or stored
+        self._stored = stored.clips  # of which the clips of `index` are parts, or all
         self.truths = {}
         self._places = open_array(folder / "frames_at.npy")  # (all frames, 2) offset, size
         self._sounds = open_array(folder / "clips_at.npy")  # (clips, 3) shard, offset, size
         self._shards = _Shards(folder)
         self._check()
+        starts = [clip.frame for clip in self._stored]
+        self._whole = [bisect_right(starts, clip.frame) - 1 for clip in self.clips]
 
     def _check(self) -> None:
-        frames = sum(clip.frames for clip in self.clips)
-        wanted = ((frames, 2), (len(self.clips), 3))
+        frames = sum(clip.frames for clip in self._stored)
+        wanted = ((frames, 2), (len(self._stored), 3))
         if (self._places.shape, self._sounds.shape) != wanted:
             raise damaged(self.folder / "index.json", "it does not match frames_at and clips_at")
 
@@ -50,17 +55,18 @@ class ShardStore(ClipStore):
         record = self.clips[clip]
         places = self._places[record.frame : record.frame + record.frames]
         wanted = places if at is None else places[at]
-        shard = int(self._sounds[clip, 0])
+        shard = int(self._sounds[self._whole[clip], 0])
         out = np.empty((len(wanted), self.index.size, self.index.size, 3), np.uint8)
         for row, (offset, size) in enumerate(wanted.tolist()):
             out[row] = self._decode(from_jpeg, shard, offset, size)
         return out
 
     def _speech_of(self, clip: int) -> np.ndarray:
-        shard, offset, size = self._sounds[clip].tolist()
+        whole, record = self._stored[self._whole[clip]], self.clips[clip]
+        shard, offset, size = self._sounds[self._whole[clip]].tolist()
         speech = self._decode(from_flac, shard, offset, size)
-        whole = self.clips[clip].samples
-        return np.pad(speech, (0, max(0, whole - len(speech))))[:whole]
+        speech = np.pad(speech, (0, max(0, whole.samples - len(speech))))
+        return speech[record.sample - whole.sample :][: record.samples]
 
     def _decode(self, decode: Any, shard: int, offset: int, size: int) -> np.ndarray:
         try:

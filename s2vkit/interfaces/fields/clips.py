@@ -19,6 +19,7 @@ from s2vkit.interfaces.fields.base import (
     channels_last,
 )
 from s2vkit.interfaces.pixels import to_images
+from s2vkit.options import Reference
 from s2vkit.speech.changes import vary
 from s2vkit.speech.level import normalize_speech
 
@@ -91,13 +92,18 @@ class Speech(BatchField):
 
 @dataclass(frozen=True)
 class ReferenceImages(BatchField):
-    """`reference_images` (B, 3, H, W): the speaker's face in another clip, another one each step."""
+    """`reference_images` (B, 3, H, W): the first frame of each clip, or of another of its speaker.
+
+    Of other clips another one is taken each step.
+    """
+
+    reference: Reference = "other_clip"
 
     def load(self, source: BatchSource, sample: ClipSample) -> dict[str, Value]:
-        """Read the first frame of another clip of each speaker."""
+        """Read the first frame of a clip of each speaker."""
         store, clips = source.store, sample.clips.tolist()
-        if sample.step is None:
-            images = np.stack([store.still(clip) for clip in clips])
+        if sample.step is None or self.reference == "first_frame":
+            images = np.stack([store.still(clip, self.reference) for clip in clips])
         else:
             stream = sample.generator("stills", sample.step)  # a stream's name: part of the seed
             random = sample.draw(lambda count: torch.rand(count, generator=stream)).tolist()

@@ -1,0 +1,172 @@
+"""Exported models: the same frames as the model's, whole and in pieces, or no export."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from contextlib import redirect_stdout
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from helpers_cli import call
+from helpers_toy import REGISTRY, ROOT, load_toy
+
+from s2vkit.build import Builder
+from s2vkit.errors import InputError, RunFolderError
+from s2vkit.export import job, onnx_files, torch_export
+from s2vkit.export.parity import LARGEST, compare
+from s2vkit.export.parts import parts_of
+from s2vkit.export.running import open_exported
+from s2vkit.export.storage import quantize, store_weights
+from s2vkit.inference.model import load_model
+
+CPC = "audio_encoder: {use: cpc, channels: 16, front: log_mel, summary: layers, level: -24.0}"
+RATE = 16000
+
+
+def build(folder, encoder=CPC):
+    return Builder(load_toy(folder, more=(encoder,)).recipe, REGISTRY)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A bundle of a model of random weights that knows one label of each side."""
+    folder = tmp_path_factory.mktemp("export")
+    builder = build(folder)
+    graph = builder.graph()
+    codes = {side: {"one": torch.ones(student.dim)} for side, student in graph.students.items()}
+    builder.save_bundle(folder / "model", graph, codes)
+    return folder / "model"
+
+
+@pytest.fixture(scope="module")
+def exported(model, tmp_path_factory):
+    """Its export as ONNX."""
+    return job.export_model(model, tmp_path_factory.mktemp("onnx") / "out")
+
+
+@pytest.mark.parametrize("front", ["log_mel", "waveform"])
+@pytest.mark.parametrize(
+    ("summary", "context"), [("layers", "lstm"), ("statistics", "gru"), ("mean", "rnn"), ("last", "lstm")]
+)
+def test_an_encoder_as_a_function_encodes_as_at_once(tmp_path, front, summary, context):
+    options = f"channels: 8, front: {front}, summary: {summary}, context: {context}, layers: 2"
+    encoder = build(tmp_path, f"audio_encoder: {{use: cpc, {options}}}").graph().encoder.eval()
+    step = encoder.step(3)
+    samples = 16000 // 7
+    speech = 0.1 * torch.randn(1, samples, generator=torch.Generator().manual_seed(0))
+    wanted, wanted_summary = encoder(speech, torch.tensor([samples]))
+    pieces = torch.nn.functional.pad(speech, (0, -samples % step.samples + 2 * step.samples))
+    state, found = step.begin(), []
+    for piece in pieces.split(step.samples, 1):
+        features, summed, *state = step(piece, torch.tensor([samples]), *state)
+        found.append(features)
+    steps = samples // 160
+    given = torch.cat(found, 1)[:, step.late :][:, :steps]
+    torch.testing.assert_close(given, wanted[:, :steps], atol=1e-5, rtol=0)
+    torch.testing.assert_close(summed, wanted_summary, atol=1e-5, rtol=0)
+
+
+def test_an_export_draws_what_the_model_draws_whole_and_in_pieces(model, exported):
+    folder = exported.folder
+    parity = compare(load_model(model, device="cpu").pipeline, open_exported(folder))
+    assert parity.frames <= LARGEST
+    assert parity.pieces <= LARGEST
+    facts = json.loads((folder / "export.json").read_text())
+    assert facts["labels"]["emotion"]["one"][0] == 1.0
+    assert {path.name for path in folder.iterdir()} == {"export.json", *facts["files"].values()}
+
+
+def test_the_example_of_the_page_runs(exported, monkeypatch):
+    (example,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / "export.md").read_text(), re.M | re.S)
+    folder = exported.folder
+    speech = (0.1 * np.random.default_rng(0).standard_normal(RATE)).astype(np.float32)
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        exec(example.replace('"exported"', repr(str(folder))), {"speech": speech})
+    assert printed.getvalue().startswith("25 frames")
+
+
+def test_a_part_runs_as_an_exported_program_for_any_number_of_frames(model, tmp_path):
+    *_, generator = parts_of(load_model(model, device="cpu").pipeline.graph)
+    torch_export.write(generator, tmp_path / "generator.pt2", "fp32")
+    run = torch_export.open_part(tmp_path / "generator.pt2")
+    features, *codes = [torch.rand_like(one) for one in generator.inputs.values()]
+    for count in (1, 5):
+        (frames,) = run([features[:, :count], *codes])
+        wanted = generator.module(features[:, :count], *codes)
+        torch.testing.assert_close(frames, wanted, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("precision", "share", "error"), [("fp16", 0.7, 1e-3), ("int8", 0.55, 2e-2)])
+def test_weights_are_stored_smaller_and_computed_in_fp32(exported, tmp_path, precision, share, error):
+    paths = [exported.folder / "student.identity.onnx", tmp_path / "small.onnx"]
+    stored = onnx.load(paths[0])
+    store_weights(stored.graph, precision)
+    onnx.save(stored, paths[1])
+    size = stored.graph.input[0].type.tensor_type.shape.dim[1].dim_value
+    summary = torch.randn(1, size, generator=torch.Generator().manual_seed(0))
+    (wanted,), (found,) = (onnx_files.open_part(path)([summary]) for path in paths)
+    assert paths[1].stat().st_size < share * paths[0].stat().st_size
+    assert 0 < (found - wanted).abs().max() < error * wanted.abs().max()
+    assert found.dtype == torch.float32
+
+
+def test_int8_has_a_scale_for_each_channel_whatever_axis_they_are():
+    sizes = 10.0 ** np.arange(-3, 3, dtype=np.float32)
+    values = np.random.default_rng(0).uniform(-1, 1, (6, 5, 3)).astype(np.float32) * sizes[:, None, None]
+    for axes in ((0, 1, 2), (1, 0, 2)):
+        rounded, scale = quantize(values.transpose(axes))
+        channel = np.abs(values).max((1, 2), keepdims=True).transpose(axes)
+        assert (np.abs(rounded * scale - values.transpose(axes)) <= 0.51 * channel / 127).all()
+
+
+def test_an_export_that_draws_other_frames_is_refused_and_nothing_is_written(model, tmp_path, monkeypatch):
+    def worse(eager, found):
+        return replace(compare(eager, found), frames=1e-3)
+
+    monkeypatch.setattr(job, "FORMATS", {**job.FORMATS, "onnx": job.FORMATS["torch_export"]})
+    monkeypatch.setattr(job, "open_exported", lambda folder: load_model(model, device="cpu").pipeline)
+    monkeypatch.setattr(job, "compare", worse)
+    monkeypatch.setattr(job, "parts_of", lambda graph: parts_of(graph)[1:2])
+    with pytest.raises(InputError, match=r"differ by up to 1\.0e-03"):
+        job.export_model(model, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_exported_says_why(tmp_path):
+    with pytest.raises(InputError, match="no stream as a function"):
+        parts_of(build(tmp_path, "audio_encoder: logmel").graph())
+    graph = build(tmp_path).graph()
+    graph.generator.audio_samples = 400  # as of one that takes raw speech
+    with pytest.raises(InputError, match="takes raw speech"):
+        parts_of(graph)
+
+
+def test_the_command_says_what_was_written(exported, monkeypatch, capsys):
+    monkeypatch.setattr(job, "export_model", lambda *args, **more: exported)
+    called = call(capsys, "export", "run", "-o", "out")
+    assert called.code == 0, called.err
+    assert "generator.onnx" in called.out
+    assert "frames a second, the model itself" in called.out
+
+
+def test_what_is_there_is_not_exported_over(model, tmp_path, exported):
+    with pytest.raises(RunFolderError, match="is there already"):
+        job.export_model(model, exported.folder)
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(RunFolderError, match="other things"):
+        job.export_model(model, tmp_path, force=True)
+    with pytest.raises(InputError, match="cannot store weights as int8"):
+        job.export_model(model, tmp_path / "out", form="torch_export", precision="int8")
+
+
+def test_a_missing_package_is_named_with_its_extra(model, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("s2vkit.export.formats.find_spec", lambda name: None)
+    called = call(capsys, "export", model, "-o", tmp_path / "out")
+    assert called.code == 6
+    assert "s2vkit[export]" in called.err
