@@ -163,9 +163,10 @@ def probe_data(clips: int, seed: int) -> ProbeData:
     )
 
 
-def _half_silent(speech: Tensor) -> Tensor:
-    """Silence the first half of (S,) speech."""
-    return torch.cat([torch.zeros_like(speech[: len(speech) // 2]), speech[len(speech) // 2 :]])
+def _late(speech: Tensor) -> Tensor:
+    """Silence the first three quarters of (S,) speech."""
+    begin = 3 * len(speech) // 4
+    return torch.cat([torch.zeros_like(speech[:begin]), speech[begin:]])
 
 
 def outcomes(
@@ -187,7 +188,7 @@ def outcomes(
                 for name in ("mouth_aperture", "eyelid_closure")
             },
             dict(evaluators),
-            _half_silent(noise(frames * RATE // 25, scale=0.1, seed=i).cpu()),
+            _late(noise(frames * RATE // 25, scale=0.1, seed=i).cpu()),
             sync_evaluator=sync_evaluator,
             landmarks=landmarks,
         )
