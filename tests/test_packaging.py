@@ -61,7 +61,11 @@ def test_every_module_of_the_checkout_is_in_the_wheel(wheel: zipfile.ZipFile) ->
     assert {p.as_posix() for p in ours} <= set(wheel.namelist())
     assert "s2vkit/py.typed" in wheel.namelist()
     assert "s2vkit/study/page.html" in wheel.namelist()
+    assert "s2vkit/export/page/player.js" in wheel.namelist()
     assert {f"s2vkit/report/static/page.{kind}" for kind in ("css", "js")} <= set(wheel.namelist())
+    assert {f"s2vkit/serve/static/{p.name}" for p in (ROOT / "s2vkit/serve/static").iterdir()} <= set(
+        wheel.namelist()
+    )
 
 
 def test_every_plugin_folder_is_registered_by_an_entry_point(wheel: zipfile.ZipFile) -> None:
@@ -134,7 +138,7 @@ def needed_in_turn() -> set[str]:
 @pytest.mark.parametrize(
     ("folders", "extras"),
     [
-        (["s2vkit", "plugins"], ["synthetic", "faces", "mark", "export", "landmarks"]),
+        (["s2vkit", "plugins"], ["synthetic", "faces", "mark", "export", "serve", "landmarks"]),
         (["tests", "benchmarks"], ["test"]),
     ],
     ids=["product", "tests"],
