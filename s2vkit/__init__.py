@@ -36,6 +36,7 @@ from s2vkit.options import (
     FrameLossSlot,
     GeneratorSlot,
     IndependenceLossSlot,
+    LoggerSlot,
     LossOptions,
     MetricSlot,
     OptimizerOptions,
@@ -82,6 +83,7 @@ if TYPE_CHECKING:
     from s2vkit.interfaces.generator import Generator
     from s2vkit.interfaces.gradient_penalty import PenalisedLoss
     from s2vkit.interfaces.graph import Graph
+    from s2vkit.interfaces.logger import LoggedStage, Logger
     from s2vkit.interfaces.loss import AdversarialLoss, IndependenceLoss, PairLoss
     from s2vkit.interfaces.metric import Metric, Outcome, Probe, ProbeData, Score
     from s2vkit.interfaces.score_files import clips_csv, score_facts
@@ -129,6 +131,7 @@ _LAZY = {
     "Generator": "interfaces.generator",
     "Graph": "interfaces.graph",
     "DataSpec": "interfaces.specs",
+    **dict.fromkeys(["LoggedStage", "Logger"], "interfaces.logger"),
     **dict.fromkeys(["AdversarialLoss", "IndependenceLoss", "PairLoss"], "interfaces.loss"),
     **dict.fromkeys(["ProbeData", "Metric", "Outcome", "Probe", "Score"], "interfaces.metric"),
     **dict.fromkeys(["clips_csv", "score_facts"], "interfaces.score_files"),
@@ -212,6 +215,9 @@ __all__ = [
     "InputError",
     "Inputs",
     "Job",
+    "LoggedStage",
+    "Logger",
+    "LoggerSlot",
     "LossOptions",
     "Metric",
     "MetricSlot",

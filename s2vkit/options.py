@@ -32,6 +32,7 @@ KINDS: tuple[str, ...] = (
     "face_detector",
     "sync_evaluator",
     "watermark",
+    "logger",
     "stage",
 )
 
@@ -205,6 +206,7 @@ MetricSlot = Annotated[Slot, SlotOf("metric")]
 FaceDetectorSlot = Annotated[Slot, SlotOf("face_detector")]
 SyncEvaluatorSlot = Annotated[Slot, SlotOf("sync_evaluator")]
 WatermarkSlot = Annotated[Slot, SlotOf("watermark")]
+LoggerSlot = Annotated[Slot, SlotOf("logger")]
 StageSlot = Annotated[Slot, SlotOf("stage")]
 OptimizerSlot = Annotated[Slot, SlotOf("optimizer")]
 FrameLossSlot = Annotated[Slot, SlotOf("loss", gives=("pair", "frames"))]

@@ -51,6 +51,7 @@ SHAPES: dict[str, Shape] = {
     ),
     "sync_evaluator": Shape("sync_evaluator: $name"),
     "watermark": Shape("watermark: $name"),
+    "logger": Shape("loggers: {mine: $name}"),
     "stage": Shape(
         "stages:\n  mine: {use: $name, optimizer: {use: rmsprop, lr: 1.0e-3}}",
         base="StageOptions",

@@ -12,6 +12,7 @@ from s2vkit.options import (
     DiscriminatorSlot,
     Field,
     GeneratorSlot,
+    LoggerSlot,
     Options,
     StageSlot,
     StudentSlot,
@@ -73,6 +74,11 @@ class Recipe(Options):
         default=None,
         role="monitor",
         description="the invisible mark of generated videos, which the model keeps; null: spread_spectrum",
+    )
+    loggers: dict[str, LoggerSlot] = Field(
+        default={},
+        role="monitor",
+        description="where figures and pictures go beside the run's own files, by a name of your choice",
     )
     start_from: StartFrom | None = Field(
         default=None, description="trained weights that the parts start from; none: random ones"
