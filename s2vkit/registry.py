@@ -22,6 +22,7 @@ _COMMAND = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 OUR_COMMANDS = frozenset(
     {
+        "demo",
         "run",
         "sweep",
         "runs",

@@ -62,6 +62,9 @@ def test_every_module_of_the_checkout_is_in_the_wheel(wheel: zipfile.ZipFile) ->
     assert "s2vkit/py.typed" in wheel.namelist()
     assert "s2vkit/study/page.html" in wheel.namelist()
     assert "s2vkit/export/page/player.js" in wheel.namelist()
+    assert {f"s2vkit/demo_model/{path.name}" for path in (ROOT / "s2vkit" / "demo_model").iterdir()} <= set(
+        wheel.namelist()
+    )
     assert {f"s2vkit/report/static/page.{kind}" for kind in ("css", "js")} <= set(wheel.namelist())
 
 
