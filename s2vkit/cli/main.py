@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "inspect": ("s2vkit.cli.inspect:inspect", "Show what is in a prepared corpus."),
     "report": ("s2vkit.cli.report:report", "Write the page of a run, or one of several runs."),
     "generate": ("s2vkit.cli.generate:generate", "Make a talking-face video from speech."),
+    "serve": ("s2vkit.cli.serve:serve", "Serve a model: a page, an HTTP API, a WebSocket."),
     "benchmark": ("s2vkit.cli.benchmark:benchmark", "Measure how fast a model is on this machine."),
     "bundle": ("s2vkit.cli.bundle:bundle", "Write a run's model as a folder to share."),
     "export": ("s2vkit.cli.export:export", "Write a run's model for other runtimes, as ONNX."),

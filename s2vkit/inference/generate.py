@@ -57,6 +57,7 @@ class How:
     audio_track: int | None = None
     marking: Marker | None = None  # None: the videos are not marked as generated
     progress: Progress = field(default=lambda done, total: None)
+    longest: float | None = None  # s; longer recordings are refused
 
 
 def generate(
@@ -94,7 +95,10 @@ def generate_one(
 ) -> Generated:
     """Make one video in flat memory; it appears whole or not at all. Raises InputError."""
     begun = time.perf_counter()
-    with _local(pair.speech) as path, SpeechFile(path, model.sample_rate, how.audio_track) as speech:
+    with (
+        _local(pair.speech) as path,
+        SpeechFile(path, model.sample_rate, how.audio_track, how.longest) as speech,
+    ):
         frames = model.film(speech, steering, image=how.image, fps=how.fps)
         sink, delay = _write(model, pair, how, frames, speech, speech.seconds, begun)
         took, fps = time.perf_counter() - begun, how.fps or model.fps
