@@ -223,6 +223,8 @@ class Collector:
 
 def plural(kind: str) -> str:
     """Put a kind into the plural."""
+    if kind.endswith("marks"):
+        return kind
     return kind + ("es" if kind.endswith("s") else "s")
 
 

@@ -142,7 +142,7 @@ def needed_in_turn() -> set[str]:
 @pytest.mark.parametrize(
     ("folders", "extras"),
     [
-        (["s2vkit", "plugins"], ["synthetic", "faces", "mark", "export", "serve"]),
+        (["s2vkit", "plugins"], ["synthetic", "faces", "mark", "export", "serve", "landmarks"]),
         (["tests", "benchmarks"], ["test"]),
     ],
     ids=["product", "tests"],
