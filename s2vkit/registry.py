@@ -46,6 +46,7 @@ OUR_COMMANDS = frozenset(
         "study",
         "recipes",
         "schema",
+        "serve",
     }
 )
 """The commands that no plugin may claim."""
