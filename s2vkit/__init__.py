@@ -36,6 +36,7 @@ from s2vkit.options import (
     FrameLossSlot,
     GeneratorSlot,
     IndependenceLossSlot,
+    LandmarksSlot,
     LoggerSlot,
     LossOptions,
     MetricSlot,
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
     from s2vkit.interfaces.generator import Generator
     from s2vkit.interfaces.gradient_penalty import PenalisedLoss
     from s2vkit.interfaces.graph import Graph
+    from s2vkit.interfaces.landmarks import Landmarks
     from s2vkit.interfaces.logger import LoggedStage, Logger
     from s2vkit.interfaces.loss import AdversarialLoss, IndependenceLoss, PairLoss
     from s2vkit.interfaces.metric import Metric, Outcome, Probe, ProbeData, Score
@@ -94,6 +96,7 @@ if TYPE_CHECKING:
     from s2vkit.interfaces.teacher import Teacher
     from s2vkit.interfaces.watermark import Detection, Watermark
     from s2vkit.interfaces.weights import Weights, fit_weights, open_weights, read_weights, rename
+    from s2vkit.speech.activity import voiced_frames
     from s2vkit.speech.conditions import RECORDING_CONDITIONS
 
 __version__ = "0.1.0"
@@ -130,6 +133,7 @@ _LAZY = {
     **dict.fromkeys(_FIELDS, "interfaces.fields"),
     "Generator": "interfaces.generator",
     "Graph": "interfaces.graph",
+    "Landmarks": "interfaces.landmarks",
     "DataSpec": "interfaces.specs",
     **dict.fromkeys(["LoggedStage", "Logger"], "interfaces.logger"),
     **dict.fromkeys(["AdversarialLoss", "IndependenceLoss", "PairLoss"], "interfaces.loss"),
@@ -141,6 +145,7 @@ _LAZY = {
     "Student": "interfaces.student",
     "SyncEvaluator": "interfaces.sync_evaluator",
     "RECORDING_CONDITIONS": "speech.conditions",
+    "voiced_frames": "speech.activity",
     "TalkingFaceModel": "inference.model",
     "Teacher": "interfaces.teacher",
     **dict.fromkeys(["Detection", "Watermark"], "interfaces.watermark"),
@@ -215,6 +220,8 @@ __all__ = [
     "InputError",
     "Inputs",
     "Job",
+    "Landmarks",
+    "LandmarksSlot",
     "LoggedStage",
     "Logger",
     "LoggerSlot",
@@ -286,5 +293,6 @@ __all__ = [
     "rename",
     "score_facts",
     "speech_steps",
+    "voiced_frames",
     "windows",
 ]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from s2vkit.errors import InputError, ResourceError
+from s2vkit.leftovers import part_of, remove_leftovers
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -24,11 +25,13 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; it takes the place of `path` only on success.
 
     Missing folders are made. Whatever ends the block early removes the temporary file and
-    goes on; raises InputError if `path` is a folder.
+    goes on; what a kill left is removed by the next process that writes there. Raises
+    InputError if `path` is a folder.
     """
     path = Path(path).absolute()
-    part = path.with_name(f".{uuid.uuid4().hex}.part{path.suffix}")
+    part = part_of(path)
     mode = _probe(path, part)
+    remove_leftovers(path.parent)
     try:
         yield part
         with suppress(PermissionError):  # a link to another user's file

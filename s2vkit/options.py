@@ -31,6 +31,7 @@ KINDS: tuple[str, ...] = (
     "metric",
     "face_detector",
     "sync_evaluator",
+    "landmarks",
     "watermark",
     "logger",
     "stage",
@@ -205,6 +206,7 @@ DatasetSlot = Annotated[Slot, SlotOf("dataset")]
 MetricSlot = Annotated[Slot, SlotOf("metric")]
 FaceDetectorSlot = Annotated[Slot, SlotOf("face_detector")]
 SyncEvaluatorSlot = Annotated[Slot, SlotOf("sync_evaluator")]
+LandmarksSlot = Annotated[Slot, SlotOf("landmarks")]
 WatermarkSlot = Annotated[Slot, SlotOf("watermark")]
 LoggerSlot = Annotated[Slot, SlotOf("logger")]
 StageSlot = Annotated[Slot, SlotOf("stage")]

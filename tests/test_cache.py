@@ -320,6 +320,24 @@ def test_the_command_shows_and_prunes(tmp_path, capsys):
     assert (tmp_path / "c" / "faces-emotion-new").is_dir()
 
 
+def test_what_a_recipe_will_cache_is_shown_with_sizes(capsys):
+    """The synthetic corpus of `tiny`: 36 clips of about 60 frames of 32 x 32."""
+    planned = json.loads(call(capsys, "cache", "--recipe", "tiny", "--json").out)
+    assert {part["way"] for part in planned} == {"cached"}
+    sizes = {part["what"]: part["bytes"] for part in planned}
+    assert sizes["corpus of 36 clips"] == 36 * 60 * (32 * 32 * 3 + 2700)
+    assert {"speech", "emotion targets", "identity targets", "identity maps"} <= set(sizes)
+    live = call(capsys, "show", "tiny", "--cache", "--set", "compute.frozen_features=live")
+    assert live.code == 0
+    [speech] = [line for line in live.out.splitlines() if line.startswith("speech")]
+    assert "computed live in each step" in speech
+    assert size_text(sizes["speech"]) in speech
+    assert f"about {size_text(sizes['corpus of 36 clips'])} in runs/.cache" in live.out
+    several = call(capsys, "show", "table1", "--cache")
+    assert several.code == 2
+    assert "--cache is of one recipe" in several.err
+
+
 def test_the_commands_errors_say_what_to_do(tmp_path, capsys):
     absent = call(capsys, "cache", "--cache", tmp_path / "no")
     assert absent.code == 4

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import shutil
 from contextlib import redirect_stdout
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 import torch
+from helpers_browser import Page, browser
 from helpers_cli import call
 from helpers_toy import REGISTRY, ROOT, load_toy
 
@@ -22,6 +26,9 @@ from s2vkit.export.parity import LARGEST, compare
 from s2vkit.export.parts import parts_of
 from s2vkit.export.running import open_exported
 from s2vkit.export.storage import quantize, store_weights
+from s2vkit.export.web import check_for_page, find_runtime, write_page
+from s2vkit.inference.entrance import Entrance
+from s2vkit.inference.frame_stream import FrameStream, Scene
 from s2vkit.inference.model import load_model
 
 CPC = "audio_encoder: {use: cpc, channels: 16, front: log_mel, summary: layers, level: -24.0}"
@@ -170,3 +177,85 @@ def test_a_missing_package_is_named_with_its_extra(model, tmp_path, monkeypatch,
     called = call(capsys, "export", model, "-o", tmp_path / "out")
     assert called.code == 6
     assert "s2vkit[export]" in called.err
+
+
+# The page
+
+
+@pytest.fixture
+def page(exported, tmp_path):
+    """A folder with the page of the export; the runtime is the real one only where it is named."""
+    runtime = Path(os.environ.get("S2VKIT_ONNXRUNTIME_WEB", tmp_path / "runtime"))
+    for name in ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"):
+        (tmp_path / "runtime" / "dist").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "runtime" / "dist" / name).write_text("export const made = 'up';")
+    shutil.copytree(exported.folder, tmp_path / "page")
+    facts = json.loads((exported.folder / "export.json").read_text())
+    write_page(tmp_path / "page", facts, find_runtime(runtime, tmp_path))
+    return tmp_path / "page"
+
+
+def test_a_page_is_one_folder_that_loads_nothing_else(page):
+    names = {path.name for path in page.iterdir()}
+    scripts = {"model.js", "runtime.js", "page.js", "player.js", "speech.js"}
+    assert names == {"index.html", "export.json", *scripts}
+    text = (page / "index.html").read_text()
+    assert set(re.findall(r'(?:src|href)="([^"]*)"', text)) == scripts
+    assert "connect-src 'none'" in text
+    assert not re.search(
+        r"https?:|fetch\(|XMLHttpRequest", text + "".join(map(_read(page), sorted(scripts - {"runtime.js"})))
+    )
+
+
+def _read(folder):
+    return lambda name: (folder / name).read_text()
+
+
+def test_the_runtime_is_found_in_node_modules_or_asked_for(tmp_path, page):
+    installed = tmp_path / "node_modules" / "onnxruntime-web"
+    installed.parent.mkdir()
+    shutil.copytree(tmp_path / "runtime", installed)
+    (tmp_path / "below").mkdir()
+    assert find_runtime(None, tmp_path / "below") == installed
+    assert find_runtime(tmp_path, Path("/")) == installed
+    with pytest.raises(InputError, match="needs the npm package onnxruntime-web"):
+        find_runtime(tmp_path / "page", tmp_path)
+    with pytest.raises(InputError, match="this model takes more"):
+        check_for_page({"generator": {"context_radius": 2, "image": False}})
+
+
+@pytest.mark.skipif(browser() is None, reason="no Chromium or Chrome is installed")
+def test_the_page_draws_what_a_live_stream_draws(exported, page, tmp_path):
+    at = np.arange(int(1.5 * RATE)) / RATE
+    speech = (0.3 * np.sin(900 * at) * (np.sin(5 * at) > 0) + 0.01 + 0.001 * np.sin(7e3 * at)).astype(
+        np.float32
+    )
+    pieces = np.split(speech, range(320, len(speech), 320))
+    entrance = Entrance(open_exported(exported.folder).graph.encoder)
+    prepared = [entrance.push(piece) for piece in pieces]
+    given = f"{json.dumps([piece.tolist() for piece in pieces])}.map(one => Float32Array.from(one))"
+    with Page(tmp_path / "profile") as tab:
+        tab.open(page / "index.html")
+        found = tab.value(
+            f"(pieces => {{ const e = new Entrance({RATE}, -24); return pieces.map(p => e.push(p))"
+            ".map(({speech, voice}) => [[...speech], voice.length]); })(" + given + ")"
+        )
+        for (samples, voice), wanted in zip(found, prepared, strict=True):
+            np.testing.assert_allclose(samples, wanted.speech, atol=1e-5)
+            assert voice == len(wanted.voice)
+        assert any(len(one.voice) > 0 for one in prepared)
+        if "S2VKIT_ONNXRUNTIME_WEB" not in os.environ:
+            assert "That did not work" in tab.value(
+                "opened.catch(() => 0).then(() => at('status').textContent)"
+            )
+            return
+        drawn = tab.value(
+            "(async pieces => { await opened; const p = new Player(model), found = [];"
+            "for (const one of pieces) found.push(...await p.push(one)); found.push(...await p.finish());"
+            "return found.map(one => [...one]); })(" + given + ")"
+        )
+        assert tab.complaints() == []
+    stream = FrameStream(open_exported(exported.folder), Scene(), chunk=1)
+    frames = [frame for piece in pieces for frame in stream.push(piece)]
+    wanted = torch.cat([*frames, *stream.finish()]).flatten(1).numpy()
+    np.testing.assert_allclose(drawn, wanted, atol=1e-3)

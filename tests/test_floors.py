@@ -21,6 +21,7 @@ FLOORS = {
     "checkpoints": 0,
     "hookspecs": 0,
     "files": 1,
+    "leftovers": 0,
     "registry": 1,
     "plugins": 1,
     "settings": 0,
@@ -45,6 +46,7 @@ FLOORS = {
     "videos": 4,
     "report": 4,
     "testing": 4,
+    "serve": 4,
     "cli": 5,
     "__main__": 6,
 }
@@ -56,6 +58,7 @@ NO_TORCH = (
     "checkpoints",
     "hookspecs",
     "files",
+    "leftovers",
     "registry",
     "plugins",
     "settings",

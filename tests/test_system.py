@@ -240,3 +240,18 @@ def test_a_moved_run_goes_on_where_it_is(tmp_path, capsys, monkeypatch):
     ):
         assert call(capsys, "run", args[0] / "recipe.yaml", *args[1:]).err == ""
     assert outputs == [moved, tmp_path / "new", tmp_path / "set", tmp_path / "old"]
+
+
+@POSIX
+def test_what_a_killed_process_was_writing_goes_with_the_next_command(tmp_path):
+    code = "import os, sys; from s2vkit.files import replacing\nwith replacing(sys.argv[1]) as part:\n"
+    code += " part.write_text('half'); os.kill(os.getpid(), 9)"
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path / "killed.mp4")], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    [left] = tmp_path.iterdir()
+    machine, process, rest = left.name.split("-")
+    others = [f"{machine}-{os.getppid()}-{rest}", f".{'0' * 8}-{process}-{rest}", f".{process}.part.mp4"]
+    for name in others:  # one that runs, one of another machine, and one that is none
+        (tmp_path / name).touch()
+    write_text(tmp_path / "next.txt", "whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"next.txt", *others}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from helpers_film import FindsDrawn, Portrait, clicks, steady, write_film
+from helpers_film import FindsDrawn, Portrait, clicks, flashing, steady, write_film
 from helpers_media import pitch, sine, write_sound
 
 from s2vkit.data.preparation.cut import Cutting, Cuttings, cut_source
@@ -151,6 +152,36 @@ def test_wrapped_time_stamps_go_on(tmp_path):
     np.testing.assert_allclose(np.diff(times), 0.04, atol=1e-3)
     (clip,) = cut(path).clips
     assert len(clip.frames) == 40
+
+
+def edited(path: Path, skips: list[float]) -> Path:
+    """Have the edit list of each track of an MP4, in turn, begin so many seconds later."""
+    data = bytearray(path.read_bytes())
+    at = 0
+    for seconds in skips:
+        scale_at = data.index(b"mdhd", at) + 4 + 12  # after version, flags and two times
+        elst = data.index(b"elst", at) + 4
+        [rate] = struct.unpack_from(">I", data, scale_at)
+        version, count, length, begin = struct.unpack_from(">IIIi", data, elst)
+        assert (version, count) == (0, 1)
+        shorter = length - round(seconds * 1000)  # the film's own clock counts milliseconds
+        struct.pack_into(">Ii", data, elst + 8, shorter, begin + round(seconds * rate))
+        at = max(scale_at, elst)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("skips", [[0.4, 0.4], [0.4, 0.2]])
+def test_edit_lists_are_followed(tmp_path, skips):
+    """What a phone trims stays in the file, and only the edit list says that it is not shown."""
+    film = write_film(tmp_path / "a.mp4", steady(25, 2.4), flashing(), clicks(2.4))
+    film = edited(film, skips)
+    with Film(film) as seen:
+        bright = [time - seen.origin for time, frame in seen if frame.to_ndarray(format="gray").mean() > 150]
+    assert bright[0] == pytest.approx(1 - skips[0], abs=0.021)
+    sound = read_speech(film)
+    assert np.abs(sound.samples).argmax() / 16000 == pytest.approx(1 - skips[1], abs=0.021)
+    assert sound.seconds == pytest.approx(2.4 - skips[1], abs=0.05)
 
 
 def sphere(path: Path, samples: np.ndarray, coding: str = "pcm") -> Path:

@@ -9,11 +9,13 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
+from av.video.reformatter import Colorspace
 from helpers_media import grey, pitch, sine, write_sound
 
 from s2vkit.errors import InputError
 from s2vkit.media import read_speech
 from s2vkit.media.film import Film, Scaler
+from s2vkit.media.hdr import _display_light, to_bt709
 from s2vkit.media.tracks import choose_video
 
 RATE = 16000
@@ -176,6 +178,47 @@ def test_pixels_that_are_not_square_are_made_so(tmp_path):
         out.mux(stream.encode(None))
     with Film(tmp_path / "a.mp4") as seen:
         assert Scaler(seen)(next(iter(seen))[1]).shape == (30, 64, 3)
+
+
+def high_range(path: Path, codes: float, trc: int) -> Path:
+    """A flat grey picture of BT.2100 whose components all have one code (0 to 1)."""
+    flat = np.full((32, 48, 3), round(codes * 65535), np.uint16)
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p10le"
+        stream.codec_context.color_trc, stream.codec_context.colorspace = trc, Colorspace.BT2020
+        picture = av.VideoFrame.from_ndarray(flat, format="rgb48le")
+        out.mux(stream.encode(picture.reformat(format="yuv420p10le", dst_colorspace=Colorspace.BT2020)))
+        out.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("transfer", "trc", "white", "grey"), [("PQ", 16, 0.5807, 0.4403), ("HLG", 18, 0.75, 0.4971)]
+)
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_high_dynamic_range_is_brought_to_bt709(tmp_path, transfer, trc, white, grey, scale):
+    """203 cd/m2 is diffuse white in both (BT.2408), 50 are a dark grey that a display shows as it is."""
+    shown = []
+    for codes in (white, grey):
+        with Film(high_range(tmp_path / "a.mkv", codes, trc)) as seen:
+            [picture] = [Scaler(seen, scale)(frame) for _, frame in seen]
+            assert seen.notes == [f"pictures of high dynamic range ({transfer}) were brought to BT.709"]
+        assert picture.shape == (round(32 * scale), round(48 * scale), 3)
+        assert np.ptp(picture) <= 3
+        shown.append(picture.mean())
+    assert shown[0] == pytest.approx(230, abs=3)
+    assert shown[1] == pytest.approx(255 * (50 / 203) ** (1 / 2.4), abs=3)
+
+
+def test_the_primaries_of_bt2020_become_those_of_bt709():
+    """A red of BT.709, as it is in the primaries of BT.2020, and one that only these have."""
+    red = np.array([[[0.6274, 0.0691, 0.0164], [1, 0, 0]]]) * 60  # cd/m2
+    codes = np.searchsorted(_display_light("PQ"), red).astype(np.uint16)
+    [[known, wider]] = to_bt709(codes, "PQ").tolist()
+    assert known == pytest.approx([255 * (60 / 203) ** (1 / 2.4), 0, 0], abs=4)
+    assert wider[0] > known[0]
+    assert wider[1:] == [0, 0]
 
 
 def combed(shift: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from s2vkit.cli.parameters import json_option
+from s2vkit.cli.parameters import json_option, recipe_option
 from s2vkit.units import size_text
 
 if TYPE_CHECKING:
@@ -39,9 +39,10 @@ def cache_option() -> Callable[[_Command], _Command]:
 
 @click.group("cache", invoke_without_command=True)
 @cache_option()
+@recipe_option("Show instead what a run of RECIPE will cache, how large it is, and what is computed live.")
 @json_option()
 @click.pass_context
-def cache(ctx: click.Context, folder: Path, as_json: bool) -> None:
+def cache(ctx: click.Context, folder: Path, recipe: Path | None, as_json: bool) -> None:
     """Show what is computed once for several runs: prepared corpora and frozen features.
 
     Each with what it was made of, its size, when a run last used it, and which runs did.
@@ -49,6 +50,9 @@ def cache(ctx: click.Context, folder: Path, as_json: bool) -> None:
     """
     if ctx.invoked_subcommand is not None:
         ctx.obj = folder
+        return
+    if recipe is not None:
+        _print_plan(recipe, as_json)
         return
     from s2vkit.data.cache_entries import list_entries
 
@@ -112,6 +116,14 @@ def as_data(entry: CacheEntry) -> dict[str, Any]:
         "runs": list(entry.runs),
         "in_use": entry.in_use,
     }
+
+
+def _print_plan(recipe: Path, as_json: bool) -> None:
+    from s2vkit.cli.cache_plan import print_cache_plan
+    from s2vkit.plugins import registry
+    from s2vkit.recipe.load import load_recipe
+
+    print_cache_plan(load_recipe(recipe, (), registry()), registry(), as_json=as_json)
 
 
 def _print(entries: Sequence[CacheEntry]) -> None:

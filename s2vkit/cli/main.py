@@ -13,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("s2vkit.cli.demo:demo", "Make a talking face at once, by the model that is shipped."),
     "run": ("s2vkit.cli.run:run", "Train, evaluate and render what a recipe says."),
     "sweep": ("s2vkit.cli.sweep:sweep", "Run a recipe at every combination of values; their table."),
     "runs": ("s2vkit.cli.runs:runs", "List runs: state, figures, size, age."),
@@ -20,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "inspect": ("s2vkit.cli.inspect:inspect", "Show what is in a prepared corpus."),
     "report": ("s2vkit.cli.report:report", "Write the page of a run, or one of several runs."),
     "generate": ("s2vkit.cli.generate:generate", "Make a talking-face video from speech."),
+    "serve": ("s2vkit.cli.serve:serve", "Serve a model: a page, an HTTP API, a WebSocket."),
     "benchmark": ("s2vkit.cli.benchmark:benchmark", "Measure how fast a model is on this machine."),
     "bundle": ("s2vkit.cli.bundle:bundle", "Write a run's model as a folder to share."),
     "export": ("s2vkit.cli.export:export", "Write a run's model for other runtimes, as ONNX."),

@@ -46,6 +46,12 @@ def recipe_argument(many: bool = False) -> Callable[[_Command], _Command]:
     )
 
 
+def recipe_option(text: str) -> Callable[[_Command], _Command]:
+    """Take `--recipe RECIPE` (`recipe: Path | None`); `text` is its help."""
+    kind, names = _RecipePath(), complete.recipes
+    return click.option("--recipe", type=kind, metavar="RECIPE", help=text, shell_complete=names)
+
+
 def runs_argument(required: bool = True) -> Callable[[_Command], _Command]:
     """Take one run folder or several (`runs: tuple[Path, ...]`)."""
     shown = "RUN..." if required else "[RUN...]"

@@ -26,20 +26,28 @@ _WIDEST = 60  # columns before a comment; what is longer pushes its own aside
 )
 @click.option("--explain", is_flag=True, help="Put each key under its description, type, default and origin.")
 @click.option("--graph", is_flag=True, help="Build the parts and print how they are wired.")
-def show(recipe: Path, sets: tuple[str, ...], origins: bool, explain: bool, graph: bool) -> None:
+@click.option(
+    "--cache", is_flag=True, help="Print what a run will cache, how large it is, and what is computed live."
+)
+def show(recipe: Path, sets: tuple[str, ...], origins: bool, explain: bool, graph: bool, cache: bool) -> None:
     """Print RECIPE resolved: what it inherits, what --set changed, every default.
 
     What is printed is itself a recipe. With --graph, the training and inference graphs are
-    printed instead, with shapes and numbers of parameters.
+    printed instead, with shapes and numbers of parameters; with --cache, what its stages read.
     """
     from s2vkit.plugins import registry
     from s2vkit.recipe.comparison import is_comparison
     from s2vkit.recipe.load import dump_recipe, load_recipe
 
     if is_comparison(recipe):
-        _show_comparison(recipe, list(sets), graph)
+        _show_comparison(recipe, list(sets), graph, cache)
         return
     loaded = load_recipe(recipe, list(sets), registry())
+    if cache:
+        from s2vkit.cli.cache_plan import print_cache_plan
+
+        print_cache_plan(loaded, registry())
+        return
     if graph:
         _print_graphs(loaded.recipe, registry())
         return
@@ -52,13 +60,14 @@ def show(recipe: Path, sets: tuple[str, ...], origins: bool, explain: bool, grap
     click.echo("\n".join(annotate(text, loaded.origins)) if origins else text.rstrip("\n"))
 
 
-def _show_comparison(recipe: Path, sets: list[str], graph: bool) -> None:
+def _show_comparison(recipe: Path, sets: list[str], graph: bool, cache: bool) -> None:
     from s2vkit.plugins import registry
     from s2vkit.recipe.comparison import load_comparison
     from s2vkit.recipe.load import dump_data
 
-    if graph:
-        raise click.UsageError("--graph is of one recipe; this is a comparison of several")
+    for option, given in (("--graph", graph), ("--cache", cache)):
+        if given:
+            raise click.UsageError(f"{option} is of one recipe; this is a comparison of several")
     loaded = load_comparison(recipe, sets, registry())
     click.echo(dump_data(loaded.data).rstrip("\n"))
     for text in loaded.laid:

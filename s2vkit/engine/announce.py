@@ -16,6 +16,7 @@ from s2vkit.engine.view import clock
 from s2vkit.interfaces.stage import Stage
 from s2vkit.recipe.load import Loaded
 from s2vkit.runs.cache import Cache
+from s2vkit.runs.cache_plan import frozen_parts
 from s2vkit.runs.plan import Plan, Step
 from s2vkit.units import size_text
 
@@ -55,12 +56,9 @@ def _corpus(cache: Cache) -> Row:
 
 def _features(cache: Cache) -> list[Row]:
     """Say what of the frozen networks' outputs will be cached, and what is computed live, with sizes."""
-    clips, frames = cache.count()
-    live, found = cache.live(clips, frames), list[Row]()
-    for features, size in cache.sizes(clips, frames).items():
-        way = "computed live in each step, not cached" if features in live else "cached, if it is not yet"
-        found.append((features.title, f"{way}: about {size_text(size)}", None))
-    return found
+    ways = {True: "computed live in each step, not cached", False: "cached, if it is not yet"}
+    parts = frozen_parts(cache, *cache.count())
+    return [(part.what, f"{ways[part.way == 'live']}: about {size_text(part.size)}", None) for part in parts]
 
 
 def try_pending(plan: Plan, builder: Builder, policy: Policy) -> Trial:

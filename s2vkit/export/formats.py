@@ -28,8 +28,9 @@ class Format:
 
     suffix: str
     module: str  # has `write` and `open_part`
-    precisions: tuple[str, ...]  # of the stored weights
+    precisions: tuple[str, ...]  # of the stored weights, the default first
     packages: tuple[str, ...] = ()  # that the extra `export` brings
+    page: bool = False  # whether the files are put into a page for browsers
 
     def writer(self) -> Write:
         """Return what writes a part. Raises ResourceError if a package is missing."""
@@ -50,9 +51,10 @@ class Format:
         return import_module(self.module)
 
 
+_ONNX = "s2vkit.export.onnx_files"
+_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 FORMATS = {
-    "onnx": Format(
-        ".onnx", "s2vkit.export.onnx_files", ("fp32", "fp16", "int8"), ("onnx", "onnxscript", "onnxruntime")
-    ),
+    "onnx": Format(".onnx", _ONNX, ("fp32", "fp16", "int8"), _PACKAGES),
     "torch_export": Format(".pt2", "s2vkit.export.torch_export", ("fp32",)),
+    "web": Format(".onnx", _ONNX, ("int8", "fp16", "fp32"), _PACKAGES, page=True),
 }

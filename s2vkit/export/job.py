@@ -14,6 +14,7 @@ from s2vkit.export.formats import FORMATS, Format
 from s2vkit.export.parity import LARGEST, LEAST_PSNR, Parity, compare, one_thread
 from s2vkit.export.parts import Part, parts_of, speech_step
 from s2vkit.export.running import MANIFEST, open_exported
+from s2vkit.export.web import check_for_page, find_runtime, write_page
 from s2vkit.files import atomic_folder, write_json
 from s2vkit.inference.model import TalkingFaceModel, load_model
 
@@ -28,30 +29,44 @@ class Exported:
 
 
 def export_model(
-    source: Path, folder: Path, *, form: str = "onnx", precision: str = "fp32", force: bool = False
+    source: Path,
+    folder: Path,
+    *,
+    form: str = "onnx",
+    precision: str | None = None,
+    runtime: Path | None = None,
+    force: bool = False,
 ) -> Exported:
     """Export the model of a run or bundle into a folder, checked against the model itself.
 
+    `precision` is the format's own if None; `runtime` is where ONNX Runtime Web lies, for a page.
     Raises InputError if it cannot be exported so, or if what was exported draws other frames;
     RunFolderError if `folder` holds other things; ResourceError if a package is missing.
     """
     chosen = FORMATS[form]
+    precision = precision or chosen.precisions[0]
     if precision not in chosen.precisions:
         raise InputError(
             f"{form} cannot store weights as {precision}", hint=f"take {', '.join(chosen.precisions)}"
         )
     check_folder(folder, force)
     write = chosen.writer()
+    page = find_runtime(runtime, Path.cwd()) if chosen.page else None
     model = load_model(source, device="cpu")
     with one_thread(), atomic_folder(folder) as temporary:
         parts = parts_of(model.pipeline.graph)
         for part in parts:
             write(part, temporary / f"{part.name}{chosen.suffix}", precision)
         facts = describe(model, parts, form, precision, chosen)
+        if page:
+            check_for_page(facts)
         write_json(temporary / MANIFEST, facts)
         parity = compare(model.pipeline, open_exported(temporary))
         check_parity(parity, form, precision)
-        write_json(temporary / MANIFEST, {**facts, "parity": vars(parity)})
+        facts["parity"] = vars(parity)
+        write_json(temporary / MANIFEST, facts)
+        if page:
+            write_page(temporary, facts, page)
         files = {path.name: path.stat().st_size for path in sorted(temporary.iterdir())}
     return Exported(folder, files, parity)
 

@@ -13,13 +13,12 @@ import numpy as np
 
 from s2vkit.errors import InputError
 from s2vkit.inference.generate import How
+from s2vkit.inference.live_film import PCM_BYTES, LiveFilm, from_pcm
 from s2vkit.inference.model import TalkingFaceModel
 from s2vkit.inference.outputs import PIPE, Pair
 from s2vkit.inference.steering import Steering
-from s2vkit.media.sinks import Resizer, open_sink
 
 _PIECE = 0.02  # s of sound read at once, at most
-_SAMPLE = 2  # bytes: PCM is 16-bit, little-endian, mono
 
 
 @dataclass
@@ -56,39 +55,36 @@ def go_live(
     delays: Delays,
 ) -> int:
     """Draw what is spoken into standard input until it ends or Ctrl-C: the number of frames."""
-    size, resize = how.size or model.size, Resizer(how.size or model.size)
     target: BinaryIO | None = sys.stdout.buffer if pair.output == PIPE else None
-    opened = open_sink(target or pair.output, pair.form, size, model.fps, sample_rate, how.marking)
-    with model.stream_of(sample_rate, steering) as live, opened as sink:
+    film = LiveFilm(
+        model, steering, sample_rate, target or pair.output, pair.form, size=how.size, marking=how.marking
+    )
+    with film:
         with suppress(KeyboardInterrupt):
             for samples in _pcm(sys.stdin.buffer, sample_rate):
                 begun = time.perf_counter()
-                first = live.frames
-                frames = resize(live.push(samples))
-                sink.write_sound(samples)
-                if len(frames):
-                    sink.write(frames)
+                first = film.frames
+                film.push(samples)
                 if target is not None:
                     target.flush()
                 took = time.perf_counter() - begun
-                for number in range(first, first + len(frames)):
-                    delays.hearing.append(live.samples / sample_rate - number / model.fps)
+                for number in range(first, film.frames):
+                    delays.hearing.append(film.seconds - number / model.fps)
                     delays.computing.append(took)
-        if not live.samples:
+        if not film.seconds:
             raise InputError("standard input ended before any sound came")
-        if len(rest := live.finish()):
-            sink.write(resize(rest))
-        return sink.count
+        film.finish()
+        return film.frames
 
 
 def _pcm(stream: BinaryIO, sample_rate: int) -> Iterator[np.ndarray]:
     """Read samples as soon as they come: float32 (S,)."""
-    most, rest = int(_PIECE * sample_rate) * _SAMPLE, b""
+    most, rest = int(_PIECE * sample_rate) * PCM_BYTES, b""
     while data := stream.read1(most):  # type: ignore[attr-defined]  # of a buffered reader
         data = rest + data
-        whole = len(data) // _SAMPLE * _SAMPLE
+        whole = len(data) // PCM_BYTES * PCM_BYTES
         data, rest = data[:whole], data[whole:]
-        yield np.frombuffer(data, "<i2").astype(np.float32) / 32768
+        yield from_pcm(data)
 
 
 def _percentiles(seconds: list[float]) -> str:

@@ -9,12 +9,13 @@ from pathlib import Path
 import av
 import numpy as np
 from av.container import InputContainer
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
 from s2vkit.errors import InputError
 from s2vkit.media.deinterlace import Deinterlacer
 from s2vkit.media.files import decoded, open_media
+from s2vkit.media.hdr import to_bt709, transfer_of
 from s2vkit.media.streams import frame_rate, video_streams
 from s2vkit.media.timing import Piece, Timeline, spans
 from s2vkit.media.tracks import Chosen, choose_video
@@ -78,16 +79,19 @@ class Film:
         timeline = Timeline[av.VideoFrame]("pictures", _HOLE, self._miss, self.notes.append, append=False)
         deinterlacer = Deinterlacer()
         step = 1 / float(self.rate)
-        last: float | None = None
+        last, ranges = None, {""}
         pieces = (Piece(frame.time, step, frame) for frame in deinterlacer.run(frames))
         for time, frame in timeline.place(pieces):
             if last is not None and time <= last:
                 self._miss()
                 continue
             last = time
+            ranges.add(transfer_of(frame))
             yield time, frame
         if timeline.holes:
             self.notes.append(f"no pictures at {spans(timeline.holes)}")
+        if found := "/".join(sorted(ranges - {""})):
+            self.notes.append(f"pictures of high dynamic range ({found}) were brought to BT.709")
         if deinterlacer.count:
             self.notes.append(f"{deinterlacer.count} interlaced pictures were deinterlaced")
         if self.damaged:
@@ -132,10 +136,16 @@ class Scaler:
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
         """Return uint8 RGB (H, W, 3), turned and mirrored as the frame asks."""
-        picture = self._painter.reformat(
-            self.shrink(frame), self.width, self.height, "rgb24", interpolation=self._filter
-        ).to_ndarray()
+        if transfer := transfer_of(frame):
+            picture = to_bt709(self._paint(frame, "rgb48le", Colorspace.BT2020), transfer)
+        else:
+            picture = self._paint(self.shrink(frame), "rgb24")
         return pose_of(frame).apply(picture)
+
+    def _paint(self, frame: av.VideoFrame, kind: str, colours: Colorspace | None = None) -> np.ndarray:
+        size = (self.width, self.height)
+        painted = self._painter.reformat(frame, *size, kind, colours, interpolation=self._filter)
+        return painted.to_ndarray()
 
     def blank(self, frame: av.VideoFrame) -> np.ndarray:
         """Return a black picture of the same shape, for those who will not look at it."""
@@ -149,6 +159,6 @@ class Scaler:
         stay at half the size, as JPEG keeps them: on a 224 px frame that is a root mean square
         error of 3.5 grey levels in place of 2.9.
         """
-        if self.scale >= 1 or not frame.format.name.startswith(_SUBSAMPLED):
+        if self.scale >= 1 or not frame.format.name.startswith(_SUBSAMPLED) or transfer_of(frame):
             return frame
         return self._shrinker.reformat(frame, self.width, self.height, _SMALL, interpolation=self._filter)

@@ -88,6 +88,7 @@ class Reading:
     def __init__(self, name: str, sample_rate: int) -> None:
         self.name, self.sample_rate = name, sample_rate
         self.start: float | None = None  # s on the container's clock; None: where the first block is
+        self.longest: float | None = None  # s; what is longer is refused while it is decoded
         self.seconds, self.padding, self.damaged = 0.0, 0.0, 0
         self.notes: list[str] = []
         self._blocks: list[np.ndarray] = []
@@ -111,6 +112,10 @@ class Reading:
             self._flush()
             self._resampler = Resampler(rate, self.sample_rate)
         missing = self._missing(time)
+        if self.longest is not None and self.seconds + missing + len(block) / rate > self.longest:
+            raise InputError(
+                f"{self.name}: has more than {self.longest:g} s of sound", hint="cut it into shorter pieces"
+            )
         if missing < 0:
             block = block[round(-missing * rate) :]
         elif silence := round(missing * rate):

@@ -22,11 +22,14 @@ class SpeechFile:
     temporary file takes four bytes a sample, 230 MB an hour at 16 kHz, and goes by itself.
     """
 
-    def __init__(self, path: str | Path, sample_rate: int, track: int | None = None) -> None:
-        """Decode the file; raises what `read_speech` raises."""
+    def __init__(
+        self, path: str | Path, sample_rate: int, track: int | None = None, longest: float | None = None
+    ) -> None:
+        """Decode the file; raises what `read_speech` raises, and InputError beyond `longest` seconds."""
         self._spool = _Spool()
         try:
             reading = _SpooledReading(str(path), sample_rate, self._spool)
+            reading.longest = longest
             reading.finish_spool(*read_into(reading, path, track))
         except BaseException:
             self._spool.close()

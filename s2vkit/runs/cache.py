@@ -30,6 +30,7 @@ from s2vkit.runs.plan import Plan
 
 _SHOWN = 5  # clips rejected that are named
 _FRAMES = 60  # of a clip that nobody has counted
+_SPEECH = 2700  # bytes of speech for each frame, at 16 kHz and 25 frames a second with some to spare
 _BEGUN = {
     "speech": "speech features of every clip",
     "variants": "varied speech of training clips",
@@ -80,8 +81,7 @@ class Cache:
         return store
 
     def _open_footage(self, dataset: FootageCorpus) -> ClipStore:
-        needed = dataset.decoded_bytes
-        kept = needed <= dataset.options.crop_cache_gb * 1e9
+        needed, kept = dataset.decoded_bytes, self.keeps_decoded(dataset)
         if kept and not self.corpus.is_dir():
             check_disk_space(self.folder, int(1.1 * needed), "the decoded frames")
         self.view.begin("corpus")
@@ -92,11 +92,18 @@ class Cache:
 
     def _prepare(self) -> None:
         clips, workers = len(self.dataset.clips()), self.recipe.compute.workers
-        frame = self.dataset.size**2 * 3
-        check_disk_space(self.folder, int(clips * 2.2 * (_FRAMES * frame + 2.5 * 64000)), "the corpus")
+        check_disk_space(self.folder, int(2.2 * self.corpus_bytes(_FRAMES * clips)), "the corpus")
         self.view.begin("corpus")
         prepare(self.dataset, self.corpus, workers=workers, progress=self.progress)
         self.view.end(f"{clips} clips in {self.corpus}")
+
+    def keeps_decoded(self, dataset: FootageCorpus) -> bool:
+        """Return whether the frames of prepared footage are few enough to be cached as they are."""
+        return dataset.decoded_bytes <= dataset.options.crop_cache_gb * 1e9
+
+    def corpus_bytes(self, frames: int) -> int:
+        """Estimate the bytes of a corpus of so many frames, with their speech."""
+        return int(frames * (self.dataset.size**2 * 3 + _SPEECH))
 
     def sources(self, stage: Stage | Job, store: ClipStore) -> Sources:
         """Return everything that the batches of a stage are loaded from: what its fields ask for."""
