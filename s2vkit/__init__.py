@@ -36,6 +36,7 @@ from s2vkit.options import (
     FrameLossSlot,
     GeneratorSlot,
     IndependenceLossSlot,
+    LandmarksSlot,
     LossOptions,
     MetricSlot,
     OptimizerOptions,
@@ -82,6 +83,7 @@ if TYPE_CHECKING:
     from s2vkit.interfaces.generator import Generator
     from s2vkit.interfaces.gradient_penalty import PenalisedLoss
     from s2vkit.interfaces.graph import Graph
+    from s2vkit.interfaces.landmarks import Landmarks
     from s2vkit.interfaces.loss import AdversarialLoss, IndependenceLoss, PairLoss
     from s2vkit.interfaces.metric import Metric, Outcome, Probe, ProbeData, Score
     from s2vkit.interfaces.score_files import clips_csv, score_facts
@@ -92,6 +94,7 @@ if TYPE_CHECKING:
     from s2vkit.interfaces.teacher import Teacher
     from s2vkit.interfaces.watermark import Detection, Watermark
     from s2vkit.interfaces.weights import Weights, fit_weights, open_weights, read_weights, rename
+    from s2vkit.speech.activity import voiced_frames
     from s2vkit.speech.conditions import RECORDING_CONDITIONS
 
 __version__ = "0.1.0"
@@ -128,6 +131,7 @@ _LAZY = {
     **dict.fromkeys(_FIELDS, "interfaces.fields"),
     "Generator": "interfaces.generator",
     "Graph": "interfaces.graph",
+    "Landmarks": "interfaces.landmarks",
     "DataSpec": "interfaces.specs",
     **dict.fromkeys(["AdversarialLoss", "IndependenceLoss", "PairLoss"], "interfaces.loss"),
     **dict.fromkeys(["ProbeData", "Metric", "Outcome", "Probe", "Score"], "interfaces.metric"),
@@ -138,6 +142,7 @@ _LAZY = {
     "Student": "interfaces.student",
     "SyncEvaluator": "interfaces.sync_evaluator",
     "RECORDING_CONDITIONS": "speech.conditions",
+    "voiced_frames": "speech.activity",
     "TalkingFaceModel": "inference.model",
     "Teacher": "interfaces.teacher",
     **dict.fromkeys(["Detection", "Watermark"], "interfaces.watermark"),
@@ -212,6 +217,8 @@ __all__ = [
     "InputError",
     "Inputs",
     "Job",
+    "Landmarks",
+    "LandmarksSlot",
     "LossOptions",
     "Metric",
     "MetricSlot",
@@ -280,5 +287,6 @@ __all__ = [
     "rename",
     "score_facts",
     "speech_steps",
+    "voiced_frames",
     "windows",
 ]

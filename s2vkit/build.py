@@ -87,6 +87,8 @@ class Builder:
         }
         if self.recipe.sync_evaluator is not None:
             graph.sync_evaluator = self.part("sync_evaluator", self.recipe.sync_evaluator, size=world.size)
+        if self.recipe.landmarks is not None:
+            graph.landmarks = self.part("landmarks", self.recipe.landmarks)
         return graph
 
     def stages(self, graph: Graph, device: torch.device) -> dict[str, Stage | Job]:
@@ -184,6 +186,8 @@ def part_slots(recipe: Recipe) -> dict[str, Slot]:
     slots = {"encoder": recipe.audio_encoder, "generator": recipe.generator}
     if recipe.sync_evaluator is not None:
         slots["sync_evaluator"] = recipe.sync_evaluator
+    if recipe.landmarks is not None:
+        slots["landmarks"] = recipe.landmarks
     groups: dict[str, dict[str, Slot]] = {
         "teacher": recipe.teachers,
         "student": recipe.students,
@@ -203,6 +207,8 @@ def _flow(name: str, graph: Graph) -> tuple[str, str]:
         return ("speech (B, S)", f"features (B, A, {encoder.dim}), summary (B, {encoder.summary_dim})")
     if kind == "sync_evaluator" and graph.sync_evaluator is not None:
         return "frames + speech", f"lips and speech (B, N, {graph.sync_evaluator.dim}) each"
+    if kind == "landmarks":
+        return f"images {image}", "points (N, P, 3)"
     if kind == "student":
         return f"summary (B, {encoder.summary_dim})", f"{side} (B, {graph.students[side].dim})"
     if kind in ("teacher", "evaluator"):

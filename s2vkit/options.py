@@ -31,6 +31,7 @@ KINDS: tuple[str, ...] = (
     "metric",
     "face_detector",
     "sync_evaluator",
+    "landmarks",
     "watermark",
     "stage",
 )
@@ -204,6 +205,7 @@ DatasetSlot = Annotated[Slot, SlotOf("dataset")]
 MetricSlot = Annotated[Slot, SlotOf("metric")]
 FaceDetectorSlot = Annotated[Slot, SlotOf("face_detector")]
 SyncEvaluatorSlot = Annotated[Slot, SlotOf("sync_evaluator")]
+LandmarksSlot = Annotated[Slot, SlotOf("landmarks")]
 WatermarkSlot = Annotated[Slot, SlotOf("watermark")]
 StageSlot = Annotated[Slot, SlotOf("stage")]
 OptimizerSlot = Annotated[Slot, SlotOf("optimizer")]

@@ -22,6 +22,7 @@ _COMMAND = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 OUR_COMMANDS = frozenset(
     {
+        "demo",
         "run",
         "sweep",
         "runs",
@@ -45,6 +46,7 @@ OUR_COMMANDS = frozenset(
         "study",
         "recipes",
         "schema",
+        "serve",
     }
 )
 """The commands that no plugin may claim."""
@@ -222,6 +224,8 @@ class Collector:
 
 def plural(kind: str) -> str:
     """Put a kind into the plural."""
+    if kind.endswith("marks"):
+        return kind
     return kind + ("es" if kind.endswith("s") else "s")
 
 

@@ -335,11 +335,11 @@ def test_metrics_that_are_means_over_clips_tell_the_figure_of_each():
         if needs_a_file or {"summary", "codes"} & set(entry.wants):
             continue
         metric = entry.load()(entry.options())
-        for outcome in outcomes(graph.evaluators, graph.sync_evaluator):
+        for outcome in outcomes(graph.evaluators, graph.sync_evaluator, graph.landmarks):
             metric.update(outcome)
         found[entry.name] = metric.compute()
     of_clips = {name for name, score in found.items() if score.clips}
-    assert set(found) - of_clips == {"blinks"}  # blinks a second, over all seconds together
+    assert set(found) - of_clips == {"blinks", "closeness"}  # of all clips together
     assert {name for name, score in found.items() if score.over == "median"} == {"av_offset"}
     for name in of_clips:
         assert sorted(found[name].clips) == ["clip0", "clip1", "clip2"], name

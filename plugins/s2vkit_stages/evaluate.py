@@ -41,7 +41,8 @@ class Evaluate(Job):
         for name, probe in self.probes.items():
             _check_sides(name, probe, graph)
         self.uses = ("encoder", "student")
-        self.uses += ("generator", "evaluator", "sync_evaluator") if self.metrics or not measures else ()
+        if self.metrics or not measures:
+            self.uses += ("generator", "evaluator", "sync_evaluator", "landmarks")
         self.uses += ("teacher",) if self.probes else ()
         if self.probes:
             targets = (Targets(side, cached=options.cached_frames.get(side, 1)) for side in graph.teachers)

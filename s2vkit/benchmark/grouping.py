@@ -150,6 +150,8 @@ def _evaluators(run: Finished, name: str, registry: Registry) -> dict[str, Any]:
             found[want] = (run.recipe.get("evaluators") or {}).get(which)
         elif part == "sync_evaluator":
             found[want] = run.recipe.get("sync_evaluator")
+        elif part == "landmarks":
+            found[want] = run.recipe.get("landmarks")
     return found
 
 

@@ -50,6 +50,7 @@ SHAPES: dict[str, Shape] = {
         "stages: {evaluate: {metrics: {mouth_aperture_correlation: null, mouth_movement: null}}}"
     ),
     "sync_evaluator": Shape("sync_evaluator: $name"),
+    "landmarks": Shape("landmarks: $name"),
     "watermark": Shape("watermark: $name"),
     "stage": Shape(
         "stages:\n  mine: {use: $name, optimizer: {use: rmsprop, lr: 1.0e-3}}",

@@ -36,7 +36,7 @@ class RunWork:
     ) -> None:
         self.graph, self.folder, self.store = graph, folder, store
         self.pipeline, self.progress, self.sources = pipeline, progress, sources
-        kinds = ("teacher", "evaluator", "sync_evaluator")  # the pipeline has placed the others
+        kinds = ("teacher", "evaluator", "sync_evaluator", "landmarks")  # the pipeline has placed the others
         modules = graph.modules().items()
         pipeline.policy.place_all({k: m for k, m in modules if k.split(".")[0] in kinds})
 
@@ -71,6 +71,7 @@ class RunWork:
             self.store.index.sample_rate,
             self.store.index.fps,
             self.graph.sync_evaluator,
+            self.graph.landmarks,
             clean,
         )
 

@@ -12,6 +12,7 @@ from s2vkit.interfaces.batch import Batch, Conditioning
 from s2vkit.interfaces.discriminator import Discriminator
 from s2vkit.interfaces.fields import AudioWindows, BatchField, Context, ReferenceImages
 from s2vkit.interfaces.inference_graph import InferenceGraph
+from s2vkit.interfaces.landmarks import Landmarks
 from s2vkit.interfaces.sync_evaluator import SyncEvaluator
 from s2vkit.interfaces.teacher import Teacher
 from s2vkit.options import Slot, label_of_evaluator
@@ -26,6 +27,7 @@ class Graph(InferenceGraph):
     discriminators: dict[str, Discriminator] = field(default_factory=dict)
     evaluators: dict[str, Teacher] = field(default_factory=dict)
     sync_evaluator: SyncEvaluator | None = None
+    landmarks: Landmarks | None = None
 
     def modules(self) -> dict[str, nn.Module]:
         """Name every module: encoder, generator, sync_evaluator, teacher.X, student.X and so on."""
@@ -34,6 +36,8 @@ class Graph(InferenceGraph):
             named["generator"] = self.generator
         if self.sync_evaluator is not None:
             named["sync_evaluator"] = self.sync_evaluator
+        if self.landmarks is not None:
+            named["landmarks"] = self.landmarks
         groups: dict[str, Mapping[str, Any]] = {
             "teacher": self.teachers,
             "student": self.students,

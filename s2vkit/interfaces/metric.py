@@ -26,7 +26,10 @@ class Outcome:
     sample_rate: int = 16000  # Hz, of the speech
     fps: float = 25.0
     sync_evaluator: Any = None  # a SyncEvaluator, trained on real clips
+    landmarks: Any = None  # a Landmarks, which finds the points of faces
     clean: Tensor | None = None  # (V, 3, H, W) from the unchanged speech, where `generated` is not
+    crops: dict[str, np.ndarray] = field(default_factory=dict)
+    """`generated`, `real` -> (V, 2, 3), from pixels of the video to those of the frames, where known."""
     shared: dict[str, Any] = field(default_factory=dict)  # results that several metrics share
 
     def evaluators_of(self, label: str) -> dict[str, Any]:

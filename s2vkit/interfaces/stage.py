@@ -154,7 +154,7 @@ class Job:
     leaves: tuple[str, ...] = ()  # files of the run folder that are its result
     splits: tuple[str, ...] = ()  # splits of the corpus that it needs clips of
     fields: tuple[BatchField, ...] = ()  # what `Work.heard` gives, of which frozen features
-    uses: tuple[str, ...] = ("encoder", "student", "generator", "evaluator", "sync_evaluator")
+    uses: tuple[str, ...] = ("encoder", "student", "generator", "evaluator", "sync_evaluator", "landmarks")
     """Kinds of parts whose weights its result depends on."""
 
     def run(self, work: Work) -> None:

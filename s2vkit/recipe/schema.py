@@ -12,6 +12,7 @@ from s2vkit.options import (
     DiscriminatorSlot,
     Field,
     GeneratorSlot,
+    LandmarksSlot,
     Options,
     StageSlot,
     StudentSlot,
@@ -63,6 +64,9 @@ class Recipe(Options):
     )
     sync_evaluator: SyncEvaluatorSlot | None = Field(
         default=None, description="network that measures whether lips and speech are in sync"
+    )
+    landmarks: LandmarksSlot | None = Field(
+        default=None, description="finds the points of a face that metrics of its movement measure"
     )
     mark: bool = Field(
         default=True,

@@ -227,6 +227,8 @@ class Wired:
                     self.add(path, message, "add a teacher and its student")
             elif word == "sync_evaluator":
                 self._check_sync_evaluator(path, entry)
+            elif word == "landmarks":
+                self._check_landmarks(path, entry)
             elif kind in ("evaluator", "evaluators"):
                 self._check_evaluators(path, entry, kind, name, asked or name)
             elif data and word not in data.gives:
@@ -248,6 +250,12 @@ class Wired:
             message = f"{what} compares evaluators of '{label}', and there is only one"
             hint = f"add `evaluators: {{{label}_2: NAME}}` and a stage that trains it; "
             self.add(path, message, f"{hint}known teachers: {known}")
+
+    def _check_landmarks(self, path: Path, entry: Entry) -> None:
+        if self.recipe.landmarks is None and self.sound("landmarks"):
+            known = ", ".join(self.registry.names("landmarks"))
+            message = f"{entry.kind} '{entry.name}' measures the points of a face, which nothing finds"
+            self.add(path, message, f"add `landmarks: NAME`; known: {known}")
 
     def _check_sync_evaluator(self, path: Path, entry: Entry) -> None:
         if self.recipe.sync_evaluator is None and self.sound("sync_evaluator"):

@@ -140,6 +140,8 @@ def _training_flows(graph: Graph) -> Iterator[Flow]:
     if graph.sync_evaluator is not None:
         yield SPEECH, "sync_evaluator", "speech"
         yield FACES, "sync_evaluator", "frames"
+    if graph.landmarks is not None:
+        yield FACES, "landmarks", "frames"
     if graph.generator is None:
         return
     for name, part in graph.discriminators.items():
@@ -147,6 +149,7 @@ def _training_flows(graph: Graph) -> Iterator[Flow]:
             yield from _evaluated(f"discriminator.{name}", word, graph)
     evaluators = [f"evaluator.{name}" for name in graph.evaluators]
     evaluators += ["sync_evaluator"] if graph.sync_evaluator is not None else []
+    evaluators += ["landmarks"] if graph.landmarks is not None else []
     for name in evaluators:
         yield "generator", name, "generated frames"
 

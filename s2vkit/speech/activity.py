@@ -84,6 +84,19 @@ def voice_threshold(floor: float, loudest: float) -> float:
     return max(loudest - _BELOW, floor + _SHARE * (loudest - floor))
 
 
+def voiced_frames(speech: np.ndarray, sample_rate: int, frames: int, fps: float) -> np.ndarray:
+    """Decide for each of V video frames whether there is voice at its middle: (V,) bool.
+
+    Digital silence all along has none; frames beyond the speech's end have none.
+    """
+    if not np.any(speech):
+        return np.zeros(frames, bool)
+    active = voice_activity(band_power([speech], sample_rate))
+    at = ((np.arange(frames) + 0.5) / fps * RATE).astype(int)
+    voiced: np.ndarray = active[np.minimum(at, len(active) - 1)] & (at < len(active))
+    return voiced
+
+
 def _mean(values: np.ndarray, width: int) -> np.ndarray:
     """Take the running mean; shorter input gives its own mean."""
     if len(values) <= width:

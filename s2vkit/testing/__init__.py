@@ -15,7 +15,7 @@ from s2vkit.recipe.check import Checker
 from s2vkit.recipe.nodes import Map, Source, from_plain
 from s2vkit.recipe.report import Problems
 from s2vkit.registry import Entry
-from s2vkit.testing import data, faces, learning, marks, speech, sync
+from s2vkit.testing import data, faces, learning, marks, points, speech, sync
 from s2vkit.testing.checking import ContractError, MissingPackageError, Subject, computing_on
 
 __all__ = ["ContractError", "MissingPackageError", "check_component"]
@@ -28,6 +28,7 @@ _CHECKS = {
     "discriminator": faces.check_discriminator,
     "face_detector": faces.check_face_detector,
     "sync_evaluator": sync.check_sync_evaluator,
+    "landmarks": points.check_landmarks,
     "loss": learning.check_loss,
     "optimizer": learning.check_optimizer,
     "watermark": marks.check_watermark,

@@ -13,6 +13,8 @@ from statistics import fmean, median
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from s2vkit.errors import InputError
 from s2vkit.footage_options import FootageOptions
@@ -137,7 +139,7 @@ def _measure(subject: Subject, metric: Any) -> Any:
         return metric.probe(probe_data(24, 1), probe_data(12, 2))
     subject.require_contract(metric, Metric)
     graph = stand_in_graph(subject.make)
-    for outcome in outcomes(graph.evaluators, graph.sync_evaluator):
+    for outcome in outcomes(graph.evaluators, graph.sync_evaluator, graph.landmarks):
         metric.update(outcome)
     return metric.compute()
 
@@ -161,8 +163,18 @@ def probe_data(clips: int, seed: int) -> ProbeData:
     )
 
 
+def _late(speech: Tensor) -> Tensor:
+    """Silence the first three quarters of (S,) speech."""
+    begin = 3 * len(speech) // 4
+    return torch.cat([torch.zeros_like(speech[:begin]), speech[begin:]])
+
+
 def outcomes(
-    evaluators: Mapping[str, Any], sync_evaluator: Any = None, clips: int = 3, frames: int = 12
+    evaluators: Mapping[str, Any],
+    sync_evaluator: Any = None,
+    landmarks: Any = None,
+    clips: int = 3,
+    frames: int = 12,
 ) -> list[Outcome]:
     """Return fake clips, generated and real, with labels, ground truth, speech and evaluators."""
     return [
@@ -176,8 +188,9 @@ def outcomes(
                 for name in ("mouth_aperture", "eyelid_closure")
             },
             dict(evaluators),
-            noise(frames * RATE // 25, scale=0.1, seed=i).cpu(),
+            _late(noise(frames * RATE // 25, scale=0.1, seed=i).cpu()),
             sync_evaluator=sync_evaluator,
+            landmarks=landmarks,
         )
         for i in range(clips)
     ]

@@ -158,7 +158,7 @@ class _Desk:
         self.saved: dict[str, str] = {}
 
     def outcomes(self, split: str, max_clips: int | None, under: str | None = None) -> Iterator[Outcome]:
-        yield from outcomes(self.graph.evaluators, self.graph.sync_evaluator)
+        yield from outcomes(self.graph.evaluators, self.graph.sync_evaluator, self.graph.landmarks)
 
     def probe_data(self, split: str) -> ProbeData:
         return probe_data(24, 1) if split == "train" else probe_data(12, 2)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from s2vkit.build import only_detector
 from s2vkit.errors import InputError
+from s2vkit.files import sha256_of
 from s2vkit.interfaces.face_detector import FaceDetector
+from s2vkit.interfaces.landmarks import Landmarks
 from s2vkit.options import Slot
 from s2vkit.registry import Registry
 from s2vkit.videos.protocol import WITHOUT_TRUTH, Protocol
@@ -34,6 +37,12 @@ def metric_makers(
     for name, slot in protocol.metrics.items():
         entry = registry.get("metric", slot.use)
         _check_wants(name, slot, entry.wants)
+        if "landmarks" in entry.wants and protocol.landmarks is None:
+            known = ", ".join(registry.names("landmarks"))
+            raise InputError(
+                f"metric '{name}' ({slot.use}) measures the points of faces, which nothing finds",
+                hint=f"add `--set landmarks=NAME`; known: {known}",
+            )
         if with_truth or WITHOUT_TRUTH in entry.gives:
             made[name] = partial(entry.load(), slot.options)
         else:
@@ -57,8 +66,17 @@ def _check_wants(name: str, slot: Slot, wants: tuple[str, ...]) -> None:
         )
 
 
+def build_landmarks(protocol: Protocol, registry: Registry) -> Landmarks | None:
+    """Build what finds the points of faces, if a protocol names it."""
+    slot = protocol.landmarks
+    if slot is None:
+        return None
+    finder: Landmarks = registry.get(slot.kind, slot.use).load()(slot.options)
+    return finder.eval()
+
+
 def weights_of(part: Any) -> str:
-    """Return a hash of the weights of a component's networks; empty if it has none."""
+    """Return a hash of the weights of a component: its networks', and its `file`; empty if it has none."""
     networks = {name: value for name, value in vars(part).items() if isinstance(value, nn.Module)}
     if isinstance(part, nn.Module):
         networks[""] = part
@@ -67,4 +85,7 @@ def weights_of(part: Any) -> str:
         for key, value in sorted(network.state_dict().items()):
             digest.update(f"{name}/{key}".encode())
             digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:12] if networks else ""
+    file = getattr(part, "file", None)
+    if isinstance(file, Path):
+        digest.update(sha256_of(file).encode())
+    return digest.hexdigest()[:12] if networks or file else ""

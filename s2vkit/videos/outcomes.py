@@ -15,6 +15,7 @@ import torch
 from s2vkit.data.preparation.cut import Cut, Cuttings, Rejected, cut_source
 from s2vkit.interfaces.dataset import Source
 from s2vkit.interfaces.face_detector import FaceDetector
+from s2vkit.interfaces.landmarks import Landmarks
 from s2vkit.interfaces.metric import Outcome
 from s2vkit.interfaces.pixels import to_images
 from s2vkit.media import VideoWriter, probe, read_frames
@@ -41,6 +42,7 @@ class Preparer:
 
     protocol: Protocol
     detector: FaceDetector
+    landmarks: Landmarks | None = None
 
     @cached_property
     def _container(self) -> Container:
@@ -51,8 +53,7 @@ class Preparer:
         own = self._cut(pair.video, pair.sound, pair.real)
         codecs = {"generated": codec_of(pair.video)}
         if pair.real is None:
-            empty = torch.zeros(0, 3, self.protocol.size, self.protocol.size)
-            clips = [self._outcome(clip, clip.frames, empty, clip.speech) for clip in own.clips]
+            clips = [self._outcome(clip, None, 0, len(clip.frames), 0) for clip in own.clips]
             return Prepared(_named(clips, pair), None, None, codecs, own.notes)
         real = self._cut(pair.real, None, pair.sound or pair.video)
         codecs["real"] = codec_of(pair.real)
@@ -88,22 +89,26 @@ class Preparer:
                 first = max(at, real_at)
                 end = min(at + len(clip.frames), real_at + len(other.frames))
                 if end - first >= shortest:
-                    truth = self._pictures(other.frames[first - real_at : end - real_at])
-                    speech = clip.speech[self._sample(first - at) : self._sample(end - at)]
-                    yield self._outcome(clip, clip.frames[first - at : end - at], truth, speech)
+                    yield self._outcome(clip, other, first - at, end - at, first - real_at)
 
-    def _sample(self, frame: int) -> int:
-        return round(frame * self.protocol.sample_rate / self.protocol.fps)
-
-    def _outcome(self, clip: Cut, frames: np.ndarray, real: torch.Tensor, speech: np.ndarray) -> Outcome:
-        return Outcome(
+    def _outcome(self, clip: Cut, real: Cut | None, first: int, end: int, real_first: int) -> Outcome:
+        """Make an outcome of the frames [first, end) of a clip, beside real ones from `real_first` on."""
+        size, samples = self.protocol.size, self.protocol.sample_rate / self.protocol.fps
+        outcome = Outcome(
             "",
-            self._pictures(frames),
-            real,
-            speech=torch.from_numpy(speech),
+            self._pictures(clip.frames[first:end]),
+            torch.zeros(0, 3, size, size),
+            speech=torch.from_numpy(clip.speech[round(first * samples) : round(end * samples)]),
             sample_rate=self.protocol.sample_rate,
             fps=self.protocol.fps,
+            landmarks=self.landmarks,
+            crops={"generated": clip.transforms[first:end]},
         )
+        if real is not None:
+            shown = slice(real_first, real_first + end - first)
+            outcome.real = self._pictures(real.frames[shown])
+            outcome.crops["real"] = real.transforms[shown]
+        return outcome
 
     def _pictures(self, frames: np.ndarray) -> torch.Tensor:
         """Make images of frames, by way of H.264 where the protocol says so."""

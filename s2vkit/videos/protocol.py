@@ -13,7 +13,7 @@ from typing import Any, Literal
 from s2vkit import __version__
 from s2vkit.data.extraction.kinds import Cutting
 from s2vkit.errors import RunFolderError
-from s2vkit.options import FaceDetectorSlot, Field, MetricSlot, Options
+from s2vkit.options import FaceDetectorSlot, Field, LandmarksSlot, MetricSlot, Options
 from s2vkit.recipe.check import Checker
 from s2vkit.recipe.convert import to_plain
 from s2vkit.recipe.merge import lay_sets, read_recipe
@@ -57,6 +57,9 @@ class Protocol(Options):
         "so that systems with files of different codecs can be compared",
     )
     crf: int = Field(default=18, ge=0, le=51, description="h264: the constant rate factor")
+    landmarks: LandmarksSlot | None = Field(
+        default=None, description="finds the points of faces, for metrics of their movement"
+    )
     metrics: dict[str, MetricSlot] = Field(default={}, description="what is measured, by name")
 
     def cutting(self) -> Cutting:

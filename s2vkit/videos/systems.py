@@ -21,7 +21,7 @@ from s2vkit.errors import InputError, RunFolderError
 from s2vkit.files import naming_full_disk, read_json, recover_folder
 from s2vkit.recipe.convert import to_plain
 from s2vkit.registry import Registry
-from s2vkit.videos.build import build_detector, metric_makers, weights_of
+from s2vkit.videos.build import build_detector, build_landmarks, metric_makers, weights_of
 from s2vkit.videos.measure import Given, Measuring, measure_videos
 from s2vkit.videos.outcomes import Preparer
 from s2vkit.videos.page import write_videos_page
@@ -107,9 +107,10 @@ def _parts(asked: AskedVideos, view: View, stopped: Any, registry: Registry) -> 
     if needing:
         view.warn(f"without real videos (--truth) there is nothing to compare with: no {', '.join(needing)}")
     detector = build_detector(asked.protocol, registry)
-    found = {"face_detector": weights_of(detector)}
+    finder = build_landmarks(asked.protocol, registry)
+    found = {"face_detector": weights_of(detector), "landmarks": weights_of(finder) if finder else ""}
     weights = {name: digest for name, digest in found.items() if digest}
-    preparer = Preparer(asked.protocol, detector)
+    preparer = Preparer(asked.protocol, detector, finder)
     return Measuring(asked.protocol, preparer, makers, weights, asked.command, view, stopped)
 
 

