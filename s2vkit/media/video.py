@@ -15,7 +15,7 @@ import numpy as np
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
 from s2vkit.files import replacing
@@ -146,8 +146,8 @@ class VideoWriter:
         picture = self._painter.reformat(
             av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24"),
             format="yuv420p",
-            dst_colorspace="ITU601",
-            dst_color_range="MPEG",
+            dst_colorspace=Colorspace.ITU601,
+            dst_color_range=ColorRange.MPEG,
             threads=1,  # waking others takes longer than the work
         )
         picture.pts, picture.time_base = self.count, 1 / self.fps
