@@ -20,7 +20,7 @@ def as_mp3(speech: np.ndarray, sample_rate: int, bit_rate: int) -> np.ndarray:
         out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
     data.seek(0)
-    with av.open(data) as coded:
+    with av.open(data, "r") as coded:
         parts = [frame.to_ndarray()[0] for frame in coded.decode(audio=0)]
     decoded = np.concatenate(parts)[: len(speech)]
     return np.pad(decoded, (0, len(speech) - len(decoded))).astype(np.float32)
