@@ -22,6 +22,7 @@ _COMMAND = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 OUR_COMMANDS = frozenset(
     {
+        "demo",
         "run",
         "sweep",
         "runs",
@@ -45,6 +46,7 @@ OUR_COMMANDS = frozenset(
         "study",
         "recipes",
         "schema",
+        "serve",
     }
 )
 """The commands that no plugin may claim."""

@@ -13,10 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import av
 import numpy as np
 import torch
 import uvicorn
 from helpers_toy import REGISTRY, load_toy
+from websockets.sync.client import connect
 
 from s2vkit.build import Builder
 from s2vkit.inference.marking import marker_of
@@ -101,6 +103,48 @@ def ask(port: int, method: str, path: str, body: Any = None, **headers: str) -> 
         return Answer(answer.status, found, answer.read())
     finally:
         connection.close()
+
+
+class Socket:
+    """A WebSocket to /v1/live; messages are a type and a payload."""
+
+    def __init__(self, port: int, *, shake: bool = True, **wish: Any) -> None:
+        self._opening = connect(f"ws://127.0.0.1:{port}/v1/live", proxy=None, max_size=None, compression=None)
+        self._wish = wish if shake else None
+
+    def __enter__(self) -> Socket:
+        self.raw = self._opening.__enter__()
+        if self._wish is not None:
+            self.send(0, json.dumps(self._wish).encode())
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._opening.__exit__(*error)
+
+    def send(self, kind: int, payload: bytes) -> None:
+        self.raw.send(bytes([kind]) + payload)
+
+    def receive(self) -> tuple[int, bytes]:
+        """Return the next message: its type and its payload."""
+        message = self.raw.recv(timeout=20)
+        assert isinstance(message, bytes)
+        return message[0], message[1:]
+
+    def until(self, kind: int, event: str = "") -> tuple[Any, bytes]:
+        """Return the JSON of the next message of a type (and event), and the video that came before it."""
+        video = b""
+        while True:
+            got, payload = self.receive()
+            if got == 2:
+                video += payload
+            elif got == kind and (not event or json.loads(payload)["event"] == event):
+                return json.loads(payload), video
+
+
+def frames_of(video: bytes) -> int:
+    """Count the pictures of a video that can be decoded."""
+    with av.open(io.BytesIO(video)) as container:
+        return sum(1 for _ in container.decode(video=0))
 
 
 def samples(seconds: float, seed: int = 0) -> np.ndarray:

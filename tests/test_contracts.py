@@ -120,6 +120,8 @@ TINY = {
         {"width": 0.05, "input_size": 64, "region": "mouth"},
     ],
     ("watermark", "spread_spectrum"): [{}, {"key": "mine", "strength": 2.0, "false_positives": 1e-4}],
+    ("logger", "tensorboard"): [{}, {"every": 2}],
+    ("logger", "wandb"): [{}, {"package": "trackio"}],
     ("stage", "sync_evaluator"): [{"optimizer": ADAM, "windows": 4}],
     ("metric", "av_confidence"): [{}, {"ends": "overlap"}],
     ("metric", "av_offset"): [{"search": 5}],

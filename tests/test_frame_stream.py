@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import gc
 import io
@@ -9,6 +10,7 @@ import json
 import re
 import threading
 from types import SimpleNamespace
+from typing import Any
 
 import av
 import numpy as np
@@ -347,3 +349,26 @@ def test_the_speed_of_a_model_is_measured(model, capsys, monkeypatch):
     assert 0 < found["live"]["p50_ms"] <= found["live"]["p95_ms"] <= found["live"]["p99_ms"]
     assert found["machine"]["threads"] >= 1
     assert "times real time" in show_speed(found)
+
+
+def test_the_notebook_runs_from_top_to_end(model, tmp_path, monkeypatch):
+    """Every cell in turn; what a cell ends with shows itself."""
+    notebook = json.loads((ROOT / "docs" / "quickstart.ipynb").read_text())
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])
+    assert not any(cell.get("outputs") for cell in notebook["cells"])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "speech2video").symlink_to(model)
+    names: dict[str, Any] = {}
+    for cell in cells:
+        *lines, last = ast.parse(cell).body
+        exec(compile(ast.Module(lines, []), "cell", "exec"), names)
+        if not isinstance(last, ast.Expr):
+            exec(compile(ast.Module([last], []), "cell", "exec"), names)
+        elif hasattr(
+            value := eval(compile(ast.Expression(last.value), "cell", "eval"), names), "_repr_html_"
+        ):
+            assert "video/mp4" in value._repr_html_()
+    assert names["count"] == len(names["video"].frames) == 50
+    assert (tmp_path / "hum.mp4").stat().st_size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import wave
@@ -24,6 +25,7 @@ from s2vkit.inference import windows
 from s2vkit.inference.bundle import load_bundle
 from s2vkit.inference.generate import generate
 from s2vkit.inference.marking import NOT_MARKED
+from s2vkit.inference.model import TalkingFaceModel
 from s2vkit.inference.outputs import pair_up
 from s2vkit.inference.pipeline import InferencePipeline
 from s2vkit.marking.credentials import local_root
@@ -397,6 +399,31 @@ def test_what_cannot_be_asked_for_is_one_message(home, tmp_path, monkeypatch, ca
     assert message in called.err
     assert not Path("a.mp4").exists()
     assert Path("frames/mine.txt").exists()
+
+
+def test_a_playable_video_plays_as_far_as_it_came(home, tmp_path, monkeypatch, capsys):
+    """What lies there in mid-way, as a kill or a power cut would leave it."""
+    out, left = tmp_path / "out.mp4", tmp_path / "left.mp4"
+    film = TalkingFaceModel.film
+
+    def watched(*args, **kwargs):
+        for frames in film(*args, **kwargs):
+            for frame in frames:
+                yield frame[None]
+                if out.stat().st_size:
+                    shutil.copy(out, left)
+
+    monkeypatch.setattr(TalkingFaceModel, "film", watched)
+    words = (home / "run", recording(tmp_path / "a.wav", 2.0), "-o", out, "--playable")
+    called = command(capsys, *words)
+    assert called.code == 0, called.err
+    assert "not signed" in called.err
+    (whole, _), (part, _) = read_frames(out), read_frames(left)
+    assert len(whole) == 50
+    assert 25 <= len(part) < 50
+    np.testing.assert_array_equal(part, whole[: len(part)])
+    assert command(capsys, *words[:3], tmp_path / "out.gif", "--playable").code == 2
+    assert "is there already" in command(capsys, *words).err
 
 
 def test_speech_from_a_file_is_that_of_the_whole(tmp_path):

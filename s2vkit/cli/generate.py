@@ -71,6 +71,7 @@ def generate(
     form: str | None,
     precision: str,
     batch: int,
+    playable: bool,
     rate: int | None,
     audio_track: int | None,
     device: str,
@@ -100,10 +101,12 @@ def generate(
         raise click.UsageError("--sign-with signs the video, and --no-mark leaves the signature out")
     begun = time.perf_counter()
     pairs = pair_up(speech, output, form, force=force)
+    if playable and (rate is not None or any(pair.output == PIPE or pair.form != "mp4" for pair in pairs)):
+        raise click.UsageError("--playable is for MP4 files, and not for --live, which needs none")
     loaded = load_model(model, device=device, precision=precision)
     steering = steering_for(loaded, Asked(**asked))
     marking = None if no_mark else marker_of(loaded.path, sign_with=sign_with)
-    how = How(size, fps, read_face(loaded, image), audio_track, marking, _show_progress)
+    how = How(size, fps, read_face(loaded, image), audio_track, marking, _show_progress, playable=playable)
     if rate is not None:
         _live(loaded, pairs, steering, how, rate, time.perf_counter() - begun)
         return

@@ -92,4 +92,10 @@ def video_options() -> Callable[[_Command], _Command]:
             metavar="N",
             help="Recordings generated at once, each up to a minute; it saves time on a GPU.",
         ),
+        click.option(
+            "--playable",
+            is_flag=True,
+            help="Write MP4 files that play as far as they have come, even if this is killed; they are "
+            "larger, and not signed.",
+        ),
     )

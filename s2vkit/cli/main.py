@@ -13,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("s2vkit.cli.demo:demo", "Make a talking face at once, by the model that is shipped."),
     "run": ("s2vkit.cli.run:run", "Train, evaluate and render what a recipe says."),
     "sweep": ("s2vkit.cli.sweep:sweep", "Run a recipe at every combination of values; their table."),
     "runs": ("s2vkit.cli.runs:runs", "List runs: state, figures, size, age."),

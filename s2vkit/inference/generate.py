@@ -58,6 +58,7 @@ class How:
     marking: Marker | None = None  # None: the videos are not marked as generated
     progress: Progress = field(default=lambda done, total: None)
     longest: float | None = None  # s; longer recordings are refused
+    playable: bool = False  # an MP4 file plays as far as it is written, should this be killed
 
 
 def generate(
@@ -145,8 +146,11 @@ def _write(
     size, fps, delay = how.size or model.size, how.fps or model.fps, 0.0
     resize, sound, given = Resizer(size), iter(speech), 0
     place = Path.cwd() if pair.output == PIPE else pair.output.parent
-    opened = open_sink(_target(pair), pair.form, size, fps, model.sample_rate, how.marking)
-    with naming_full_disk(place), opened as sink:
+    with (
+        naming_full_disk(place),
+        _target(pair, how) as target,
+        open_sink(target, pair.form, size, fps, model.sample_rate, how.marking) as sink,
+    ):
         for chunk in frames:
             delay = delay or time.perf_counter() - begun
             sink.write(resize(chunk))
@@ -163,16 +167,22 @@ def notes_on(pair: Pair, how: How) -> list[str]:
     """Say how a video is marked, where it is not marked in full."""
     if how.marking is None:
         return [NOT_MARKED]
-    if pair.form == "mp4" and pair.output != PIPE:
+    if pair.form == "mp4" and pair.output != PIPE and not how.playable:
         return list(how.marking.notes)
-    return [f"{pair.output}: watermarked but not signed: only an MP4 file bears a signature"]
+    return [f"{pair.output}: watermarked but not signed: only a whole MP4 file bears a signature"]
 
 
-def _target(pair: Pair) -> Target:
+@contextmanager
+def _target(pair: Pair, how: How) -> Iterator[Target]:
+    """Yield where a video goes: its path, standard output, or its file, open, if it is to be playable."""
     if pair.output == PIPE:
         stream: BinaryIO = sys.stdout.buffer
-        return stream
-    return pair.output
+        yield stream
+    elif how.playable:
+        with pair.output.open("wb") as file:  # what goes to an open file is written in fragments
+            yield file
+    else:
+        yield pair.output
 
 
 @contextmanager

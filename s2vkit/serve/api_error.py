@@ -36,3 +36,8 @@ def api_error_of(error: S2vkitError, *, hide: str = "") -> ApiError:
         return text.replace(hide, "the recording") if hide else text
 
     return ApiError(422, "unusable_input", shown(error.message), shown(error.hint or ""))
+
+
+def unexpected() -> ApiError:
+    """Return what a client sees of an error that nobody foresaw."""
+    return ApiError(500, "internal", "an unexpected error", "try again; the server's log says more")

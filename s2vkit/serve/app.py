@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
 
@@ -13,12 +14,14 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from s2vkit.errors import S2vkitError
-from s2vkit.serve.api_error import ApiError, api_error_of
+from s2vkit.serve.api_error import ApiError, api_error_of, unexpected
 from s2vkit.serve.guard import Door, Guard
+from s2vkit.serve.live_socket import live
 from s2vkit.serve.service import Service
+from s2vkit.serve.session_routes import SESSION_ROUTES
 from s2vkit.serve.videos import make_video
 
 _log = logging.getLogger("s2vkit.serve")
@@ -30,9 +33,12 @@ def build_app(service: Service, door: Door) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        watching = asyncio.ensure_future(service.sessions.watch())
         try:
             yield
         finally:
+            watching.cancel()
+            service.sessions.close()
             service.workers.close()
 
     app = Starlette(
@@ -42,6 +48,8 @@ def build_app(service: Service, door: Door) -> Starlette:
             Route("/openapi.json", _openapi),
             Route("/v1/models", _models),
             Route("/v1/videos", make_video, methods=["POST"]),
+            *SESSION_ROUTES,
+            WebSocketRoute("/v1/live", live),
         ],
         middleware=[Middleware(Guard, door=door, rate=service.limits.rate)],
         exception_handlers={
@@ -68,7 +76,7 @@ def _page() -> list[Route]:
     return routes
 
 
-def _constant(body: bytes, kind: str):  # type: ignore[no-untyped-def]
+def _constant(body: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         return Response(body, media_type=kind)
 
@@ -119,5 +127,4 @@ async def _answer_nobody(request: Request, error: Exception) -> Response:
 
 async def _answer_unexpected(request: Request, error: Exception) -> Response:
     _log.error("%s %s", request.method, request.url.path, exc_info=error)
-    hint = "try again; the server's log says more"
-    return ApiError(500, "internal", "an unexpected error", hint).response()
+    return unexpected().response()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from s2vkit.options import Field, Options
 from s2vkit.serve.api_error import ApiError
 
 _JSON = 64_000  # bytes
+_UPLOAD = 120.0  # s that a body may take to come
 
 
 class Wish(Options):
@@ -55,27 +58,40 @@ async def read_bytes(request: Request, most: int) -> bytes:
     """Read a body of at most so many bytes. Raises ApiError."""
     _announced(request, most)
     body = bytearray()
-    async for piece in request.stream():
+    async for piece in _pieces(request, most):
         body += piece
-        if len(body) > most:
-            raise _too_large(most)
     return bytes(body)
 
 
 async def read_to_file(request: Request, path: Path, most: int) -> None:
     """Write a body of at most so many bytes to a file. Raises ApiError."""
     _announced(request, most)
-    size = 0
     with path.open("wb") as file:
-        async for piece in request.stream():
-            size += len(piece)
-            if size > most:
-                raise _too_large(most)
+        async for piece in _pieces(request, most):
             file.write(piece)
-    if not size:
+    if not path.stat().st_size:
         raise ApiError(
             400, "no_recording", "the body is empty", "send an audio or video file as the request's body"
         )
+
+
+async def _pieces(request: Request, most: int) -> AsyncIterator[bytes]:
+    """Receive a body piece by piece, for so long and so much. Raises ApiError."""
+    size, end = 0, asyncio.get_running_loop().time() + _UPLOAD
+    pieces = aiter(request.stream())
+    while True:
+        try:
+            async with asyncio.timeout_at(end):
+                piece = await anext(pieces)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            message = f"the body did not come within {_UPLOAD:g} s"
+            raise ApiError(408, "too_slow", message, "send less at once") from error
+        size += len(piece)
+        if size > most:
+            raise _too_large(most)
+        yield piece
 
 
 def _announced(request: Request, most: int) -> None:

@@ -23,6 +23,7 @@ from s2vkit.serve.workers import Workers
 
 TOKEN = "S2VKIT_TOKEN"  # the variable of the environment that holds a token of one's choice
 _MESSAGE = 1_100_000  # bytes of one message of a WebSocket
+_CONNECTIONS = 1024  # at once
 _LONGEST_TOKEN = 512
 
 
@@ -99,4 +100,5 @@ def configure(app: object, port: int = 0) -> uvicorn.Config:
         ws_max_queue=8,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=3,
+        limit_concurrency=_CONNECTIONS,
     )

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from s2vkit import __version__
 from s2vkit.errors import InputError
+from s2vkit.inference.live_film import LiveFilm
 from s2vkit.inference.marking import NOT_MARKED
 from s2vkit.inference.model import TalkingFaceModel
 from s2vkit.inference.steering import Steering
 from s2vkit.marking.marker import Marker
 from s2vkit.serve.api_error import ApiError, api_error_of
-from s2vkit.serve.bodies import Wish
+from s2vkit.serve.bodies import SessionWish, Wish
 from s2vkit.serve.limits import Limits
+from s2vkit.serve.session import Session
+from s2vkit.serve.sessions import Sessions
 from s2vkit.serve.workers import Workers
 
 
@@ -32,6 +35,7 @@ class Service:
         self.limits, self.workers = limits, workers
         self.live = _goes_live(model)
         self.waiting = 0  # recordings drawn or waiting
+        self.sessions = Sessions(limits)
 
     def describe(self) -> dict[str, Any]:
         """Describe the model for a client."""
@@ -58,7 +62,33 @@ class Service:
 
     def health(self) -> dict[str, Any]:
         """Describe the state of the server."""
-        return {"status": "ok", "version": __version__, "recordings": self.waiting}
+        return {
+            "status": "ok",
+            "version": __version__,
+            "recordings": self.waiting,
+            "sessions": len(self.sessions),
+        }
+
+    def begin(self, wish: SessionWish) -> Session:
+        """Begin a live session. Raises ApiError."""
+        if not self.live:
+            raise ApiError(
+                409, "not_live", "this model cannot go live", "send a whole recording to POST /v1/videos"
+            )
+        rate, steering = wish.sample_rate, self.steer(wish, wish.sample_rate)
+
+        def make(target: BinaryIO) -> LiveFilm:
+            return LiveFilm(self.model, steering, rate, target, marking=self.marking)
+
+        session = Session(make, rate, self.workers, self.limits)
+        self.sessions.add(session)
+        return session
+
+    def describe_session(self, session: Session) -> dict[str, Any]:
+        """Describe a session to its client."""
+        model = self.model
+        facts = {"sample_rate": session.sample_rate, "size": model.size, "fps": model.fps}
+        return {"id": session.id, **facts, "marks": self.marks(live=True)}
 
     def steer(self, wish: Wish, sample_rate: int) -> dict[str, Steering]:
         """Turn what is asked for into steering. Raises ApiError."""
@@ -80,8 +110,3 @@ def _goes_live(model: TalkingFaceModel) -> bool:
             return True
     except InputError:
         return False
-
-
-def busy(what: str) -> ApiError:
-    """Return the problem of a server that can take no more."""
-    return ApiError(503, "busy", f"the server has as many {what} as it can take", "try again soon", 5)

@@ -15,10 +15,11 @@ from starlette.responses import FileResponse, Response
 from s2vkit.errors import InputError
 from s2vkit.inference.generate import Generated, How, generate_one
 from s2vkit.inference.outputs import Pair
-from s2vkit.serve.api_error import api_error_of
+from s2vkit.serve.api_error import ApiError, api_error_of
 from s2vkit.serve.bodies import Wish, read_to_file, read_wish
-from s2vkit.serve.service import Service, busy
+from s2vkit.serve.service import Service
 
+_RECORDING = "recording"
 _LOOK = 0.5  # s between looks whether the client is still there
 
 
@@ -30,17 +31,19 @@ async def make_video(request: Request) -> Response:
     """Answer with the MP4 file of the recording in the body; who and in what mood are query parameters."""
     service: Service = request.app.state.service
     wish = read_wish(dict(request.query_params), Wish)
-    if service.waiting >= service.limits.max_waiting:
-        raise busy("recordings")
-    service.waiting += 1
+    _make_room(service)
     folder = Path(tempfile.mkdtemp(prefix="s2vkit-serve-"))
     try:
-        made = await _draw(request, service, wish, folder)
+        await read_to_file(request, folder / _RECORDING, service.limits.max_bytes)
+        _make_room(service)
+        service.waiting += 1
+        try:
+            made = await _draw(request, service, wish, folder)
+        finally:
+            service.waiting -= 1
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    finally:
-        service.waiting -= 1
     facts = {
         "Frames": made.frames,
         "Seconds": f"{made.frames / made.fps:.3f}",
@@ -54,11 +57,15 @@ async def make_video(request: Request) -> Response:
     )
 
 
+def _make_room(service: Service) -> None:
+    if service.waiting >= service.limits.max_waiting:
+        raise ApiError(503, "busy", "as many recordings wait as the server takes", "try again soon", 5)
+
+
 async def _draw(request: Request, service: Service, wish: Wish, folder: Path) -> Generated:
-    """Draw the body's recording on a worker thread, as long as the client waits for it. Raises ApiError."""
-    model, recording, gone = service.model, folder / "recording", Event()
+    """Draw the recording on a worker thread, as long as the client waits for it. Raises ApiError."""
+    model, recording, gone = service.model, folder / _RECORDING, Event()
     steering = service.steer(wish, model.sample_rate)
-    await read_to_file(request, recording, service.limits.max_bytes)
 
     def progress(done: float, total: float) -> None:
         if gone.is_set():
