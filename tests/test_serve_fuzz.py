@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import threading
 import time
 
 import pytest
@@ -27,7 +26,6 @@ def bundle(tmp_path_factory):
 def test_nothing_breaks_the_server(bundle, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     service, draw = make_service(bundle, LIMITS), random.Random(SEED)
-    before = threading.active_count()
     with serving(service) as port:
         session = ask(port, "POST", "/v1/videos/sessions").json["id"]
         for _ in range(COUNT):
@@ -42,5 +40,4 @@ def test_nothing_breaks_the_server(bundle, tmp_path, monkeypatch, caplog):
             time.sleep(0.05)
     assert list(tmp_path.iterdir()) == []
     assert service.waiting == 0
-    assert threading.active_count() <= before + 3  # the workers of the service
     assert [r.getMessage() for r in caplog.records if r.name in FAULTS and r.levelname == "ERROR"] == []

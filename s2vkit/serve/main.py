@@ -104,7 +104,7 @@ def configure(app: object, port: int = 0) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         port=port,
-        log_level="warning",
+        log_level="error",  # a warning is what anyone can cause
         access_log=False,
         server_header=False,
         proxy_headers=False,  # anyone can send them

@@ -17,7 +17,7 @@ from s2vkit.serve.outbox import Outbox, Part
 from s2vkit.serve.utterance import Utterance
 from s2vkit.serve.workers import Workers
 
-_PIECE = 0.1  # s of speech that a worker draws before it turns to another session
+_PIECE = 0.5  # s of speech that a worker draws at most before it turns to another session
 _UNREAD = 1_000_000  # bytes that are kept for a client that does not read
 _PATIENCE = 10.0  # s that a session waits for such a client
 
