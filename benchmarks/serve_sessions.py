@@ -27,7 +27,7 @@ FRAGMENT = b"moof"  # one a frame
 async def speak(url: str, pcm: bytes, wish: dict[str, str]) -> dict[str, float]:
     """Hold one session at the pace of speech: what it was given, and how late."""
     delays: list[float] = []
-    async with connect(url, proxy=None, max_size=None, compression=None) as socket:
+    async with connect(url, proxy=None, max_size=None, compression=None, ping_interval=None) as socket:
         await socket.send(b"\0" + json.dumps(wish).encode())
         fps = json.loads((await socket.recv())[1:])["fps"]
         begun = time.perf_counter()

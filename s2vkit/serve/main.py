@@ -112,6 +112,7 @@ def configure(app: object, port: int = 0) -> uvicorn.Config:
         ws_max_size=_MESSAGE,
         ws_max_queue=8,
         ws_per_message_deflate=False,
+        ws_ping_interval=None,  # a client that is slowed down by TCP cannot answer in time
         timeout_graceful_shutdown=3,
         limit_concurrency=_CONNECTIONS,
     )
