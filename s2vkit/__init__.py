@@ -37,6 +37,7 @@ from s2vkit.options import (
     GeneratorSlot,
     IndependenceLossSlot,
     LandmarksSlot,
+    LoggerSlot,
     LossOptions,
     MetricSlot,
     OptimizerOptions,
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
     from s2vkit.interfaces.gradient_penalty import PenalisedLoss
     from s2vkit.interfaces.graph import Graph
     from s2vkit.interfaces.landmarks import Landmarks
+    from s2vkit.interfaces.logger import LoggedStage, Logger
     from s2vkit.interfaces.loss import AdversarialLoss, IndependenceLoss, PairLoss
     from s2vkit.interfaces.metric import Metric, Outcome, Probe, ProbeData, Score
     from s2vkit.interfaces.score_files import clips_csv, score_facts
@@ -133,6 +135,7 @@ _LAZY = {
     "Graph": "interfaces.graph",
     "Landmarks": "interfaces.landmarks",
     "DataSpec": "interfaces.specs",
+    **dict.fromkeys(["LoggedStage", "Logger"], "interfaces.logger"),
     **dict.fromkeys(["AdversarialLoss", "IndependenceLoss", "PairLoss"], "interfaces.loss"),
     **dict.fromkeys(["ProbeData", "Metric", "Outcome", "Probe", "Score"], "interfaces.metric"),
     **dict.fromkeys(["clips_csv", "score_facts"], "interfaces.score_files"),
@@ -219,6 +222,9 @@ __all__ = [
     "Job",
     "Landmarks",
     "LandmarksSlot",
+    "LoggedStage",
+    "Logger",
+    "LoggerSlot",
     "LossOptions",
     "Metric",
     "MetricSlot",

@@ -33,6 +33,7 @@ KINDS: tuple[str, ...] = (
     "sync_evaluator",
     "landmarks",
     "watermark",
+    "logger",
     "stage",
 )
 
@@ -207,6 +208,7 @@ FaceDetectorSlot = Annotated[Slot, SlotOf("face_detector")]
 SyncEvaluatorSlot = Annotated[Slot, SlotOf("sync_evaluator")]
 LandmarksSlot = Annotated[Slot, SlotOf("landmarks")]
 WatermarkSlot = Annotated[Slot, SlotOf("watermark")]
+LoggerSlot = Annotated[Slot, SlotOf("logger")]
 StageSlot = Annotated[Slot, SlotOf("stage")]
 OptimizerSlot = Annotated[Slot, SlotOf("optimizer")]
 FrameLossSlot = Annotated[Slot, SlotOf("loss", gives=("pair", "frames"))]

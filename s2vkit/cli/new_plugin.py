@@ -52,6 +52,7 @@ SHAPES: dict[str, Shape] = {
     "sync_evaluator": Shape("sync_evaluator: $name"),
     "landmarks": Shape("landmarks: $name"),
     "watermark": Shape("watermark: $name"),
+    "logger": Shape("loggers: {mine: $name}"),
     "stage": Shape(
         "stages:\n  mine: {use: $name, optimizer: {use: rmsprop, lr: 1.0e-3}}",
         base="StageOptions",

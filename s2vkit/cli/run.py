@@ -52,6 +52,13 @@ from s2vkit.cli.parameters import command_line, recipe_argument, sets_option
     is_flag=True,
     help="Write stages/STAGE/trace.json, a trace of three steps of each stage, for chrome://tracing.",
 )
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="From which level on run.log, in the run folder, has lines.",
+)
 @click.option("--dry-run", is_flag=True, help="Print what would be run, and why; run nothing.")
 def run(
     recipe: Path,
@@ -64,6 +71,7 @@ def run(
     stages: tuple[str, ...],
     no_mark: bool,
     profile: bool,
+    log_level: str,
     dry_run: bool,
 ) -> None:
     """Train, evaluate and render what RECIPE says, or run all recipes of a comparison.
@@ -115,7 +123,14 @@ def run(
     from s2vkit.engine.run import run_recipe
 
     run_recipe(
-        loaded, console=Console(), fresh=fresh, stages=stages, dry=dry_run, command=command, profile=profile
+        loaded,
+        console=Console(),
+        fresh=fresh,
+        stages=stages,
+        dry=dry_run,
+        command=command,
+        profile=profile,
+        log_level=log_level,
     )
 
 

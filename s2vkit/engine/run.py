@@ -12,6 +12,7 @@ from rich.console import Console
 
 from s2vkit.engine.leaving import leave, show_figures
 from s2vkit.engine.process_group import check_batches, join_processes
+from s2vkit.engine.run_log import log_file
 from s2vkit.engine.setup import RunSetup
 from s2vkit.engine.stage_run import load_all, run_stage, work_of
 from s2vkit.engine.stop import stop_flag
@@ -39,6 +40,7 @@ def run_recipe(
     quiet: bool = False,
     command: str = "",
     profile: bool = False,
+    log_level: str = "info",
 ) -> Path:
     """Run a recipe to its end, from wherever it was; give the run folder.
 
@@ -47,7 +49,7 @@ def run_recipe(
     stop. Without a registry, the installed plugins' is taken. From `donors`, folders of other
     runs, finished stages are taken over that would come out the same here. `quiet` leaves out
     the announcement; `command` is what was called: the run folder keeps it.
-    `profile` writes a trace of some steps of each stage.
+    `profile` writes a trace of some steps of each stage; `log_level` is of run.log.
     """
     check_names(stages, loaded.recipe.stages)
     folder, registry = Path(loaded.recipe.output), registry or installed()
@@ -60,7 +62,8 @@ def run_recipe(
         Run(loaded, folder, console, threading.Event(), registry).announce()
         return folder
     full = naming_full_disk(folder, Path(loaded.recipe.cache))
-    with full, taken(folder, fresh=fresh, command=command), stop_flag() as stopped:
+    take = taken(folder, fresh=fresh, command=command)
+    with full, take, log_file(folder, log_level), stop_flag() as stopped:
         write_text(folder / "recipe.yaml", dump_recipe(loaded))
         run = Run(loaded, folder, console, stopped, registry)
         run.keep_start()

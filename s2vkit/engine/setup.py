@@ -18,6 +18,7 @@ from s2vkit.engine.preflight import Trial, check_evaluators, check_labels, check
 from s2vkit.engine.process_group import ProcessGroup, join_processes
 from s2vkit.engine.stop import Stopped
 from s2vkit.engine.view import View
+from s2vkit.interfaces.logger import Logger
 from s2vkit.recipe.load import Loaded
 from s2vkit.registry import Registry
 from s2vkit.runs.cache import Cache
@@ -102,6 +103,10 @@ class RunSetup:
             self.not_compiled = trial.not_compiled
             self.view.warn(f"not compiled, and slower for it: torch.compile fails: {trial.not_compiled}")
         return trial
+
+    def loggers(self) -> list[Logger]:
+        """Build the loggers of the recipe."""
+        return [self.builder.make(slot) for slot in self.recipe.loggers.values()]
 
     def warn(self, what: str) -> None:
         """Show a warning and record it."""

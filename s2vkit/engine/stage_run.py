@@ -11,6 +11,7 @@ from pathlib import Path
 from s2vkit.device import choose
 from s2vkit.engine.callbacks.best import GeneratedValidation
 from s2vkit.engine.callbacks.finishing import Finishing
+from s2vkit.engine.callbacks.loggers import Loggers
 from s2vkit.engine.callbacks.logging import Logging, Progress
 from s2vkit.engine.callbacks.monitor import Monitor
 from s2vkit.engine.callbacks.profile import Profile
@@ -138,6 +139,7 @@ def _callbacks(run: RunSetup, stage: Stage, loader: BatchLoader) -> list[Callbac
         run.folder, run.store, run.graph, run.recipe.alignment, run.policy, stage.sample_pictures
     )
     writers = [pictures, Logging(), Progress(run.view.advance, stage.progress_metrics)]
+    writers += [Loggers(run.loggers(), run.folder, run.folder.name, run.loaded.data)]
     writers += [Profile()] if run.profile else []
     return [
         *_validation(run, stage),

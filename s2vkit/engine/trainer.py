@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -27,6 +28,7 @@ from s2vkit.interfaces.stage import Phase, Stage
 from s2vkit.options import Slot
 from s2vkit.tensors import save_modules
 
+LOG = logging.getLogger(__name__)
 READ_EVERY = 20  # steps between readings of the metrics where reading makes a GPU wait
 
 
@@ -167,6 +169,7 @@ class Trainer:
 
     def _save(self, checkpoint: Path) -> None:
         if self.group.leads:
+            LOG.debug("stage '%s': a checkpoint at step %d", self.name, self.state.step)
             save_state(checkpoint, self.state.step, self._saved(), self.optimization.optimizers)
 
     def _saved(self) -> dict[str, nn.Module]:

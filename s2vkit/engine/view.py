@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from types import TracebackType
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+LOG = logging.getLogger(__name__)
 QUIET_SECONDS = 10.0  # between lines where the output is no terminal
 SHOWN = 7  # figures in the moving line
 
@@ -43,6 +45,7 @@ class View:
 
     def begin(self, title: str) -> None:
         """Start showing a new task."""
+        LOG.info("%s begins", title)
         self._title, self._start, self._first, self._last_line = title, time.monotonic(), -1, 0.0
         if self._live is not None:
             self._drop()
@@ -67,10 +70,12 @@ class View:
 
     def warn(self, what: str) -> None:
         """Show a warning above the progress line."""
+        LOG.warning("%s", what)
         self.console.print(f"[yellow]![/yellow] {escape(what)}", highlight=False)
 
     def end(self, what: str = "done") -> None:
         """Show the outcome."""
+        LOG.info("%s: %s", self._title, what)
         self._drop()
         self.console.print(f"[green]✓[/green] {self._title}: {escape(what)}", highlight=False)
 

@@ -13,6 +13,7 @@ from s2vkit.options import (
     Field,
     GeneratorSlot,
     LandmarksSlot,
+    LoggerSlot,
     Options,
     StageSlot,
     StudentSlot,
@@ -77,6 +78,11 @@ class Recipe(Options):
         default=None,
         role="monitor",
         description="the invisible mark of generated videos, which the model keeps; null: spread_spectrum",
+    )
+    loggers: dict[str, LoggerSlot] = Field(
+        default={},
+        role="monitor",
+        description="where figures and pictures go beside the run's own files, by a name of your choice",
     )
     start_from: StartFrom | None = Field(
         default=None, description="trained weights that the parts start from; none: random ones"

@@ -15,7 +15,7 @@ from s2vkit.recipe.check import Checker
 from s2vkit.recipe.nodes import Map, Source, from_plain
 from s2vkit.recipe.report import Problems
 from s2vkit.registry import Entry
-from s2vkit.testing import data, faces, learning, marks, points, speech, sync
+from s2vkit.testing import data, faces, learning, logs, marks, points, speech, sync
 from s2vkit.testing.checking import ContractError, MissingPackageError, Subject, computing_on
 
 __all__ = ["ContractError", "MissingPackageError", "check_component"]
@@ -32,6 +32,7 @@ _CHECKS = {
     "loss": learning.check_loss,
     "optimizer": learning.check_optimizer,
     "watermark": marks.check_watermark,
+    "logger": logs.check_logger,
     "stage": learning.check_stage,
     "dataset": data.check_dataset,
     "metric": data.check_metric,
