@@ -18,13 +18,13 @@ import click
     metavar="VIDEO",
     help="The file to write.",
 )
-@click.option("--force", is_flag=True, help="Write over what is there.")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
 @click.pass_context
 def demo(context: click.Context, speech: Path | None, output: Path, force: bool) -> None:
-    """Make a talking-face video from SPEECH, by the small model that comes with the package.
+    """Make a talking-face video from SPEECH with the small model that comes with the package.
 
-    SPEECH is a sound file, or a video whose sound is taken; without it, a sentence that is shipped.
-    The model knows eight drawn people and six moods, and shows the one that the voice is nearest to.
+    SPEECH is an audio file, or a video whose audio is used; without it, a bundled sentence.
+    The model knows eight synthetic people and six emotions, and shows the closest to the voice.
     """
     from s2vkit.cli.generate import generate
     from s2vkit.inference.demo import MODEL, SAMPLE, SIZE
