@@ -100,6 +100,8 @@ TINY = {
         {"of": "pitch", "on": "identity"},
     ],
     ("metric", "face_retrieval"): [{}, {"top": 2, "speakers": "seen", "distractors": True}],
+    ("metric", "identity_drift"): [{"window": 0.1, "minutes": [0.005]}],
+    ("metric", "face_verification"): [{}, {"recall_at": [2]}],
     ("metric", "code_map"): [{"of": "identity"}],
     ("metric", "cpbd"): [{}, {"block": 16}],
     ("metric", "csim"): [{}],
