@@ -18,15 +18,15 @@ import click
     metavar="VIDEO",
     help="The file to write.",
 )
-@click.option("--identity", metavar="NAME", help="Draw this person, 1001 to 1008.")
-@click.option("--emotion", metavar="NAME", help="Draw this mood, for example happiness=0.7.")
-@click.option("--force", is_flag=True, help="Write over what is there.")
+@click.option("--identity", metavar="NAME", help="Show this person, 1001 to 1008.")
+@click.option("--emotion", metavar="NAME", help="Show this emotion, for example happiness=0.7.")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
 def demo(speech: Path | None, output: Path, identity: str | None, emotion: str | None, force: bool) -> None:
-    """Make a talking-face video from SPEECH, by the small model that comes with the package.
+    """Make a talking-face video from SPEECH with the small model that comes with the package.
 
-    SPEECH is a sound file, or a video whose sound is taken; without it, a sentence that is shipped.
-    The model knows eight drawn people and six moods, and shows those that the voice is nearest to,
-    unless others are asked for.
+    SPEECH is an audio file, or a video whose audio is used; without it, a bundled sentence.
+    The model knows eight synthetic people and six emotions, and shows the closest to the voice,
+    unless others are given.
     """
     from s2vkit.inference.demo import MODEL, SAMPLE, draw_demo
     from s2vkit.inference.requests import Asked
