@@ -33,7 +33,7 @@ def cache_option() -> Callable[[_Command], _Command]:
         default=_DEFAULT,
         show_default=True,
         metavar="DIR",
-        help="The cache folder, which recipes name by `cache:`.",
+        help="The cache folder, which recipes set by `cache:`.",
     )
 
 
@@ -45,8 +45,8 @@ def cache_option() -> Callable[[_Command], _Command]:
 def cache(ctx: click.Context, folder: Path, recipe: Path | None, as_json: bool) -> None:
     """Show what is computed once for several runs: prepared corpora and frozen features.
 
-    Each with what it was made of, its size, when a run last used it, and which runs did.
-    Removing any of it costs only the time to make it again.
+    Each entry with its source, its size, when a run last used it, and which runs did.
+    Removing an entry costs only the time to compute it again.
     """
     if ctx.invoked_subcommand is not None:
         ctx.obj = folder
@@ -80,13 +80,13 @@ def cache(ctx: click.Context, folder: Path, recipe: Path | None, as_json: bool) 
     callback=lambda _, __, text: parse_span(text),
     help="Remove what no run has used for SPAN: 12h, 30d, 8w.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be removed; remove nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be removed; remove nothing.")
 @json_option()
 @click.pass_context
 def prune_command(
     ctx: click.Context, max_size: int | None, older_than: float | None, dry_run: bool, as_json: bool
 ) -> None:
-    """Remove what is large or old. What a running run reads or makes is never removed."""
+    """Remove what is large or old. What a running run reads or creates is never removed."""
     from s2vkit.data.cache_entries import prune
 
     if max_size is None and older_than is None:

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 @click.option(
     "--split",
     type=click.Choice(["train", "val", "test"]),
-    help="Which clips; those that each run's recipe measures if absent.",
+    help="Which clips; by default those that each run's recipe measures.",
 )
-@click.option("--clips", type=click.IntRange(min=1), metavar="N", help="At most so many clips of the split.")
+@click.option(
+    "--clips", type=click.IntRange(min=1), metavar="N", help="At most this many clips of the split."
+)
 @click.option(
     "--metric",
     "metrics",
@@ -92,10 +94,10 @@ def evaluate(
     unseen: tuple[str, ...],
     device: str,
 ) -> None:
-    """Set the figures of finished RUNs side by side, with intervals over clips and seeds.
+    """Compare the figures of finished RUNs, with intervals over clips and seeds.
 
-    Runs that differ in nothing but their seed are one system. Where a run has no figures of
-    the split asked for, or with --again, its clips are made and measured anew, into
+    Runs that differ only in their seed are one system. Where a run has no figures for
+    the requested split, or with --again, its clips are generated and measured anew, into
     RUN/measured; its own figures stay.
 
     With --videos, folders of videos of any generator take the place of runs: matched with real
