@@ -79,17 +79,19 @@ class Builder:
             )
             for name, slot in self.recipe.discriminators.items()
         }
-        graph.evaluators = {
-            name: self._face(
-                f"evaluator.{name}", slot, label_of_evaluator(name, self.recipe.evaluators), world
-            )
-            for name, slot in self.recipe.evaluators.items()
-        }
-        if self.recipe.sync_evaluator is not None:
-            graph.sync_evaluator = self.part("sync_evaluator", self.recipe.sync_evaluator, size=world.size)
+        graph.evaluators, graph.sync_evaluator = self.evaluators(world)
         if self.recipe.landmarks is not None:
             graph.landmarks = self.part("landmarks", self.recipe.landmarks)
         return graph
+
+    def evaluators(self, world: DataSpec) -> tuple[dict[str, Any], Any]:
+        """Build the networks that only metrics use: the evaluators, and the sync evaluator or None."""
+        slots, sync = self.recipe.evaluators, self.recipe.sync_evaluator
+        faces = {
+            name: self._face(f"evaluator.{name}", slot, label_of_evaluator(name, slots), world)
+            for name, slot in slots.items()
+        }
+        return faces, None if sync is None else self.part("sync_evaluator", sync, size=world.size)
 
     def stages(self, graph: Graph, device: torch.device) -> dict[str, Stage | Job]:
         """Build the stages on a graph; their losses may have buffers, which are placed on the device."""

@@ -75,6 +75,7 @@ def write_film(
         video = out.add_stream(picture_codec, rate=rate or 30)
         video.width, video.height, video.pix_fmt = width, height, pix_fmt
         video.codec_context.time_base = base
+        video.codec_context.thread_count = 1  # of the change of format too, which waits for threads
         video.options = {"preset": "ultrafast", "threads": "1"} if "x264" in picture_codec else {}
         voice = None
         if sound is not None:

@@ -93,7 +93,7 @@ class Answer(NamedTuple):
 
 def ask(port: int, method: str, path: str, body: Any = None, **headers: str) -> Answer:
     """Send one request; a dict is sent as JSON."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         sent = json.dumps(body).encode() if isinstance(body, dict) else body
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -126,7 +126,7 @@ class Socket:
 
     def receive(self) -> tuple[int, bytes]:
         """Return the next message: its type and its payload."""
-        message = self.raw.recv(timeout=20)
+        message = self.raw.recv(timeout=60)
         assert isinstance(message, bytes)
         return message[0], message[1:]
 

@@ -40,12 +40,14 @@ TINY = {
         {"hidden": [16]},
         {"hidden": [16], "norm": "none", "input_norm": "batch", "rank": 3},
     ],
+    ("student", "recollection"): [{"hidden": [16], "slots": 4}],
     ("student", "linear"): [{}, {"rank": 2}],
     ("generator", "frame_decoder"): [
         {"width": 32, "identity_width": 16},
         {"width": 32, "start_input": "none"},
     ],
     ("generator", "skip_decoder"): [{"width": 32, "identity_width": 16}, {"width": 32, "context_radius": 2}],
+    ("generator", "modulated_decoder"): [{"width": 16, "min_width": 8, "capacity": 128, "context_radius": 1}],
     ("generator", "sdfa"): [
         {"channels": 4, "content": 16, "identity": 8},
         {"channels": 4, "content": 16, "identity": 8, "shape": "portrait", "warmup_frames": 0},
@@ -98,6 +100,8 @@ TINY = {
         {"of": "pitch", "on": "identity"},
     ],
     ("metric", "face_retrieval"): [{}, {"top": 2, "speakers": "seen", "distractors": True}],
+    ("metric", "identity_drift"): [{"window": 0.1, "minutes": [0.005]}],
+    ("metric", "face_verification"): [{}, {"recall_at": [2]}],
     ("metric", "code_map"): [{"of": "identity"}],
     ("metric", "cpbd"): [{}, {"block": 16}],
     ("metric", "csim"): [{}],

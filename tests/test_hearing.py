@@ -54,6 +54,7 @@ def difference(speech, other):
         ("silence_after", 0.2, 0.05),
         ("noise", 1.5, 0.3),
         ("hum", 1.5, 0.4),
+        ("mp3", 0.5, 0.3),
     ],
 )
 def test_a_changed_recording_comes_out_at_the_same_level(name, decibels, rest):

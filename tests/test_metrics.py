@@ -339,7 +339,7 @@ def test_metrics_that_are_means_over_clips_tell_the_figure_of_each():
             metric.update(outcome)
         found[entry.name] = metric.compute()
     of_clips = {name for name, score in found.items() if score.clips}
-    assert set(found) - of_clips == {"blinks", "closeness"}  # of all clips together
+    assert set(found) - of_clips == {"blinks", "closeness", "identity_drift"}  # of all clips together
     assert {name for name, score in found.items() if score.over == "median"} == {"av_offset"}
     for name in of_clips:
         assert sorted(found[name].clips) == ["clip0", "clip1", "clip2"], name

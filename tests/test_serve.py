@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 import socket
+import subprocess
+import time
+from threading import Event
 
 import pytest
-from helpers_cli import call
+from helpers_cli import ROOT, call
 from helpers_serve import ask, make_bundle, make_service, serving, wav
 from helpers_toy import REGISTRY
 
@@ -212,3 +217,42 @@ def test_a_missing_extra_is_named(capsys, bundle, monkeypatch):
 def test_a_model_without_a_folder_is_named(tmp_path):
     with pytest.raises(Exception, match="no such run or model folder"):
         open_service(tmp_path / "none", Serving())
+
+
+def test_the_example_with_curl_runs(port, tmp_path):
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    text = (ROOT / "docs" / "serve.md").read_text()
+    (line,) = [one for one in text.splitlines() if one.startswith("curl --fail")]
+    (tmp_path / "speech.wav").write_bytes(wav(0.4))
+    command = line.replace(":8000", f":{port}").replace("happiness", "anger")
+    done = subprocess.run(shlex.split(command), cwd=tmp_path, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert probe(tmp_path / "out.mp4")["seconds"] == pytest.approx(0.4, abs=0.1)
+
+
+def test_a_client_that_goes_ends_its_drawing(bundle, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("s2vkit.serve.videos._LOOK", 0.01)
+    service, stopped, drawing = make_service(bundle, LIMITS, mark=False), Event(), Event()
+
+    def draw_for_ever(model, pair, steering, how):
+        drawing.set()
+        try:
+            while True:
+                how.progress(0.0, 1.0)
+                time.sleep(0.01)
+        finally:
+            pair.output.parent.mkdir(exist_ok=True)
+            pair.output.write_bytes(b"half a video")
+            stopped.set()
+
+    monkeypatch.setattr("s2vkit.serve.videos.generate_one", draw_for_ever)
+    with serving(service) as port:
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.sendall(b"POST /v1/videos HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx")
+            assert drawing.wait(20)
+        assert stopped.wait(20)
+        assert ask(port, "GET", "/health").json["recordings"] == 0
+    service.workers.close(wait=True)
+    assert list(tmp_path.iterdir()) == []

@@ -5,20 +5,25 @@ from __future__ import annotations
 import csv
 import json
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 import torch
-from helpers_cli import call
+from helpers_cli import ROOT, call
 
+from s2vkit.build import Builder, data_spec_of
 from s2vkit.cli.guard import guard
 from s2vkit.cli.main import cli
 from s2vkit.interfaces.metric import Outcome
 from s2vkit.interfaces.pixels import to_images
 from s2vkit.media import VideoWriter
 from s2vkit.plugins import registry
+from s2vkit.recipe.load import dump_recipe, load_recipe
+from s2vkit.tensors import save_modules
 from s2vkit.videos.ahead import ahead
+from s2vkit.videos.networks import networks_of
 from s2vkit.videos.offset import offset_of
 from s2vkit.videos.pairs import find_pairs, read_labels
 from s2vkit.videos.protocol import load_protocol
@@ -307,3 +312,94 @@ def test_working_ahead_keeps_the_order_and_the_errors(workers):
         except ValueError as error:
             found.append((item, str(error)))
     assert found == [(0, 0), (1, 10), (2, "two"), (3, 30), (4, 40)]
+
+
+def test_every_figure_is_shown_by_group_and_the_worst_is_named(places, capsys):
+    words = ("evaluate", "--videos", places / "ours", "--truth", places / "real", *SETS, "--metric", "ssim")
+    labelled = (*words, "--speakers", places / "labels.csv", "-o", places / "grouped")
+    called = call(capsys, *labelled, "--by", "gender")
+    assert called.code == 0, called.err
+    rows = {row["group"]: row for row in json.loads((places / "grouped" / "groups.json").read_text())}
+    with (places / "grouped" / "systems" / "ours" / "clips.csv").open() as file:
+        of_clips = [(row["label.gender"], float(row["ssim"])) for row in csv.DictReader(file)]
+    for gender in ("f", "m"):
+        own = [value for label, value in of_clips if label == gender]
+        assert rows[gender]["value"] == pytest.approx(np.mean(own))
+        assert rows[gender]["clips"] == len(own)
+    assert rows["f"]["interval"]["low"] <= rows["f"]["value"] <= rows["f"]["interval"]["high"]
+    assert rows["m"]["interval"] is None  # of one clip
+    worst = min(rows.values(), key=lambda row: row["value"])
+    assert [row["worst"] for row in rows.values()] == [row is worst for row in rows.values()]
+    assert "worst" in called.out
+    assert "By group" in (places / "grouped" / "report.html").read_text()
+    refused = call(capsys, *labelled, "--by", "age")
+    assert refused.code != 0
+    assert "labels that are there: gender, identity" in " ".join(refused.err.split())
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A finished run, by hand: its recipe, and the weights of the evaluators that a stage taught."""
+    run = tmp_path_factory.mktemp("trained") / "run"
+    sets = [f"data.size={SIZE}", f"output={run}"]
+    sets += ["audio_encoder=logmel", "stages.pretrain=null", "stages.distill.after=[train_teachers]"]
+    loaded = load_recipe(ROOT / "recipes" / "tiny.yaml", sets, registry())
+    for stage in loaded.recipe.stages:
+        (run / "stages" / stage).mkdir(parents=True)
+        (run / "stages" / stage / "done.json").write_text(json.dumps({"result": stage}))
+    (run / "recipe.yaml").write_text(dump_recipe(loaded))
+    (run / "run.json").write_text("{}")
+    builder = Builder(loaded.recipe, registry())
+    evaluators, _ = builder.evaluators(data_spec_of(builder.dataset()))
+    with torch.no_grad():
+        for evaluator in evaluators.values():
+            for parameter in evaluator.eval().parameters():
+                parameter.mul_(1.5)
+    taught = {f"evaluator.{name}": evaluator for name, evaluator in evaluators.items()}
+    save_modules(run / "stages" / "train_evaluators" / "weights.safetensors", taught)
+    return run, evaluators
+
+
+def test_the_evaluators_of_a_run_measure_videos(places, trained, capsys):
+    run, evaluators = trained
+    words = ("evaluate", "--videos", places / "ours", "--truth", places / "real", "--metric", "csim", *SETS)
+    called = call(capsys, *words, "--networks", run, "-o", places / "by_networks", "--format", "json")
+    assert called.code == 0, called.err
+    entry = registry().get("metric", "csim")
+    metric = entry.load()(entry.options())
+    for seed in range(3):
+        made, real = (to_images(torch.from_numpy(one)) for one in (changed(face(seed)), face(seed)))
+        metric.update(Outcome(f"c{seed}", made, real, evaluators=evaluators))
+    (row,) = json.loads(called.out)["metrics"]
+    assert row["systems"]["ours"]["value"] == pytest.approx(metric.compute().value, abs=1e-5)
+    about = json.loads((places / "by_networks" / "systems" / "ours" / "about.json").read_text())
+    assert set(about["conditions"]["weights"]) == set(networks_of(run, registry()).named())
+
+
+def test_networks_of_another_size_or_untaught_are_refused(places, trained, tmp_path, capsys):
+    run, _ = trained
+    words = ("evaluate", "--videos", places / "ours", "--truth", places / "real", "--metric", "csim")
+    other = call(capsys, *words, *SETS, "--networks", run, "--set", "size=64", "-o", tmp_path / "no")
+    assert f"its networks take faces of {SIZE} px, not of 64" in " ".join(other.err.split())
+    weights = run / "stages" / "train_evaluators" / "weights.safetensors"
+    weights.rename(weights.with_suffix(".away"))
+    try:
+        called = call(capsys, *words, *SETS, "--networks", run, "-o", tmp_path / "no")
+    finally:
+        weights.with_suffix(".away").rename(weights)
+    assert called.code != 0
+    assert "was taught by no stage" in called.err
+
+
+def test_the_protocol_of_lse_is_pinned_and_needs_weights(places, tmp_path, capsys):
+    protocol = load_protocol(Path("lse"), (), {}, registry())
+    pinned = (protocol.fps, protocol.margin, protocol.codec, protocol.crf)
+    assert pinned == (25.0, 0.2, "h264", 18)
+    assert set(protocol.metrics) == {"lse_c", "lse_d", "av_offset"}
+    words = ("evaluate", "--videos", places / "ours", "--protocol", "lse", "--truth", places / "real")
+    bare = call(capsys, *words, "-o", tmp_path / "no")
+    assert "needs sync_evaluator" in bare.err
+    untaught = ("--set", "sync_evaluator={use: syncnet, width: 0.05, input_size: 56}")
+    called = call(capsys, *words, *untaught, "--set", "face_detector=none", "-o", tmp_path / "no")
+    assert called.code != 0
+    assert "has no weights" in called.err

@@ -88,6 +88,15 @@ class AcdOptions(EmbeddingOptions):
     )
 
 
+class IdentityDriftOptions(Options):
+    """Options of the drift of identity."""
+
+    window: float = Field(default=1.0, gt=0.0, description="seconds whose embeddings are averaged")
+    minutes: tuple[float, ...] = Field(
+        default=(1.0, 10.0, 60.0), description="minutes at which the drift is in the details"
+    )
+
+
 class BlinksOptions(Options):
     """Options of the count of blinks."""
 
@@ -219,6 +228,16 @@ def _register_evaluated(register: Register) -> None:
         wants=("evaluator.identity",),
         summary="average content distance of the embeddings of generated frames and a real one",
         reference="Tulyakov et al. 2018; Vougioukas et al. 2019",
+        better="down",
+    )
+    register(
+        "metric",
+        "identity_drift",
+        "s2vkit_metrics.drift:IdentityDrift",
+        IdentityDriftOptions,
+        gives=("without_truth",),
+        wants=("evaluator.identity",),
+        summary="how far a face moves away from itself from the first to the last second",
         better="down",
     )
     register(

@@ -31,6 +31,16 @@ class FaceRetrievalOptions(Options):
     )
 
 
+class FaceVerificationOptions(Options):
+    """How voices and faces are matched."""
+
+    within: str | None = Field(
+        default=None,
+        description="only speakers of one value of this label are compared, such as gender; null: all",
+    )
+    recall_at: tuple[int, ...] = Field(default=(1, 5, 10), description="the K of recall@K")
+
+
 class CodeMapOptions(Options):
     """What is drawn of a code."""
 
@@ -58,6 +68,16 @@ def s2vkit_register(register: Register) -> None:
         wants=("codes", "identity"),
         summary="how often the code of a voice is nearest to its speaker's face",
         better="up",
+    )
+    register(
+        "metric",
+        "face_verification",
+        "s2vkit_probes.verification:FaceVerification",
+        FaceVerificationOptions,
+        wants=("codes", "identity"),
+        summary="equal error rate of voice against face; 1:2 and 1:N matching and recall@K in its details",
+        reference="Nagrani et al. 2018; FAME 2024",
+        better="down",
     )
     register(
         "metric",

@@ -64,11 +64,11 @@ class FaceRetrieval(Probe):
         return [i for i, _ in chosen], [speaker for _, speaker in chosen]
 
     def _gallery(self, train: ProbeData, test: ProbeData, names: list[str]) -> tuple[Tensor, list[str]]:
-        rows = [_mean_face(test, name) for name in names]
+        rows = [mean_face(test, name) for name in names]
         if self.options.distractors:
             others = {*train.label("identity"), *test.label("identity")} - {*names, ""}
             for name in sorted(others):
-                rows.append(_mean_face(test if name in test.label("identity") else train, name))
+                rows.append(mean_face(test if name in test.label("identity") else train, name))
                 names = [*names, name]
         return torch.stack(rows) if rows else torch.empty(0, 1), names
 
@@ -82,6 +82,7 @@ class FaceRetrieval(Probe):
         return (likeness > likeness.gather(1, right[:, None])).sum(1)
 
 
-def _mean_face(data: ProbeData, name: str) -> Tensor:
+def mean_face(data: ProbeData, name: str) -> Tensor:
+    """Average the unit vectors that the identity teacher gives of a speaker: (dim,), of unit length."""
     rows = [i for i, speaker in enumerate(data.label("identity")) if speaker == name]
     return F.normalize(F.normalize(data.targets["identity"][rows].double(), dim=1).mean(0), dim=0)

@@ -47,7 +47,7 @@ class Row:
         there = {i: cell.value for i, cell in enumerate(self.cells) if cell is not None}
         if self.better == "none" or len(there) < 2:
             return set()
-        mark = {i: _merit(value, self.better) for i, value in there.items()}
+        mark = {i: merit(value, self.better) for i, value in there.items()}
         best = {i for i, value in mark.items() if value == max(mark.values())}
         return best if len(best) < len(there) else set()
 
@@ -127,7 +127,7 @@ class Comparison:
 
     def _order(self, row: Row) -> str:
         there = [
-            (_merit(cell.value, row.better), system.title)
+            (merit(cell.value, row.better), system.title)
             for cell, system in zip(row.cells, self.systems, strict=True)
             if cell is not None
         ]
@@ -210,7 +210,8 @@ def _mean(figures: Sequence[Figure], name: str) -> float | None:
     return fmean(found) if found and None not in found else None
 
 
-def _merit(value: float, way: str) -> float:
+def merit(value: float, way: str) -> float:
+    """Return a figure as greater where it is better; `way` is up, down or zero."""
     return {"up": value, "down": -value, "zero": -abs(value)}[way]
 
 

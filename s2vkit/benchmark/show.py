@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from s2vkit.benchmark.comparison import Comparison
 from s2vkit.benchmark.formats import ORDER, legend, terminal
+from s2vkit.benchmark.groups import GROUP_HEADS, figures_by, group_rows, write_groups
 from s2vkit.benchmark.provenance import json_text
 from s2vkit.benchmark.writers import FORMATS
 
@@ -23,6 +27,27 @@ def show(comparison: Comparison, form: str = "table", command: str = "") -> None
         sys.stdout.write(FORMATS[form][1](comparison))
     else:
         print_table(comparison, Console())
+
+
+def show_groups(comparison: Comparison, labels: Sequence[str], output: Path | None) -> None:
+    """Print every figure by the values of labels, and write them into `output`.
+
+    Raises RunFolderError if no clip has a label.
+    """
+    found = [figure for label in labels for figure in figures_by(comparison, label)]
+    if not found:
+        return
+    console = Console()
+    if not console.is_terminal:  # a file or a pipe has no width
+        console = Console(width=_WIDE, no_color=True)
+    table = Table(title="By group", title_justify="left")
+    for heading in GROUP_HEADS:
+        table.add_column(heading, justify="right" if heading in ("clips", "figure") else "left")
+    for row in group_rows(found):
+        table.add_row(*map(Text, row))
+    console.print(table)
+    if output is not None:
+        write_groups(found, output)
 
 
 def print_table(comparison: Comparison, console: Console) -> None:

@@ -19,7 +19,7 @@ from s2vkit.cli.parameters import device_option, json_option
     default=20.0,
     show_default=True,
     metavar="N",
-    help="How much made-up speech is drawn.",
+    help="Seconds of synthetic speech to generate from.",
 )
 @click.option(
     "--threads",
@@ -34,15 +34,15 @@ from s2vkit.cli.parameters import device_option, json_option
     type=click.Choice(("fp32", "bf16", "fp16", "auto")),
     default="fp32",
     show_default=True,
-    help="What the generator computes in.",
+    help="The precision that the generator computes in.",
 )
 @device_option()
 @json_option()
 def benchmark(model: Path, seconds: float, threads: int, precision: str, device: str, as_json: bool) -> None:
     """Measure how fast the MODEL of a run is on this machine.
 
-    From a recording to an MP4 file, frames without a file, and the delay that computing adds
-    while somebody speaks. What else runs on the machine counts: its load is printed.
+    From a recording to an MP4 file, frames without a file, and the latency that computing adds
+    while somebody speaks. Whatever else runs on the machine counts: its load is printed.
     """
     import torch
 

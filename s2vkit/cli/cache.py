@@ -33,7 +33,7 @@ def cache_option() -> Callable[[_Command], _Command]:
         default=_DEFAULT,
         show_default=True,
         metavar="DIR",
-        help="The cache folder, which recipes name by `cache:`.",
+        help="The cache folder, which recipes set by `cache:`.",
     )
 
 
@@ -45,8 +45,8 @@ def cache_option() -> Callable[[_Command], _Command]:
 def cache(ctx: click.Context, folder: Path, recipe: Path | None, as_json: bool) -> None:
     """Show what is computed once for several runs: prepared corpora and frozen features.
 
-    Each with what it was made of, its size, when a run last used it, and which runs did.
-    Removing any of it costs only the time to make it again.
+    Each entry with its source, its size, when a run last used it, and which runs did.
+    Removing an entry costs only the time to compute it again.
     """
     if ctx.invoked_subcommand is not None:
         ctx.obj = folder
@@ -61,7 +61,7 @@ def cache(ctx: click.Context, folder: Path, recipe: Path | None, as_json: bool) 
         click.echo(json.dumps([as_data(entry) for entry in entries], indent=2))
         return
     if not entries:
-        click.echo(f"{folder} holds nothing")
+        click.echo(f"{folder} is empty")
         return
     _print(entries)
     click.echo(f"{len(entries)} in {folder}, {size_text(sum(e.size for e in entries))} in all")
@@ -80,13 +80,13 @@ def cache(ctx: click.Context, folder: Path, recipe: Path | None, as_json: bool) 
     callback=lambda _, __, text: parse_span(text),
     help="Remove what no run has used for SPAN: 12h, 30d, 8w.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be removed; remove nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be removed; remove nothing.")
 @json_option()
 @click.pass_context
 def prune_command(
     ctx: click.Context, max_size: int | None, older_than: float | None, dry_run: bool, as_json: bool
 ) -> None:
-    """Remove what is large or old. What a running run reads or makes is never removed."""
+    """Remove what is large or old. What a running run reads or creates is never removed."""
     from s2vkit.data.cache_entries import prune
 
     if max_size is None and older_than is None:
@@ -167,7 +167,7 @@ def parse_size(text: str | None) -> int | None:
         return None
     found = re.fullmatch(r"([\d.]+)\s*([kmgt]?)i?b?", text.strip(), re.IGNORECASE)
     if not found or not _number(found[1]):
-        raise click.BadParameter(f"'{text}' is no size: write 500M or 20G")
+        raise click.BadParameter(f"'{text}' is not a size: write 500M or 20G")
     return int(float(found[1]) * _UNITS[found[2].upper()])
 
 
@@ -177,7 +177,7 @@ def parse_span(text: str | None) -> float | None:
         return None
     found = re.fullmatch(r"([\d.]+)\s*(s|min|h|d|w)", text.strip())
     if not found or not _number(found[1]):
-        raise click.BadParameter(f"'{text}' is no span of time: write 12h, 30d or 8w")
+        raise click.BadParameter(f"'{text}' is not a time span: write 12h, 30d or 8w")
     return float(found[1]) * _SPANS[found[2]]
 
 

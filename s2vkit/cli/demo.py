@@ -8,7 +8,7 @@ import click
 
 
 @click.command()
-@click.argument("speech", type=click.Path(path_type=Path), required=False)
+@click.argument("speech", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @click.option(
     "-o",
     "--output",
@@ -18,19 +18,21 @@ import click
     metavar="VIDEO",
     help="The file to write.",
 )
-@click.option("--force", is_flag=True, help="Write over what is there.")
-@click.pass_context
-def demo(context: click.Context, speech: Path | None, output: Path, force: bool) -> None:
-    """Make a talking-face video from SPEECH, by the small model that comes with the package.
+@click.option("--identity", metavar="NAME", help="Show this person, 1001 to 1008.")
+@click.option("--emotion", metavar="NAME", help="Show this emotion, for example happiness=0.7.")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
+def demo(speech: Path | None, output: Path, identity: str | None, emotion: str | None, force: bool) -> None:
+    """Make a talking-face video from SPEECH with the small model that comes with the package.
 
-    SPEECH is a sound file, or a video whose sound is taken; without it, a sentence that is shipped.
-    The model knows eight drawn people and six moods, and shows the one that the voice is nearest to.
+    SPEECH is an audio file, or a video whose audio is used; without it, a bundled sentence.
+    The model knows eight synthetic people and six emotions, and shows the closest to the voice,
+    unless others are given.
     """
-    from s2vkit.cli.generate import generate
-    from s2vkit.inference.demo import MODEL, SAMPLE, SIZE
+    from s2vkit.inference.demo import MODEL, SAMPLE, draw_demo
+    from s2vkit.inference.requests import Asked
 
-    context.invoke(generate, model=MODEL, speech=(speech or SAMPLE,), output=output, size=SIZE, force=force)
-    click.echo(
-        f"the model is {MODEL}; choose by `s2vkit generate MODEL SPEECH --emotion happiness`, or train"
-    )
-    click.echo("one of your own: s2vkit run recipes/speech2video.yaml")
+    made, shown = draw_demo(speech or SAMPLE, output, Asked(identity, emotion), force=force)
+    for note in made.notes:
+        click.echo(f"note: {note}", err=True)
+    click.echo(f"wrote {made.path}: {made.frames} frames; person {shown.identity}, {shown.emotion}")
+    click.echo(f"the model is {MODEL}, for `s2vkit generate`; `s2vkit run` trains one of your own")

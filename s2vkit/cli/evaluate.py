@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 @click.option(
     "--split",
     type=click.Choice(["train", "val", "test"]),
-    help="Which clips; those that each run's recipe measures if absent.",
+    help="Which clips; by default those that each run's recipe measures.",
 )
-@click.option("--clips", type=click.IntRange(min=1), metavar="N", help="At most so many clips of the split.")
+@click.option(
+    "--clips", type=click.IntRange(min=1), metavar="N", help="At most this many clips of the split."
+)
 @click.option(
     "--metric",
     "metrics",
@@ -37,6 +39,13 @@ if TYPE_CHECKING:
     metavar="A,B,...",
     help="Measure under changes of the recordings too, each beside the recordings as they are: "
     "`all`, or any of those that `--under list` names.",
+)
+@click.option(
+    "--by",
+    multiple=True,
+    metavar="LABEL",
+    help="Every figure also by the values of this label (gender, emotion, identity), with intervals and "
+    "the worst group; several times for several labels.",
 )
 @sets_option()
 @click.option("--again", is_flag=True, help="Measure again, even if there are figures already.")
@@ -70,11 +79,13 @@ def evaluate(
     truth: Path | None,
     audio: Path | None,
     speakers: Path | None,
+    networks: Path | None,
     protocol: Path | None,
     split: str | None,
     clips: int | None,
     metrics: tuple[str, ...],
     under: str | None,
+    by: tuple[str, ...],
     sets: tuple[str, ...],
     again: bool,
     output: Path | None,
@@ -83,23 +94,23 @@ def evaluate(
     unseen: tuple[str, ...],
     device: str,
 ) -> None:
-    """Set the figures of finished RUNs side by side, with intervals over clips and seeds.
+    """Compare the figures of finished RUNs, with intervals over clips and seeds.
 
-    Runs that differ in nothing but their seed are one system. Where a run has no figures of
-    the split asked for, or with --again, its clips are made and measured anew, into
+    Runs that differ only in their seed are one system. Where a run has no figures for
+    the requested split, or with --again, its clips are generated and measured anew, into
     RUN/measured; its own figures stay.
 
     With --videos, folders of videos of any generator take the place of runs: matched with real
     ones by name, aligned in time by their sound, cropped alike and measured. The protocol's hash
     stands with the figures, and a video that cannot be measured is reported with the reason.
     """
-    folders = VideoFolders(videos, truth, audio, speakers, protocol)
+    folders = VideoFolders(videos, truth, audio, speakers, protocol, networks)
     check_folders(runs, folders, {"split": split, "clips": clips, "under": under, "unseen": unseen})
     named = dict(map(_metric, metrics))
     if videos:
-        return evaluate_folders(folders, named, sets, again, output, form)
+        return evaluate_folders(folders, named, sets, again, output, form, by)
     from s2vkit.benchmark.request import Asked
-    from s2vkit.benchmark.show import show
+    from s2vkit.benchmark.show import show, show_groups
 
     command = command_line()
     if under is not None:
@@ -111,6 +122,7 @@ def evaluate(
     else:
         comparison = _read(runs, asked, output) or _make(runs, asked, output, figures, unseen)
     show(comparison, form, command)
+    show_groups(comparison, by, output)
     if output is not None:
         click.echo(f"everything is in {output}", err=True)
 

@@ -25,10 +25,11 @@ class VideoFolders:
     audio: Path | None
     speakers: Path | None
     protocol: Path | None
+    networks: Path | None
 
 
 def video_options(command: _Command) -> _Command:
-    """Take `--videos`, `--truth`, `--audio`, `--speakers` and `--protocol`."""
+    """Take `--videos`, `--truth`, `--audio`, `--speakers`, `--protocol` and `--networks`."""
     for option in reversed(
         (
             click.option(
@@ -55,10 +56,17 @@ def video_options(command: _Command) -> _Command:
                 help="Labels of the videos: a column `file`, then speaker, gender, age or any other.",
             ),
             click.option(
+                "--networks",
+                type=_FOLDER,
+                metavar="RUN",
+                help="A finished run whose evaluators (identity, emotion, sync) measure the videos too.",
+            ),
+            click.option(
                 "--protocol",
                 type=_FILE,
                 metavar="FILE",
-                help="How videos are cropped and what is measured (YAML); --set changes single values.",
+                help="How videos are cropped and what is measured: a YAML file, or `lse`; --set changes "
+                "single values.",
             ),
         )
     ):
@@ -71,7 +79,7 @@ def check_folders(runs: Sequence[Path], folders: VideoFolders, not_for_videos: M
     if not folders.videos:
         if not runs:
             raise click.UsageError("Missing argument 'RUN...', or the option '--videos DIR'.")
-        for name in ("truth", "audio", "speakers", "protocol"):
+        for name in ("truth", "audio", "speakers", "protocol", "networks"):
             if getattr(folders, name) is not None:
                 raise click.UsageError(f"--{name} goes with --videos")
         return
@@ -89,20 +97,21 @@ def evaluate_folders(
     again: bool,
     output: Path | None,
     form: str,
+    by: Sequence[str] = (),
 ) -> None:
     """Evaluate folders of videos, print the table and say where everything is."""
     from rich.console import Console
 
-    from s2vkit.benchmark.show import show
+    from s2vkit.benchmark.show import show, show_groups
     from s2vkit.plugins import registry
     from s2vkit.videos.protocol import load_protocol
     from s2vkit.videos.systems import AskedVideos, evaluate_videos
 
     protocol = load_protocol(folders.protocol, sets, metrics, registry())
-    asked = AskedVideos(
-        folders.videos, protocol, folders.truth, folders.audio, folders.speakers, again, command_line()
-    )
+    given = (folders.truth, folders.audio, folders.speakers, folders.networks)
+    asked = AskedVideos(folders.videos, protocol, *given, again, command_line(), tuple(by))
     place = output or Path("evaluation")
     comparison = evaluate_videos(asked, place, Console(stderr=True), registry())
     show(comparison, form, command_line())
+    show_groups(comparison, by, place)
     click.echo(f"everything is in {place}", err=True)

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     is_flag=False,
     flag_value=16000,
     metavar="HZ",
-    help="Draw while somebody speaks: SPEECH is -, mono 16-bit PCM of this rate (16000) without an end.",
+    help="Generate while somebody speaks: SPEECH is -, a stream of mono 16-bit PCM at this rate (16000).",
 )
 @track_option("audio")
 @device_option()
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 @click.option(
     "--no-mark", is_flag=True, help="Leave out the watermark and the signature; the run's warnings say so."
 )
-@click.option("--force", is_flag=True, help="Write over what is there.")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
 def generate(
     model: Path,
     speech: tuple[Path, ...],
@@ -82,13 +82,13 @@ def generate(
 ) -> None:
     """Make a talking-face video from SPEECH with the MODEL of a run.
 
-    MODEL is a run folder, or a bundle: a copy of a run's folder `model`, which stands alone.
+    MODEL is a run folder, or a bundle: a self-contained copy of a run's folder `model`.
     SPEECH is a sound file, a video whose sound is taken, a folder of those, or - for standard
-    input; several may be given. Its length does not matter: the video is written as it is drawn.
+    input; several may be given. It may be of any length: the video is written while it is generated.
     It is marked as generated, by an invisible watermark and, if it is an MP4 file, a C2PA
     signature; `s2vkit verify` reads both.
 
-    Who speaks and in what mood is recognised in the speech, unless it is asked for.
+    Speaker and emotion are recognised from the speech, unless they are given.
     """
     from s2vkit.inference.batch_job import generate_all
     from s2vkit.inference.generate import How, read_face

@@ -25,21 +25,19 @@ def _of(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
 def control_options() -> Callable[[_Command], _Command]:
     """Take the options that choose speaker and emotion, as the fields of `Asked`."""
     return _of(
-        click.option("--identity", metavar="NAME", help="Draw this person; NAME=0.5 goes half the way."),
+        click.option("--identity", metavar="NAME", help="Show this person; NAME=0.5 goes halfway."),
         click.option(
-            "--identity-from", type=_FILE, metavar="SPEECH", help="Draw the person of this other recording."
+            "--identity-from", type=_FILE, metavar="SPEECH", help="Show the person of this other recording."
         ),
         click.option(
             "--identity-image",
             type=_FILE,
             metavar="PICTURE",
-            help="Draw the person of this picture; MODEL must be a run folder, which has the teacher.",
+            help="Show the person of this picture; MODEL must be a run folder, which has the teacher.",
         ),
+        click.option("--emotion", metavar="NAME", help="Show this emotion; happiness=0.7 sets its strength."),
         click.option(
-            "--emotion", metavar="NAME", help="Draw this emotion; happiness=0.7 gives its strength."
-        ),
-        click.option(
-            "--emotion-from", type=_FILE, metavar="SPEECH", help="Draw the emotion of this other recording."
+            "--emotion-from", type=_FILE, metavar="SPEECH", help="Show the emotion of this other recording."
         ),
         click.option(
             "--mix",
@@ -63,26 +61,26 @@ def video_options() -> Callable[[_Command], _Command]:
             "--size",
             type=click.IntRange(16, 2048),
             metavar="PX",
-            help="Height and width of the video; the model's own if absent.",
+            help="Height and width of the video; by default the model's own.",
         ),
         click.option(
             "--fps",
             type=click.FloatRange(1, 120),
             metavar="RATE",
-            help="Frames a second; the model's own if absent.",
+            help="Frames per second; by default the model's own.",
         ),
         click.option(
             "--format",
             "form",
             type=click.Choice(_FORMATS),
-            help="The format; from the output's name if absent. png is a folder of pictures, raw is RGB.",
+            help="The format; by default from the output's name. png is a folder of pictures, raw is RGB.",
         ),
         click.option(
             "--precision",
             type=click.Choice(("fp32", "bf16", "fp16", "auto")),
             default="fp32",
             show_default=True,
-            help="What the generator computes in.",
+            help="The precision that the generator computes in.",
         ),
         click.option(
             "--batch",
@@ -90,12 +88,12 @@ def video_options() -> Callable[[_Command], _Command]:
             default=1,
             show_default=True,
             metavar="N",
-            help="Recordings generated at once, each up to a minute; it saves time on a GPU.",
+            help="Recordings generated at once, each up to a minute; saves time on a GPU.",
         ),
         click.option(
             "--playable",
             is_flag=True,
-            help="Write MP4 files that play as far as they have come, even if this is killed; they are "
+            help="Write MP4 files that play as far as they were written, even if this is killed; they are "
             "larger, and not signed.",
         ),
     )

@@ -19,7 +19,7 @@ _SHOWN = 24  # values of a label that are listed
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Where inspect.html and faces.png go; the corpus itself if absent.",
+    help="Where inspect.html and faces.png go; by default the corpus itself.",
 )
 @click.option(
     "--faces",
@@ -39,10 +39,10 @@ _SHOWN = 24  # values of a label that are listed
 )
 @json_option()
 def inspect(corpus: Path, output: Path | None, faces: int, clips: int, as_json: bool) -> None:
-    """Show what is in the prepared CORPUS, and make a page to look at.
+    """Show what is in the prepared CORPUS, and write a page of it.
 
-    Counts by split, speaker and emotion, what became of every file, and problems; the page has
-    the faces, and a few clips with the waveforms of their speech. It fetches nothing.
+    Counts by split, speaker and emotion, what became of every file, and problems; the page shows
+    the faces, and a few clips with the waveforms of their speech. It loads nothing from the network.
     """
     from s2vkit.data.facts import open_corpus, overview, problems, spread
 

@@ -13,31 +13,31 @@ import click
 from click.shell_completion import CompletionItem
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("s2vkit.cli.demo:demo", "Make a talking face at once, by the model that is shipped."),
+    "demo": ("s2vkit.cli.demo:demo", "Make a talking face with the bundled model, no training."),
     "run": ("s2vkit.cli.run:run", "Train, evaluate and render what a recipe says."),
-    "sweep": ("s2vkit.cli.sweep:sweep", "Run a recipe at every combination of values; their table."),
+    "sweep": ("s2vkit.cli.sweep:sweep", "Run a recipe for every combination of values: a table."),
     "runs": ("s2vkit.cli.runs:runs", "List runs: state, figures, size, age."),
     "prepare": ("s2vkit.cli.prepare:prepare", "Cut a folder of videos into a corpus of clips."),
     "inspect": ("s2vkit.cli.inspect:inspect", "Show what is in a prepared corpus."),
-    "report": ("s2vkit.cli.report:report", "Write the page of a run, or one of several runs."),
+    "report": ("s2vkit.cli.report:report", "Write the page of a run, or of several compared."),
     "generate": ("s2vkit.cli.generate:generate", "Make a talking-face video from speech."),
     "serve": ("s2vkit.cli.serve:serve", "Serve a model: a page, an HTTP API, a WebSocket."),
     "benchmark": ("s2vkit.cli.benchmark:benchmark", "Measure how fast a model is on this machine."),
-    "bundle": ("s2vkit.cli.bundle:bundle", "Write a run's model as a folder to share."),
+    "bundle": ("s2vkit.cli.bundle:bundle", "Package a run's model as a folder to share."),
     "export": ("s2vkit.cli.export:export", "Write a run's model for other runtimes, as ONNX."),
-    "verify": ("s2vkit.cli.verify:verify", "Say whether files are marked as generated."),
-    "evaluate": ("s2vkit.cli.evaluate:evaluate", "Set the figures of finished runs side by side."),
+    "verify": ("s2vkit.cli.verify:verify", "Check whether files are marked as generated."),
+    "evaluate": ("s2vkit.cli.evaluate:evaluate", "Compare the figures of finished runs."),
     "study": ("s2vkit.cli.study:study", "Compare runs by human raters, and analyse their votes."),
-    "validate": ("s2vkit.cli.validate:validate", "Check recipes whole; run nothing."),
+    "validate": ("s2vkit.cli.validate:validate", "Check recipes completely; run nothing."),
     "show": ("s2vkit.cli.show:show", "Print a resolved recipe, and where each value came from."),
     "recipes": ("s2vkit.cli.recipes:recipes", "List the package's recipes, or copy one to edit."),
     "schema": ("s2vkit.cli.schema:schema", "Print a JSON schema of recipes, for editors."),
-    "list-components": ("s2vkit.cli.list_components:list_components", "List what is installed."),
+    "list-components": ("s2vkit.cli.list_components:list_components", "List the installed components."),
     "describe": ("s2vkit.cli.describe:describe", "Describe a component and its options."),
     "weights": ("s2vkit.cli.weights:weights", "List, check and convert published weights."),
     "cache": ("s2vkit.cli.cache:cache", "Show and prune what several runs share."),
     "new-plugin": ("s2vkit.cli.new_plugin:new_plugin", "Write a small working plugin."),
-    "doctor": ("s2vkit.cli.doctor:doctor", "Report what this machine has and lacks."),
+    "doctor": ("s2vkit.cli.doctor:doctor", "Report what this machine has and what is missing."),
 }
 """Name -> where the command lies, and its one line in the help."""
 
@@ -148,13 +148,13 @@ def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     is_eager=True,
     expose_value=False,
     callback=_version,
-    help="Print the version and end.",
+    help="Print the version and exit.",
 )
 @click.pass_context
 def cli(ctx: click.Context, debug: bool) -> None:
-    """Make talking-face video from speech, and train the models that do it.
+    """Generate talking-face video from speech, and train the models that do it.
 
-    A recipe says what to train, out of components that plugins bring. Begin with
+    A recipe says what to train, from components that plugins provide. Start with
     `s2vkit list-components` and `s2vkit run recipes/speech2video.yaml`.
     """
     ctx.meta["s2vkit.debug"] = debug

@@ -69,17 +69,17 @@ SHAPES: dict[str, Shape] = {
     type=kind_type(),
     default="teacher",
     show_default=True,
-    help="What it brings.",
+    help="The kind of component.",
     shell_complete=complete.kinds,
 )
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="The folder to write; s2vkit-NAME here, if not given.",
+    help="The folder to write; by default s2vkit-NAME in the current folder.",
 )
 def new_plugin(name: str, kind: str, output: Path | None) -> None:
-    """Write a small working plugin that brings the component NAME of a kind.
+    """Write a small working plugin with the component NAME of a kind.
 
     It is a distribution of its own: a pyproject.toml with the entry point, the hook and the
     options, the component in torch, its test and a README. Nothing is overwritten.

@@ -27,28 +27,25 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option(
     "--dataset",
     metavar="NAME",
-    help="What the root holds: folder, cremad, voxceleb2 ...",
+    help="The kind of corpus: folder, cremad, voxceleb2 ...",
     shell_complete=complete.datasets,
 )
-@click.option("--root", type=_FOLDER, metavar="DIR", help="The folder of the corpus as it came.")
+@click.option("--root", type=_FOLDER, metavar="DIR", help="The folder of the original corpus.")
 @click.option("--output", type=_FOLDER, metavar="DIR", help="The folder of the prepared corpus.")
 @click.option(
     "--detector",
     metavar="NAME",
-    help="The face detector; the installed one that gives landmarks if absent.",
+    help="The face detector; by default the installed one that gives landmarks.",
     shell_complete=complete.detectors,
 )
 @sets_option()
 @click.option(
-    "--workers",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="Processes that cut; as many as there are cores if absent.",
+    "--workers", type=click.IntRange(min=0), metavar="N", help="Worker processes; by default one per core."
 )
 @click.option(
     "--rank",
     metavar="K/N",
-    help="Do the K-th of N shares, K from 0; torchrun's or Slurm's variables if absent.",
+    help="Do the K-th of N shares, K from 0; by default from torchrun's or Slurm's variables.",
 )
 @click.option(
     "--max-rejected",
@@ -60,7 +57,9 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 )
 @track_option("audio")
 @track_option("video")
-@click.option("--seed", type=click.IntRange(min=0), help="Of the splits; the recipe's, else 1234.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), help="The seed of the splits; by default the recipe's, or 1234."
+)
 def prepare(
     recipe: Path | None,
     dataset: str | None,
@@ -75,10 +74,10 @@ def prepare(
     video_track: int | None,
     seed: int | None,
 ) -> None:
-    """Cut videos of talking faces into clips, and say what became of every file.
+    """Cut videos of talking faces into clips, and report what became of every file.
 
-    The same command goes on where a stopped or killed one was, and several of it may run at
-    once, on one machine or on many. With --dataset, --set sets the dataset's options, e.g.
+    The same command resumes one that was stopped or killed, and several may run at once, on one
+    machine or on many. With --dataset, --set sets the dataset's options, e.g.
     --set fps=30; with --recipe, any value of the recipe.
     """
     options = {"face_detector": detector, "root": root, "corpus": output}

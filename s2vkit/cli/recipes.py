@@ -16,7 +16,7 @@ from s2vkit.cli.parameters import json_option
 def recipes(ctx: click.Context, as_json: bool) -> None:
     """List the recipes of the package, or copy one to edit.
 
-    Wherever a command takes a RECIPE, the name of one of these will do.
+    Wherever a command takes a RECIPE, the name of one of these works too.
     """
     if ctx.invoked_subcommand is not None:
         return

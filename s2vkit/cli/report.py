@@ -24,12 +24,12 @@ from s2vkit.cli.parameters import command_line, runs_argument
     default=20,
     show_default=True,
     metavar="MB",
-    help="How much of clips the page holds itself; what exceeds is played from the run folder.",
+    help="Megabytes of clips to embed in the page; the rest is played from the run folder.",
 )
 def report(runs: tuple[Path, ...], output: Path | None, embed: int) -> None:
-    """Write the page of a RUN anew from what its folder holds, or set several RUNs side by side.
+    """Write the page of a RUN anew from the contents of its folder, or compare several RUNs on one page.
 
-    A page opens from the disk and fetches nothing. One of several runs shows their figures
+    A page opens from the disk and loads nothing from the network. One of several runs shows their figures
     with intervals, the same clips beside each other, curves overlaid, and what differs in the
     recipes.
     """

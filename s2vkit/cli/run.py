@@ -36,7 +36,7 @@ from s2vkit.cli.parameters import command_line, recipe_argument, sets_option
     help="Train in N processes on this machine, each on its part of every batch: one for a GPU, or on the "
     "CPU's cores.",
 )
-@click.option("--fresh", is_flag=True, help="Run every stage again, whatever is finished.")
+@click.option("--fresh", is_flag=True, help="Run every stage again, even if it is finished.")
 @click.option(
     "--stage",
     "stages",
@@ -57,7 +57,7 @@ from s2vkit.cli.parameters import command_line, recipe_argument, sets_option
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="info",
     show_default=True,
-    help="From which level on run.log, in the run folder, has lines.",
+    help="The lowest level that is written to run.log, in the run folder.",
 )
 @click.option("--dry-run", is_flag=True, help="Print what would be run, and why; run nothing.")
 def run(
@@ -76,8 +76,8 @@ def run(
 ) -> None:
     """Train, evaluate and render what RECIPE says, or run all recipes of a comparison.
 
-    KEY=VALUE is short for --set KEY=VALUE. Stages that stand finished in the run folder are not run
-    again; a run that was stopped goes on from its last checkpoint.
+    KEY=VALUE is short for --set KEY=VALUE. Stages that are finished in the run folder are not run
+    again; a run that was stopped resumes from its last checkpoint.
     """
     from s2vkit.plugins import registry
     from s2vkit.recipe.comparison import is_comparison

@@ -23,8 +23,8 @@ _SPANS = ((604800, "w"), (86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 def runs(folder: Path, as_json: bool) -> None:
     """List the runs in DIR (`runs` if absent): state, stages, figures, size and age.
 
-    A run is running, finished, failed (with the reason) or stopped; the command that began it
-    goes on with one that is stopped.
+    A run is running, finished, failed (with the reason) or stopped; the command that started it
+    resumes one that was stopped.
     """
     from s2vkit.runs.listing import list_runs
 

@@ -15,10 +15,14 @@ MISSING = "serving needs the packages of an extra: pip install 's2vkit[serve]'"
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
-    "--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="The address to listen at."
+    "--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="The address to listen on."
 )
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="The port; 0 takes any."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="The port; 0 takes any free one.",
 )
 @click.option(
     "--name",
@@ -28,46 +32,56 @@ MISSING = "serving needs the packages of an extra: pip install 's2vkit[serve]'"
     help="A further name that clients may reach this server by, such as that of a proxy.",
 )
 @click.option(
-    "--max-mb", type=click.FloatRange(0.001, 4096), default=64.0, show_default=True, help="Of one recording."
+    "--max-mb",
+    type=click.FloatRange(0.001, 4096),
+    default=64.0,
+    show_default=True,
+    help="The largest recording, in MB.",
 )
 @click.option(
     "--max-seconds",
     type=click.FloatRange(1, 86400),
     default=600.0,
     show_default=True,
-    help="Of one recording, and of one live utterance.",
+    help="The longest recording, or live utterance, in seconds.",
 )
 @click.option(
-    "--max-sessions", type=click.IntRange(1, 1000), default=32, show_default=True, help="Live at once."
+    "--max-sessions",
+    type=click.IntRange(1, 1000),
+    default=32,
+    show_default=True,
+    help="Most live sessions at once.",
 )
 @click.option(
     "--max-waiting",
     type=click.IntRange(1, 1000),
     default=16,
     show_default=True,
-    help="Recordings that are drawn or wait.",
+    help="Most recordings being generated or waiting.",
 )
 @click.option(
     "--idle",
     type=click.FloatRange(1, 86400),
     default=60.0,
     show_default=True,
-    help="Seconds after which a session that is not used is closed.",
+    help="Seconds after which an idle session is closed.",
 )
 @click.option(
     "--rate",
     type=click.IntRange(1, 100000),
     default=60,
     show_default=True,
-    help="Videos and sessions that one address may begin a minute.",
+    help="Videos and sessions that one address may start per minute.",
 )
-@click.option("--workers", type=click.IntRange(1, 256), help="Threads that draw; one a core if absent.")
+@click.option(
+    "--workers", type=click.IntRange(1, 256), help="Threads that generate; by default one per core."
+)
 @click.option(
     "--precision",
     type=click.Choice(("fp32", "bf16", "fp16", "auto")),
     default="fp32",
     show_default=True,
-    help="What the generator computes in.",
+    help="The precision that the generator computes in.",
 )
 @device_option()
 @click.option(
@@ -91,7 +105,7 @@ def serve(
 ) -> None:
     """Serve the MODEL of a run or a bundle: a page, an HTTP API and a WebSocket, on one port.
 
-    It listens to this machine alone unless --host names another address; then clients need a token,
+    It listens on this machine only, unless --host names another address; then clients need a token,
     which is printed at the start or taken from S2VKIT_TOKEN. docs/serve.md describes the API.
     """
     if no_mark and sign_with:

@@ -22,9 +22,11 @@ _WIDEST = 60  # columns before a comment; what is longer pushes its own aside
 @click.option(
     "--origins/--no-origins",
     default=True,
-    help="Say behind each value which file and line it came from (the default).",
+    help="Show after each value which file and line it came from (the default).",
 )
-@click.option("--explain", is_flag=True, help="Put each key under its description, type, default and origin.")
+@click.option(
+    "--explain", is_flag=True, help="Print above each key its description, type, default and origin."
+)
 @click.option("--graph", is_flag=True, help="Build the parts and print how they are wired.")
 @click.option(
     "--cache", is_flag=True, help="Print what a run will cache, how large it is, and what is computed live."

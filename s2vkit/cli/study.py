@@ -53,10 +53,10 @@ def study() -> None:
     default=2,
     show_default=True,
     metavar="N",
-    help="Pairs of a real and a spoiled clip, to detect inattentive raters.",
+    help="Pairs of a real and a degraded clip, to detect inattentive raters.",
 )
-@click.option("--truth", is_flag=True, help="Let the real clips take part as one more system.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Draws clips and sides.")
+@click.option("--truth", is_flag=True, help="Include the real clips as one more system.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed for drawing clips and sides.")
 @device_option()
 @click.option("--force", is_flag=True, help="Replace a study that is there.")
 def make(
@@ -70,9 +70,9 @@ def make(
     device: str,
     force: bool,
 ) -> None:
-    """Write a page that shows people blinded pairs of what two or more RUNs draw.
+    """Write a page that shows raters blinded pairs of clips from two or more RUNs.
 
-    Each run's own model draws the same held-out clips from their speech. Votes are kept in the
+    Each run's model generates the same held-out clips from their speech. Votes are kept in the
     rater's browser, who sends them as a CSV file; `s2vkit study analyse` reads those.
     """
     from rich.console import Console
@@ -112,9 +112,9 @@ def make(
     "--output",
     type=_FOLDER,
     metavar="OUT",
-    help="Where analysis.json, .md and .csv go; DIR itself if absent.",
+    help="Where analysis.json, .md and .csv go; by default DIR itself.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Draws the bootstrap.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the bootstrap.")
 def analyse(folder: Path, votes: tuple[Path, ...], output: Path | None, seed: int) -> None:
     """Analyse the votes on the study in DIR, with intervals over raters.
 

@@ -18,10 +18,12 @@ from s2vkit.cli.parameters import command_line, recipe_argument, sets_option
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="The folder of the table and of every run; that of the recipe with -sweep if absent.",
+    help="The folder of the table and of every run; by default the recipe's output with -sweep appended.",
 )
 @click.option("--device", metavar="NAME", help="Where to compute; short for --set compute.device=NAME.")
-@click.option("--dry-run", is_flag=True, help="Print the runs, what they share and cost; run nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print the runs, what they share and what they cost; run nothing."
+)
 def sweep(
     recipe: Path,
     axes: tuple[str, ...],
@@ -32,9 +34,9 @@ def sweep(
 ) -> None:
     """Run RECIPE at the product of values, such as `audio_encoder=cpc,logmel seed=1,2,3`.
 
-    Values that differ in the seed alone are one row of the table, with intervals over clips and seeds.
-    A stage that comes out the same in several runs is trained once. The same command again goes
-    on where it was, and trains nothing that is finished.
+    Runs that differ only in their seed are one row of the table, with intervals over clips and seeds.
+    A stage that is the same in several runs is trained once. The same command again resumes,
+    and trains nothing that is finished.
     """
     from s2vkit.plugins import registry
     from s2vkit.recipe.sweep import load_sweep

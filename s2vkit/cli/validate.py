@@ -16,9 +16,9 @@ from s2vkit.cli.parameters import recipe_argument, sets_option
 @sets_option()
 @click.pass_context
 def validate(ctx: click.Context, recipes: tuple[Path, ...], sets: tuple[str, ...]) -> None:
-    """Check each RECIPE whole; run nothing.
+    """Check each RECIPE completely; run nothing.
 
-    All problems of all recipes are printed with their places; then the exit code is 3.
+    All problems of all recipes are printed with file and line; the exit code is then 3.
     """
     wrong = [code for recipe in recipes if (code := _check(recipe, sets))]
     if wrong:

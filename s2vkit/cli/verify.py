@@ -22,7 +22,7 @@ CODES = {"signed": 0, "marked": 10, "unknown": 11, "altered": 12}
     "--model",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="A run or bundle: look for its watermark and key too, and say whether it made the file.",
+    help="A run or bundle: look for its watermark and key too, and report whether it made the file.",
 )
 @click.option(
     "--trust",
@@ -37,17 +37,17 @@ CODES = {"signed": 0, "marked": 10, "unknown": 11, "altered": 12}
     type=click.FloatRange(min=1),
     default=600.0,
     show_default=True,
-    help="Look for the watermark in so much of a video.",
+    help="Search this many seconds of a video for the watermark.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a list of what was found, as JSON.")
 def verify(
     files: tuple[Path, ...], model: Path | None, roots: tuple[Path, ...], seconds: float, as_json: bool
 ) -> int:
-    """Say of each FILE whether it is signed, altered since, only watermarked, or neither.
+    """Report for each FILE whether it is signed, altered since, only watermarked, or neither.
 
-    FILEs may be anybody's: signatures (C2PA) of any maker are read, and the watermarks of all
-    plugins that are installed. Ends with 0 if all are signed, 10 if one is only marked, 11 if one is
-    unknown, 12 if one was altered: the greatest counts; 4 if one cannot be read.
+    FILEs may be of any origin: C2PA signatures of any tool are read, and the watermarks of all
+    installed plugins. The exit code is 0 if all are signed, 10 if one is only marked, 11 if one is
+    unknown, 12 if one was altered (the highest of them), and 4 if one cannot be read.
     """
     from s2vkit.errors import InputError
     from s2vkit.inference.marking import known_watermarks, model_bits

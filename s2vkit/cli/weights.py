@@ -41,7 +41,7 @@ def weights(ctx: click.Context, as_json: bool) -> None:
 def check(component: str, file: Path, as_json: bool) -> None:
     """Compare FILE with what COMPONENT reads: names and shapes of all tensors.
 
-    Says each tensor that is missing, unexpected or of another shape. Ends with 4 where the
+    Reports each tensor that is missing, unexpected or of another shape. The exit code is 4 if the
     file does not fit.
     """
     from s2vkit.engine.weights import check_weights
@@ -58,10 +58,12 @@ def check(component: str, file: Path, as_json: bool) -> None:
 @weights.command("convert")
 @click.argument("component", shell_complete=complete.weighty)
 @click.argument("file", type=_FILE)
-@click.option("-o", "--output", type=_FILE, help="FILE.safetensors here, if not given.")
+@click.option(
+    "-o", "--output", type=_FILE, help="Where to write; by default FILE.safetensors in the current folder."
+)
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 def convert(component: str, file: Path, output: Path | None, force: bool) -> None:
-    """Write FILE as safetensors, with a .json beside it that says where it is from.
+    """Write FILE as safetensors, with a .json beside it that records its origin.
 
     The names of the tensors stay those of the public file, so any tool can read it; nothing
     in it can carry code. A file that does not fit COMPONENT is not converted.

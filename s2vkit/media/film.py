@@ -124,7 +124,10 @@ def _aspect(stream: VideoStream) -> float:
 
 
 class Scaler:
-    """Turns decoded frames into upright RGB pictures of one size, square pixels and all."""
+    """Turns decoded frames into upright RGB pictures of one size, square pixels and all.
+
+    In one thread, as films are decoded: several would mostly wait for each other.
+    """
 
     def __init__(self, film: Film, scale: float = 1.0) -> None:
         """Take the factor by which pictures become smaller or larger."""
@@ -144,7 +147,7 @@ class Scaler:
 
     def _paint(self, frame: av.VideoFrame, kind: str, colours: Colorspace | None = None) -> np.ndarray:
         size = (self.width, self.height)
-        painted = self._painter.reformat(frame, *size, kind, colours, interpolation=self._filter)
+        painted = self._painter.reformat(frame, *size, kind, colours, interpolation=self._filter, threads=1)
         return painted.to_ndarray()
 
     def blank(self, frame: av.VideoFrame) -> np.ndarray:
@@ -161,4 +164,6 @@ class Scaler:
         """
         if self.scale >= 1 or not frame.format.name.startswith(_SUBSAMPLED) or transfer_of(frame):
             return frame
-        return self._shrinker.reformat(frame, self.width, self.height, _SMALL, interpolation=self._filter)
+        return self._shrinker.reformat(
+            frame, self.width, self.height, _SMALL, interpolation=self._filter, threads=1
+        )

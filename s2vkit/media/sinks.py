@@ -138,4 +138,5 @@ class Resizer:
 
     def _one(self, frame: np.ndarray, how: Interpolation) -> np.ndarray:
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-        return self._painter.reformat(picture, self.size, self.size, "rgb24", interpolation=how).to_ndarray()
+        sides = (self.size, self.size)
+        return self._painter.reformat(picture, *sides, "rgb24", interpolation=how, threads=1).to_ndarray()

@@ -15,6 +15,7 @@ import numpy as np
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
 from s2vkit.files import replacing
@@ -67,6 +68,7 @@ class VideoWriter:
         self.fps = as_rate(fps)
         self._marking = marking
         self.count = 0  # frames written so far
+        self._painter = VideoReformatter()
         _check(speech)
         self._speech, self._given, self.sample_rate = speech, 0, sample_rate
         self._with_sound = sound or speech is not None
@@ -141,8 +143,12 @@ class VideoWriter:
     def _picture(self, frame: np.ndarray) -> av.VideoFrame:
         height, width = frame.shape[:2]
         even = np.pad(frame, [(0, height % 2), (0, width % 2), (0, 0)], mode="edge")
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24").reformat(
-            format="yuv420p", dst_colorspace="ITU601", dst_color_range="MPEG"
+        picture = self._painter.reformat(
+            av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24"),
+            format="yuv420p",
+            dst_colorspace=Colorspace.ITU601,
+            dst_color_range=ColorRange.MPEG,
+            threads=1,  # waking others takes longer than the work
         )
         picture.pts, picture.time_base = self.count, 1 / self.fps
         return picture

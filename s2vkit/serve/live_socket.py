@@ -12,16 +12,18 @@ from typing import Any
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from s2vkit.errors import S2vkitError
+from s2vkit.inference.live_film import PCM_BYTES
 from s2vkit.serve.api_error import ApiError, api_error_of, unexpected
 from s2vkit.serve.bodies import parse_json, read_wish
+from s2vkit.serve.inbox import Inbox
 from s2vkit.serve.service import Service
-from s2vkit.serve.session import Session
+from s2vkit.serve.session import Session, check_pcm
 
 _log = logging.getLogger("s2vkit.serve")
 PROTOCOL = "s2vkit.v1"
 _SHAKE = 10.0  # s that a client may take for its handshake
 _STALLED = 15.0  # s that a client may leave a message unread
-_WAITING = 50  # messages that wait to be drawn
+_BEHIND = 10.0  # s of speech that may wait to be drawn
 _POLICY = 1008  # the close code of a client that does what it may not
 
 
@@ -81,10 +83,10 @@ async def _shake_hands(socket: WebSocket, service: Service) -> Session:
 
 async def _converse(socket: WebSocket, session: Session) -> None:
     """Receive, draw and send side by side, until one of them ends."""
-    waiting: asyncio.Queue[bytes | None] = asyncio.Queue(_WAITING)
+    inbox = Inbox(int(_BEHIND * session.sample_rate * PCM_BYTES))
     tasks = [
         asyncio.ensure_future(work)
-        for work in (_listen(socket, session, waiting), _draw(session, waiting), _tell(socket, session))
+        for work in (_listen(socket, session, inbox), _draw(session, inbox), _tell(socket, session))
     ]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -96,36 +98,32 @@ async def _converse(socket: WebSocket, session: Session) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _listen(socket: WebSocket, session: Session, waiting: asyncio.Queue[bytes | None]) -> None:
+async def _listen(socket: WebSocket, session: Session, inbox: Inbox) -> None:
     while True:
         kind, payload = await _receive(socket)
         if kind == Kind.AUDIO:
-            await waiting.put(payload)
+            check_pcm(payload)
+            await inbox.put(payload)
         elif kind == Kind.PING:
             await _send(socket, Kind.PING, payload[:125])
         elif kind == Kind.CONTROL:
-            await _control(session, waiting, payload)
+            await _control(session, inbox, payload)
 
 
-async def _control(session: Session, waiting: asyncio.Queue[bytes | None], payload: bytes) -> None:
+async def _control(session: Session, inbox: Inbox, payload: bytes) -> None:
     if payload == b"finish":
-        await waiting.put(None)
+        await inbox.put(None)
     elif payload == b"interrupt":
-        while not waiting.empty():
-            waiting.get_nowait()
+        await inbox.clear()
         await session.interrupt()
     else:
         raise ApiError(400, "wrong_control", "a control message is `finish` or `interrupt`", "send one")
 
 
-async def _draw(session: Session, waiting: asyncio.Queue[bytes | None]) -> None:
+async def _draw(session: Session, inbox: Inbox) -> None:
     while True:
-        pcm = await waiting.get()
-        session.busy = True
-        try:
-            await (session.finish() if pcm is None else session.push(pcm))
-        finally:
-            session.busy = False
+        pcm = await inbox.take()
+        await (session.finish() if pcm is None else session.push(pcm))
 
 
 async def _tell(socket: WebSocket, session: Session) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from s2vkit.errors import InputError
 from s2vkit.inference.marking import marker_of
@@ -25,6 +26,18 @@ TOKEN = "S2VKIT_TOKEN"  # the variable of the environment that holds a token of 
 _MESSAGE = 1_100_000  # bytes of one message of a WebSocket
 _CONNECTIONS = 1024  # at once
 _LONGEST_TOKEN = 512
+
+
+class _Upgrade(WebSocketsSansIOProtocol):
+    """Answers a WebSocket's opening that is no valid request, which uvicorn leaves without an answer."""
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self.handshake_initiated and self.conn.handshake_exc is not None:
+            self.transport.write(
+                b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+            )
+            self.transport.close()
 
 
 @dataclass(frozen=True)
@@ -91,14 +104,15 @@ def configure(app: object, port: int = 0) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         port=port,
-        log_level="warning",
+        log_level="error",  # a warning is what anyone can cause
         access_log=False,
         server_header=False,
         proxy_headers=False,  # anyone can send them
-        ws="websockets-sansio",
+        ws=_Upgrade,
         ws_max_size=_MESSAGE,
         ws_max_queue=8,
         ws_per_message_deflate=False,
+        ws_ping_interval=None,  # a client that is slowed down by TCP cannot answer in time
         timeout_graceful_shutdown=3,
         limit_concurrency=_CONNECTIONS,
     )

@@ -17,7 +17,7 @@ from s2vkit.serve.outbox import Outbox, Part
 from s2vkit.serve.utterance import Utterance
 from s2vkit.serve.workers import Workers
 
-_PIECE = 0.1  # s of speech that a worker draws before it turns to another session
+_PIECE = 0.5  # s of speech that a worker draws at most before it turns to another session
 _UNREAD = 1_000_000  # bytes that are kept for a client that does not read
 _PATIENCE = 10.0  # s that a session waits for such a client
 
@@ -49,10 +49,7 @@ class Session:
     async def push(self, pcm: bytes) -> None:
         """Draw 16-bit PCM. Raises ApiError if it is none, is too much, or nobody reads what is drawn."""
         self.touch()
-        if len(pcm) % PCM_BYTES:
-            raise ApiError(
-                422, "not_pcm", "an odd number of bytes is no 16-bit sound", "send mono 16-bit PCM"
-            )
+        check_pcm(pcm)
         now, most = self._utterance, self._limits.max_seconds
         if now.seconds + len(pcm) / PCM_BYTES / self.sample_rate > most:
             raise ApiError(
@@ -104,3 +101,9 @@ class Session:
             self.closed = True
             await self.outbox.close()
             self._workers.later(self._utterance.abandon)
+
+
+def check_pcm(pcm: bytes) -> None:
+    """Raise ApiError if bytes are no whole samples."""
+    if len(pcm) % PCM_BYTES:
+        raise ApiError(422, "not_pcm", "an odd number of bytes is no 16-bit sound", "send mono 16-bit PCM")

@@ -34,7 +34,7 @@ class Workers:
         """Do a short piece of work whose outcome nobody waits for."""
         self._live.submit(work)
 
-    def close(self) -> None:
-        """Let go of the threads; what has not begun is dropped."""
-        self._live.shutdown(wait=False, cancel_futures=True)
-        self._recordings.shutdown(wait=False, cancel_futures=True)
+    def close(self, *, wait: bool = False) -> None:
+        """Let go of the threads, or `wait` for them; what has not begun is dropped."""
+        self._live.shutdown(wait, cancel_futures=True)
+        self._recordings.shutdown(wait, cancel_futures=True)

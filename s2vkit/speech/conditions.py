@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from s2vkit.speech import changes
+from s2vkit.speech.coded import as_mp3
 
 Change = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 _SILENCE = 10.0  # s
@@ -59,6 +60,7 @@ RECORDING_CONDITIONS: dict[str, Condition] = {
     "telephone": Condition(
         "300 to 3400 Hz, mu law", lambda s, r, g: changes.mu_law(changes.band(s, r, 300, 3400))
     ),
+    "mp3": Condition("MP3 at 32 kbit/s", lambda s, r, g: as_mp3(s, r, 32_000)),
     "noise": Condition("white noise 20 dB under the voice", lambda s, r, g: changes.add_noise(s, r, g, 20)),
     "room": Condition("a small room, .3 s", lambda s, r, g: changes.add_room(s, r, g, 0.3, 0.3)),
     "clipping": Condition("cut off at a third of its peaks", lambda s, r, g: changes.clip_peaks(s, 1 / 3)),

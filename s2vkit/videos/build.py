@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from s2vkit.options import Slot
 from s2vkit.registry import Registry
 from s2vkit.videos.protocol import WITHOUT_TRUTH, Protocol
 
+_OF_RUNS = ("summary", "codes", "mouth_aperture", "eyelid_closure")  # what only a run's corpus brings
+
 
 def build_detector(protocol: Protocol, registry: Registry) -> FaceDetector:
     """Build the face detector of a protocol, or the installed one with landmarks."""
@@ -27,16 +30,17 @@ def build_detector(protocol: Protocol, registry: Registry) -> FaceDetector:
 
 
 def metric_makers(
-    protocol: Protocol, registry: Registry, with_truth: bool
+    protocol: Protocol, registry: Registry, with_truth: bool, lacks: Callable[[str], bool]
 ) -> tuple[dict[str, Any], list[str]]:
     """Return what makes each metric, and the names of those that need a real video and have none.
 
-    Raises InputError if a metric needs a network that is not there, or none is left.
+    `lacks` says of a network by its name whether it is not there. Raises InputError if a metric
+    needs one that is not there, or no metric is left.
     """
     made, needing = {}, []
     for name, slot in protocol.metrics.items():
         entry = registry.get("metric", slot.use)
-        _check_wants(name, slot, entry.wants)
+        _check_wants(name, slot, entry.wants, lacks)
         if "landmarks" in entry.wants and protocol.landmarks is None:
             known = ", ".join(registry.names("landmarks"))
             raise InputError(
@@ -55,15 +59,16 @@ def metric_makers(
     return made, needing
 
 
-def _check_wants(name: str, slot: Slot, wants: tuple[str, ...]) -> None:
-    networks = [
-        want for want in wants if want.startswith(("evaluator", "sync_evaluator", "summary", "codes"))
-    ]
-    if networks:
-        raise InputError(
-            f"metric '{name}' ({slot.use}) needs {networks[0]}, which videos alone do not bring",
-            hint="leave it out, or evaluate a run: `s2vkit evaluate RUN`",
-        )
+def _check_wants(name: str, slot: Slot, wants: tuple[str, ...], lacks: Callable[[str], bool]) -> None:
+    for want in wants:
+        network = want.split(".")[0] in ("evaluator", "evaluators", "sync_evaluator")
+        if want in _OF_RUNS or (network and lacks(want)):
+            raise InputError(
+                f"metric '{name}' ({slot.use}) needs {want}, which videos alone do not bring",
+                hint="take the evaluators of a finished run, `--networks RUN`, or leave it out"
+                if network
+                else "leave it out, or evaluate a run: `s2vkit evaluate RUN`",
+            )
 
 
 def build_landmarks(protocol: Protocol, registry: Registry) -> Landmarks | None:

@@ -20,6 +20,7 @@ from s2vkit.interfaces.metric import Outcome
 from s2vkit.interfaces.pixels import to_images
 from s2vkit.media import VideoWriter, probe, read_frames
 from s2vkit.media.containers import MP4, Container
+from s2vkit.videos.networks import NONE, Networks
 from s2vkit.videos.offset import ALIKE, offset_of
 from s2vkit.videos.pairs import Pair
 from s2vkit.videos.protocol import Protocol
@@ -43,6 +44,7 @@ class Preparer:
     protocol: Protocol
     detector: FaceDetector
     landmarks: Landmarks | None = None
+    networks: Networks = NONE
 
     @cached_property
     def _container(self) -> Container:
@@ -101,6 +103,8 @@ class Preparer:
             speech=torch.from_numpy(clip.speech[round(first * samples) : round(end * samples)]),
             sample_rate=self.protocol.sample_rate,
             fps=self.protocol.fps,
+            evaluators=dict(self.networks.evaluators),
+            sync_evaluator=self.networks.sync_evaluator,
             landmarks=self.landmarks,
             crops={"generated": clip.transforms[first:end]},
         )

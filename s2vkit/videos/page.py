@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from s2vkit.benchmark.comparison import Comparison
 from s2vkit.benchmark.finished_runs import Finished
+from s2vkit.benchmark.groups import GROUP_HEADS, GroupFigure, group_rows
 from s2vkit.benchmark.page import compared
 from s2vkit.files import read_json, replacing
 from s2vkit.report.markup import Raw, folded, table, text
@@ -16,12 +18,15 @@ from s2vkit.videos.unjudged import read_unjudged
 _NOTHING = "–"
 
 
-def write_videos_page(comparison: Comparison, page: Path, command: str = "") -> Path:
+def write_videos_page(
+    comparison: Comparison, page: Path, command: str = "", groups: Sequence[GroupFigure] = ()
+) -> Path:
     """Write the page of a comparison of videos; raises InputError if `page` is no page of ours."""
     check_place(page)
     systems = {system.title: system.runs[0] for system in comparison.systems}
     sections = [
         Section("Metrics", compared(comparison), _traced(comparison)),
+        Section("By group", _groups(groups)),
         Section("Protocol", _protocol(next(iter(systems.values())))),
         Section("Videos", "".join(map(_videos, systems, systems.values()))),
         Section("Not measured", _unjudged(systems)),
@@ -32,6 +37,10 @@ def write_videos_page(comparison: Comparison, page: Path, command: str = "") -> 
     with replacing(page) as part:
         part.write_text(whole, encoding="utf-8")
     return page
+
+
+def _groups(groups: Sequence[GroupFigure]) -> str:
+    return table(GROUP_HEADS, group_rows(groups), {3, 4}) if groups else ""
 
 
 def _traced(comparison: Comparison) -> str:

@@ -12,8 +12,9 @@ from typing import Any
 from rich.console import Console
 
 from s2vkit.benchmark.comparison import Comparison, compare
-from s2vkit.benchmark.finished_runs import Finished, read_figures
+from s2vkit.benchmark.finished_runs import Finished, read_figures, results_of
 from s2vkit.benchmark.grouping import System
+from s2vkit.benchmark.groups import figures_by
 from s2vkit.benchmark.provenance import write_all
 from s2vkit.engine.stop import stop_flag
 from s2vkit.engine.view import View
@@ -23,6 +24,7 @@ from s2vkit.recipe.convert import to_plain
 from s2vkit.registry import Registry
 from s2vkit.videos.build import build_detector, build_landmarks, metric_makers, weights_of
 from s2vkit.videos.measure import Given, Measuring, measure_videos
+from s2vkit.videos.networks import NONE, networks_of, with_sync_evaluator
 from s2vkit.videos.outcomes import Preparer
 from s2vkit.videos.page import write_videos_page
 from s2vkit.videos.pairs import SOUNDS, VIDEOS, media_of, read_labels
@@ -42,8 +44,10 @@ class AskedVideos:
     truth: Path | None = None
     audio: Path | None = None
     speakers: Path | None = None
+    networks: Path | None = None  # a finished run whose evaluators measure
     again: bool = False
     command: str = ""
+    by: Sequence[str] = ()  # labels by whose values every figure is shown too
 
 
 def evaluate_videos(asked: AskedVideos, output: Path, console: Console, registry: Registry) -> Comparison:
@@ -67,7 +71,8 @@ def evaluate_videos(asked: AskedVideos, output: Path, console: Console, registry
     systems = [read_system(places[folder]) for folder in asked.systems]
     comparison = compare_videos(systems, registry, output)
     write_all(comparison, output, STEM, asked.command)
-    write_videos_page(comparison, output / "report.html", asked.command)
+    groups = [figure for label in asked.by for figure in figures_by(comparison, label)]
+    write_videos_page(comparison, output / "report.html", asked.command, groups)
     return comparison
 
 
@@ -98,19 +103,29 @@ def _request(folder: Path, asked: AskedVideos) -> str:
     files = [path for place, suffixes in media if place for path in media_of(place, suffixes).values()]
     files += [asked.speakers] if asked.speakers else []
     stamps = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    text = json.dumps([to_plain(asked.protocol), stamps], sort_keys=True)
+    networks = None if asked.networks is None else results_of(asked.networks)
+    text = json.dumps([to_plain(asked.protocol), stamps, networks], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _parts(asked: AskedVideos, view: View, stopped: Any, registry: Registry) -> Measuring:
-    makers, needing = metric_makers(asked.protocol, registry, asked.truth is not None)
+    networks = networks_of(asked.networks, registry) if asked.networks else NONE
+    if networks.size not in (0, asked.protocol.size):
+        raise InputError(
+            f"{asked.networks}: its networks take faces of {networks.size} px, not of {asked.protocol.size}",
+            hint=f"--set size={networks.size}",
+        )
+    sync, size = asked.protocol.sync_evaluator, asked.protocol.size
+    networks = with_sync_evaluator(networks, sync, size, registry)
+    makers, needing = metric_makers(asked.protocol, registry, asked.truth is not None, networks.lacks)
     if needing:
         view.warn(f"without real videos (--truth) there is nothing to compare with: no {', '.join(needing)}")
     detector = build_detector(asked.protocol, registry)
     finder = build_landmarks(asked.protocol, registry)
     found = {"face_detector": weights_of(detector), "landmarks": weights_of(finder) if finder else ""}
+    found |= networks.weights()
     weights = {name: digest for name, digest in found.items() if digest}
-    preparer = Preparer(asked.protocol, detector, finder)
+    preparer = Preparer(asked.protocol, detector, finder, networks)
     return Measuring(asked.protocol, preparer, makers, weights, asked.command, view, stopped)
 
 

@@ -36,7 +36,7 @@ class Thumbs:
         if eight_bits and frame.width >= SIDE and frame.height >= SIDE:
             return frame.planes[0]
         small = self._reformatter.reformat(
-            frame, 2 * SIDE, 2 * SIDE, "gray", interpolation=Interpolation.AREA
+            frame, 2 * SIDE, 2 * SIDE, "gray", interpolation=Interpolation.AREA, threads=1
         )
         return small.planes[0]
 
