@@ -343,11 +343,11 @@ def test_the_commands_errors_say_what_to_do(tmp_path, capsys):
     assert absent.code == 4
     assert "no such cache folder" in absent.err
     (tmp_path / "c").mkdir()
-    assert "holds nothing" in call(capsys, "cache", "--cache", tmp_path / "c").out
+    assert "is empty" in call(capsys, "cache", "--cache", tmp_path / "c").out
     for args, said in [
         (("prune",), "give what to remove"),
-        (("prune", "--max-size", "much"), "'much' is no size"),
-        (("prune", "--older-than", "3 moons"), "no span of time"),
+        (("prune", "--max-size", "much"), "'much' is not a size"),
+        (("prune", "--older-than", "3 moons"), "not a time span"),
     ]:
         called = call(capsys, "cache", "--cache", tmp_path / "c", *args)
         assert called.code == 2

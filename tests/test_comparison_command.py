@@ -94,7 +94,7 @@ def _break(what):
         ("never measured", "this run is not finished: evaluate"),
         ("no metrics", "has no metrics"),
         ("damaged metrics", "metrics.json: damaged"),
-        ("no figure", "damaged: 'ssim' is no figure"),
+        ("no figure", "damaged: 'ssim' is not a figure"),
         ("damaged run.json", "run.json: damaged"),
         ("damaged recipe", "recipe.yaml: cannot be read"),
         ("damaged clips", "clips.csv: damaged"),

@@ -52,7 +52,7 @@ def test_pipes_are_passed_over_and_never_opened(tmp_path):
     assert dataset.survey().notes == (
         f"passed over: 1 pipes, sockets or devices, such as {root / 'pipe.mp4'}",
     )
-    with pytest.raises(InputError, match="is no regular file"):
+    with pytest.raises(InputError, match="is not a regular file"):
         fingerprint_of(root / "pipe.mp4")
 
 

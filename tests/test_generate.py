@@ -376,7 +376,7 @@ def test_control_on_the_command_line(home, tmp_path, capsys):
     ("options", "message"),
     [
         (("--emotion", "joy"), "knows no emotion 'joy'"),
-        (("--mix", "nobody=1"), "'nobody' is no name that this model knows"),
+        (("--mix", "nobody=1"), "'nobody' is no name this model knows"),
         (("--emotion", "anger", "--mix", "neutral=1"), "asked for by --emotion and by --mix"),
         (("--track", "late.csv"), "the times of a track must increase"),
         (("--track", "bare.csv"), "a column 'time' and one a side"),

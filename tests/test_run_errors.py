@@ -58,7 +58,7 @@ def test_an_output_that_is_a_file_is_told(tmp_path):
 def test_a_folder_of_other_things_is_left_alone(tmp_path, name, fresh):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / name).write_text('{"mine": true}')
-    with pytest.raises(RunFolderError, match=r"holds files that are no run of s2vkit's"):
+    with pytest.raises(RunFolderError, match=r"contains files that are not a run of s2vkit"):
         run_toy(tmp_path, fresh=fresh)
     assert [p.name for p in (tmp_path / "run").iterdir()] == [name]
     assert (tmp_path / "run" / name).read_text() == '{"mine": true}'

@@ -115,7 +115,7 @@ def test_of_a_bundle_or_of_named_parts_the_others_start_anew(tmp_path, source):
     ("sets", "options", "error", "message"),
     [
         (["generator.width=32"], {}, RecipeError, "generator is built otherwise than in .*/run"),
-        ([], {"parts": ["teachers"]}, RecipeError, "'teachers' is no part of this recipe"),
+        ([], {"parts": ["teachers"]}, RecipeError, "'teachers' is not a part of this recipe"),
         ([], {"run": "no/such"}, RunFolderError, "no/such: no such run or model folder"),
     ],
 )

@@ -40,7 +40,7 @@ def test_a_sweep_is_the_product_of_its_values(tmp_path):
         ("audio_encoder", "names no values"),
         ("seed=1,,2", "names no values"),
         ("seed=1,1", "names a value twice"),
-        ("seed=x", "is no seed"),
+        ("seed=x", "is not a seed"),
         ("audio_encoder=logmel,ear", "audio_encoder"),
     ],
 )

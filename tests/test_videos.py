@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -388,3 +389,17 @@ def test_networks_of_another_size_or_untaught_are_refused(places, trained, tmp_p
         weights.with_suffix(".away").rename(weights)
     assert called.code != 0
     assert "was taught by no stage" in called.err
+
+
+def test_the_protocol_of_lse_is_pinned_and_needs_weights(places, tmp_path, capsys):
+    protocol = load_protocol(Path("lse"), (), {}, registry())
+    pinned = (protocol.fps, protocol.margin, protocol.codec, protocol.crf)
+    assert pinned == (25.0, 0.2, "h264", 18)
+    assert set(protocol.metrics) == {"lse_c", "lse_d", "av_offset"}
+    words = ("evaluate", "--videos", places / "ours", "--protocol", "lse", "--truth", places / "real")
+    bare = call(capsys, *words, "-o", tmp_path / "no")
+    assert "needs sync_evaluator" in bare.err
+    untaught = ("--set", "sync_evaluator={use: syncnet, width: 0.05, input_size: 56}")
+    called = call(capsys, *words, *untaught, "--set", "face_detector=none", "-o", tmp_path / "no")
+    assert called.code != 0
+    assert "has no weights" in called.err

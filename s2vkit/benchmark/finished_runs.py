@@ -128,7 +128,7 @@ def _recipe(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise RunFolderError(f"{folder / 'recipe.yaml'}: cannot be read: {error}") from error
     if not isinstance(data, dict) or not isinstance(data.get("stages"), dict):
-        raise RunFolderError(f"{folder / 'recipe.yaml'}: damaged: it is no recipe")
+        raise RunFolderError(f"{folder / 'recipe.yaml'}: damaged: it is not a recipe")
     return _in_full(data)
 
 
@@ -187,7 +187,7 @@ def read_figures(place: Path) -> dict[str, Figure]:
     figures = {}
     for name, score in scores.items():
         if not isinstance(score, dict) or not {"value", "n", "definition"} <= set(score):
-            raise RunFolderError(f"{place / 'metrics.json'}: damaged: '{name}' is no figure")
+            raise RunFolderError(f"{place / 'metrics.json'}: damaged: '{name}' is not a figure")
         figures[name] = _figure(score, name, clips, place)
     return figures
 

@@ -44,7 +44,7 @@ def figures_by(comparison: Comparison, label: str) -> list[GroupFigure]:
     if not any(any(of_clip.values()) for of_clip in labels.values()):
         known = sorted({name for system in comparison.systems for name in _label_names(system)})
         raise RunFolderError(
-            f"no clip bears a label '{label}'", hint=f"labels that are there: {', '.join(known) or 'none'}"
+            f"no clip has a label '{label}'", hint=f"labels that are there: {', '.join(known) or 'none'}"
         )
     return [
         figure

@@ -32,7 +32,7 @@ def show(comparison: Comparison, form: str = "table", command: str = "") -> None
 def show_groups(comparison: Comparison, labels: Sequence[str], output: Path | None) -> None:
     """Print every figure by the values of labels, and write them into `output`.
 
-    Raises RunFolderError if no clip bears a label.
+    Raises RunFolderError if no clip has a label.
     """
     found = [figure for label in labels for figure in figures_by(comparison, label)]
     if not found:

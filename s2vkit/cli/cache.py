@@ -61,7 +61,7 @@ def cache(ctx: click.Context, folder: Path, recipe: Path | None, as_json: bool) 
         click.echo(json.dumps([as_data(entry) for entry in entries], indent=2))
         return
     if not entries:
-        click.echo(f"{folder} holds nothing")
+        click.echo(f"{folder} is empty")
         return
     _print(entries)
     click.echo(f"{len(entries)} in {folder}, {size_text(sum(e.size for e in entries))} in all")
@@ -167,7 +167,7 @@ def parse_size(text: str | None) -> int | None:
         return None
     found = re.fullmatch(r"([\d.]+)\s*([kmgt]?)i?b?", text.strip(), re.IGNORECASE)
     if not found or not _number(found[1]):
-        raise click.BadParameter(f"'{text}' is no size: write 500M or 20G")
+        raise click.BadParameter(f"'{text}' is not a size: write 500M or 20G")
     return int(float(found[1]) * _UNITS[found[2].upper()])
 
 
@@ -177,7 +177,7 @@ def parse_span(text: str | None) -> float | None:
         return None
     found = re.fullmatch(r"([\d.]+)\s*(s|min|h|d|w)", text.strip())
     if not found or not _number(found[1]):
-        raise click.BadParameter(f"'{text}' is no span of time: write 12h, 30d or 8w")
+        raise click.BadParameter(f"'{text}' is not a time span: write 12h, 30d or 8w")
     return float(found[1]) * _SPANS[found[2]]
 
 

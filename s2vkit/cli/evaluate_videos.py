@@ -65,7 +65,8 @@ def video_options(command: _Command) -> _Command:
                 "--protocol",
                 type=_FILE,
                 metavar="FILE",
-                help="How videos are cropped and what is measured (YAML); --set changes single values.",
+                help="How videos are cropped and what is measured: a YAML file, or `lse`; --set changes "
+                "single values.",
             ),
         )
     ):

@@ -169,7 +169,7 @@ def notes_on(pair: Pair, how: How) -> list[str]:
         return [NOT_MARKED]
     if pair.form == "mp4" and pair.output != PIPE and not how.playable:
         return list(how.marking.notes)
-    return [f"{pair.output}: watermarked but not signed: only a whole MP4 file bears a signature"]
+    return [f"{pair.output}: watermarked but not signed: only an MP4 file can be signed"]
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def _mixed(model: TalkingFaceModel, shares: Sequence[str]) -> dict[str, dict[str
             sides = [side for side, codes in model.codes.items() if name in codes]
             if len(sides) != 1:
                 known = ", ".join([*model.voices[:12], *model.emotions[:12]])
-                what = f"names {' and '.join(sides)} alike" if sides else "is no name that this model knows"
+                what = f"names {' and '.join(sides)} alike" if sides else "is no name this model knows"
                 raise InputError(f"--mix {share}: '{name}' {what}", hint=f"it knows {known}")
             found.setdefault(sides[0], {})[name] = strength
     return found

@@ -148,6 +148,6 @@ def check_file(path: Path) -> None:
     if path.is_dir():
         raise InputError(f"{path}: is a folder, not a sound or video file")
     if not path.is_file():
-        raise InputError(f"{path}: is no regular file", hint="save it to a file first")
+        raise InputError(f"{path}: is not a regular file", hint="save it to a file first")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty (0 bytes)")

@@ -186,7 +186,7 @@ class Reading:
             )
         if (high - low) / 2 < SILENCE:
             raise InputError(
-                f"{self.name}: is silent (below -60 dBFS all along), so there is no speech in it",
+                f"{self.name}: is silent (below -60 dBFS throughout), so there is no speech in it",
                 hint="check that the right track was recorded or exported",
             )
 

@@ -74,7 +74,7 @@ def _split(text: str) -> list[str]:
 
 def _seed(text: str) -> int:
     if not text.isdecimal():
-        raise RecipeError(f"seed={text} is no seed", hint="write whole numbers, such as seed=1,2,3")
+        raise RecipeError(f"seed={text} is not a seed", hint="write whole numbers, such as seed=1,2,3")
     return int(text)
 
 

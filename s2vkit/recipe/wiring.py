@@ -213,7 +213,7 @@ class Wired:
                 hint += f"known names: {', '.join(sorted(known, key=_by_role))}"
                 message = f"'{name}' is neither 'generator' nor a discriminator of this recipe"
                 if "generator" not in known:
-                    message = f"'{name}' is no discriminator of this recipe"
+                    message = f"'{name}' is not a discriminator of this recipe"
                 self.add((*path, name), message, hint, key=True)
 
     def _check_metric(self, path: Path, entry: Entry, options: Options) -> None:

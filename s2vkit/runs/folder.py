@@ -80,7 +80,7 @@ def check_place(folder: Path) -> None:
     others = [p for p in folder.iterdir() if not _is_left_over(p)] if folder.is_dir() else []
     if others and not is_run(folder):
         raise RunFolderError(
-            f"{folder}: holds files that are no run of s2vkit's", hint="choose another `output:`"
+            f"{folder}: contains files that are not a run of s2vkit", hint="choose another `output:`"
         )
 
 

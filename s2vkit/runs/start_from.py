@@ -98,7 +98,7 @@ def _check_parts(options: StartFrom, known: list[str]) -> None:
     for part in options.parts or []:
         if not any(_is_chosen(name, [part]) for name in known):
             raise RecipeError(
-                f"start_from.parts: '{part}' is no part of this recipe", hint=f"parts: {', '.join(known)}"
+                f"start_from.parts: '{part}' is not a part of this recipe", hint=f"parts: {', '.join(known)}"
             )
 
 

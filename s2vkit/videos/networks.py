@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from s2vkit.benchmark.finished_runs import check_finished, read_recipe_of
 from s2vkit.build import Builder, data_spec_of
-from s2vkit.errors import RunFolderError
-from s2vkit.options import label_of_evaluator
+from s2vkit.errors import InputError, RunFolderError
+from s2vkit.options import Slot, label_of_evaluator
 from s2vkit.recipe.load import load_recipe
 from s2vkit.registry import Registry
 from s2vkit.tensors import fit, read_tensors, under
@@ -43,6 +43,19 @@ class Networks:
 
 
 NONE = Networks()
+
+
+def with_sync_evaluator(networks: Networks, slot: Slot | None, size: int, registry: Registry) -> Networks:
+    """Add the sync evaluator that a protocol names. Raises InputError if it has no weights from a file."""
+    if slot is None:
+        return networks
+    network = registry.get(slot.kind, slot.use).load()(slot.options, size=size)
+    if not network.pretrained:
+        raise InputError(
+            f"sync_evaluator '{slot.use}' has no weights, so its figures would mean nothing",
+            hint="--set sync_evaluator.checkpoint=FILE, or take a run's by --networks RUN",
+        )
+    return replace(networks, sync_evaluator=network.eval().requires_grad_(False))
 
 
 def networks_of(run: Path, registry: Registry) -> Networks:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from s2vkit import __version__
 from s2vkit.data.extraction.kinds import Cutting
 from s2vkit.errors import RunFolderError
-from s2vkit.options import FaceDetectorSlot, Field, LandmarksSlot, MetricSlot, Options
+from s2vkit.options import FaceDetectorSlot, Field, LandmarksSlot, MetricSlot, Options, SyncEvaluatorSlot
 from s2vkit.recipe.check import Checker
 from s2vkit.recipe.convert import to_plain
 from s2vkit.recipe.merge import lay_sets, read_recipe
@@ -60,6 +60,9 @@ class Protocol(Options):
     landmarks: LandmarksSlot | None = Field(
         default=None, description="finds the points of faces, for metrics of their movement"
     )
+    sync_evaluator: SyncEvaluatorSlot | None = Field(
+        default=None, description="measures lips and speech; its weights are a file's; null: --networks"
+    )
     metrics: dict[str, MetricSlot] = Field(default={}, description="what is measured, by name")
 
     def cutting(self) -> Cutting:
@@ -71,12 +74,14 @@ class Protocol(Options):
 def load_protocol(
     file: Path | None, sets: Sequence[str], metrics: Mapping[str, str], registry: Registry
 ) -> Protocol:
-    """Load a protocol; `metrics` (name -> component) take the place of its own.
+    """Load a protocol from a file, or a shipped one by its name.
 
-    Raises RecipeError with all problems.
+    `metrics` (name -> component) take the place of its own. Raises RecipeError with all problems.
     """
     problems = Problems()
-    path = file or Path(str(files("s2vkit.videos") / "protocol.yaml"))
+    path = _shipped("protocol") if file is None else file
+    if not path.exists() and _shipped(path.name).is_file():
+        path = _shipped(path.name)
     root = read_recipe(path, problems)
     problems.raise_any(str(path))
     assert root is not None  # without a root, a problem was found
@@ -88,6 +93,10 @@ def load_protocol(
     protocol = Checker(registry, problems).model(Protocol, root.items, (), root.place)
     problems.raise_any(str(path))
     return protocol
+
+
+def _shipped(name: str) -> Path:
+    return Path(str(files("s2vkit.videos") / f"{name}.yaml"))
 
 
 def conditions(protocol: Protocol, codecs: Mapping[str, Sequence[str]], weights: Mapping[str, str]) -> Any:

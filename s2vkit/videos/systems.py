@@ -24,7 +24,7 @@ from s2vkit.recipe.convert import to_plain
 from s2vkit.registry import Registry
 from s2vkit.videos.build import build_detector, build_landmarks, metric_makers, weights_of
 from s2vkit.videos.measure import Given, Measuring, measure_videos
-from s2vkit.videos.networks import NONE, networks_of
+from s2vkit.videos.networks import NONE, networks_of, with_sync_evaluator
 from s2vkit.videos.outcomes import Preparer
 from s2vkit.videos.page import write_videos_page
 from s2vkit.videos.pairs import SOUNDS, VIDEOS, media_of, read_labels
@@ -115,6 +115,8 @@ def _parts(asked: AskedVideos, view: View, stopped: Any, registry: Registry) -> 
             f"{asked.networks}: its networks take faces of {networks.size} px, not of {asked.protocol.size}",
             hint=f"--set size={networks.size}",
         )
+    sync, size = asked.protocol.sync_evaluator, asked.protocol.size
+    networks = with_sync_evaluator(networks, sync, size, registry)
     makers, needing = metric_makers(asked.protocol, registry, asked.truth is not None, networks.lacks)
     if needing:
         view.warn(f"without real videos (--truth) there is nothing to compare with: no {', '.join(needing)}")
