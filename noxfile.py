@@ -72,6 +72,13 @@ def distributed(session: nox.Session) -> None:
 
 
 @nox.session
+def failures(session: nox.Session) -> None:
+    """Have processes fail in training, in every way and often: a quarter of an hour, on two cores."""
+    session.install(*CONSTRAINTS, "-e", ".[test]")
+    session.run("pytest", "tests/test_failures.py", *session.posargs, env={"S2VKIT_FAILURES": "1"})
+
+
+@nox.session
 def campaign(session: nox.Session) -> None:
     """Damage recipes, media, weights, folders and tables: `nox -s campaign -- --seed 2 --seconds 3600`."""
     session.install(*CONSTRAINTS, "-e", ".[test]")

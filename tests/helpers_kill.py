@@ -1,6 +1,7 @@
 """A process that runs the toy recipe in children and kills them; it imports torch only once.
 
     python helpers_kill.py FOLDER SEED        prints one JSON object: what was killed, and when
+    python helpers_kill.py FOLDER SEED COUNT  kills so many children at random moments of the whole run
 
 It must not have computed anything with threads before it forks, hence a process of its own.
 """
@@ -11,6 +12,7 @@ import json
 import os
 import random
 import select
+import shutil
 import signal
 import sys
 import time
@@ -69,6 +71,22 @@ def main(folder: Path, seed: int) -> None:
             killed["operations"].append(count)
     ends = [fork(folder), fork(folder / "operations")]
     print(json.dumps({**killed, "ends": ends}))
+
+
+def kill_often(folder: Path, seed: int, count: int) -> None:
+    """Kill children one after the other, each a random time after its start, then let the last finish."""
+    draw, killed, tries = random.Random(seed), 0, 0
+    while killed < count and tries < 3 * count:
+        tries += 1
+        child = os.fork()
+        if child == 0:
+            run(folder, os.open(os.devnull, os.O_WRONLY))
+        time.sleep(draw.uniform(0.05, 2.5))
+        os.kill(child, signal.SIGKILL)
+        killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        if (folder / "run" / "report.html").exists():  # it has come to its end: begin it anew
+            shutil.rmtree(folder)
+    print(json.dumps({"killed": killed, "end": fork(folder)}))
 
 
 def kill_in(folder: Path, phases: list[str], draw: random.Random) -> str | None:
@@ -159,4 +177,7 @@ def slow(advance):
 if __name__ == "__main__":
     View.advance = slow(View.advance)
     s2vkit.rendering.held_out.draw_curves = lambda *args: True  # seconds of matplotlib each
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    if len(sys.argv) > 3:
+        kill_often(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    else:
+        main(Path(sys.argv[1]), int(sys.argv[2]))

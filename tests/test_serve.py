@@ -251,8 +251,8 @@ def test_a_client_that_goes_ends_its_drawing(bundle, tmp_path, monkeypatch):
     with serving(service) as port:
         with socket.create_connection(("127.0.0.1", port)) as connection:
             connection.sendall(b"POST /v1/videos HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx")
-            assert drawing.wait(20)
-        assert stopped.wait(20)
+            assert drawing.wait(60)
+        assert stopped.wait(60)
         assert ask(port, "GET", "/health").json["recordings"] == 0
     service.workers.close(wait=True)
     assert list(tmp_path.iterdir()) == []

@@ -49,7 +49,7 @@ def client(port):
     return Client(f"http://127.0.0.1:{port}")
 
 
-def wait_for(what, seconds=10.0):
+def wait_for(what, seconds=60.0):
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end
@@ -66,8 +66,9 @@ def test_speech_in_chunks_is_streamed_while_it_is_drawn(client, service):
         assert session.described["marks"] == ["watermark"]
         speech, video = samples(1.0), session.stream()
         state = session.push(speech[: RATE // 2])
-        first = next(video)
-        assert b"moov" in first + next(video)
+        first = b""
+        while b"moov" not in first:
+            first += next(video)
         assert 0 < state["frames"] < 25
         session.push(speech[RATE // 2 :], final=True)
         rest = b"".join(video)
@@ -291,7 +292,7 @@ def test_a_client_that_does_not_read_harms_nobody(bundle, monkeypatch):
         answers = (ask(port, "POST", f"{SESSIONS}/{name}/chunks", pcm(1.0, n)) for n in itertools.count())
         thread.start()
         codes = list(itertools.islice((a.status for a in answers), 2))
-        thread.join(20)
+        thread.join(60)
         assert done
         assert 409 in codes
         assert len(service.sessions) == 0  # what was dropped would be missing, so it is closed

@@ -81,9 +81,10 @@ def test_two_processes_train_as_one(tmp_path):
 
 
 @thorough
-@pytest.mark.parametrize("world", [2, 4])
+@pytest.mark.parametrize("world", [2, 3, 4])
 def test_every_stage_is_the_same_in_several_processes(tmp_path, world):
-    run_ranks(tmp_path, world, ALL, *SETS)
+    batches = [f"stages.{name}.batch=6" for name in ALL.split(",")] if world == 3 else []
+    run_ranks(tmp_path, world, ALL, *SETS, *batches)
     for stage in ALL.split(","):
         compare(tmp_path, stage)
 

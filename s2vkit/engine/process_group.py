@@ -18,13 +18,14 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
 
 from s2vkit.engine.whole_batch import WholeBatch
 from s2vkit.errors import RecipeError, TrainingError
 from s2vkit.interfaces.data_parallel import Part, computing_on
 from s2vkit.options import Slot
 
-STEP_TIMEOUT = timedelta(minutes=30)  # of a collective within training: then a process hangs
+STEP_TIMEOUT = "S2VKIT_STEP_TIMEOUT"  # seconds that a collective within training takes at most
 WAIT_TIMEOUT = timedelta(days=30)  # while rank 0 prepares, evaluates or draws
 
 
@@ -80,7 +81,10 @@ class SeveralProcesses(ProcessGroup):
     def __init__(self, rank: int, world: int) -> None:
         self.part = Part(rank, world)
         with self._answering():
-            dist.init_process_group(_backend(), timeout=STEP_TIMEOUT)
+            timeout = _step_timeout()
+            dist.init_process_group(
+                _backend(), store=_store(timeout), rank=rank, world_size=world, timeout=timeout
+            )
             slow = dist.new_group(backend="gloo", timeout=WAIT_TIMEOUT)
         assert isinstance(slow, dist.ProcessGroup)  # an int is for processes that are not in it
         self._slow = slow
@@ -130,7 +134,7 @@ class SeveralProcesses(ProcessGroup):
             return {}
         values = torch.stack([value.detach().cpu().double() for value in metrics.values()])
         with self._answering():
-            dist.all_reduce(values, group=self._slow)
+            dist.all_reduce(values)
         return dict(zip(metrics, values / self.part.world, strict=True))
 
     def agree(self, *flags: bool, now: bool) -> list[bool]:
@@ -139,7 +143,7 @@ class SeveralProcesses(ProcessGroup):
             return [False] * len(flags)
         raised = torch.tensor(flags, dtype=torch.int32)
         with self._answering():
-            dist.all_reduce(raised, op=dist.ReduceOp.MAX, group=self._slow)
+            dist.all_reduce(raised, op=dist.ReduceOp.MAX)
         return [bool(flag) for flag in raised]
 
     @contextmanager
@@ -156,6 +160,28 @@ class SeveralProcesses(ProcessGroup):
                 hint="the message of the process that ended first says why; the same command goes on "
                 "from the last checkpoint",
             ) from error
+
+
+def _store(timeout: timedelta) -> Any:
+    """Open what processes find each other by, apart for each start.
+
+    torchrun keeps one store over its restarts: in it are still the addresses of the processes that
+    have ended, and those started again would try to reach these.
+    """
+    store, _, _ = next(rendezvous("env://", timeout=timeout))
+    return dist.PrefixStore(f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)  # type: ignore[attr-defined]
+
+
+def _step_timeout() -> timedelta:
+    """Return after how long a process that does not come to a collective counts as hanging."""
+    text = os.environ.get(STEP_TIMEOUT, "1800")
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e8:
+        raise RecipeError(f"{STEP_TIMEOUT} is '{text}', which is no number of seconds")
+    return timedelta(seconds=seconds)
 
 
 def _backend() -> str:

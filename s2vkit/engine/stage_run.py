@@ -107,9 +107,17 @@ def _open(run: RunSetup, step: Step, folder: Path) -> None:
 
 
 def _train(run: RunSetup, step: Step, stage: Stage, folder: Path) -> None:
+    trainer = trainer_of(run, step, stage)
+    run.view.begin(step.name)
+    trainer.run(folder, save_seconds=run.recipe.checkpoint_seconds, stopped=run.stopped.is_set)
+    early = " (ended early: no better on val)" if trainer.state.ended else ""
+    run.view.end(f"{trainer.state.step} steps{early}")
+
+
+def trainer_of(run: RunSetup, step: Step, stage: Stage) -> Trainer:
+    """Return what trains a stage, with its batches and callbacks; what it reads is cached first."""
     with run.group.first():
         sources = run.cache.sources(stage, run.store)
-    run.view.begin(step.name)
     seed = run.recipe.seed
     loader = BatchLoader(
         BatchDataset(sources, stage, step.name, seed=seed, part=run.group.part),
@@ -117,7 +125,7 @@ def _train(run: RunSetup, step: Step, stage: Stage, folder: Path) -> None:
         workers=default_workers(run.recipe.compute.loader_workers, run.policy.device),
         total=stage.options.steps * stage.options.accumulate,
     )
-    trainer = Trainer(
+    return Trainer(
         stage,
         step.name,
         run.graph,
@@ -128,9 +136,6 @@ def _train(run: RunSetup, step: Step, stage: Stage, folder: Path) -> None:
         callbacks=_callbacks(run, stage, loader),
         group=run.group,
     )
-    trainer.run(folder, save_seconds=run.recipe.checkpoint_seconds, stopped=run.stopped.is_set)
-    early = " (ended early: no better on val)" if trainer.state.ended else ""
-    run.view.end(f"{trainer.state.step} steps{early}")
 
 
 def _callbacks(run: RunSetup, stage: Stage, loader: BatchLoader) -> list[Callback]:
