@@ -109,6 +109,7 @@ BESIDE = {
     ("videos", "benchmark"),
     ("videos", "engine"),
     ("videos", "report"),
+    ("videos", "runs"),
 }
 """Who may import whom on one floor; never the other way round."""
 

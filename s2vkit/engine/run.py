@@ -12,7 +12,6 @@ from rich.console import Console
 
 from s2vkit.engine.leaving import leave, show_figures
 from s2vkit.engine.process_group import check_batches, join_processes
-from s2vkit.engine.run_log import log_file
 from s2vkit.engine.setup import RunSetup
 from s2vkit.engine.stage_run import load_all, run_stage, work_of
 from s2vkit.engine.stop import stop_flag
@@ -62,8 +61,8 @@ def run_recipe(
         Run(loaded, folder, console, threading.Event(), registry).announce()
         return folder
     full = naming_full_disk(folder, Path(loaded.recipe.cache))
-    take = taken(folder, fresh=fresh, command=command)
-    with full, take, log_file(folder, log_level), stop_flag() as stopped:
+    take = taken(folder, fresh=fresh, command=command, log_level=log_level)
+    with full, take, stop_flag() as stopped:
         write_text(folder / "recipe.yaml", dump_recipe(loaded))
         run = Run(loaded, folder, console, stopped, registry)
         run.keep_start()

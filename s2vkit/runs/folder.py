@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from s2vkit.errors import ResourceError, RunFolderError
 from s2vkit.files import clear_parts, locked, read_json, remove, write_json
+from s2vkit.runs.run_log import log_file
 from s2vkit.runs.warning_log import now
 
 if TYPE_CHECKING:
@@ -22,10 +23,11 @@ _LOCK = ".lock"
 
 
 @contextmanager
-def taken(folder: Path, *, fresh: bool, command: str = "") -> Iterator[Path]:
+def taken(folder: Path, *, fresh: bool, command: str = "", log_level: str = "info") -> Iterator[Path]:
     """Hold a run folder for this process, making or emptying it first.
 
-    `command` is what the user typed; run.json keeps those that worked on this folder, in turn.
+    `command` is what the user typed; run.json keeps those that worked on this folder, in turn. What is
+    logged meanwhile, from `log_level` on, is appended to run.log.
 
     Raises RunFolderError if it is in use, of another version, or holds other things.
     """
@@ -44,7 +46,8 @@ def taken(folder: Path, *, fresh: bool, command: str = "") -> Iterator[Path]:
         commands = _commands(folder, command)
         last = {"command": commands[-1]["command"]} if commands else {}
         write_json(folder / "run.json", {**about(), **last, "commands": commands})
-        yield folder
+        with log_file(folder, log_level):
+            yield folder
 
 
 def check_run(run: Path) -> None:

@@ -104,10 +104,12 @@ def vary(speech: np.ndarray, sample_rate: int, rng: np.random.Generator) -> np.n
         speech = add_room(speech, sample_rate, rng, rng.uniform(0.1, 0.5), 10 ** rng.uniform(-1.5, -0.2))
     if rng.random() < 0.6:
         speech = _vary_tone(speech, sample_rate, rng)
-    if rng.random() < 0.25:
-        speech = band(speech, sample_rate, rng.uniform(80, 350), rng.uniform(3000, 7000))
+    if rng.random() < 0.4:
+        speech = tilt(speech, sample_rate, rng.uniform(-3.5, 3.5))
+    if rng.random() < 0.35:
+        speech = band(speech, sample_rate, rng.uniform(80, 400), rng.uniform(2800, 7000))
     if rng.random() < 0.6:
-        speech = add_noise(speech, sample_rate, rng, rng.uniform(12, 45), rng.uniform(-6, 1))
+        speech = add_noise(speech, sample_rate, rng, rng.uniform(10, 45), rng.uniform(-6, 1))
     if rng.random() < 0.15:
         speech = add_hum(speech, sample_rate, rng, rng.uniform(5, 35), float(rng.choice([50.0, 60.0])))
     if rng.random() < 0.2:

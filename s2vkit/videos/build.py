@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from s2vkit.interfaces.face_detector import FaceDetector
 from s2vkit.interfaces.landmarks import Landmarks
 from s2vkit.options import Slot
 from s2vkit.registry import Registry
+from s2vkit.runs.digest import digest, digest_of_module
 from s2vkit.videos.protocol import WITHOUT_TRUTH, Protocol
 
 _OF_RUNS = ("summary", "codes", "mouth_aperture", "eyelid_closure")  # what only a run's corpus brings
@@ -82,15 +82,10 @@ def build_landmarks(protocol: Protocol, registry: Registry) -> Landmarks | None:
 
 def weights_of(part: Any) -> str:
     """Return a hash of the weights of a component: its networks', and its `file`; empty if it has none."""
-    networks = {name: value for name, value in vars(part).items() if isinstance(value, nn.Module)}
-    if isinstance(part, nn.Module):
-        networks[""] = part
-    digest = hashlib.sha256()
-    for name, network in sorted(networks.items()):
-        for key, value in sorted(network.state_dict().items()):
-            digest.update(f"{name}/{key}".encode())
-            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    inner = [part] if isinstance(part, nn.Module) else vars(part).values()
+    networks = [network for network in inner if isinstance(network, nn.Module) and network.state_dict()]
+    found = [digest_of_module(network) for network in networks]
     file = getattr(part, "file", None)
     if isinstance(file, Path):
-        digest.update(sha256_of(file).encode())
-    return digest.hexdigest()[:12] if networks or file else ""
+        found.append(sha256_of(file))
+    return digest(found)[:12] if found else ""

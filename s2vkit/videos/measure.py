@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from s2vkit.engine.stop import Stopped
 from s2vkit.engine.view import View
 from s2vkit.errors import InputError
 from s2vkit.files import atomic_folder, write_json, write_text
-from s2vkit.interfaces.metric import Metric, Score
+from s2vkit.interfaces.metric import Metric, Outcome, Score
 from s2vkit.interfaces.score_files import clips_csv, finite, score_facts
 from s2vkit.recipe.convert import to_plain
 from s2vkit.videos.ahead import ahead
@@ -22,6 +24,7 @@ from s2vkit.videos.protocol import Protocol, conditions, hash_of
 from s2vkit.videos.unjudged import ALL, Unjudged, left_out, unjudged_csv
 
 AHEAD = 1  # pairs that are cut while one is measured
+BESIDE = 2  # metrics that work at once
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Measuring:
     preparer: Preparer
     metrics: Mapping[str, Any]  # name -> makes the metric
     weights: Mapping[str, str]  # name of a network -> hash of its weights
+    apart: frozenset[str]  # names of metrics that ask no network, and so can work side by side
     command: str
     view: View
     stopped: Any  # an event: whether to stop
@@ -70,11 +74,13 @@ def measure_videos(videos: Path, given: Given, parts: Measuring, place: Path, re
     found = _Found(unjudged=[Unjudged(name, ALL, "no_partner", why) for name, why in unpaired.items()])
     metrics: dict[str, Metric] = {name: make() for name, make in parts.metrics.items()}
     parts.view.begin(f"measuring {videos}")
-    for done, (pair, prepared) in enumerate(ahead(parts.preparer.prepare, pairs, AHEAD), 1):
-        _measure_one(pair, prepared, metrics, found, parts.view)
-        parts.view.advance(done, len(pairs))
-        if parts.stopped.is_set():
-            raise Stopped
+    with ThreadPoolExecutor(BESIDE) as pool:
+        for done, (pair, prepared) in enumerate(ahead(parts.preparer.prepare, pairs, AHEAD), 1):
+            if (ready := _prepared(pair, prepared, found, parts.view)) is not None:
+                _measure_one(pair, ready, metrics, found, partial(_update, parts.apart, pool))
+            parts.view.advance(done, len(pairs))
+            if parts.stopped.is_set():
+                raise Stopped
     if not found.labels:
         first = found.unjudged[0]
         raise InputError(
@@ -88,21 +94,43 @@ def measure_videos(videos: Path, given: Given, parts: Measuring, place: Path, re
     parts.view.end(f"{len(found.labels)} clips of {len(pairs)} videos")
 
 
-def _measure_one(pair: Pair, prepared: Any, metrics: Mapping[str, Metric], found: _Found, view: View) -> None:
+def _update(
+    apart: frozenset[str], pool: ThreadPoolExecutor, metrics: Mapping[str, Metric], outcome: Outcome
+) -> None:
+    """Add a clip to every metric, to those that ask no network in threads beside the others."""
+    beside = [pool.submit(metric.update, outcome) for name, metric in metrics.items() if name in apart]
+    for name, metric in metrics.items():
+        if name not in apart:
+            metric.update(outcome)
+    for done in beside:
+        done.result()
+
+
+def _prepared(pair: Pair, prepared: Callable[[], Prepared], found: _Found, view: View) -> Prepared | None:
+    """Wait for what was cut; None, with the reason noted, where a video cannot be measured."""
     try:
-        ready: Prepared = prepared()
+        return prepared()
+    except Rejected as error:
+        reason, detail = error.reason, error.detail
     except InputError as error:
-        rejected = isinstance(error, Rejected)
-        reason, detail = (error.reason, error.detail) if rejected else ("undecodable", error.message)  # type: ignore[attr-defined]
-        found.unjudged.append(Unjudged(pair.name, ALL, reason, detail))
-        view.warn(f"{pair.name}: not measured: {reason}: {detail}")
-        return
+        reason, detail = "undecodable", error.message
+    found.unjudged.append(Unjudged(pair.name, ALL, reason, detail))
+    view.warn(f"{pair.name}: not measured: {reason}: {detail}")
+    return None
+
+
+def _measure_one(
+    pair: Pair,
+    ready: Prepared,
+    metrics: Mapping[str, Metric],
+    found: _Found,
+    update: Callable[[Mapping[str, Metric], Outcome], None],
+) -> None:
     for which, codec in ready.codecs.items():
         found.codecs.setdefault(which, set()).add(codec)
     for outcome in ready.outcomes:
         found.labels[outcome.name] = outcome.labels
-        for metric in metrics.values():
-            metric.update(outcome)
+        update(metrics, outcome)
     found.videos.append(
         {
             "name": pair.name,

@@ -126,7 +126,9 @@ def _parts(asked: AskedVideos, view: View, stopped: Any, registry: Registry) -> 
     found |= networks.weights()
     weights = {name: digest for name, digest in found.items() if digest}
     preparer = Preparer(asked.protocol, detector, finder, networks)
-    return Measuring(asked.protocol, preparer, makers, weights, asked.command, view, stopped)
+    slots = asked.protocol.metrics
+    apart = frozenset(name for name in makers if not registry.get("metric", slots[name].use).wants)
+    return Measuring(asked.protocol, preparer, makers, weights, apart, asked.command, view, stopped)
 
 
 def read_system(place: Path) -> Finished:
