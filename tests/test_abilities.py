@@ -32,6 +32,8 @@ MISSPELT = {
     "Footage": ("survey", "surveys"),
     "Stage": ("thresholds", "treshholds"),
     "Job": ("splits", "splitts"),
+    "Landmarks": ("pretrained", "pretained"),
+    "Logger": ("picture", "pictures"),
 }
 
 

@@ -204,7 +204,7 @@ def test_bad_files_are_refused_in_one_message(tmp_path, kind):
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no /dev/zero here")
 def test_devices_are_refused():
-    with pytest.raises(InputError, match="no regular file"):
+    with pytest.raises(InputError, match="not a regular file"):
         read_speech("/dev/zero")
 
 

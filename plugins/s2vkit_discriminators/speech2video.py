@@ -8,7 +8,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import Batch, Discriminator, Features, GeneratorOutput, Inputs, Mismatched, RecipeError, join
+from s2vkit import (
+    Batch,
+    Discriminator,
+    Features,
+    GeneratorOutput,
+    Inputs,
+    Mismatched,
+    RecipeError,
+    draw_rows,
+    join,
+)
 from s2vkit import IdentityMaps as TeacherMaps
 from s2vkit_discriminators import IdentityMapsOptions, PatchOptions, SpeechSyncOptions
 from s2vkit_discriminators.layers import SLOPE, Layer, Shape, layer_of, leaky, widths_of
@@ -58,7 +68,7 @@ class IdentityMaps(Discriminator):
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Score [(B, C, h, w)]: (B, P), the scores of all patches of all maps."""
         if self.noise and self.training:
-            maps = [m + self.noise * _scale(m) * torch.randn_like(m) for m in maps]
+            maps = [m + self.noise * _scale(m) * _noise_like(m) for m in maps]
         scaled = [m / _scale(m) if self.normalize else m for m in maps]
         scores = [head(m) for head, m in zip(self.heads, scaled, strict=True)]
         return torch.cat([s.flatten(1) for s in scores], 1)
@@ -67,6 +77,11 @@ class IdentityMaps(Discriminator):
 def _scale(maps: Tensor) -> Tensor:
     """Return the root mean square of each map (B, 1, 1, 1)."""
     return (maps.float().square().mean((1, 2, 3), keepdim=True) + 1e-6).sqrt()
+
+
+def _noise_like(maps: Tensor) -> Tensor:
+    """Draw normal noise (B, C, h, w): the same for a clip whatever process it is in."""
+    return draw_rows(lambda rows: torch.randn_like(torch.cat([maps] * (rows // len(maps)))), len(maps))
 
 
 def _head(layer: Layer, inputs: int, channels: int, halvings: int, side: int) -> nn.Sequential:

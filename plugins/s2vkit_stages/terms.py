@@ -71,7 +71,9 @@ class IdentityMapsTerm:
 
 
 def _per_variance(maps: Tensor, wanted: Tensor) -> Tensor:
-    variance = wanted.var((0, 2, 3), unbiased=False)
+    mean = wanted.mean((0, 2, 3))
+    apart = (mean - mean_over_processes(mean)).square()  # of the parts of the batch in other processes
+    variance = mean_over_processes(wanted.var((0, 2, 3), unbiased=False) + apart)
     error = (maps - wanted).square().mean((0, 2, 3))
     return (error / (variance + 0.01 * variance.mean() + 1e-12)).mean()
 

@@ -36,7 +36,7 @@ class _OfEncoder(BatchField):
 
 @dataclass(frozen=True)
 class FeatureField(_OfEncoder):
-    """Base of fields that read the features of frames.
+    """A field that reads the features of frames.
 
     With `variants` N, each step reads them of a clip's speech as it was recorded, or of one of N
     versions of it, as other recordings of it might sound; fields of the same N read the same one.
