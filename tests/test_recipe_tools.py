@@ -106,15 +106,7 @@ def test_an_explained_recipe_is_the_same_recipe_with_every_key_described(capsys,
     keys = [i for i, line in enumerate(lines) if not line.lstrip().startswith(("#", "use:"))]
     undescribed = [lines[i] for i in keys if i == 0 or not lines[i - 1].lstrip().startswith("#")]
     # names of mappings of slots
-    names = {
-        "identity",
-        "emotion",
-        "frame",
-        "sync",
-        "mouth_aperture",
-        "generator",
-        "mouth",
-    }
+    names = {"identity", "emotion", "frame", "sync", "mouth_aperture", "generator", "mouth"}
     stages = set(load_recipe(path).recipe.stages)
     metrics = {"identity_accuracy", "emotion_accuracy", "mouth_aperture_correlation", "ssim", "psnr"}
     metrics |= {"mouth_movement", "face_sharpness", "mouth_sharpness"}

@@ -185,9 +185,15 @@ def test_maps_are_compared_relative_to_the_variance_of_each_channel():
 
 def test_noise_hides_maps_in_training_alone():
     network = IdentityMaps(IdentityMapsOptions(channels=4, noise=1.0), size=64, features=1, map_shapes=MAPS)
-    maps = [noise(2, *shape) for shape in MAPS]
-    assert not torch.equal(network.train()(maps), network(maps))
-    assert torch.equal(network.eval()(maps), network(maps))
+    output = GeneratorOutput(noise(2, 1, 3, 64, 64), [noise(2, *shape) for shape in MAPS])
+
+    def scores() -> torch.Tensor:
+        return network(*network.inputs(Batch([]), output))
+
+    network.train()
+    assert not torch.equal(scores(), scores())
+    network.eval()
+    assert torch.equal(scores(), scores())
 
 
 def test_a_share_of_the_gradient_is_what_was_asked_for():

@@ -62,13 +62,14 @@ class IdentityMaps(Discriminator):
         self.to(memory_format=torch.channels_last)
 
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
-        """Return the identity maps, one set for each clip."""
-        return (output.identity_maps,)
+        """Return the identity maps, one set for each clip; in training with the noise that hides them."""
+        maps = output.identity_maps
+        if self.noise and self.training:
+            maps = [m + self.noise * _scale(m) * _noise_like(m) for m in maps]
+        return (maps,)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Score [(B, C, h, w)]: (B, P), the scores of all patches of all maps."""
-        if self.noise and self.training:
-            maps = [m + self.noise * _scale(m) * _noise_like(m) for m in maps]
         scaled = [m / _scale(m) if self.normalize else m for m in maps]
         scores = [head(m) for head, m in zip(self.heads, scaled, strict=True)]
         return torch.cat([s.flatten(1) for s in scores], 1)
@@ -81,7 +82,8 @@ def _scale(maps: Tensor) -> Tensor:
 
 def _noise_like(maps: Tensor) -> Tensor:
     """Draw normal noise (B, C, h, w): the same for a clip whatever process it is in."""
-    return draw_rows(lambda rows: torch.randn_like(torch.cat([maps] * (rows // len(maps)))), len(maps))
+    shape, device = maps.shape[1:], maps.device
+    return draw_rows(lambda rows: torch.randn(rows, *shape, device=device, dtype=maps.dtype), len(maps))
 
 
 def _head(layer: Layer, inputs: int, channels: int, halvings: int, side: int) -> nn.Sequential:
