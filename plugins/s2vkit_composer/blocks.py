@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+_FAINT = 0.1  # deviation of a new picture of one size, beside a decoder's own of about 1
+
 
 def norm_layer(name: str, channels: int) -> nn.Module:
     """Make a norm of (N, C, h, w) maps; instance norm looks at one map only, so frames stay free.
@@ -37,6 +39,15 @@ def start_weights(module: nn.Module) -> None:
             nn.init.normal_(part.weight, std=math.sqrt(2 / taps))
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
+
+
+def picture_layers(widths: list[int]) -> nn.ModuleList:
+    """Make 1x1 convolutions that show maps of these widths as pictures, faint at first."""
+    layers = nn.ModuleList(nn.Conv2d(width, 3, 1) for width in widths)
+    for width, layer in zip(widths, layers, strict=True):
+        nn.init.normal_(layer.weight, std=_FAINT / math.sqrt(width))
+        nn.init.zeros_(layer.bias)
+    return layers
 
 
 class Scaled(nn.Module):

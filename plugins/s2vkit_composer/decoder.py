@@ -152,6 +152,11 @@ def fit_maps(maps: list[Tensor], side: int) -> Tensor | None:
     return fitted[0] if len(fitted) == 1 else torch.cat(fitted, 1)
 
 
+def with_neighbours(codes: Conditioning, radius: int) -> Tensor:
+    """Return speech features (B, V, D), or with a radius those of the frames around too, in a row."""
+    return given(codes.context, "neighbouring features").flatten(2) if radius else codes.features
+
+
 def given(code: Tensor | None, what: str) -> Tensor:
     """Return a code that must be there."""
     if code is None:

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from s2vkit import Conditioning, Generator, GeneratorOutput
 from s2vkit_composer import ModulatedDecoderOptions
-from s2vkit_composer.decoder import doublings_of, given
+from s2vkit_composer.blocks import picture_layers
+from s2vkit_composer.decoder import doublings_of, given, with_neighbours
 from s2vkit_composer.identity import Shape
 
 _GROUPS = 8  # of the group norms: per frame, so frames stay independent
-_FAINT = 0.1  # deviation of a new picture of one size
 
 
 class Modulated(nn.Module):
@@ -90,10 +90,7 @@ class ModulatedDecoder(Generator):
         inputs = options.speech_size + len(codes) * options.code_size
         before = [widths[0], *widths[:-1]]
         self.blocks = nn.ModuleList(Modulated(a, b, inputs) for a, b in zip(before, widths, strict=True))
-        self.to_rgb = nn.ModuleList(nn.Conv2d(width, 3, 1) for width in widths)
-        for layer in self.to_rgb:
-            nn.init.normal_(layer.weight, std=_FAINT / math.sqrt(layer.in_channels))
-            nn.init.zeros_(layer.bias)
+        self.to_rgb = picture_layers(widths)
         self.to(memory_format=torch.channels_last)
 
     def forward(self, codes: Conditioning) -> GeneratorOutput:
@@ -103,12 +100,7 @@ class ModulatedDecoder(Generator):
         start = self.map.expand(clips, -1, -1, -1)
         if self.start is not None:
             start = start + self.start(units["identity"]).unflatten(1, self.shape)
-        speech = (
-            given(codes.context, "neighbouring features").flatten(2)
-            if self.context_radius
-            else codes.features
-        )
-        parts = [self.speech(speech.flatten(0, 1))]
+        parts = [self.speech(with_neighbours(codes, self.context_radius).flatten(0, 1))]
         parts += [_each(self.codes[side](unit), times) for side, unit in units.items()]
         x = _each(start, times).contiguous(memory_format=torch.channels_last)
         frames = torch.tanh(self._frame(x, torch.cat(parts, 1)).float())

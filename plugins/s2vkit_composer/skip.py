@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import torch.nn.functional as F
@@ -10,10 +9,9 @@ from torch import Tensor, nn
 
 from s2vkit import Conditioning
 from s2vkit_composer import SkipDecoderOptions
-from s2vkit_composer.decoder import FrameDecoder, given
+from s2vkit_composer.blocks import picture_layers
+from s2vkit_composer.decoder import FrameDecoder, with_neighbours
 from s2vkit_composer.identity import Shape
-
-_FAINT = 0.1  # deviation of a new picture of one size, beside the decoder's own of about 1
 
 
 class SkipDecoder(FrameDecoder):
@@ -45,10 +43,7 @@ class SkipDecoder(FrameDecoder):
         )
         self.context_radius = options.context_radius
         widths = [block.first.out_channels for block in list(self.blocks)[:-1]]
-        self.to_rgb = nn.ModuleList(nn.Conv2d(width, 3, 1) for width in widths)
-        for layer in self.to_rgb:
-            nn.init.normal_(layer.weight, std=_FAINT / math.sqrt(layer.in_channels))
-            nn.init.zeros_(layer.bias)
+        self.to_rgb = picture_layers(widths)
 
     def _frame(self, raised: Iterator[Tensor]) -> Tensor:
         layers = iter([*self.to_rgb, nn.Identity()])  # the last doubling's are a picture already
@@ -59,6 +54,4 @@ class SkipDecoder(FrameDecoder):
         return frame
 
     def _speech(self, codes: Conditioning) -> Tensor:
-        if not self.context_radius:
-            return codes.features
-        return given(codes.context, "neighbouring features").flatten(2)
+        return with_neighbours(codes, self.context_radius)

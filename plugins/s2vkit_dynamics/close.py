@@ -38,9 +38,8 @@ class Closeness(Metric):
             chance=None,
             n=len(self.names) if known else 0,
             definition="mean closeness: 1 - |m(generated) - m(real)| / |m(real)| with m the mean over "
-            "clips, a mean "
-            f"over {', '.join(self.metrics)}; figures that real clips have none of left out; on real: by "
-            "definition",
+            f"clips, a mean over {', '.join(self.metrics)}; figures that real clips have none of left "
+            "out; on real: by definition",
             details={
                 "closeness": found,
                 "generated": {name: score.value for name, score in scores.items() if score.n},

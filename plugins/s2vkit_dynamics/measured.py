@@ -93,7 +93,6 @@ class OfFaces(Metric):
     def __init__(self, options: Options) -> None:
         self.generated: dict[str, float] = {}
         self.real: list[float] = []
-        self.others: list[float] = []
         self.left_out: dict[str, str] = {}
 
     def update(self, outcome: Outcome) -> None:
@@ -114,12 +113,16 @@ class OfFaces(Metric):
         return Score(
             value=fmean(values) if values else float("nan"),
             on_real=fmean(self.real) if self.real else None,
-            chance=fmean(self.others) if self.others else None,
+            chance=fmean(chance) if (chance := self.by_chance()) else None,
             n=len(values),
             definition=f"{self.what}; mean over clips; on real: the same of the real frames",
             details={"left_out": len(self.left_out), "why_left_out": dict(self.left_out)},
             clips=dict(self.generated),
         )
+
+    def by_chance(self) -> list[float]:
+        """Return figures that say nothing of a clip, to compare with; by default there are none."""
+        return []
 
     def figure(self, face: Face) -> float | None:
         """Measure one clip; None where there is nothing to measure."""
@@ -134,16 +137,14 @@ class LipSync(OfFaces):
     def __init__(self, options: LipSyncOptions) -> None:
         super().__init__(options)
         self.options = options
+        self.others: list[float] = []  # beside the speech of the clip before
         self.first: Face | None = None
         self.last: Face | None = None
         self.what = (
             "mean absolute difference, over the frames of speech, of the mouth's opening (mean vertical gap "
-            "of "
-            f"inner-lip pairs over interocular distance) and the RMS of {1000 * options.window:g} ms, each "
-            "scaled to "
-            f"[0, 1] over those frames; clips with less than {options.least:.0%} of speech left out; "
-            "chance: beside "
-            "the speech of another clip"
+            "of inner-lip pairs over interocular distance) and the RMS of "
+            f"{1000 * options.window:g} ms, each scaled to [0, 1] over those frames; clips with less than "
+            f"{options.least:.0%} of speech left out; chance: beside the speech of another clip"
         )
 
     def update(self, outcome: Outcome) -> None:
@@ -155,22 +156,18 @@ class LipSync(OfFaces):
         if self.last is None:
             self.first = face
         else:
-            self._add_chance(face, self.last)
+            self.others += self._beside(face, self.last)
         self.last = face
 
-    def compute(self) -> Score:
-        """Return the mean over clips."""
-        kept = list(self.others)
-        if self.first is not None and self.last is not None and self.first is not self.last:
-            self._add_chance(self.first, self.last)
-        score = super().compute()
-        self.others = kept
-        return score
+    def by_chance(self) -> list[float]:
+        """Return the figures beside the speech of another clip; the first is set beside the last."""
+        if self.first is None or self.last is None or self.first is self.last:
+            return self.others
+        return [*self.others, *self._beside(self.first, self.last)]
 
-    def _add_chance(self, face: Face, other: Face) -> None:
+    def _beside(self, face: Face, other: Face) -> list[float]:
         value = self.figure(replace(face, speech=other.speech, sample_rate=other.sample_rate))
-        if value is not None:
-            self.others.append(value)
+        return [] if value is None else [value]
 
     def figure(self, face: Face) -> float | None:
         """Compare opening and loudness."""
@@ -189,8 +186,7 @@ class SilentLips(OfFaces):
         self.what = (
             f"silent lip stability: in silences of at least {options.least:g} s, the median of the absolute "
             "differences of the mouth's opening (over interocular distance) from its mean; clips without "
-            "such a "
-            "silence left out"
+            "such a silence left out"
         )
 
     def figure(self, face: Face) -> float | None:
@@ -208,8 +204,7 @@ class LipLeak(OfFaces):
         self.options = options
         self.what = (
             f"LipLeak: share of frames, in silences of at least {options.least:g} s, in which the mouth's "
-            "opening "
-            f"changes by more than {options.threshold:g} interocular distances; clips without such a "
+            f"opening changes by more than {options.threshold:g} interocular distances; clips without such a "
             "silence left out"
         )
 
@@ -223,8 +218,7 @@ class LipDynamics(OfFaces):
 
     what = (
         "deviation over time of the distances of all pairs of lip points, a mean over pairs, in mean "
-        "interocular "
-        "distances of the clip"
+        "interocular distances of the clip"
     )
 
     def figure(self, face: Face) -> float | None:
@@ -237,8 +231,7 @@ class EyebrowDynamics(OfFaces):
 
     what = (
         "mean absolute change, from frame to frame, of the distance of an eyebrow's middle from the eye's "
-        "over the "
-        "interocular distance, both sides"
+        "over the interocular distance, both sides"
     )
 
     def figure(self, face: Face) -> float | None:
@@ -251,8 +244,7 @@ class HeadMotion(OfFaces):
 
     what = (
         "sqrt(mean deviation of pitch, yaw and roll * mean variance of their differences + mean variance of "
-        "the "
-        "head's place), angles in degrees by fitting rigid points to their mean shape, places in "
+        "the head's place), angles in degrees by fitting rigid points to their mean shape, places in "
         "interocular distances"
     )
 

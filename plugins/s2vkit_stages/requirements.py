@@ -31,8 +31,8 @@ def fields_of(options: AdversarialOptions, graph: Graph) -> tuple[BatchField, ..
         found.append(IdentityMaps())
     if options.losses.reference:
         found.append(ReferenceImages())
-    if graph.generator and graph.takes_reference_image:  # discriminators are shown what the generator is
-        own = ReferenceImages(graph.generator.reference)
+    if reference := graph.reference:  # discriminators are shown what the generator is
+        own = ReferenceImages(reference)
         found = [own if isinstance(field, ReferenceImages) else field for field in found]
     return tuple(dict.fromkeys(with_variants(field, options.variants) for field in found))
 

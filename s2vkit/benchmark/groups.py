@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -80,10 +80,7 @@ def _marked(found: list[GroupFigure], better: str) -> list[GroupFigure]:
         return found
     merits = [merit(figure.value, better) for figure in found]
     worst = min(merits) if min(merits) < max(merits) else None
-    return [
-        GroupFigure(**{**vars(figure), "worst": one == worst})
-        for figure, one in zip(found, merits, strict=True)
-    ]
+    return [replace(figure, worst=one == worst) for figure, one in zip(found, merits, strict=True)]
 
 
 def _rows(system: System) -> list[dict[str, str]]:

@@ -37,15 +37,12 @@ def show_groups(comparison: Comparison, labels: Sequence[str], output: Path | No
     found = [figure for label in labels for figure in figures_by(comparison, label)]
     if not found:
         return
-    console = Console()
-    if not console.is_terminal:  # a file or a pipe has no width
-        console = Console(width=_WIDE, no_color=True)
     table = Table(title="By group", title_justify="left")
     for heading in GROUP_HEADS:
         table.add_column(heading, justify="right" if heading in ("clips", "figure") else "left")
     for row in group_rows(found):
         table.add_row(*map(Text, row))
-    console.print(table)
+    widened(Console(), _WIDE).print(table)
     if output is not None:
         write_groups(found, output)
 

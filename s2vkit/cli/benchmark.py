@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from s2vkit.cli.parameters import device_option, json_option
+from s2vkit.cli.parameters import device_option, json_option, precision_option
 
 
 @click.command()
@@ -29,13 +29,7 @@ from s2vkit.cli.parameters import device_option, json_option
     metavar="N",
     help="CPU threads to compute with.",
 )
-@click.option(
-    "--precision",
-    type=click.Choice(("fp32", "bf16", "fp16", "auto")),
-    default="fp32",
-    show_default=True,
-    help="The precision that the generator computes in.",
-)
+@precision_option()
 @device_option()
 @json_option()
 def benchmark(model: Path, seconds: float, threads: int, precision: str, device: str, as_json: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from s2vkit.cli.parameters import command_line
+from s2vkit.cli.parameters import command_line, together
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -30,48 +30,45 @@ class VideoFolders:
 
 def video_options(command: _Command) -> _Command:
     """Take `--videos`, `--truth`, `--audio`, `--speakers`, `--protocol` and `--networks`."""
-    for option in reversed(
-        (
-            click.option(
-                "--videos",
-                type=_FOLDER,
-                multiple=True,
-                metavar="DIR",
-                help="Evaluate the videos of any generator in DIR, no run; given several times, each is a "
-                "system. A folder OUT/systems/NAME that was measured before is read.",
-            ),
-            click.option(
-                "--truth", type=_FOLDER, metavar="DIR", help="The real videos, matched with --videos by name."
-            ),
-            click.option(
-                "--audio",
-                type=_FOLDER,
-                metavar="DIR",
-                help="The speech of the videos, matched by name, in place of their own sound.",
-            ),
-            click.option(
-                "--speakers",
-                type=_FILE,
-                metavar="CSV",
-                help="Labels of the videos: a column `file`, then speaker, gender, age or any other.",
-            ),
-            click.option(
-                "--networks",
-                type=_FOLDER,
-                metavar="RUN",
-                help="A finished run whose evaluators (identity, emotion, sync) measure the videos too.",
-            ),
-            click.option(
-                "--protocol",
-                type=_FILE,
-                metavar="FILE",
-                help="How videos are cropped and what is measured: a YAML file, or `lse`; --set changes "
-                "single values.",
-            ),
-        )
-    ):
-        command = option(command)
-    return command
+    take: Callable[[_Command], _Command] = together(
+        click.option(
+            "--videos",
+            type=_FOLDER,
+            multiple=True,
+            metavar="DIR",
+            help="Evaluate the videos of any generator in DIR, no run; given several times, each is a "
+            "system. A folder OUT/systems/NAME that was measured before is read.",
+        ),
+        click.option(
+            "--truth", type=_FOLDER, metavar="DIR", help="The real videos, matched with --videos by name."
+        ),
+        click.option(
+            "--audio",
+            type=_FOLDER,
+            metavar="DIR",
+            help="The speech of the videos, matched by name, in place of their own sound.",
+        ),
+        click.option(
+            "--speakers",
+            type=_FILE,
+            metavar="CSV",
+            help="Labels of the videos: a column `file`, then speaker, gender, age or any other.",
+        ),
+        click.option(
+            "--networks",
+            type=_FOLDER,
+            metavar="RUN",
+            help="A finished run whose evaluators (identity, emotion, sync) measure the videos too.",
+        ),
+        click.option(
+            "--protocol",
+            type=_FILE,
+            metavar="FILE",
+            help="How videos are cropped and what is measured: a YAML file, or `lse`; --set changes "
+            "single values.",
+        ),
+    )
+    return take(command)
 
 
 def check_folders(runs: Sequence[Path], folders: VideoFolders, not_for_videos: Mapping[str, object]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from s2vkit.cli.generate_options import control_options, video_options
-from s2vkit.cli.parameters import device_option, track_option
+from s2vkit.cli.parameters import device_option, sign_option, track_option
 
 if TYPE_CHECKING:
     from s2vkit.inference.generate import Generated, How
@@ -51,12 +51,7 @@ if TYPE_CHECKING:
 )
 @track_option("audio")
 @device_option()
-@click.option(
-    "--sign-with",
-    type=(click.Path(path_type=Path), click.Path(path_type=Path)),
-    metavar="CERT KEY",
-    help="Sign with these certificates (PEM, the signer's first) and its key, not with local ones.",
-)
+@sign_option()
 @click.option(
     "--no-mark", is_flag=True, help="Leave out the watermark and the signature; the run's warnings say so."
 )

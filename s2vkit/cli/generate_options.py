@@ -8,23 +8,16 @@ from typing import Any, TypeVar
 
 import click
 
+from s2vkit.cli.parameters import precision_option, together
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _FORMATS = ("mp4", "webm", "gif", "png", "raw")
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-def _of(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
-    def add(command: _Command) -> _Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
-
-
 def control_options() -> Callable[[_Command], _Command]:
     """Take the options that choose speaker and emotion, as the fields of `Asked`."""
-    return _of(
+    return together(
         click.option("--identity", metavar="NAME", help="Show this person; NAME=0.5 goes halfway."),
         click.option(
             "--identity-from", type=_FILE, metavar="SPEECH", help="Show the person of this other recording."
@@ -56,7 +49,7 @@ def control_options() -> Callable[[_Command], _Command]:
 
 def video_options() -> Callable[[_Command], _Command]:
     """Take how videos are made: size, frame rate, format, precision, batch."""
-    return _of(
+    return together(
         click.option(
             "--size",
             type=click.IntRange(16, 2048),
@@ -75,13 +68,7 @@ def video_options() -> Callable[[_Command], _Command]:
             type=click.Choice(_FORMATS),
             help="The format; by default from the output's name. png is a folder of pictures, raw is RGB.",
         ),
-        click.option(
-            "--precision",
-            type=click.Choice(("fp32", "bf16", "fp16", "auto")),
-            default="fp32",
-            show_default=True,
-            help="The precision that the generator computes in.",
-        ),
+        precision_option(),
         click.option(
             "--batch",
             type=click.IntRange(1, 256),

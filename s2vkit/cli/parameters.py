@@ -87,6 +87,38 @@ def device_option() -> Callable[[_Command], _Command]:
     )
 
 
+def precision_option() -> Callable[[_Command], _Command]:
+    """Take `--precision` (`precision: str`)."""
+    return click.option(
+        "--precision",
+        type=click.Choice(("fp32", "bf16", "fp16", "auto")),
+        default="fp32",
+        show_default=True,
+        help="The precision that the generator computes in.",
+    )
+
+
+def sign_option() -> Callable[[_Command], _Command]:
+    """Take `--sign-with CERT KEY` (`sign_with: tuple[Path, Path] | None`)."""
+    return click.option(
+        "--sign-with",
+        type=(click.Path(path_type=Path), click.Path(path_type=Path)),
+        metavar="CERT KEY",
+        help="Sign with these certificates (PEM, the signer's first) and its key, not with local ones.",
+    )
+
+
+def together(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
+    """Take several options, in this order."""
+
+    def add(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
 def track_option(kind: str) -> Callable[[_Command], _Command]:
     """Take `--audio-track N` or `--video-track N` (`audio_track: int | None`)."""
     which = {"audio": "that speaks", "video": "that moves"}[kind]

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from s2vkit.cli.parameters import device_option
+from s2vkit.cli.parameters import device_option, precision_option, sign_option
 
 MISSING = "serving needs the packages of an extra: pip install 's2vkit[serve]'"
 
@@ -76,20 +76,9 @@ MISSING = "serving needs the packages of an extra: pip install 's2vkit[serve]'"
 @click.option(
     "--workers", type=click.IntRange(1, 256), help="Threads that generate; by default one per core."
 )
-@click.option(
-    "--precision",
-    type=click.Choice(("fp32", "bf16", "fp16", "auto")),
-    default="fp32",
-    show_default=True,
-    help="The precision that the generator computes in.",
-)
+@precision_option()
 @device_option()
-@click.option(
-    "--sign-with",
-    type=(click.Path(path_type=Path), click.Path(path_type=Path)),
-    metavar="CERT KEY",
-    help="Sign with these certificates (PEM, the signer's first) and its key, not with local ones.",
-)
+@sign_option()
 @click.option("--no-mark", is_flag=True, help="Leave out the watermark and the signature.")
 def serve(
     model: Path,

@@ -85,11 +85,8 @@ class FootageCorpus(Dataset):
             for clip, source in zip(stored.clips, found, strict=True)
             for part in divide(replace(clip, labels=dict(source.labels), split=source.split), source, stored)
         ]
-        content = (
-            self.contents
-            if len(records) == len(stored.clips)
-            else _hash([self.contents, *map(asdict, records)])
-        )
+        divided = any(source.parts for source in found)
+        content = _hash([self.contents, *map(asdict, records)]) if divided else self.contents
         return replace(stored, labels=labels_of(records), clips=records, content=content)
 
     @property

@@ -63,7 +63,7 @@ def step_of(folder: Path) -> int:
 
     Of a damaged one, it is the checkpoint before that counts. Raises RunFolderError if none is sound.
     """
-    place = _sound(folder)
+    place, _ = _sound(folder)
     return _step(place) if place else 0
 
 
@@ -73,31 +73,30 @@ def take_sound(folder: Path) -> str:
     Raises RunFolderError if that is damaged too, or there is none.
     """
     recover_folder(folder)
-    place = _sound(folder)
-    if place is None or place == folder:
+    _, damage = _sound(folder)
+    if damage is None:
         return ""
-    try:
-        _check(folder)
-    except RunFolderError as error:
-        remove(folder)
-        recover_folder(folder)
-        return f"{error.message}; the checkpoint before is taken, of step {_step(folder)}"
-    return ""
+    remove(folder)
+    recover_folder(folder)
+    return f"{damage.message}; the checkpoint before is taken, of step {_step(folder)}"
 
 
-def _sound(folder: Path) -> Path | None:
-    """Find the last checkpoint whose files are what was written; None where there is none at all."""
-    there = [place for place in (folder, former(folder)) if place.is_dir()]
-    errors: list[RunFolderError] = []
-    for place in there:
-        try:
-            _check(place)
-            return place
-        except RunFolderError as error:
-            errors.append(error)
-    if errors:
-        raise errors[0]
-    return None
+def _sound(folder: Path) -> tuple[Path | None, RunFolderError | None]:
+    """Find the last checkpoint whose files are what was written, and what is wrong with a later one.
+
+    None where there is no checkpoint at all. Raises RunFolderError if there is one, and none is sound.
+    """
+    damage: RunFolderError | None = None
+    for place in (folder, former(folder)):
+        if place.is_dir():
+            try:
+                _check(place)
+                return place, damage
+            except RunFolderError as error:
+                damage = damage or error
+    if damage is not None:
+        raise damage
+    return None, None
 
 
 def _step(folder: Path) -> int:

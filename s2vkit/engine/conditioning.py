@@ -17,9 +17,8 @@ def condition_clip(
 
     What a condition adds before the speech or behind it is encoded and then left out.
     """
-    generator = pipeline.graph.generator
-    taken = generator is not None and generator.takes_reference_image
-    image = store.still(clip, generator.reference) if generator and taken else None
+    reference = pipeline.graph.reference
+    image = store.still(clip, reference) if reference else None
     speech, frames = store.speech(clip, pipeline.sample_rate), store.clips[clip].frames
     if condition is None:
         return pipeline.condition(speech, frames, image)

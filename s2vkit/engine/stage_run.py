@@ -32,7 +32,7 @@ from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.metric import Metric
 from s2vkit.interfaces.stage import Job, Stage
 from s2vkit.rendering.training_samples import SamplePictures
-from s2vkit.runs.folder import record
+from s2vkit.runs.folder import forget_training, record
 from s2vkit.runs.plan import Step
 from s2vkit.runs.progress import IDENTITY
 from s2vkit.runs.segments import write_segments
@@ -96,8 +96,8 @@ def load_all(run: RunSetup) -> None:
 def _open(run: RunSetup, step: Step, folder: Path) -> None:
     """Write down what is about to be trained; a checkpoint that it cannot go on from goes."""
     if not step.progress.start:
-        for left in ("checkpoint", ".checkpoint.old", "log.jsonl", "samples", "best"):
-            remove(folder / left)
+        forget_training(folder)
+        remove(folder / "log.jsonl")
         run.notes.forget(step.name)
     if damage := take_sound(folder / "checkpoint"):
         run.warn(damage)

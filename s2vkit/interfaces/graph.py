@@ -56,8 +56,8 @@ class Graph(InferenceGraph):
         found: list[BatchField] = []
         if generator.context_radius:
             found.append(Context(generator.context_radius))
-        if generator.takes_reference_image:
-            found.append(ReferenceImages(generator.reference))
+        if self.reference:
+            found.append(ReferenceImages(self.reference))
         if generator.audio_samples:
             found.append(AudioWindows(generator.audio_samples, generator.warmup_frames))
         return tuple(found)

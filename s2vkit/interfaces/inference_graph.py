@@ -12,6 +12,7 @@ from s2vkit.interfaces.batch import Conditioning
 from s2vkit.interfaces.generator import Generator
 from s2vkit.interfaces.specs import DataSpec
 from s2vkit.interfaces.student import Student
+from s2vkit.options import Reference
 
 
 @dataclass
@@ -34,7 +35,13 @@ class InferenceGraph:
     @property
     def takes_reference_image(self) -> bool:
         """Whether the generator needs an image of the speaker."""
-        return self.generator is not None and self.generator.takes_reference_image
+        return self.reference is not None
+
+    @property
+    def reference(self) -> Reference | None:
+        """Which image of the speaker the generator needs, or None."""
+        generator = self.generator
+        return generator.reference if generator is not None and generator.takes_reference_image else None
 
     def condition(self, features: Tensor, summary: Tensor) -> Conditioning:
         """Have the students map the summary (B, E) to codes: what the generator is conditioned on."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s2vkit.errors import ResourceError, RunFolderError
-from s2vkit.files import clear_parts, locked, read_json, remove, write_json
+from s2vkit.files import clear_parts, former, locked, read_json, remove, write_json
 from s2vkit.runs.run_log import log_file
 from s2vkit.runs.warning_log import now
 
@@ -48,6 +48,13 @@ def taken(folder: Path, *, fresh: bool, command: str = "", log_level: str = "inf
         write_json(folder / "run.json", {**about(), **last, "commands": commands})
         with log_file(folder, log_level):
             yield folder
+
+
+def forget_training(stage: Path) -> None:
+    """Remove what a stage's folder keeps of training that does not count any more."""
+    checkpoint = stage / "checkpoint"
+    for left in (checkpoint, former(checkpoint), stage / "samples", stage / "best"):
+        remove(left)
 
 
 def check_run(run: Path) -> None:

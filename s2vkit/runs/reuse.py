@@ -12,7 +12,7 @@ from rich.markup import escape
 from s2vkit.engine.view import View
 from s2vkit.files import read_json, remove, replacing, write_text
 from s2vkit.interfaces.stage import Stage
-from s2vkit.runs.folder import record
+from s2vkit.runs.folder import forget_training, record
 from s2vkit.runs.plan import Plan, Step
 from s2vkit.runs.progress import IDENTITY, Progress
 
@@ -47,8 +47,8 @@ def _can_donate(donor: Path, step: Step, run: Path) -> bool:
 
 def _take(step: Step, donor: Path, run: Path) -> None:
     theirs, ours = donor / "stages" / step.name, run / "stages" / step.name
-    for left in ("done.json", "checkpoint", ".checkpoint.old", "samples", "best"):
-        remove(ours / left)
+    remove(ours / "done.json")
+    forget_training(ours)
     write_text(ours / IDENTITY, step.identity)
     for name in _KEPT:
         if (theirs / name).is_file():

@@ -25,6 +25,7 @@ from s2vkit.registry import Registry
 from s2vkit.videos.build import build_detector, build_landmarks, metric_makers, weights_of
 from s2vkit.videos.measure import Given, Measuring, measure_videos
 from s2vkit.videos.networks import NONE, networks_of, with_sync_evaluator
+from s2vkit.videos.offset import ALIKE
 from s2vkit.videos.outcomes import Preparer
 from s2vkit.videos.page import write_videos_page
 from s2vkit.videos.pairs import SOUNDS, VIDEOS, media_of, read_labels
@@ -182,7 +183,7 @@ def _notes_of(name: str, system: Finished) -> list[str]:
         more = f" and {len(moved) - 5} more" if len(moved) > 5 else ""
         notes.append(f"{name}: aligned by the sound, later than the real video: {listing}{more}")
     if differing := [
-        v["name"] for v in videos if v.get("correlation") is not None and v["correlation"] < 0.3
+        v["name"] for v in videos if v.get("correlation") is not None and v["correlation"] < ALIKE
     ]:
         notes.append(f"{name}: {len(differing)} videos whose sound is not the real one's, not aligned")
     return notes
