@@ -94,7 +94,7 @@ def generate(
 def generate_one(
     model: TalkingFaceModel, pair: Pair, steering: Mapping[str, Steering], how: How
 ) -> Generated:
-    """Make one video in flat memory; it appears whole or not at all. Raises InputError."""
+    """Make one video in flat memory; unless `playable`, it appears whole or not at all. Raises InputError."""
     begun = time.perf_counter()
     with (
         _local(pair.speech) as path,
@@ -169,7 +169,7 @@ def notes_on(pair: Pair, how: How) -> list[str]:
         return [NOT_MARKED]
     if pair.form == "mp4" and pair.output != PIPE and not how.playable:
         return list(how.marking.notes)
-    return [f"{pair.output}: watermarked but not signed: only an MP4 file can be signed"]
+    return [f"{pair.output}: watermarked but not signed: only an MP4 file that is written whole can be"]
 
 
 @contextmanager
