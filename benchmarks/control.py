@@ -5,7 +5,8 @@ python benchmarks/control.py runs/speech2video --every 3 --frames 8
 
 Of clips of the test split, each is generated with another emotion or identity than its own, asked for by
 name and taken from the speech of another clip. It counts how often the evaluator recognises what was asked
-for, and how often what was not asked for stays. Then emotions are asked for at growing strengths.
+for, and how often what was not asked for stays. Then emotions are asked for at growing strengths. At last
+each clip is drawn as its speech comes: how soon its frames show who speaks and in what mood.
 """
 
 from __future__ import annotations
@@ -28,12 +29,16 @@ from s2vkit.engine.workspace import RunWork
 from s2vkit.inference.bundle import load_bundle
 from s2vkit.inference.codes import LabelCodes
 from s2vkit.inference.control import Control, steering_of
+from s2vkit.inference.model import TalkingFaceModel, load_model
 from s2vkit.inference.steering import NEUTRAL
 from s2vkit.interfaces.batch import Conditioning
+from s2vkit.interfaces.pixels import to_images
 from s2vkit.plugins import registry
 
 OTHER = {"emotion": "identity", "identity": "emotion"}
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+MOMENTS = (0.25, 0.5, 0.75, 1.0, 1.5)  # s after the start of live speech
+PIECE = 0.04  # s of it at once
 SLACK = 0.005  # of a probability, by which it may fall as the strength rises
 NOW = torch.zeros(1)
 
@@ -118,6 +123,22 @@ def strengthen(judge: Judge, clips: list[int]) -> Iterator[list[float]]:
         yield [float(judge.probabilities(clip, {"emotion": code})["emotion"][place]) for code in codes]
 
 
+def settle(judge: Judge, model: TalkingFaceModel, clips: list[int]) -> Iterator[list[bool]]:
+    """Draw clips as their speech comes: of each, whether a side is right at a moment, side by side."""
+    store, piece = judge.work.store, int(PIECE * model.sample_rate)
+    at = [int(moment * model.fps) for moment in MOMENTS]
+    for clip in clips:
+        speech, labels = store.speech(clip, model.sample_rate), store.clips[clip].labels
+        with model.stream(model.sample_rate) as live:
+            parts = [live.push(speech[start : start + piece]) for start in range(0, len(speech), piece)]
+            frames = np.concatenate([*parts, live.finish()])
+        images = to_images(torch.from_numpy(frames[np.minimum(at, len(frames) - 1)]))
+        seen = {
+            side: judge.work.graph.evaluators[side].classify(images).argmax(-1).tolist() for side in OTHER
+        }
+        yield [judge.classes(side)[label] == labels[side] for side in OTHER for label in seen[side]]
+
+
 def report(judge: Judge, curves: list[list[float]]) -> None:
     """Print both tables."""
     print_table(
@@ -152,6 +173,11 @@ def main() -> None:
         print(f"{machine()}, {load()}\n{len(clips)} clips of {given.split}, every {given.frames}. frame\n")
         follow(judge, clips, np.random.default_rng(0))
         report(judge, list(strengthen(judge, clips)))
+        settled = np.mean(list(settle(judge, load_model(given.run, device="cpu"), clips)), 0)
+        print("\nlive, nothing asked for: right so many seconds after the start of speech")
+        rows = settled.reshape(len(OTHER), -1)
+        shares = [(side, *(f"{share:.3f}" for share in row)) for side, row in zip(OTHER, rows, strict=True)]
+        print_table(("", *map(str, MOMENTS)), shares)
 
 
 if __name__ == "__main__":

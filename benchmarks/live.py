@@ -11,6 +11,7 @@ doing. Identity and emotion are recognised as speech comes; `--ask` asks for bot
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import re
@@ -32,20 +33,20 @@ from s2vkit.media import read_speech
 
 RATE, PIECE, FPS = 16000, 0.02, 25.0
 HOUR, BLOCK = 3600, 1.0  # s; what is pushed at once where the clock does not count
+# Sleeps until each frame is due, and prints in ms how late each wake-up was; it imports nothing heavy.
+SLEEPER = """
+import json, sys, time
+seconds, fps, begun, late = float(sys.argv[1]), float(sys.argv[2]), time.perf_counter(), []
+for number in range(1, int(seconds * fps)):
+    time.sleep(max(0.0, begun + number / fps - time.perf_counter()))
+    late.append(1000 * (time.perf_counter() - begun - number / fps))
+print(json.dumps(late))
+"""
 
 
 def until(moment: float) -> None:
     """Sleep until a moment of the clock, if it is still to come."""
     time.sleep(max(0.0, moment - time.perf_counter()))
-
-
-def tick(seconds: float) -> None:
-    """Sleep until each frame is due, and print in ms how late each wake-up was."""
-    begun, late = time.perf_counter(), []
-    for number in range(1, int(seconds * FPS)):
-        until(begun + number / FPS)
-        late.append(1000 * (time.perf_counter() - begun - number / FPS))
-    print(json.dumps(late))
 
 
 def pieces(speech: np.ndarray, seconds: float, piece: float) -> Iterator[np.ndarray]:
@@ -73,7 +74,7 @@ def delays(model: TalkingFaceModel, speech: np.ndarray, seconds: float, wish: di
 
 def at_pace(model: TalkingFaceModel, speech: np.ndarray, seconds: float, wish: dict[str, str]) -> None:
     """Measure delays beside the loop that only sleeps, and print both."""
-    beside = [sys.executable, __file__, str(model.path), "--tick", str(seconds)]
+    beside = [sys.executable, "-c", SLEEPER, str(seconds), str(FPS)]
     with subprocess.Popen(beside, stdout=subprocess.PIPE, text=True) as timer:
         busy = time.process_time()
         found = delays(model, speech, seconds, wish)
@@ -138,13 +139,11 @@ def main() -> None:
     parser.add_argument("--hours", type=int, help="as fast as it goes, in place of --minutes")
     parser.add_argument("--format", default="raw", choices=("raw", "mp4"), help="of --hours")
     parser.add_argument("--ask", action="store_true", help="ask for identity and emotion by name")
-    parser.add_argument("--tick", type=float, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.tick:
-        tick(given.tick)
-        return
     torch.set_num_threads(1)
     model = s2vkit.load(given.model, device="cpu")
+    gc.collect()
+    gc.freeze()  # as `s2vkit generate --live` does
     speech = read_speech(given.speech, RATE).samples if given.speech else made_up_speech(60, RATE)
     wish = {"identity": model.voices[0], "emotion": model.emotions[0]} if given.ask else {}
     if given.hours:

@@ -8,6 +8,7 @@ import gc
 import io
 import json
 import re
+import sys
 import threading
 from dataclasses import replace
 from types import SimpleNamespace
@@ -335,6 +336,120 @@ def test_the_command_draws_what_is_spoken_into_it(model, tmp_path, monkeypatch, 
     assert not (tmp_path / "b.raw").exists()
     called = call(capsys, "generate", model, tmp_path / "c.wav", "-o", tmp_path / "b.raw", "--live", RATE)
     assert (called.code, "--live takes SPEECH - alone" in called.err) == (2, True)
+
+
+class Soundcard:
+    """Stands for the module sounddevice: a microphone with some pieces of sound, then unplugged."""
+
+    class PortAudioError(Exception):
+        pass
+
+    def __init__(self, pieces, overflowed=False):
+        self.pieces, self.overflowed, self.opened, self.closed = iter(pieces), overflowed, [], 0
+
+    def InputStream(self, rate, piece, device, **more):  # noqa: N802 (its name)
+        self.opened.append((rate, piece, device))
+        if device == "none":
+            raise ValueError("No input device matching 'none'")
+        return self
+
+    def start(self):
+        pass
+
+    def read(self, count):
+        piece = next(self.pieces, None)
+        if piece is None:
+            raise self.PortAudioError("Device unavailable")
+        assert len(piece) == count
+        return piece[:, None], self.overflowed
+
+    def close(self):
+        self.closed += 1
+
+
+class Screen:
+    """Stands for the module pyglet: a window that the user closes after some frames."""
+
+    def __init__(self, most=10**9, broken=False):
+        self.shown, self.most, self.broken, self.closed = [], most, broken, 0
+        self.window = self.image = self.Texture = self
+
+    def Window(self, width, height, **more):  # noqa: N802 (its name)
+        if self.broken:
+            raise RuntimeError("no display")
+        self.side = (width, height)
+        return self
+
+    def create(self, width, height):
+        return self
+
+    def ImageData(self, width, height, kind, data, pitch):  # noqa: N802 (its name)
+        assert (kind, pitch) == ("RGB", -3 * width)
+        self.shown.append(np.frombuffer(data, np.uint8).reshape(height, width, 3))
+
+    @property
+    def has_exit(self):
+        return len(self.shown) >= self.most
+
+    def close(self):
+        self.closed += 1
+
+    def __getattr__(self, name):
+        assert name in ("switch_to", "dispatch_events", "blit_into", "blit", "flip")
+        return lambda *given, **more: None
+
+
+def live(capsys, model, *more):
+    asked = ("--identity", "bob", "--emotion", "anger", "--device", "cpu", "--no-mark")
+    return call(capsys, "generate", model, "--live", RATE, *asked, *more)
+
+
+def test_a_microphone_is_drawn_in_a_window(model, monkeypatch, capsys):
+    samples = speech_of(1)
+    card, screen = Soundcard(np.split(samples, 50), overflowed=True), Screen()
+    monkeypatch.setitem(sys.modules, "sounddevice", card)
+    monkeypatch.setitem(sys.modules, "pyglet", screen)
+    called = live(capsys, model, "--microphone", "3", "--window")
+    assert called.code == 0, called.err
+    assert card.opened == [(RATE, 320, 3)]
+    assert (card.closed, screen.closed, screen.side) == (1, 1, (512, 512))
+    whole = s2vkit.load(model, device="cpu").generate(samples, RATE, identity="bob", emotion="anger").frames
+    assert np.abs(np.stack(screen.shown).astype(int) - whole).max() <= 1
+    for part in ("listening", "the microphone stopped", "sound was lost 50 times", "showed 25 frames"):
+        assert part in called.err
+
+
+def test_closing_the_window_ends_a_live_stream(model, monkeypatch, capsys):
+    screen = Screen(most=10)
+    monkeypatch.setitem(sys.modules, "pyglet", screen)
+    spoken(monkeypatch, (speech_of(2) * 32768).astype("<i2").tobytes())
+    called = live(capsys, model, "-", "--window")
+    assert (called.code, len(screen.shown), screen.closed) == (0, 10, 1), called.err
+
+
+@pytest.mark.parametrize(
+    ("more", "modules", "code", "said"),
+    [
+        (["--microphone", "--window"], {"sounddevice": None}, 6, "s2vkit[microphone]"),
+        (["-", "--window"], {"pyglet": None}, 6, "s2vkit[window]"),
+        (["-", "--window"], {"pyglet": Screen(broken=True)}, 6, "no window can be opened"),
+        (["--microphone", "none", "--window"], {"sounddevice": Soundcard([])}, 6, "'none' cannot be opened"),
+        (["--microphone", "--window", "--format", "mp4"], {}, 2, "--window takes the place of -o"),
+        (["-", "--microphone", "--window"], {}, 2, "takes the place of SPEECH"),
+        (["--window"], {}, 2, "Missing argument 'SPEECH...'"),
+        (["-"], {}, 2, "Missing option '-o'"),
+    ],
+)
+def test_what_live_needs_is_named(model, monkeypatch, capsys, more, modules, code, said):
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    called = live(capsys, model, *more)
+    assert (called.code, said in called.err) == (code, True), called.err
+
+
+def test_a_microphone_is_for_live_streams(model, capsys):
+    called = call(capsys, "generate", model, "-o", "a.mp4", "--microphone")
+    assert (called.code, "go with --live" in called.err) == (2, True)
 
 
 def test_fragmented_video_can_be_read_as_far_as_it_is_written(model):

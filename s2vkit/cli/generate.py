@@ -4,33 +4,29 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from s2vkit.cli.generate_options import control_options, video_options
+from s2vkit.cli.generate_live import given, live_pair, show_live
+from s2vkit.cli.generate_options import control_options, live_options, video_options
 from s2vkit.cli.parameters import device_option, sign_option, track_option
 
 if TYPE_CHECKING:
-    from s2vkit.inference.generate import Generated, How
-    from s2vkit.inference.model import TalkingFaceModel
-    from s2vkit.inference.outputs import Pair
-    from s2vkit.inference.steering import Steering
+    from s2vkit.inference.generate import Generated
 
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path, file_okay=False))
-@click.argument("speech", type=click.Path(path_type=Path), metavar="SPEECH...", nargs=-1, required=True)
+@click.argument("speech", type=click.Path(path_type=Path), metavar="SPEECH...", nargs=-1)
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    required=True,
     metavar="VIDEO",
     help="The file to write (.mp4, .webm, .gif, .raw), a folder for several recordings, or - for raw "
-    "frames on standard output.",
+    "frames on standard output; needed unless there is --window.",
 )
 @click.option(
     "--image",
@@ -40,15 +36,7 @@ if TYPE_CHECKING:
 )
 @control_options()
 @video_options()
-@click.option(
-    "--live",
-    "rate",
-    type=click.IntRange(1000, 384000),
-    is_flag=False,
-    flag_value=16000,
-    metavar="HZ",
-    help="Generate while somebody speaks: SPEECH is -, a stream of mono 16-bit PCM at this rate (16000).",
-)
+@live_options()
 @track_option("audio")
 @device_option()
 @sign_option()
@@ -59,7 +47,7 @@ if TYPE_CHECKING:
 def generate(
     model: Path,
     speech: tuple[Path, ...],
-    output: Path,
+    output: Path | None,
     image: Path | None,
     size: int | None,
     fps: float | None,
@@ -68,6 +56,8 @@ def generate(
     batch: int,
     playable: bool,
     rate: int | None,
+    microphone: str | None,
+    window: bool,
     audio_track: int | None,
     device: str,
     sign_with: tuple[Path, Path] | None,
@@ -95,7 +85,12 @@ def generate(
     if no_mark and sign_with:
         raise click.UsageError("--sign-with signs the video, and --no-mark leaves the signature out")
     begun = time.perf_counter()
-    pairs = pair_up(speech, output, form, force=force)
+    if rate is not None:
+        pairs = [live_pair(speech, output, form, microphone is not None, window, force)]
+    elif microphone is not None or window:
+        raise click.UsageError("--microphone and --window go with --live")
+    else:
+        pairs = pair_up(*given(speech, output), form, force=force)
     if playable and (rate is not None or any(pair.output == PIPE or pair.form != "mp4" for pair in pairs)):
         raise click.UsageError("--playable is for MP4 files, and not for --live, which needs none")
     loaded = load_model(model, device=device, precision=precision)
@@ -103,7 +98,7 @@ def generate(
     marking = None if no_mark else marker_of(loaded.path, sign_with=sign_with)
     how = How(size, fps, read_face(loaded, image), audio_track, marking, _show_progress, playable=playable)
     if rate is not None:
-        _live(loaded, pairs, steering, how, rate, time.perf_counter() - begun)
+        show_live(loaded, pairs[0], steering, how, rate, microphone, time.perf_counter() - begun)
         return
     for made in generate_all(loaded, pairs, steering, how, batch=batch, say=_say):
         if no_mark and (model / "run.json").is_file():
@@ -111,26 +106,6 @@ def generate(
 
             Notes(model).add(f"{made.path.name} was generated without marks (--no-mark)")
         _tell(made, to_stderr=output == PIPE)
-
-
-def _live(
-    model: TalkingFaceModel,
-    pairs: Sequence[Pair],
-    steering: Mapping[str, Steering],
-    how: How,
-    rate: int,
-    loading: float,
-) -> None:
-    """Draw standard input until it ends; the delays are printed last."""
-    from s2vkit.inference.live_job import Delays, go_live
-    from s2vkit.inference.outputs import PIPE
-
-    if [pair.speech for pair in pairs] != [PIPE] or how.fps is not None or how.image is not None:
-        raise click.UsageError("--live takes SPEECH - alone, and neither --fps nor --image")
-    delays = Delays(loading)
-    frames = go_live(model, pairs[0], steering, how, sample_rate=rate, delays=delays)
-    click.echo(f"wrote {pairs[0].output}: {frames} frames, {model.fps:g} a second", err=True)
-    click.echo(delays.report(model.fps), err=True)
 
 
 def _tell(made: Generated, *, to_stderr: bool) -> None:

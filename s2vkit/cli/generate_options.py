@@ -1,4 +1,4 @@
-"""The options of `s2vkit generate` that say what is asked of the face, and how videos are made."""
+"""The options of `s2vkit generate`: what is asked of the face, how videos are made, what is live."""
 
 from __future__ import annotations
 
@@ -82,5 +82,33 @@ def video_options() -> Callable[[_Command], _Command]:
             is_flag=True,
             help="Write MP4 files that play as far as they were written, even if this is killed; they are "
             "larger, and not signed.",
+        ),
+    )
+
+
+def live_options() -> Callable[[_Command], _Command]:
+    """Take what is generated while somebody speaks: `rate`, `microphone`, `window`."""
+    return together(
+        click.option(
+            "--live",
+            "rate",
+            type=click.IntRange(1000, 384000),
+            is_flag=False,
+            flag_value=16000,
+            metavar="HZ",
+            help="Generate while somebody speaks: SPEECH is -, a stream of mono 16-bit PCM at this rate "
+            "(16000), or there is --microphone.",
+        ),
+        click.option(
+            "--microphone",
+            is_flag=False,
+            flag_value="",
+            metavar="DEVICE",
+            help="With --live, listen to a microphone in place of SPEECH (extra `microphone`).",
+        ),
+        click.option(
+            "--window",
+            is_flag=True,
+            help="With --live, show the face in a window in place of -o (extra `window`).",
         ),
     )

@@ -40,7 +40,7 @@ class LiveFilm:
         size: int | None = None,
         marking: Marking | None = None,
     ) -> None:
-        self.sample_rate = sample_rate
+        self.sample_rate, self.fps = sample_rate, model.fps
         self._live = model.stream_of(sample_rate, steering)
         self._resize = Resizer(size or model.size)
         self._opened = open_sink(target, form, self._resize.size, model.fps, sample_rate, marking)

@@ -1,11 +1,12 @@
-"""`s2vkit generate --live`: PCM from standard input, frames as they are drawn, and their delays."""
+"""`s2vkit generate --live`: speech as it comes, frames as they are drawn, and their delays."""
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -17,8 +18,10 @@ from s2vkit.inference.live_film import PCM_BYTES, LiveFilm, from_pcm
 from s2vkit.inference.model import TalkingFaceModel
 from s2vkit.inference.outputs import PIPE, Pair
 from s2vkit.inference.steering import Steering
+from s2vkit.media.sinks import WINDOW
+from s2vkit.media.window import WindowClosedError
 
-_PIECE = 0.02  # s of sound read at once, at most
+PIECE = 0.02  # s of sound read at once, at most
 
 
 @dataclass
@@ -50,36 +53,56 @@ def go_live(
     pair: Pair,
     steering: Mapping[str, Steering],
     how: How,
+    speech: Iterable[np.ndarray],
     *,
     sample_rate: int,
     delays: Delays,
 ) -> int:
-    """Draw what is spoken into standard input until it ends or Ctrl-C: the number of frames."""
-    target: BinaryIO | None = sys.stdout.buffer if pair.output == PIPE else None
+    """Draw speech that comes in pieces until it ends, Ctrl-C, or its window is closed: the number of frames.
+
+    Raises InputError if none came.
+    """
+    piped = pair.output == PIPE and pair.form != WINDOW
+    target: BinaryIO | None = sys.stdout.buffer if piped else None
     film = LiveFilm(
         model, steering, sample_rate, target or pair.output, pair.form, size=how.size, marking=how.marking
     )
-    with film:
+    with _quick_collections(), film, suppress(WindowClosedError):
         with suppress(KeyboardInterrupt):
-            for samples in _pcm(sys.stdin.buffer, sample_rate):
-                begun = time.perf_counter()
-                first = film.frames
-                film.push(samples)
-                if target is not None:
-                    target.flush()
-                took = time.perf_counter() - begun
-                for number in range(first, film.frames):
-                    delays.hearing.append(film.seconds - number / model.fps)
-                    delays.computing.append(took)
+            for samples in speech:
+                _draw(film, samples, target, delays)
         if not film.seconds:
-            raise InputError("standard input ended before any sound came")
+            raise InputError("the speech ended before any sound came")
         film.finish()
-        return film.frames
+    return film.frames
 
 
-def _pcm(stream: BinaryIO, sample_rate: int) -> Iterator[np.ndarray]:
-    """Read samples as soon as they come: float32 (S,)."""
-    most, rest = int(_PIECE * sample_rate) * PCM_BYTES, b""
+@contextmanager
+def _quick_collections() -> Iterator[None]:
+    """Keep what is loaded from the garbage collector: going through all of it takes several frames' time."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def _draw(film: LiveFilm, samples: np.ndarray, target: BinaryIO | None, delays: Delays) -> None:
+    """Write the frames that are due with the next samples, and note their delays."""
+    begun, first = time.perf_counter(), film.frames
+    film.push(samples)
+    if target is not None:
+        target.flush()
+    took = time.perf_counter() - begun
+    for number in range(first, film.frames):
+        delays.hearing.append(film.seconds - number / film.fps)
+        delays.computing.append(took)
+
+
+def pcm_pieces(stream: BinaryIO, sample_rate: int) -> Iterator[np.ndarray]:
+    """Read 16-bit PCM as soon as it comes: float32 (S,)."""
+    most, rest = int(PIECE * sample_rate) * PCM_BYTES, b""
     while data := stream.read1(most):  # type: ignore[attr-defined]  # of a buffered reader
         data = rest + data
         whole = len(data) // PCM_BYTES * PCM_BYTES

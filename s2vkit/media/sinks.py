@@ -1,4 +1,4 @@
-"""Where frames go: a video, an animated GIF, a folder of pictures, or raw bytes."""
+"""Where frames go: a video, an animated GIF, a folder of pictures, raw bytes, or a window."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from s2vkit.media.video import Marking, VideoWriter, as_rate
 
 FORMATS = ("mp4", "webm", "gif", "png", "raw")
 SILENT = ("gif", "png", "raw")  # formats without sound
+WINDOW = "window"  # the form that is shown and not written
 Target = Path | BinaryIO
 _Put = Callable[[np.ndarray, int], object]
 
@@ -50,7 +51,8 @@ def open_sink(
         return VideoWriter(
             target, (size, size), fps, None, sample_rate, marking, container=container, sound=True
         )
-    return {"gif": _gif, "png": _pictures, "raw": _raw}[form](target, size, as_rate(fps), marking)
+    silent = {"gif": _gif, "png": _pictures, "raw": _raw, WINDOW: _window}
+    return silent[form](target, size, as_rate(fps), marking)
 
 
 class _Silent:
@@ -112,6 +114,15 @@ def _gif(target: Target, size: int, fps: Fraction, marking: Marking | None) -> I
 
         yield _Silent(put, fps, marking)
         out.mux(stream.encode(None))
+
+
+@contextmanager
+def _window(target: Target, size: int, fps: Fraction, marking: Marking | None) -> Iterator[Sink]:
+    """Show each frame at once; nothing is written to `target`."""
+    from s2vkit.media.window import Window  # wants an extra
+
+    with Window(size) as window:
+        yield _Silent(lambda frame, _: window.show(frame), fps, marking)
 
 
 def _argb(image: Image.Image) -> np.ndarray:
