@@ -142,9 +142,10 @@ class VideoWriter:
 
     def _picture(self, frame: np.ndarray) -> av.VideoFrame:
         height, width = frame.shape[:2]
-        even = np.pad(frame, [(0, height % 2), (0, width % 2), (0, 0)], mode="edge")
+        if height % 2 or width % 2:  # padding by nothing takes as long
+            frame = np.pad(frame, [(0, height % 2), (0, width % 2), (0, 0)], mode="edge")
         picture = self._painter.reformat(
-            av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24"),
+            av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24"),
             format="yuv420p",
             dst_colorspace=Colorspace.ITU601,
             dst_color_range=ColorRange.MPEG,
