@@ -13,6 +13,7 @@ import pytest
 import torch
 from helpers_cli import ROOT, call
 
+from s2vkit.ahead import ahead
 from s2vkit.build import Builder, data_spec_of
 from s2vkit.cli.guard import guard
 from s2vkit.cli.main import cli
@@ -22,7 +23,6 @@ from s2vkit.media import VideoWriter
 from s2vkit.plugins import registry
 from s2vkit.recipe.load import dump_recipe, load_recipe
 from s2vkit.tensors import save_modules
-from s2vkit.videos.ahead import ahead
 from s2vkit.videos.networks import networks_of
 from s2vkit.videos.offset import offset_of
 from s2vkit.videos.pairs import find_pairs, read_labels

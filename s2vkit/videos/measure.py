@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from s2vkit.ahead import ahead
 from s2vkit.data.extraction.kinds import Rejected
 from s2vkit.engine.stop import Stopped
 from s2vkit.engine.view import View
@@ -17,7 +18,6 @@ from s2vkit.files import atomic_folder, write_json, write_text
 from s2vkit.interfaces.metric import Metric, Outcome, Score
 from s2vkit.interfaces.score_files import clips_csv, finite, score_facts
 from s2vkit.recipe.convert import to_plain
-from s2vkit.videos.ahead import ahead
 from s2vkit.videos.outcomes import Prepared, Preparer
 from s2vkit.videos.pairs import Labels, Pair, find_pairs
 from s2vkit.videos.protocol import Protocol, conditions, hash_of
