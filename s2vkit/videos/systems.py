@@ -16,6 +16,7 @@ from s2vkit.benchmark.finished_runs import Finished, read_figures, results_of
 from s2vkit.benchmark.grouping import System
 from s2vkit.benchmark.groups import figures_by
 from s2vkit.benchmark.provenance import write_all
+from s2vkit.device import keep_freed_memory
 from s2vkit.engine.stop import stop_flag
 from s2vkit.engine.view import View
 from s2vkit.errors import InputError, RunFolderError
@@ -63,6 +64,7 @@ def evaluate_videos(asked: AskedVideos, output: Path, console: Console, registry
     with naming_full_disk(output), stop_flag() as stopped, View(console) as view:
         todo = [folder for folder, place in places.items() if not _is_measured(folder, place, asked)]
         if todo:
+            keep_freed_memory()
             parts = _parts(asked, view, stopped, registry)
             given = Given(asked.truth, asked.audio, read_labels(asked.speakers))
             for folder in todo:
