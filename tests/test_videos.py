@@ -193,6 +193,12 @@ def test_an_evaluation_that_was_killed_goes_on_with_the_next_video(places, evalu
     assert progress.is_file()
     monkeypatch.setattr(Preparer, "prepare", prepare)
     monkeypatch.setattr(Sharpness, "update", counted)
+    stored = progress.read_text()
+    progress.write_text(stored.replace('"metrics": {', '"metrics": {"x": 0, "_": {', 1) + "}")
+    damaged = call(capsys, *words)
+    assert damaged.code != 0
+    assert "remove it: the videos are measured anew" in " ".join(damaged.err.split())
+    progress.write_text(stored)
     called = call(capsys, *words)
     assert called.code == 0, called.err
     assert measured == ["c2", "c2"]  # by `sharpness` and `mouth_sharpness`

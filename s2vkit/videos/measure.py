@@ -82,6 +82,7 @@ def measure_videos(videos: Path, given: Given, parts: Measuring, place: Path, re
             if parts.stopped.is_set():
                 raise Stopped
     if not found.labels:
+        progress.clear()
         first = found.unjudged[0]
         raise InputError(
             f"{videos}: not one of {len(found.unjudged)} videos can be measured; '{first.clip}': "

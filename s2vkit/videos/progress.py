@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from s2vkit.errors import RunFolderError
 from s2vkit.files import read_json, remove, write_text
 from s2vkit.interfaces.metric import Metric, Outcome
 from s2vkit.videos.outcomes import Preparer
@@ -69,14 +70,23 @@ class Progress:
         self._cost = self._stored - begun
 
     def read(self, metrics: Mapping[str, Metric], pairs: Sequence[Pair], preparer: Preparer) -> Found | None:
-        """Give new metrics the state that was stored; None where nothing of this key was."""
+        """Give new metrics the state that was stored, and return what was found; None: nothing was.
+
+        Raises RunFolderError if the file is damaged.
+        """
         data = read_json(self.path)
         if not isinstance(data, dict) or data.get("key") != self.key:
             return None
-        found = Found.of_data(data["found"])
-        clips = _Clips(found, pairs, preparer)
-        for name, metric in metrics.items():
-            restore(metric, data["metrics"][name], clips)
+        try:
+            found = Found.of_data(data["found"])
+            clips = _Clips(found, pairs, preparer)
+            for name, metric in metrics.items():
+                restore(metric, data["metrics"][name], clips)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            what = f"cannot be read: {type(error).__name__}: {error}"
+            raise RunFolderError(
+                f"{self.path}: {what}", hint="remove it: the videos are measured anew"
+            ) from error
         return found
 
     def clear(self) -> None:
