@@ -79,11 +79,12 @@ def main() -> None:
     seconds: Counter[str] = Counter()
     for pair in pairs:
         with stopwatch() as watch:
-            (outcome,) = preparer.prepare(pair).outcomes
+            outcomes = preparer.prepare(pair).outcomes  # several, where a face in DIR is cut
         seconds["reading and cropping"] += watch.seconds
         for name, metric in metrics.items():
             with stopwatch() as watch:
-                metric.update(outcome)
+                for outcome in outcomes:
+                    metric.update(outcome)
             seconds[f"`{name}`"] += watch.seconds
     rows = [
         [name, f"{total / len(pairs):.2f}"] for name, total in (*seconds.items(), ("all", seconds.total()))
