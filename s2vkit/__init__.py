@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s2vkit.checkpoints import Checkpoint
+from s2vkit.checkpoints import Checkpoint, weights_file
 from s2vkit.errors import (
     InputError,
     PluginError,
@@ -23,6 +23,7 @@ from s2vkit.errors import (
 )
 from s2vkit.footage_options import FootageOptions
 from s2vkit.hookspecs import Register, RegisterCommand, hookimpl
+from s2vkit.installed import Carrier, find_carried
 from s2vkit.options import (
     AdversarialLossOptions,
     AdversarialLossSlot,
@@ -189,6 +190,7 @@ __all__ = [
     "BatchSource",
     "Better",
     "Callback",
+    "Carrier",
     "Checkpoint",
     "ClipFiles",
     "ClipSample",
@@ -285,6 +287,7 @@ __all__ = [
     "current_part",
     "detached",
     "draw_rows",
+    "find_carried",
     "fit_weights",
     "gather_rows",
     "hookimpl",
@@ -298,5 +301,6 @@ __all__ = [
     "score_facts",
     "speech_steps",
     "voiced_frames",
+    "weights_file",
     "windows",
 ]
