@@ -21,10 +21,11 @@ from PIL import Image
 
 from s2vkit.device import keep_freed_memory
 from s2vkit.media import VideoWriter, read_frames
+from s2vkit.media.folders import VIDEOS, media_of
 from s2vkit.plugins import registry
 from s2vkit.videos.build import build_detector, metric_makers
 from s2vkit.videos.outcomes import Preparer
-from s2vkit.videos.pairs import VIDEOS, find_pairs, media_of
+from s2vkit.videos.pairs import find_pairs
 from s2vkit.videos.protocol import load_protocol
 
 SIDE, FPS, SECONDS, RATE = 256, 25, 5, 16000

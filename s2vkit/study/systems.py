@@ -20,12 +20,12 @@ from s2vkit.inference.pipeline import InferencePipeline
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.pixels import to_uint8
 from s2vkit.media import read_frames, read_speech
+from s2vkit.media.folders import VIDEOS, media_of
 from s2vkit.recipe.load import load_recipe
 from s2vkit.registry import Registry
 from s2vkit.runs.cache import Cache
 from s2vkit.runs.plan import Plan
 from s2vkit.study.plan import names_of
-from s2vkit.videos.pairs import VIDEOS, media_of
 
 _RATE = 16000  # Hz, of the speech of videos
 

@@ -21,6 +21,7 @@ from s2vkit.engine.stop import stop_flag
 from s2vkit.engine.view import View
 from s2vkit.errors import InputError, RunFolderError
 from s2vkit.files import naming_full_disk, read_json, recover_folder
+from s2vkit.media.folders import SOUNDS, VIDEOS, media_of
 from s2vkit.recipe.convert import to_plain
 from s2vkit.registry import Registry
 from s2vkit.videos.build import build_detector, build_landmarks, metric_makers, weights_of
@@ -29,7 +30,7 @@ from s2vkit.videos.networks import NONE, networks_of, with_sync_evaluator
 from s2vkit.videos.offset import ALIKE
 from s2vkit.videos.outcomes import Preparer
 from s2vkit.videos.page import write_videos_page
-from s2vkit.videos.pairs import SOUNDS, VIDEOS, media_of, read_labels
+from s2vkit.videos.pairs import read_labels
 from s2vkit.videos.protocol import Protocol, check_same, hash_of
 from s2vkit.videos.unjudged import counted, read_unjudged
 
