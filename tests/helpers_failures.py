@@ -1,8 +1,11 @@
-"""A process of torchrun's that trains the toy and fails on purpose, once, at a step of a stage.
+"""A process of torchrun's that trains the toy and fails on purpose at steps of a stage.
 
-    torchrun ... helpers_failures.py RECIPE SET ...       FAILURE, RANK_FAILS, STEP_FAILS, MARK say how
+    torchrun ... helpers_failures.py RECIPE SET ...       FAILURE, FAILS_AT and MARKS say how
 
-`python helpers_failures.py --wait KIND` has two processes wait for each other, and prints what rank 0 says.
+FAILS_AT is a list of RANK:STEP, of which each fails in turn; MARKS is a folder of a file for each that did.
+
+`python helpers_failures.py --wait KIND` has two processes wait for each other, first longer than a step may
+take, and prints what they say.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from s2vkit.cli.main import cli
 from s2vkit.engine.process_group import join_processes
 from s2vkit.engine.trainer import Trainer
 from s2vkit.errors import TrainingError
+from s2vkit.interfaces.batch import Batch
 
 STAGE = "compose"
 
@@ -68,17 +72,19 @@ FAILURES: dict[str, Callable[[], object]] = {
 
 def train(recipe: str, sets: list[str]) -> int:
     """Run a recipe by the command line; gives its exit code."""
-    mark, step = Path(os.environ["MARK"]), int(os.environ.get("STEP_FAILS", "0"))
-    failing = os.environ["RANK"] == os.environ.get("RANK_FAILS")
-    do = Trainer.step
+    marks = Path(os.environ["MARKS"])
+    places = os.environ.get("FAILS_AT", "").split(",")
+    rank = os.environ["RANK"]
+    do = Trainer._optimize
 
-    def step_or_fail(self: Trainer, number: int) -> dict[str, torch.Tensor]:
-        if failing and self.name == STAGE and self.state.folder and number == step and not mark.exists():
-            mark.touch()
+    def optimize_or_fail(self: Trainer, batches: list[Batch], number: int) -> dict[str, torch.Tensor]:
+        failed = len(list(marks.iterdir()))
+        if self.name == STAGE and self.state.folder and places[failed : failed + 1] == [f"{rank}:{number}"]:
+            (marks / str(failed)).touch()
             FAILURES[os.environ["FAILURE"]]()
-        return do(self, number)
+        return do(self, batches, number)
 
-    Trainer.step = step_or_fail  # type: ignore[method-assign]
+    Trainer._optimize = optimize_or_fail  # type: ignore[method-assign]
     s2vkit.plugins.registry = s2vkit.engine.run.installed = lambda: REGISTRY  # type: ignore
     return guard(cli, ["run", recipe, "--stage", STAGE, *sets])
 
@@ -88,6 +94,10 @@ def wait(kind: str) -> int:
 
     def rank(number: int) -> None:
         group = join_processes()
+        with group.first() as leads:
+            if leads:  # what takes longer than a step may, as caching does
+                time.sleep(1.1 * float(os.environ["S2VKIT_STEP_TIMEOUT"]))
+        print(f"rank {number} goes on", flush=True)
         if number:
             FAILURES[kind]()
         try:

@@ -1,13 +1,14 @@
 """A process that runs the toy recipe in children and kills them; it imports torch only once.
 
     python helpers_kill.py FOLDER SEED        prints one JSON object: what was killed, and when
-    python helpers_kill.py FOLDER SEED COUNT  kills so many children at random moments of the whole run
+    python helpers_kill.py FOLDER SEED COUNT  kills so many that run tiny.yaml, at random moments
 
 It must not have computed anything with threads before it forks, hence a process of its own.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -15,7 +16,9 @@ import select
 import shutil
 import signal
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import helpers_toy
@@ -26,7 +29,9 @@ from rich.console import Console
 import s2vkit.rendering.held_out
 from s2vkit.engine.run import run_recipe
 from s2vkit.engine.view import View
+from s2vkit.recipe.load import Loaded, load_recipe
 
+Load = Callable[[Path], Loaded]
 PHASES = (
     "checking the machine",
     "corpus",
@@ -52,7 +57,13 @@ LONGEST = {
     "evaluate": 0.2,
 }
 """Seconds after its start by which a phase is killed at the latest."""
+LIVES = (0.05, 8.0)  # processor seconds of a run of tiny.yaml; it takes about a minute of them
 LIMIT = 120.0  # seconds that a child may take
+
+
+def load_small(folder: Path) -> Loaded:
+    """Load the toy recipe."""
+    return load_toy(folder, *SETS)
 
 
 def main(folder: Path, seed: int) -> None:
@@ -74,19 +85,42 @@ def main(folder: Path, seed: int) -> None:
 
 
 def kill_often(folder: Path, seed: int, count: int) -> None:
-    """Kill children one after the other, each a random time after its start, then let the last finish."""
-    draw, killed, tries = random.Random(seed), 0, 0
-    while killed < count and tries < 3 * count:
-        tries += 1
-        child = os.fork()
-        if child == 0:
-            run(folder, os.open(os.devnull, os.O_WRONLY))
-        time.sleep(draw.uniform(0.05, 2.5))
-        os.kill(child, signal.SIGKILL)
-        killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
-        if (folder / "run" / "report.html").exists():  # it has come to its end: begin it anew
-            shutil.rmtree(folder)
-    print(json.dumps({"killed": killed, "end": fork(folder)}))
+    """Let one child run tiny.yaml; then kill children that run it, and let the last one finish.
+
+    A child is killed after random seconds of processor time, so that a busy machine changes nothing.
+    """
+    whole, killed, draw = folder / "whole", folder / "killed", random.Random(seed)
+    ends, phases = [fork(whole, tiny)], []
+    runs = [digest(whole)]
+    while killed.exists() or len(phases) < count:
+        after = draw.uniform(*LIVES) if len(phases) < count else None
+        ends.append(fork(killed, tiny, killed_after=after))
+        if ends[-1] == signal.SIGKILL:
+            phases.append(stage_of(killed))
+        elif ends[-1]:
+            break
+        else:  # this run has come to its end; another begins if not all are killed yet
+            runs.append(digest(killed))
+            shutil.rmtree(killed)
+    print(json.dumps({"phases": phases, "ends": ends, "runs": runs}))
+
+
+def tiny(folder: Path) -> Loaded:
+    """Load tiny.yaml as it is, with results and caches in a folder."""
+    places = (f"output={folder}/run", f"cache={folder}/cache", "compute.threads=1", "compute.workers=0")
+    return load_recipe(helpers_toy.ROOT / "recipes" / "tiny.yaml", (*places, *SETS), helpers_toy.REGISTRY)
+
+
+def stage_of(folder: Path) -> str:
+    """Name the last stage of a run that has begun."""
+    begun = sorted((folder / "run" / "stages").glob("*/identity"), key=lambda path: path.stat().st_mtime_ns)
+    return begun[-1].parent.name if begun else "before the first stage"
+
+
+def digest(folder: Path) -> str:
+    """Hash the metrics and all weights of a run; nothing that was half written may be left."""
+    assert list(folder.rglob(".*.part*")) == []
+    return hashlib.sha256(repr(sorted(helpers_toy.results(folder).items())).encode()).hexdigest()
 
 
 def kill_in(folder: Path, phases: list[str], draw: random.Random) -> str | None:
@@ -120,15 +154,24 @@ def first_in(text: str, phases: list[str]) -> str | None:
     return next((phase for phase in phases if f"\n{phase}" in f"\n{text}"), None)
 
 
-def fork(folder: Path, killed_at: int = 0) -> int:
-    """Run in a child that kills itself at a file operation, if told so; 0 or the signal."""
+def fork(folder: Path, load: Load = load_small, killed_at: int = 0, killed_after: float | None = None) -> int:
+    """Run in a child that kills itself at a file operation or after some time; 0 or the signal."""
     child = os.fork()
     if child == 0:
         if killed_at:
             count_down(killed_at)
-        run(folder, os.open(os.devnull, os.O_WRONLY))
+        if killed_after is not None:
+            threading.Thread(target=die_after, args=(killed_after,), daemon=True).start()
+        run(folder, os.open(os.devnull, os.O_WRONLY), load)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else os.WTERMSIG(status)
+
+
+def die_after(seconds: float) -> None:
+    """Kill this process once it has had so many seconds of the processor."""
+    while time.process_time() < seconds:
+        time.sleep(0.002)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def count_down(left: int) -> None:
@@ -151,13 +194,12 @@ def count_down(left: int) -> None:
         setattr(Path, name, dying(getattr(Path, name)))
 
 
-def run(folder: Path, output: int) -> None:
-    """Run the recipe in this child, and end it."""
+def run(folder: Path, output: int, load: Load = load_small) -> None:
+    """Run a recipe in this child, and end it."""
     try:
         with os.fdopen(output, "w", buffering=1) as file:
             console = Console(file=file, width=200)
-            loaded = load_toy(folder, *SETS)
-            run_recipe(loaded, console=console, registry=helpers_toy.REGISTRY)
+            run_recipe(load(folder), console=console, registry=helpers_toy.REGISTRY)
         os._exit(0)
     except BaseException as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
@@ -175,9 +217,9 @@ def slow(advance):
 
 
 if __name__ == "__main__":
-    View.advance = slow(View.advance)
     s2vkit.rendering.held_out.draw_curves = lambda *args: True  # seconds of matplotlib each
     if len(sys.argv) > 3:
         kill_often(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
     else:
+        View.advance = slow(View.advance)
         main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -4,7 +4,8 @@
 
 FOLDER/run is of one process. For each stage, FOLDER/STAGE/run is a copy of it in which WORLD ranks
 train that stage again, from what those before it have left; KILLS times one rank is killed at a random
-moment, in turn, and all are started again. The process must not have computed
+moment, in turn, and all are started again. FOLDER/computed has the rank of each that has computed
+features, which are not cached at first. The process must not have computed
 anything with threads before it forks, hence one of its own.
 """
 
@@ -19,13 +20,17 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from helpers_toy import REGISTRY, write_recipe
 from rich.console import Console
 
+from s2vkit.data.array_writers import FolderWriter
+from s2vkit.engine.frozen_networks import FrozenNetworks
 from s2vkit.engine.run import run_recipe
 from s2vkit.recipe.load import load_recipe
 
+COMPUTED = "computed"  # the file that has a line for each feature that a rank has computed
 LOCAL = {"MASTER_ADDR": "127.0.0.1", "GLOO_SOCKET_IFNAME": "lo"}
 
 
@@ -61,9 +66,21 @@ def end_of(*children: int) -> list[int]:
     return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
 
 
-def copy_without(folder: Path, stage: str) -> Path:
-    """Copy the run of a folder, without what a stage has trained; gives the copy's recipe."""
-    place = folder / stage
+def record_encoding(file: Path) -> None:
+    """Have this process note its rank in a file whenever it computes features for the cache."""
+    encode = FrozenNetworks.encode
+
+    def noting(self: FrozenNetworks, features: Any, clips: Any, picks: Any, out: Any, *rest: Any) -> None:
+        if isinstance(out, FolderWriter):
+            with file.open("a") as notes:
+                notes.write(f"{os.environ['RANK']}\n")
+        encode(self, features, clips, picks, out, *rest)
+
+    FrozenNetworks.encode = noting  # type: ignore[method-assign]
+
+
+def copy_without(stage: str, folder: Path, place: Path) -> Path:
+    """Copy the run of a folder to a place, without what a stage has trained; gives the copy's recipe."""
     shutil.copytree(folder / "run", place / "run")
     shutil.rmtree(place / "run" / "stages" / stage)
     return write_recipe(place)
@@ -74,6 +91,8 @@ def main(world: int, folder: Path, stages: list[str], sets: list[str]) -> int:
     sets = [f"cache={folder}/cache", *sets]
 
     def train(recipes: dict[str, Path]) -> None:
+        if "RANK" in os.environ:
+            record_encoding(folder / COMPUTED)
         for stage, recipe in recipes.items():
             loaded = load_recipe(recipe, sets, REGISTRY)
             run_recipe(loaded, console=Console(quiet=True), registry=REGISTRY, stages=(stage,), quiet=True)
@@ -81,7 +100,10 @@ def main(world: int, folder: Path, stages: list[str], sets: list[str]) -> int:
     whole = dict.fromkeys(stages, write_recipe(folder))
     if ends := max(end_of(fork(lambda: train(whole)))):
         return ends
-    recipes = {stage: copy_without(folder, stage) for stage in stages}
+    for kind in ("speech", "faces"):
+        for features in (folder / "cache").glob(f"{kind}-*"):
+            shutil.rmtree(features)
+    recipes = {stage: copy_without(stage, folder, folder / stage) for stage in stages}
 
     def start() -> list[int]:
         port = free_port()

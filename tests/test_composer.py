@@ -102,6 +102,21 @@ def test_the_identity_branch_runs_once_a_clip():
     assert seen == [2] * 6  # three doublings and three alignments, of 2 clips and not 14 frames
 
 
+def test_an_identity_code_is_inflated_once_for_all_chunks_of_a_clip():
+    decoder, seen = settle(build()), []
+    decoder.branch.register_forward_hook(lambda module, given, out: seen.append(len(given[0])))
+    first, other = draw_codes(1, 3), draw_codes(1, 3)
+    with torch.no_grad():
+        start = decoder(first)
+        again = decoder(replace(first, state=start.state))
+        assert torch.equal(again.frames, start.frames)
+        assert len(seen) == 1
+        other.codes["identity"] = first.codes["identity"] + 1
+        changed = decoder(replace(other, state=again.state)).frames
+        assert len(seen) == 2
+        assert torch.equal(changed, decoder(other).frames)
+
+
 @pytest.mark.parametrize("times", [1, 5])
 def test_the_split_weight_equals_the_literal_concatenation(times):
     torch.manual_seed(0)
@@ -109,8 +124,8 @@ def test_the_split_weight_equals_the_literal_concatenation(times):
     frames, identity = torch.randn(3 * times, 8, 4, 4), torch.randn(3, 6, 4, 4)
     repeated = identity.repeat_interleave(times, 0)
     literal = join.conv(torch.cat([frames, repeated], 1))
-    assert torch.allclose(join(frames, identity), literal, atol=1e-5)
-    join(frames, identity).square().sum().backward()
+    assert torch.allclose(join(frames, join.inflate(identity)), literal, atol=1e-5)
+    join(frames, join.inflate(identity)).square().sum().backward()
     split, join.conv.weight.grad = join.conv.weight.grad.clone(), None
     literal.square().sum().backward()
     assert torch.allclose(split, join.conv.weight.grad, rtol=1e-4, atol=1e-4)

@@ -9,6 +9,7 @@ import io
 import json
 import re
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -106,6 +107,17 @@ def test_pieces_give_the_frames_of_the_whole(pipeline, codes, lengths, mode, mon
     assert pieces.shape == whole.shape
     assert torch.allclose(pieces, whole, atol=1e-5)
     assert float(whole.std(0).max()) > 1e-3  # frames differ: the test can fail
+
+
+def test_larger_frames_are_generated_fewer_at_once_on_a_cpu(pipeline, codes, monkeypatch):
+    counts = []
+    pipeline.graph.generator.register_forward_hook(lambda m, given, out: counts.append(out.frames.shape[1]))
+    data = pipeline.graph.data_spec
+    for size in (64, 128, 256):
+        monkeypatch.setattr(pipeline.graph, "data_spec", replace(data, size=size))
+        counts.clear()
+        frames_in_pieces(pipeline, scene_of(codes), speech_of(0.8), every(800), chunk=None)
+        assert max(counts) == min(20, 64 * 64**2 // size**2)
 
 
 def test_a_frame_comes_as_soon_as_its_speech_has_come(pipeline, codes):

@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 from helpers_cli import start
-from helpers_toy import write_recipe
+from helpers_ranks import COMPUTED
+from helpers_toy import load_toy, run_toy, write_recipe
 from safetensors.torch import load_file
 
 from s2vkit.engine.log import read_log
+from s2vkit.engine.process_group import ProcessGroup
 from s2vkit.engine.whole_batch import WholeBatch
+from s2vkit.errors import RecipeError
 from s2vkit.interfaces.data_parallel import Part, computing_on, draw_rows
 
 HERE = Path(__file__).parent
@@ -78,6 +81,19 @@ def _slack(name: str) -> float:
 def test_two_processes_train_as_one(tmp_path):
     run_ranks(tmp_path, 2, QUICK, *SETS, "stages.pretrain=null", "audio_encoder=logmel")
     compare(tmp_path, QUICK)
+    assert set((tmp_path / COMPUTED).read_text().split()) == {"0"}  # the others read what it has cached
+
+
+def test_a_process_that_has_read_another_recipe_than_rank_0_is_reported(tmp_path, monkeypatch):
+    class Follower(ProcessGroup):
+        part = Part(1, 2)
+
+        def from_leader(self, value):
+            return load_toy(tmp_path, "stages.compose.steps=5").data, [], False
+
+    monkeypatch.setattr("s2vkit.engine.run.join_processes", Follower)
+    with pytest.raises(RecipeError, match="rank 1 has read another recipe than rank 0"):
+        run_toy(tmp_path)
 
 
 @thorough

@@ -93,8 +93,8 @@ class ConcatUpConv(nn.Module):
 
     The circled plus of Fig. 2. The convolution of a concatenation is the sum of the
     convolutions with the two parts of its weight; the identity part is the same for all
-    frames of a clip, so it is computed once a clip and added to each of its frames. This is
-    exact, up to the order of additions.
+    frames of a clip, so it is computed once a clip (`inflate`) and added to each of its frames.
+    This is exact, up to the order of additions.
     """
 
     def __init__(self, channels: int, identity: int, out: int, bias: bool = True) -> None:
@@ -102,18 +102,21 @@ class ConcatUpConv(nn.Module):
         self.parts = [channels, identity]
         self.conv = nn.ConvTranspose2d(channels + identity, out, 4, stride=2, padding=1, bias=bias)
 
-    def forward(self, frames: Tensor, identity: Tensor | None) -> Tensor:
-        """Join (B*V, channels, h, w) with (B, identity, h, w): (B*V, out, 2h, 2w)."""
-        if identity is None:
+    def inflate(self, identity: Tensor) -> Tensor:
+        """Convolve the identity part (B, identity, h, w) alone: (B, out, 2h, 2w)."""
+        return F.conv_transpose2d(identity, self.conv.weight[self.parts[0] :], stride=2, padding=1)
+
+    def forward(self, frames: Tensor, inflated: Tensor | None) -> Tensor:
+        """Join (B*V, channels, h, w) with what `inflate` gave: (B*V, out, 2h, 2w)."""
+        if inflated is None:
             joined: Tensor = self.conv(frames)
             return joined
-        weights = self.conv.weight.split(self.parts)
-        own = F.conv_transpose2d(frames, weights[0], self.conv.bias, stride=2, padding=1)
-        shared = F.conv_transpose2d(identity, weights[1], stride=2, padding=1)
-        clips = identity.shape[0]
+        weight = self.conv.weight[: self.parts[0]]
+        own = F.conv_transpose2d(frames, weight, self.conv.bias, stride=2, padding=1)
+        clips = inflated.shape[0]
         if clips == own.shape[0]:
-            return own + shared
-        return (own.unflatten(0, (clips, -1)) + shared.unsqueeze(1)).flatten(0, 1)
+            return own + inflated
+        return (own.unflatten(0, (clips, -1)) + inflated.unsqueeze(1)).flatten(0, 1)
 
 
 class UpBlock(nn.Module):
@@ -127,8 +130,8 @@ class UpBlock(nn.Module):
         self.second = nn.Conv2d(out, last or out, 1)
         self.last = bool(last)
 
-    def forward(self, frames: Tensor, identity: Tensor | None) -> Tensor:
-        """Double (B*V, C, h, w), with (B, I, h, w) or None; no activation after the last one."""
-        x = F.relu_(self.norm(self.up(frames, identity)))
+    def forward(self, frames: Tensor, inflated: Tensor | None) -> Tensor:
+        """Double (B*V, C, h, w), with (B, out, 2h, 2w) or None; no activation after the last one."""
+        x = F.relu_(self.norm(self.up(frames, inflated)))
         x = self.second(F.relu_(self.first(x)))
         return x if self.last else F.relu_(x)

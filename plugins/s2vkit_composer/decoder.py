@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,14 @@ from s2vkit import Conditioning, Generator, GeneratorOutput, RecipeError
 from s2vkit_composer import FrameDecoderOptions, IdentityBranchOptions
 from s2vkit_composer.blocks import Scaled, Stem, UpBlock, start_weights
 from s2vkit_composer.identity import IdentityBranch, Shape, default_shapes
+
+
+class Inflated(NamedTuple):
+    """What an identity code gives, the same for all frames of a clip."""
+
+    code: Tensor  # (B, dim)
+    maps: list[Tensor]  # (B, C, h, w), as the branch gives them
+    joined: list[Tensor | None]  # (B, C, h, w) that each doubling adds; None: no map joins there
 
 
 class FrameDecoder(Generator):
@@ -51,7 +60,7 @@ class FrameDecoder(Generator):
         self.branch = branch_of(options, size, identity, map_shapes)
         shapes = self.branch.shapes if self.branch else []
         sides = [options.start << i for i in range(doublings)]
-        self.joined = nearest_sides(sides, shapes)
+        self.map_sides, self.joined = sides, nearest_sides(sides, shapes)
         widths = [max(options.width >> i, options.min_width) for i in range(doublings + 1)]
         self.scaled = Scaled(features, options.speech) if options.start_input == "scaled" else None
         inputs = features + sum(codes[side] for side in self.sides)
@@ -70,18 +79,39 @@ class FrameDecoder(Generator):
         self.to(memory_format=torch.channels_last)  # quickest for small maps, on CPU and GPU
 
     def forward(self, codes: Conditioning) -> GeneratorOutput:
-        """Generate frames (B, V, 3, size, size) in [-1, 1] and the clip's identity maps."""
+        """Generate frames (B, V, 3, size, size) in [-1, 1] and the clip's identity maps.
+
+        `Conditioning.state` saves inflating an identity code again; the frames are the same without.
+        """
         clips, times = codes.features.shape[:2]
-        maps = self.branch(given(codes.codes.get("identity"), "identity code")) if self.branch else []
+        identity = self._inflated(codes)
         x = self.stem(self._vector(codes))
         x = x.contiguous(memory_format=torch.channels_last)
-        frames = torch.tanh(self._frame(self._raised(x, maps)).float()).unflatten(0, (clips, times))
-        return GeneratorOutput(frames, maps if self.gives_maps else [])
+        raised = self._raised(x, identity)
+        frames = torch.tanh(self._frame(raised).float()).unflatten(0, (clips, times))
+        maps = identity.maps if identity is not None and self.gives_maps else []
+        return GeneratorOutput(frames, maps, state=None if self.training else identity)
 
-    def _raised(self, x: Tensor, maps: list[Tensor]) -> Iterator[Tensor]:
+    def _inflated(self, codes: Conditioning) -> Inflated | None:
+        """Inflate the identity code, unless the frames before had the same one."""
+        if self.branch is None:
+            return None
+        code = given(codes.codes.get("identity"), "identity code")
+        known = codes.state
+        if isinstance(known, Inflated) and (known.code is code or torch.equal(known.code, code)):
+            return known
+        maps = self.branch(code)
+        joined: list[Tensor | None] = []
+        for block, numbers, side in zip(self.blocks, self.joined, self.map_sides, strict=True):
+            part = fit_maps([maps[m] for m in numbers], side)
+            joined.append(None if part is None else block.up.inflate(part))
+        return Inflated(code, maps, joined)
+
+    def _raised(self, x: Tensor, identity: Inflated | None) -> Iterator[Tensor]:
         """Double the start maps (B*V, C, s, s), and give them after each doubling."""
-        for block, joined in zip(self.blocks, self.joined, strict=True):
-            x = block(x, fit_maps([maps[m] for m in joined], x.shape[-1]))
+        joined = identity.joined if identity is not None else [None] * len(self.blocks)
+        for block, inflated in zip(self.blocks, joined, strict=True):
+            x = block(x, inflated)
             yield x
 
     def _frame(self, raised: Iterator[Tensor]) -> Tensor:

@@ -79,9 +79,9 @@ class SeveralProcesses(ProcessGroup):
     """One of the processes that torchrun has started."""
 
     def __init__(self, rank: int, world: int) -> None:
-        self.part = Part(rank, world)
+        self.part, self._timeout = Part(rank, world), _step_timeout()
         with self._answering():
-            timeout = _step_timeout()
+            timeout = self._timeout
             dist.init_process_group(
                 _backend(), store=_store(timeout), rank=rank, world_size=world, timeout=timeout
             )
@@ -154,12 +154,24 @@ class SeveralProcesses(ProcessGroup):
         except RuntimeError as error:
             if not _is_of_collective(error):
                 raise
-            said = (str(error).strip().splitlines() or ["no message"])[0]
-            raise TrainingError(
-                f"rank {self.part.rank} of {self.part.world}: the other processes do not answer: {said}",
-                hint="the message of the process that ended first says why; the same command goes on "
-                "from the last checkpoint",
-            ) from error
+            raise self._explain(error) from error
+
+    def _explain(self, error: RuntimeError) -> TrainingError:
+        """Turn the failure of a collective into what the user reads."""
+        who = f"rank {self.part.rank} of {self.part.world}"
+        if _is_timeout(error):
+            seconds = self._timeout.total_seconds()
+            return TrainingError(
+                f"{who}: another process did not join a collective operation within {seconds:g} s",
+                hint="that process hangs, or two of them wait for each other; the same command resumes from "
+                f"the last checkpoint. If a step can take longer here, set {STEP_TIMEOUT} to more seconds",
+            )
+        said = (str(error).strip().splitlines() or ["no message"])[0]
+        return TrainingError(
+            f"{who}: the connection to another process is lost: {said}",
+            hint="the message of the process that ended first says why; the same command resumes from the "
+            "last checkpoint",
+        )
 
 
 def _store(timeout: timedelta) -> Any:
@@ -189,9 +201,13 @@ def _backend() -> str:
 
 
 def _is_of_collective(error: RuntimeError) -> bool:
-    text = str(error).lower()
-    signs = ("gloo", "nccl", "connection closed", "connection reset", "timed out", "timeout")
-    return isinstance(error, dist.DistError) or any(sign in text for sign in signs)
+    signs = ("gloo", "nccl", "connection closed", "connection reset")
+    named = any(sign in str(error).lower() for sign in signs)
+    return isinstance(error, dist.DistError) or named or _is_timeout(error)
+
+
+def _is_timeout(error: RuntimeError) -> bool:
+    return any(sign in str(error).lower() for sign in ("timed out", "timeout"))
 
 
 @cache

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -16,6 +17,7 @@ from s2vkit.engine.setup import RunSetup
 from s2vkit.engine.stage_run import load_all, run_stage, work_of
 from s2vkit.engine.stop import stop_flag
 from s2vkit.engine.workspace import RunWork
+from s2vkit.errors import RecipeError
 from s2vkit.files import naming_full_disk, write_text
 from s2vkit.plugins import registry as installed
 from s2vkit.recipe.load import Loaded, dump_recipe
@@ -76,7 +78,8 @@ def run_recipe(
         run.cut_footage()
         run.command, run.profile = command, profile
         keep_facts(run)
-        run.group.from_leader(([step.progress for step in run.plan.steps], run.policy.compile))
+        progress = [step.progress for step in run.plan.steps]
+        run.group.from_leader((loaded.data, progress, run.policy.compile))
         with closing(run.cache), run.notes.listening(), run.notes.telling_why():
             run.all(stages)
         show_figures(run)
@@ -86,7 +89,8 @@ def run_recipe(
 def _follow(loaded: Loaded, folder: Path, stages: Sequence[str], registry: Registry) -> Path:
     """Train beside rank 0, which has taken the run folder and decides what is still to be done."""
     with stop_flag() as stopped:
-        progress, compiles = join_processes().from_leader(None)
+        recipe, progress, compiles = join_processes().from_leader(None)
+        check_same(loaded, recipe)
         run = Run(loaded, folder, Console(quiet=True), stopped, registry)
         run.policy = replace(run.policy, compile=compiles)  # rank 0 has tried it
         for step, known in zip(run.plan.steps, progress, strict=True):
@@ -94,6 +98,17 @@ def _follow(loaded: Loaded, folder: Path, stages: Sequence[str], registry: Regis
         with closing(run.cache):
             run.all(stages)
     return folder
+
+
+def check_same(loaded: Loaded, recipe: Mapping[str, Any]) -> None:
+    """Raise RecipeError where this process has read another recipe than rank 0 has."""
+    if loaded.data != recipe:
+        rank = join_processes().part.rank
+        raise RecipeError(
+            f"{loaded.path}: rank {rank} has read another recipe than rank 0",
+            hint="it was changed while the processes started, or differs between machines; "
+            "make it the same and run the command again",
+        )
 
 
 class Run(RunSetup):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from s2vkit.inference.entrance import loudness_of
 from s2vkit.inference.frame_stream import FrameStream, Scene
-from s2vkit.inference.pipeline import CHUNK, InferencePipeline
+from s2vkit.inference.pipeline import InferencePipeline
 from s2vkit.inference.steering import Steering
 from s2vkit.interfaces.batch import Conditioning, neighbours
 
@@ -61,7 +61,7 @@ def _batch(
         code = one.to(features.device).code(codes.get(side), now)
         codes[side] = code.expand(len(clips), -1)
     radius = pipeline.graph.generator.context_radius if pipeline.graph.generator else 0
-    step, parts = max(1, CHUNK // len(clips)), []
+    step, parts = max(1, pipeline.chunk // len(clips)), []
     for start in range(0, max(counts), step):
         stop = min(start + step, max(counts))
         context = neighbours(features, radius, start, stop) if radius else None

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from s2vkit.errors import InputError
 from s2vkit.inference.entrance import Entrance, Prepared
-from s2vkit.inference.pipeline import CHUNK, InferencePipeline
+from s2vkit.inference.pipeline import InferencePipeline
 from s2vkit.interfaces.batch import Conditioning, align, neighbours
 
 if TYPE_CHECKING:
@@ -39,13 +39,15 @@ class FrameStream:
 
     They are those of the whole at once as long as the codes are known from the start; else the
     codes settle as speech comes. Memory does not grow. With `chunk` 1 a frame is made as soon
-    as it can be; a greater one waits until so many are due.
+    as it can be; a greater one, the pipeline's own by default, waits until so many are due.
     """
 
-    def __init__(self, pipeline: InferencePipeline, scene: Scene, *, chunk: int = CHUNK) -> None:
+    def __init__(self, pipeline: InferencePipeline, scene: Scene, *, chunk: int | None = None) -> None:
         generator = pipeline.graph.generator
         assert generator is not None
-        self.pipeline, self.scene, self.generator, self.chunk = pipeline, scene, generator, chunk
+        self.pipeline, self.scene, self.generator = pipeline, scene, generator
+        self.most = pipeline.chunk
+        self.chunk = chunk or self.most
         self.fps = scene.fps or pipeline.graph.data_spec.fps
         self.frames = self.samples = 0  # given and taken so far
         self._check()
@@ -125,7 +127,7 @@ class FrameStream:
     def _due(self, least: int) -> Iterator[Tensor]:
         """Generate chunk by chunk what can be, as soon as `least` frames are due."""
         while (count := self._ready() - self.frames) >= least and count:
-            stop = self.frames + min(count, CHUNK)
+            stop = self.frames + min(count, self.most)
             yield self._draw(stop)
 
     def _ready(self) -> int:

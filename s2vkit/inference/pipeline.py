@@ -24,7 +24,8 @@ from s2vkit.settings import Alignment
 if TYPE_CHECKING:
     from s2vkit.speech.level import Loudness
 
-CHUNK = 64  # frames generated at once
+CHUNK = 64  # frames generated at once, at most
+_CACHED = 64 * 64 * 64  # pixels of the frames whose maps a processor's cache has room for
 
 
 class InferencePipeline:
@@ -38,6 +39,12 @@ class InferencePipeline:
     def sample_rate(self) -> int:
         """Hz of the speech it takes."""
         return self.graph.encoder.sample_rate
+
+    @property
+    def chunk(self) -> int:
+        """The number of frames generated at once: on a CPU, so few that its cache holds their maps."""
+        fitting = _CACHED // self.graph.data_spec.size**2 if self.policy.device.type == "cpu" else CHUNK
+        return max(1, min(CHUNK, fitting))
 
     def count_frames(self, samples: int, fps: float | None = None) -> int:
         """Count the frames that last as long as the speech, to within half a frame."""
@@ -134,9 +141,9 @@ class InferencePipeline:
     @torch.inference_mode()
     def generate(self, conditioning: Conditioning) -> Iterator[Tensor]:
         """Generate the frames of one clip, chunk by chunk: (n, 3, H, W) in [-1, 1]."""
-        frames, state = conditioning.features.shape[1], None
-        for start in range(0, frames, CHUNK):
-            output = self.output(self.segment(conditioning, start, min(start + CHUNK, frames), state))
+        frames, chunk, state = conditioning.features.shape[1], self.chunk, None
+        for start in range(0, frames, chunk):
+            output = self.output(self.segment(conditioning, start, min(start + chunk, frames), state))
             state = output.state
             yield output.frames[0].float().clamp(-1, 1)
 

@@ -18,7 +18,7 @@ class Generator(nn.Module):
 
     A recurrent one returns `GeneratorOutput.state`, which comes back as
     `Conditioning.state` with the frames that follow; without it, it begins anew, at each run of
-    frames that the audio windows have.
+    frames that the audio windows have. Another may return what it need not compute again.
     """
 
     size: int

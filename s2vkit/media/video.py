@@ -162,6 +162,7 @@ class _Voice:
         self._resampler = Resampler(sample_rate, self._rate)
         stream = out.add_stream(container.sound, rate=self._rate, layout="mono", bit_rate=128_000)  # type: ignore[call-overload]
         assert isinstance(stream, AudioStream)
+        stream.options = dict(container.sound_options)
         self._stream = stream
 
     def encode(self, samples: np.ndarray) -> list[Packet[AudioStream]]:

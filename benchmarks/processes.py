@@ -1,0 +1,102 @@
+"""Steps a second of one process and of several, each with one thread, at a stage of a recipe.
+
+python benchmarks/processes.py                                    compose of recipes/speech2video.yaml
+python benchmarks/processes.py --recipe recipes/tiny.yaml --steps 5 --rounds 1
+
+The batch of a step is that of the recipe, shared by the processes; they communicate through gloo. The times
+are of the clock, with loading, logging and callbacks, so nothing else may run on the machine. Numbers of
+processes take turns, and the best round of each counts. The networks are untrained and the corpus is one of
+two speakers, which changes no cost of a step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+
+from measuring import load, machine, print_table
+from rich.console import Console
+
+from s2vkit.engine.run import Run
+from s2vkit.engine.stage_run import trainer_of
+from s2vkit.engine.stop import Stopped
+from s2vkit.interfaces.stage import Stage
+from s2vkit.plugins import registry
+from s2vkit.recipe.load import load_recipe
+
+ROOT = Path(__file__).parent.parent
+WARM = 3  # first steps that are not counted
+
+
+def main() -> None:
+    """Time each number of processes in turn, and print a table."""
+    given = _arguments()
+    if given.place:
+        _measure(given)
+        return
+    with tempfile.TemporaryDirectory() as place:
+        _start(place, 1)  # the corpus and the features are cached before anything is timed
+        print(f"{machine()}, {load()} before the first round")
+        rounds = [[_start(place, count) for count in given.processes] for _ in range(given.rounds)]
+    best = [max(found) for found in zip(*rounds, strict=True)]
+    rows = [
+        (str(count), f"{speed:.3f}", f"{speed / best[0]:.2f}")
+        for count, speed in zip(given.processes, best, strict=True)
+    ]
+    print(f"{given.recipe.name}, {given.stage}, {given.steps} steps, best of {given.rounds}\n")
+    print_table(("processes of one thread", "steps a second", f"times {given.processes[0]}"), rows)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--recipe", type=Path, default=ROOT / "recipes" / "speech2video.yaml")
+    parser.add_argument("--stage", default="compose")
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--steps", type=int, default=30, help="steps that are counted")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--place", type=Path, help=argparse.SUPPRESS)  # of a process that is timed
+    return parser.parse_args()
+
+
+def _start(place: str, count: int) -> float:
+    """Run this script in so many processes; gives the steps a second."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
+    command += [__file__, *sys.argv[1:], "--place", place]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise SystemExit("a measured process failed; its message stands above")
+    return float(done.stdout)
+
+
+def _measure(given: argparse.Namespace) -> None:
+    """Train some steps in this process, one of those that share each batch; rank 0 prints their speed."""
+    sets = [f"output={given.place}/run", f"cache={given.place}/cache", "data.speakers=2", "compute.threads=1"]
+    loaded = load_recipe(given.recipe, sets, registry())
+    run = Run(loaded, given.place / "run", Console(quiet=True), threading.Event(), registry())
+    with closing(run.cache):
+        run.open_corpus()
+        step = next(step for step in run.plan.steps if step.name == given.stage)
+        assert isinstance(step.stage, Stage)
+        step.stage.sample_pictures = 0
+        trainer, times = trainer_of(run, step, step.stage), list[float]()
+
+        def enough() -> bool:
+            times.append(time.perf_counter())
+            return len(times) > WARM + given.steps
+
+        with tempfile.TemporaryDirectory() as folder, suppress(Stopped):
+            trainer.run(Path(folder), save_seconds=1e9, stopped=enough)
+    if run.group.leads:
+        print(given.steps / (times[-1] - times[WARM]))
+
+
+if __name__ == "__main__":
+    main()
