@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s2vkit.checkpoints import Checkpoint
+from s2vkit.checkpoints import Checkpoint, weights_file
 from s2vkit.errors import (
     InputError,
     PluginError,
@@ -23,6 +23,7 @@ from s2vkit.errors import (
 )
 from s2vkit.footage_options import FootageOptions
 from s2vkit.hookspecs import Register, RegisterCommand, hookimpl
+from s2vkit.installed import Carrier, find_carried
 from s2vkit.options import (
     AdversarialLossOptions,
     AdversarialLossSlot,
@@ -187,6 +188,7 @@ __all__ = [
     "BatchSource",
     "Better",
     "Callback",
+    "Carrier",
     "Checkpoint",
     "ClipFiles",
     "ClipSample",
@@ -281,6 +283,7 @@ __all__ = [
     "current_part",
     "detached",
     "draw_rows",
+    "find_carried",
     "fit_weights",
     "gather_rows",
     "hookimpl",
@@ -294,5 +297,6 @@ __all__ = [
     "score_facts",
     "speech_steps",
     "voiced_frames",
+    "weights_file",
     "windows",
 ]

@@ -15,6 +15,9 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
+from s2vkit.errors import ResourceError
+from s2vkit.installed import INSTALLED, Carrier, find_carried
+
 Shape = tuple[int | None, ...]
 
 COUNTERS = ("*.num_batches_tracked",)
@@ -34,6 +37,7 @@ class Checkpoint:
     may_hold: tuple[str, ...] = ()  # patterns of names that are let be
     reader: str = ""  # "module:attr" that reads a file under the manifest's names
     note: str = ""  # one line on what to look out for
+    carrier: Carrier | None = None  # the package of which `checkpoint: installed` takes it
 
     def shapes(self) -> dict[str, tuple[Shape, ...]]:
         """Return the manifest: each name and the shapes it may have."""
@@ -45,6 +49,29 @@ class Checkpoint:
         if any(n is None for shape in shapes for n in shape):
             return 0
         return 4 * sum(math.prod(n or 0 for n in shape) for shape in shapes)
+
+
+def weights_file(given: str | None, offered: Iterable[Checkpoint]) -> str | None:
+    """Return the file that an option `checkpoint` names: of `installed`, that of a package.
+
+    Raises ResourceError if no package that carries the file is installed.
+    """
+    if given != INSTALLED:
+        return given
+    carriers = [one.carrier for one in offered if one.carrier is not None]
+    if not carriers:
+        raise ResourceError(
+            f"`checkpoint: {INSTALLED}`: no package is known that carries a file for this component",
+            hint="name a file; `s2vkit weights` lists those that components read",
+        )
+    found = find_carried(carriers)
+    if found is None:
+        files = " or ".join(f"{one.path} of the package {one.distribution}" for one in carriers)
+        raise ResourceError(
+            f"`checkpoint: {INSTALLED}` takes {files}, which is not installed",
+            hint=" or ".join(one.command for one in carriers) + "; see docs/checkpoints.md",
+        )
+    return str(found)
 
 
 @cache

@@ -104,6 +104,16 @@ GRAPH = {
             "trains": [],
         },
     ],
+    "weights": [
+        {
+            "part": "encoder",
+            "component": "cpc",
+            "file": "cpc.pt",
+            "package": "",
+            "licence": "MIT of its authors",
+            "source": HOSTILE,
+        }
+    ],
 }
 RECIPE = """format: 1
 name: "the <run>"

@@ -20,9 +20,14 @@ TINY = {
         {"channels": 16, "context": "gru", "layers": 2, "summary": "layers"},
     ],
     ("audio_encoder", "logmel"): [{"n_mels": 16}, {"n_mels": 8, "context": 2}],
-    ("audio_encoder", "ge2e"): [
-        {"hidden": 16, "layers": 2, "embedding": 12},
-        {"hidden": 16, "loudness": None},
+    ("audio_encoder", "ge2e"): [{"hidden": 16, "layers": 2, "embedding": 12}, {"hidden": 16, "level": -24.0}],
+    ("audio_encoder", "joined"): [
+        {"features": {"use": "cpc", "channels": 16}, "summary": {"use": "logmel", "n_mels": 8}},
+        {
+            "features": {"use": "cpc", "channels": 16},
+            "summary": {"use": "ge2e", "hidden": 16, "level": -24.0},
+            "summarize": "summary",
+        },
     ],
     ("audio_encoder", "hubert"): [{"size": "tiny", "summary": "statistics"}],
     ("audio_encoder", "wav2vec2"): [{"size": "tiny"}],
@@ -172,7 +177,11 @@ ON_DEVICES = {
     *("audio_encoder", "teacher", "student", "generator", "discriminator", "sync_evaluator"),
     *("loss", "optimizer", "stage", "metric"),
 }
-SLOW = {("audio_encoder", "ge2e"), ("teacher", "facenet")}  # where each operation is a call of Python
+SLOW = {
+    ("audio_encoder", "ge2e"),
+    ("audio_encoder", "joined"),
+    ("teacher", "facenet"),
+}  # where each operation is a call of Python
 
 
 def places(kind: str, name: str) -> list[str]:

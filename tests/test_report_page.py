@@ -108,6 +108,7 @@ def test_what_the_run_came_to_is_said(read):
         "versions.torch 2.14",
         "seed 7",
         "Of 3 clips of the split test, by the stage evaluate",
+        "MIT of its authors",
     ):
         assert words in read.text or words.replace(" ", "") in read.text.replace(" ", ""), words
 

@@ -1,13 +1,15 @@
 """GE2E: a voice encoder that tells speakers apart, as Resemblyzer's."""
 
-from s2vkit import Checkpoint, Field, Options, Register, hookimpl
+from s2vkit import Carrier, Checkpoint, Field, Register, SpeechLevelOptions, hookimpl
 
 
-class Ge2eOptions(Options):
+class Ge2eOptions(SpeechLevelOptions):
     """Options of the GE2E encoder."""
 
     checkpoint: str | None = Field(
-        default=None, description="file with the weights (Resemblyzer's pretrained.pt); none: random"
+        default=None,
+        description="file with the weights (Resemblyzer's pretrained.pt); `installed`: that of the "
+        "package resemblyzer; none: random",
     )
     hidden: int = Field(default=256, ge=8, description="size of the recurrent state; a step's size")
     layers: int = Field(default=3, ge=1, description="recurrent layers")
@@ -16,7 +18,8 @@ class Ge2eOptions(Options):
     loudness: float | None = Field(
         default=-30.0,
         le=0.0,
-        description="dBFS that quieter speech is raised to, over the whole clip; none: as it comes",
+        description="dBFS that quieter speech is raised to, over the whole clip; none: as it comes; "
+        "with `level`, nothing more is raised",
     )
 
 
@@ -27,7 +30,13 @@ CHECKPOINTS = (
         "https://github.com/resemble-ai/Resemblyzer/blob/master/resemblyzer/pretrained.pt",
         "Apache-2.0 (Resemblyzer)",
         may_hold=("similarity_*",),
-        note="long silences are not cut out here, as Resemblyzer's preprocess_wav does",
+        note="long silences are left out of the summary if `level` is set",
+        carrier=Carrier(
+            "resemblyzer",
+            "resemblyzer",
+            "pretrained.pt",
+            "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e",
+        ),
     ),
 )
 

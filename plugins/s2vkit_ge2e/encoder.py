@@ -9,11 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchaudio.transforms import MelSpectrogram
 
-from s2vkit import AudioEncoder, fit_weights, read_weights, rename
+from s2vkit import AudioEncoder, SpeechStream, fit_weights, read_weights, rename, weights_file
 from s2vkit.nn import valid_mask
-from s2vkit_ge2e import Ge2eOptions
+from s2vkit_ge2e import CHECKPOINTS, Ge2eOptions
 
 HOP, WINDOW = 160, 400
+SIDE = (WINDOW - HOP) // 2  # samples that the first and last window reach beyond the clip
 PARTIAL = 160  # mel steps of which one embedding is made: 1.6 s
 EVERY = 77  # mel steps between partials: 1.3 a second
 COVERAGE = 0.75  # share of the last partial that must be speech
@@ -32,12 +33,13 @@ class Ge2e(AudioEncoder):
 
     def __init__(self, options: Ge2eOptions) -> None:
         super().__init__()
-        path = options.checkpoint
+        path = weights_file(options.checkpoint, CHECKPOINTS)
         self.lstm = nn.LSTM(options.n_mels, options.hidden, options.layers, batch_first=True)
         self.linear = nn.Linear(options.hidden, options.embedding)
         self.dim, self.summary_dim = options.hidden, options.embedding
-        self.loudness = options.loudness
-        self.causal = options.loudness is None  # else every step hears how loud the clip is
+        self.level = options.level
+        self.loudness = options.loudness if options.level is None else None
+        self.causal = self.loudness is None  # else every step hears how loud the clip is
         self.pretrained = path is not None
         if path:
             trained = rename(read_weights(path), lambda k: None if k.startswith("simil") else k)
@@ -58,10 +60,25 @@ class Ge2e(AudioEncoder):
         """Encode (B, S) of (B,) lengths: features (B, A, dim), summary (B, summary_dim)."""
         speech = speech * valid_mask(lengths, speech.shape[1])
         speech = self._raise(speech, lengths)
-        side = (WINDOW - HOP) // 2
         short = max(0, HOP - speech.shape[1])
-        features = self.lstm(self._spectra(F.pad(speech, (side, side + short))))[0]
-        return features, self._embed(speech, lengths)
+        features = self.lstm(self.spectra(F.pad(speech, (SIDE, SIDE + short))))[0]
+        return features, self._summarize(speech, lengths)
+
+    def stream(self) -> SpeechStream | None:
+        """Begin an utterance that comes in pieces; its loudness must not have to be known first."""
+        from s2vkit_ge2e.streaming import Ge2eStream
+
+        return Ge2eStream(self) if self.causal else None
+
+    def spectra(self, speech: Tensor) -> Tensor:
+        """Compute the mel energies (B, A, n_mels) of each whole window of speech (B, S)."""
+        mel = self._mel[0].to(speech.device)
+        return mel(speech.float()).transpose(1, 2)
+
+    def embed(self, mel: Tensor) -> Tensor:
+        """Embed partials (N, 160, n_mels): (N, embedding), each of length 1."""
+        _, (hidden, _) = self.lstm(mel)
+        return F.normalize(F.relu(self.linear(hidden[-1])))
 
     def _raise(self, speech: Tensor, lengths: Tensor) -> Tensor:
         """Raise quiet clips to the loudness; louder ones stay."""
@@ -71,24 +88,18 @@ class Ge2e(AudioEncoder):
         gain = 10 ** (self.loudness / 20) / power.sqrt().clamp(min=1e-6)
         return speech * gain.clamp(min=1.0).unsqueeze(1)
 
-    def _spectra(self, speech: Tensor) -> Tensor:
-        mel = self._mel[0].to(speech.device)
-        return mel(speech.float()).transpose(1, 2)
-
-    def _embed(self, speech: Tensor, lengths: Tensor) -> Tensor:
+    def _summarize(self, speech: Tensor, lengths: Tensor) -> Tensor:
         """Embed partials of each clip (step a of them around a / 100 s), and take their mean."""
         counts = [partials(length) for length in lengths.tolist()]
         steps = (max(counts) - 1) * EVERY + PARTIAL
         padding = max(0, steps * HOP - speech.shape[1])
-        mel = self._spectra(F.pad(speech, (WINDOW // 2, WINDOW // 2 + padding)))
+        mel = self.spectra(F.pad(speech, (WINDOW // 2, WINDOW // 2 + padding)))
         cut = [
             mel[row, i * EVERY : i * EVERY + PARTIAL]
             for row, count in enumerate(counts)
             for i in range(count)
         ]
-        _, (hidden, _) = self.lstm(torch.stack(cut))
-        embeddings = F.normalize(F.relu(self.linear(hidden[-1])))
-        means = [one.mean(0) for one in embeddings.split(counts)]
+        means = [one.mean(0) for one in self.embed(torch.stack(cut)).split(counts)]
         return F.normalize(torch.stack(means))
 
 

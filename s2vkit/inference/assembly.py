@@ -10,7 +10,7 @@ from s2vkit.interfaces.audio_encoder import AudioEncoder
 from s2vkit.interfaces.generator import Generator
 from s2vkit.interfaces.inference_graph import InferenceGraph
 from s2vkit.interfaces.specs import ModelSpec
-from s2vkit.options import Slot
+from s2vkit.options import Slot, slot_fields
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class BuildPart(Protocol):
 
 def build_inference_graph(slots: ModelSlots, spec: ModelSpec, build: BuildPart) -> InferenceGraph:
     """Build encoder, students and generator. Raises RecipeError if sample rates differ."""
-    encoder = build("encoder", slots.encoder)
+    encoder = build_encoder(slots.encoder, build)
     students = {
         side: build(f"student.{side}", slot, inputs=encoder.summary_dim, dim=spec.codes[side])
         for side, slot in slots.students.items()
@@ -53,6 +53,20 @@ def build_inference_graph(slots: ModelSlots, spec: ModelSpec, build: BuildPart) 
     )
     _check_rate(slots.generator.use, generator, encoder)
     return InferenceGraph(spec.data, encoder, students, generator)
+
+
+def build_encoder(slot: Slot, build: BuildPart, name: str = "encoder") -> AudioEncoder:
+    """Build an audio encoder; one whose options hold audio encoders is given them built."""
+    inner = {key: build_encoder(one, build, f"{name}.{key}") for key, one in encoders_within(slot).items()}
+    encoder: AudioEncoder = build(name, slot, **inner)
+    return encoder
+
+
+def encoders_within(slot: Slot) -> dict[str, Slot]:
+    """Return the audio encoders that the options of a component hold, by the option's name."""
+    fields = slot_fields(type(slot.options))
+    held = {name: getattr(slot.options, name) for name, place in fields.items() if not place.many}
+    return {k: v for k, v in held.items() if isinstance(v, Slot) and v.kind == "audio_encoder"}
 
 
 def _check_rate(name: str, generator: Generator, encoder: AudioEncoder) -> None:

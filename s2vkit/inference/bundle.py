@@ -12,7 +12,7 @@ from torch import nn
 
 from s2vkit.errors import RunFolderError
 from s2vkit.files import atomic_folder, read_json, recover_folder, write_json
-from s2vkit.inference.assembly import ModelSlots, build_inference_graph
+from s2vkit.inference.assembly import ModelSlots, build_inference_graph, encoders_within
 from s2vkit.inference.codes import LabelCodes, from_tensors, to_tensors
 from s2vkit.inference.config import BundleConfig, read_config, write_config
 from s2vkit.interfaces.audio_encoder import AudioEncoder
@@ -118,10 +118,12 @@ def find_bundle(path: Path) -> Path:
 def _without_files(slot: Slot, module: nn.Module) -> Slot:
     """Put a part's own layout in the place of its file of first weights.
 
-    The model's weights are loaded over it, so it needs no other file.
+    The model's weights are loaded over it, so it needs no other file. Encoders within an encoder
+    are its submodules, by the option's name.
     """
+    inner = {k: _without_files(v, module.get_submodule(k)) for k, v in encoders_within(slot).items()}
     layout = module.as_built if isinstance(module, AudioEncoder) else {}
     fields = type(slot.options).model_fields
     optional = "checkpoint" in fields and not fields["checkpoint"].is_required()
     unset = {"checkpoint": fields["checkpoint"].get_default(call_default_factory=True)} if optional else {}
-    return Slot(slot.kind, slot.use, slot.options.model_copy(update={**unset, **layout}))
+    return Slot(slot.kind, slot.use, slot.options.model_copy(update={**unset, **layout, **inner}))

@@ -56,6 +56,9 @@ class SpeechStep(nn.Module):
 class AudioEncoder(nn.Module):
     """Base of audio encoders, built as `Encoder(options)`.
 
+    One whose options hold further audio encoders (`AudioEncoderSlot`) is built with these as
+    keyword arguments of the options' names, and keeps them as submodules of these names.
+
     The host resamples speech to `sample_rate`, freezes the encoder, aligns its features to
     video frames and caches them. Speech that is longer than a window is encoded piece by piece:
     by its `stream` where there is one, else window by window.

@@ -27,7 +27,7 @@ def diagram_section(facts: RunFacts) -> str:
         ("inference", "Inference: from speech to a clip"),
         ("training", "Training: with all that takes real faces"),
     ]
-    return _world(facts.graph.get("world")) + "".join(
+    figures = "".join(
         f'<figure class="diagram"><h3>{title}</h3>'
         f'<div class="wide" tabindex="0">{draw(_of(parts, name), _of(flows, name), title)}</div>'
         f"<figcaption>{_summary(_of(parts, name))}</figcaption>"
@@ -35,6 +35,16 @@ def diagram_section(facts: RunFacts) -> str:
         for name, title in drawn
         if _of(parts, name)
     )
+    return _world(facts.graph.get("world")) + figures + _published(_rows(facts.graph, "weights"))
+
+
+def _published(rows: Sequence[Part]) -> str:
+    """List the files of weights that were not trained here, each with its licence."""
+    if not rows:
+        return ""
+    heads = ("part", "component", "file", "package", "licence", "source")
+    cells = [[str(row.get(head) or "not known") for head in heads] for row in rows]
+    return f"<h3>Published weights</h3>{table(heads, cells, set())}"
 
 
 def _listed(flows: Sequence[Part]) -> str:

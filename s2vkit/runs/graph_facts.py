@@ -12,10 +12,11 @@ from s2vkit.engine.compilation import compiled_calls
 from s2vkit.files import write_json
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.stage import Stage
-from s2vkit.options import value_of
 from s2vkit.recipe.schema import Recipe
+from s2vkit.registry import Registry
 from s2vkit.runs.folder import tell
 from s2vkit.runs.plan import Step
+from s2vkit.runs.published import published_weights
 
 if TYPE_CHECKING:
     from s2vkit.engine.run import Run
@@ -29,7 +30,7 @@ _OF_SPEECH = ("features", "summary")
 
 def keep_facts(run: Run) -> None:
     """Write what a run's page shows: graph.json, and in run.json machine and seed."""
-    write_json(run.folder / "graph.json", graph_facts(run.recipe, run.graph, run.plan.steps))
+    write_json(run.folder / "graph.json", graph_facts(run.recipe, run.graph, run.plan.steps, run.registry))
     tell(
         run.folder,
         recipe=run.loaded.path.name,
@@ -49,13 +50,15 @@ def _compiled(run: Run) -> list[str] | str:
     return compiled_calls({name: part for name, part in run.graph.modules().items() if name in trained})
 
 
-def graph_facts(recipe: Recipe, graph: Graph, steps: list[Step]) -> dict[str, Any]:
+def graph_facts(recipe: Recipe, graph: Graph, steps: list[Step], registry: Registry) -> dict[str, Any]:
     """Describe the parts, what flows between them, and which stage trains which.
 
     `{format, world, parts: [{part, component, takes, gives, parameters, trained_in, checkpoint,
     graphs}], flows: [{from, to, what, graphs}], stages: [{name, component, after, trains,
-    steps, idle}]}`; `graphs` names "training", "inference" or both.
+    steps, idle}], weights: [{part, component, file, package, licence, source}]}`; `graphs` names
+    "training", "inference" or both.
     """
+    weights = published_weights(recipe, registry)
     return {
         "format": FORMAT,
         "world": {
@@ -64,24 +67,31 @@ def graph_facts(recipe: Recipe, graph: Graph, steps: list[Step]) -> dict[str, An
             "sample_rate": graph.data_spec.sample_rate,
             "labels": {k: len(v) for k, v in graph.data_spec.labels.items()},
         },
-        "parts": _parts(recipe, graph, steps),
+        "parts": _parts(recipe, graph, steps, weights),
         "flows": _flows(graph),
         "stages": [_stage(recipe, step) for step in steps],
+        "weights": weights,
     }
 
 
-def _parts(recipe: Recipe, graph: Graph, steps: list[Step]) -> list[dict[str, Any]]:
+def _parts(
+    recipe: Recipe, graph: Graph, steps: list[Step], weights: list[dict[str, str]]
+) -> list[dict[str, Any]]:
     slots, parts = part_slots(recipe), dict[str, dict[str, Any]]()
     for row in describe(graph, slots):
         name = row["part"]
         if name not in parts:
-            given = value_of(slots[name].options, "checkpoint")
             trained = [step.name for step in steps if name in _trains(step)]
-            file = Path(str(given)).name if given else ""
+            file = ", ".join(Path(one["file"]).name for one in weights if _of_part(one, name))
             rest = {k: v for k, v in row.items() if k != "graph"}
             parts[name] = {**rest, "trained_in": trained, "checkpoint": file, "graphs": []}
         parts[name]["graphs"].append(row["graph"])
     return list(parts.values())
+
+
+def _of_part(weights: dict[str, str], name: str) -> bool:
+    """Whether a file of weights is of a part, or of a component within it."""
+    return f"{weights['part']}.".startswith(f"{name}.")
 
 
 def _trains(step: Step) -> list[str]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from s2vkit.errors import ResourceError
+from s2vkit.inference.assembly import build_encoder, encoders_within
 from s2vkit.interfaces.batch import Batch
 from s2vkit.options import Slot
 from s2vkit.registry import Entry, Registry
@@ -41,14 +42,23 @@ class Subject:
     registry: Registry
 
     def build(self, **sizes: Any) -> Any:
-        """Build it, from the same random start every time; a network is placed where checks compute."""
+        """Build it, from the same random start every time; a network is placed where checks compute.
+
+        Audio encoders that its options hold are built first, as the host does.
+        """
+
+        def build(name: str, slot: Slot, **inner: Any) -> Any:
+            return self.make(slot, **inner)
+
+        slot = Slot(self.entry.kind, self.entry.name, self.options)
         with seeded():
-            part = self.target(self.options, **sizes)
+            inner = {name: build_encoder(one, build) for name, one in encoders_within(slot).items()}
+            part = self.target(self.options, **inner, **sizes)
         return place(part) if isinstance(part, nn.Module) else part
 
-    def make(self, slot: Slot, *args: Any) -> Any:
+    def make(self, slot: Slot, *args: Any, **sizes: Any) -> Any:
         """Build what a slot of its options names."""
-        return self.registry.get(slot.kind, slot.use).load()(slot.options, *args)
+        return self.registry.get(slot.kind, slot.use).load()(slot.options, *args, **sizes)
 
     def require(self, right: Any, problem: str) -> None:
         """Raise ContractError, with the component's name, unless `right`."""

