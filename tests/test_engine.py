@@ -310,7 +310,7 @@ def test_parts_that_do_not_fit_are_found_before_anything_runs(tmp_path, monkeypa
 
     monkeypatch.setattr(FrameDecoder, "forward", cut)
     with pytest.raises(RecipeError, match="stage 'compose' cannot do one step on fake data"):
-        run_toy(tmp_path)
+        run_toy(tmp_path, quiet=False)
     assert not (tmp_path / "cache").exists()
     assert not (tmp_path / "run" / "stages").exists()
 
