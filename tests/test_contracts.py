@@ -52,7 +52,9 @@ TINY = {
         {"width": 32, "start_input": "none"},
     ],
     ("generator", "skip_decoder"): [{"width": 32, "identity_width": 16}, {"width": 32, "context_radius": 2}],
-    ("generator", "modulated_decoder"): [{"width": 16, "min_width": 8, "capacity": 128, "context_radius": 1, "pose_size": 3}],
+    ("generator", "modulated_decoder"): [
+        {"width": 16, "min_width": 8, "capacity": 128, "context_radius": 1, "pose_size": 3}
+    ],
     ("generator", "sdfa"): [
         {"channels": 4, "content": 16, "identity": 8},
         {"channels": 4, "content": 16, "identity": 8, "shape": "portrait", "warmup_frames": 0},
