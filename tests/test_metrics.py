@@ -362,7 +362,7 @@ def test_every_metric_goes_on_from_its_stored_state_and_means_tell_the_figure_of
 def test_a_state_that_is_no_plain_data_is_not_stored():
     metric = Metric()
     metric.kept = object()
-    with pytest.raises(NotStorableError, match="Metric keeps a object"):
+    with pytest.raises(NotStorableError, match=r"what Metric gathers cannot be stored \(object\)"):
         state_of(metric)
     metric.kept = torch.zeros(2**20 + 1)
     with pytest.raises(NotStorableError, match="1048577 numbers"):

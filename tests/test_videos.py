@@ -19,7 +19,7 @@ from s2vkit.ahead import ahead
 from s2vkit.build import Builder, data_spec_of
 from s2vkit.cli.guard import guard
 from s2vkit.cli.main import cli
-from s2vkit.interfaces.metric import Outcome, Score
+from s2vkit.interfaces.metric import Metric, Outcome, Score
 from s2vkit.interfaces.pixels import to_images
 from s2vkit.media import VideoWriter
 from s2vkit.plugins import registry
@@ -29,6 +29,7 @@ from s2vkit.videos.networks import networks_of
 from s2vkit.videos.offset import offset_of
 from s2vkit.videos.outcomes import Preparer
 from s2vkit.videos.pairs import find_pairs, read_labels
+from s2vkit.videos.progress import Found, Progress
 from s2vkit.videos.protocol import load_protocol
 from s2vkit.videos.unjudged import left_out
 
@@ -206,6 +207,14 @@ def test_an_evaluation_that_was_killed_goes_on_with_the_next_video(places, evalu
     found = json.loads((places / "killed" / "table.json").read_text())
     assert found["metrics"] == evaluated["metrics"]
     assert not progress.exists()
+
+
+def test_where_nothing_can_be_stored_the_reason_is_returned_once(tmp_path):
+    metric, progress = Metric(), Progress(tmp_path / "ours", "key")
+    metric.cloud = object()
+    assert "what Metric gathers cannot be stored" in progress.store(Found(), {"m": metric})
+    assert progress.store(Found(), {"m": metric}) == ""
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_figure_that_is_no_number_is_listed():

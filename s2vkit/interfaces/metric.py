@@ -75,8 +75,8 @@ class Score:
 class Metric:
     """Base of metrics of generated clips, built as `Metric(options)`.
 
-    Registered with wants: e.g. ("evaluator.identity",). Where its attributes are options, plain data,
-    small arrays, clips and dataclasses of its own module, an evaluation that was stopped can go on.
+    Registered with wants: e.g. ("evaluator.identity",). Where its attributes are options, networks, plain
+    data, small arrays, clips and dataclasses of its own module, an evaluation that was stopped can go on.
     """
 
     def update(self, outcome: Outcome) -> None:

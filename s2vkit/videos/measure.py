@@ -77,7 +77,8 @@ def measure_videos(videos: Path, given: Given, parts: Measuring, place: Path, re
             if (ready := _prepared(pair, prepared, found, parts.view)) is not None:
                 _measure_one(pair, ready, metrics, found, partial(_update, parts.apart, pool))
             found.done += 1
-            progress.store(found, metrics, stopping=parts.stopped.is_set())
+            if why := progress.store(found, metrics, stopping=parts.stopped.is_set()):
+                parts.view.warn(f"if it is stopped, these videos are measured anew: {why}")
             parts.view.advance(found.done, len(pairs))
             if parts.stopped.is_set():
                 raise Stopped

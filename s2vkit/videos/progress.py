@@ -51,23 +51,27 @@ class Progress:
 
     def __init__(self, place: Path, key: str) -> None:
         self.path, self.key = place.with_name(f"{place.name}.progress.json"), key
-        self.unstorable = ""  # why nothing is stored
+        self._unstorable = False
         self._cost, self._stored = 0.0, 0.0  # s that storing took last, and when it ended
 
-    def store(self, found: Found, metrics: Mapping[str, Metric], stopping: bool = False) -> None:
-        """Store what was found, whole or not at all; not every time, where that takes long."""
+    def store(self, found: Found, metrics: Mapping[str, Metric], stopping: bool = False) -> str:
+        """Store what was found, whole or not at all; not every time, where that takes long.
+
+        Returns why nothing can be stored, once.
+        """
         begun = time.monotonic()
         soon = self._cost > _SHARE * (begun - self._stored)
-        if self.unstorable or (soon and not stopping):
-            return
+        if self._unstorable or (soon and not stopping):
+            return ""
         try:
             states = {name: state_of(metric) for name, metric in metrics.items()}
         except NotStorableError as error:
-            self.unstorable = str(error)
-            return
+            self._unstorable = True
+            return str(error)
         write_text(self.path, json.dumps({"key": self.key, "found": found.as_data(), "metrics": states}))
         self._stored = time.monotonic()
         self._cost = self._stored - begun
+        return ""
 
     def read(self, metrics: Mapping[str, Metric], pairs: Sequence[Pair], preparer: Preparer) -> Found | None:
         """Give new metrics the state that was stored, and return what was found; None: nothing was.

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import Module
 
 from s2vkit.interfaces.metric import Metric, Outcome
 from s2vkit.options import Options
@@ -24,12 +25,12 @@ class NotStorableError(Exception):
 
 
 def state_of(metric: Metric) -> dict[str, Any]:
-    """Return what a metric has gathered, as JSON; clips are stored by their names.
+    """Return what a metric has gathered, as JSON: without options and networks, clips by their names.
 
     Raises NotStorableError if it keeps something else than plain data, arrays of moderate size,
     clips, and dataclasses or named tuples known in its own module.
     """
-    kept = {name: value for name, value in vars(metric).items() if not isinstance(value, Options)}
+    kept = {name: value for name, value in vars(metric).items() if not isinstance(value, Options | Module)}
     return {name: _store(value, metric) for name, value in kept.items()}
 
 
@@ -60,7 +61,7 @@ def _store(value: Any, metric: Metric) -> Any:
     if names and _class_of(type(value).__name__, metric) is type(value):
         stored = {name: _store(getattr(value, name), metric) for name in names}
         return {"record": [type(value).__name__, stored]}
-    raise NotStorableError(f"{type(metric).__name__} keeps a {type(value).__name__}")
+    raise NotStorableError(f"what {type(metric).__name__} gathers cannot be stored ({type(value).__name__})")
 
 
 def _store_array(array: np.ndarray) -> list[Any]:
