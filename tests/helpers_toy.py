@@ -47,6 +47,7 @@ stages:
   distill:
     {{after: [train_teachers], steps: 6, batch: 4, cached_frames: {{emotion: 4}},
      sampled_frames: {{emotion: 2}}}}
+  pretrain_sync: {{steps: 4, batch: 4}}
   compose: {{steps: 4, batch: 2, frames: 2}}
 compute: {{workers: 0, threads: 1}}
 """
