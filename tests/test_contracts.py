@@ -107,6 +107,7 @@ TINY = {
         {"of": "pitch", "on": "identity"},
     ],
     ("metric", "face_retrieval"): [{}, {"top": 2, "speakers": "seen", "distractors": True}],
+    ("metric", "av_offset_drift"): [{"window": 0.1, "search": 2, "minutes": [0.005]}],
     ("metric", "identity_drift"): [{"window": 0.1, "minutes": [0.005]}],
     ("metric", "face_verification"): [{}, {"recall_at": [2]}],
     ("metric", "code_map"): [{"of": "identity"}],

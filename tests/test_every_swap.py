@@ -11,10 +11,12 @@ import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from helpers_toy import REGISTRY, load_toy
+from s2vkit_discriminators.log_mel import LogMelRuns, spectrum_of
 from test_contracts import TINY
 from torch import Tensor
 
@@ -172,12 +174,21 @@ def clips_of(shared: Shared, recipe: Any, graph: Any) -> Batch:
         targets[f"targets.{side}"], held = shared.seen(f"teacher.{side}", name, teacher)
         maps = held if side == "identity" else maps
     frames = torch.stack([to_images(torch.from_numpy(c.frames[:FRAMES])) for c in shared.clips])
+    runs, times = LogMelRuns(), np.arange(FRAMES)
+    spectra = torch.stack(
+        [
+            runs.cut(spectrum_of(torch.from_numpy(c.speech), 16000, runs.n_mels), times, shared.world.fps)
+            for c in shared.clips
+        ]
+    )
     return Batch(
         ["one", "two"],
         data={
             "frames": frames,
             "features": features,
             "mismatched": features.flip(1),
+            "log_mel_runs": spectra,
+            "mismatched_log_mel_runs": spectra.flip(1),
             "summary": summary,
             "reference_images": frames[:, 0],
             "identity_maps": maps,

@@ -72,7 +72,7 @@ class AvOffsetDriftOptions(SyncOptions):
     """Options of the drift of the AV offset."""
 
     window: float = Field(
-        default=4.0, ge=0.5, description="seconds whose offset is measured; of fewer it is unreliable"
+        default=4.0, ge=0.1, description="seconds whose offset is measured; of fewer it is unreliable"
     )
     minutes: tuple[float, ...] = Field(
         default=(1.0, 10.0, 60.0), description="minutes at which the drift is in the details"
