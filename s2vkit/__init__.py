@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from s2vkit.interfaces.data_parallel import current_part, draw_rows, gather_rows, mean_over_processes
     from s2vkit.interfaces.dataset import ClipFiles, Dataset, Footage, RawClip, Source, Survey
     from s2vkit.interfaces.discriminator import Discriminator, Inputs, detached, join, windows
+    from s2vkit.interfaces.drift import Drift, Windowed
     from s2vkit.interfaces.face_detector import FaceDetector, Faces
     from s2vkit.interfaces.fields import (
         AudioWindows,
@@ -130,6 +131,7 @@ _LAZY = {
         ["current_part", "draw_rows", "gather_rows", "mean_over_processes"], "interfaces.data_parallel"
     ),
     **dict.fromkeys(["Discriminator", "Inputs", "detached", "join", "windows"], "interfaces.discriminator"),
+    **dict.fromkeys(["Drift", "Windowed"], "interfaces.drift"),
     **dict.fromkeys(["FaceDetector", "Faces"], "interfaces.face_detector"),
     **dict.fromkeys(_FIELDS, "interfaces.fields"),
     "Generator": "interfaces.generator",
@@ -200,6 +202,7 @@ __all__ = [
     "Detection",
     "Discriminator",
     "DiscriminatorSlot",
+    "Drift",
     "FaceDetector",
     "FaceDetectorSlot",
     "Faces",
@@ -276,6 +279,7 @@ __all__ = [
     "Watermark",
     "WatermarkSlot",
     "Weights",
+    "Windowed",
     "Work",
     "__version__",
     "align",

@@ -92,7 +92,7 @@ def choose(compute: Compute) -> Policy:
         )
     _set_deterministic(compute.deterministic)
     if device.type == "cpu":
-        _keep_freed_memory()
+        keep_freed_memory()
         torch.set_num_threads(compute.threads or max(1, usable_cores() // processes()[1]))
     return Policy(device, precision, channels_last, compiled, compute.deterministic)
 
@@ -123,7 +123,7 @@ def _set_deterministic(wanted: bool) -> None:
 
 
 @cache
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Have glibc keep what is freed: else every large tensor is mapped and zeroed anew.
 
     Saves a tenth of a training step on a CPU. Elsewhere than on glibc nothing happens.
@@ -133,6 +133,17 @@ def _keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(mmap_threshold, 32 << 20)  # the most it takes
         mallopt(trim_threshold, 1 << 30)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one core for a while."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def facts_of(policy: Policy) -> dict[str, object]:

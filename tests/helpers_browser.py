@@ -82,6 +82,7 @@ class Page:
         self.session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.ask(f"{domain}.enable")
+        self.ask("Page.setLifecycleEventsEnabled", enabled=True)
 
     def _tab(self) -> str:
         end = time.monotonic() + self.patience
@@ -141,8 +142,15 @@ class Page:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.ask("Emulation.setEmulatedMedia", features=[scheme])
         self.events.clear()
-        self.ask("Page.navigate", url=path.resolve().as_uri())
-        self._until(lambda said: said.get("method") == "Page.loadEventFired")
+        loader = self.ask("Page.navigate", url=path.resolve().as_uri())["loaderId"]
+
+        def loaded(said: dict[str, Any]) -> bool:
+            # of this document: that of the one before may come late, its own while an answer is awaited
+            event = said.get("params", {})
+            return event.get("loaderId") == loader and event.get("name") == "load"
+
+        if not any(map(loaded, self.events)):
+            self._until(loaded)
 
     def value(self, script: str) -> Any:
         """Return what a JavaScript expression comes to, promises awaited, as if a user did it."""

@@ -47,6 +47,7 @@ stages:
   distill:
     {{after: [train_teachers], steps: 6, batch: 4, cached_frames: {{emotion: 4}},
      sampled_frames: {{emotion: 2}}}}
+  pretrain_sync: {{steps: 4, batch: 4}}
   compose: {{steps: 4, batch: 2, frames: 2}}
 compute: {{workers: 0, threads: 1}}
 """
@@ -82,7 +83,11 @@ def load_toy(folder: Path, *sets: str, more: tuple[str, ...] = ()) -> Loaded:
 
 
 def run_toy(folder: Path, *sets: str, more: tuple[str, ...] = (), **how) -> str:
-    """Run the small recipe in this process; give what was printed."""
+    """Run the small recipe in this process; give what was printed.
+
+    Without `quiet=False` nothing is announced: the trial of every stage takes a quarter of such a run.
+    """
+    how.setdefault("quiet", True)
     text = io.StringIO()
     console = Console(file=text, width=200)
     run_recipe(load_toy(folder, *sets, more=more), console=console, registry=REGISTRY, **how)

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import re
+import shutil
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from helpers_cli import call
-from helpers_shelf import make_slowly
+from helpers_shelf import held_by_another, hold_entry, make_slowly
 from helpers_toy import REGISTRY, done_when, load_toy, run_toy
 from torch import nn
 
@@ -51,14 +52,28 @@ def entries(folder: Path) -> set[str]:
     return {kept.path.name for kept in list_entries(folder / "cache")}
 
 
-def test_runs_share_what_hangs_on_nothing_that_differs(tmp_path):
-    run_toy(tmp_path, stages=["distill"])
-    first = entries(tmp_path)
+def test_runs_share_what_hangs_on_nothing_that_differs(home):
+    first = entries(home)
     assert {name.split("-")[0] for name in first} == {"corpus", "speech", "faces"}
-    run_toy(tmp_path, "output=" + str(tmp_path / "other"), "name=other", stages=["distill"])
-    assert entries(tmp_path) == first
-    used = [kept.runs for kept in list_entries(tmp_path / "cache")]
+    run_toy(home, "output=" + str(home / "other"), "name=other", stages=["distill"])
+    assert entries(home) == first
+    used = [kept.runs for kept in list_entries(home / "cache")]
     assert all(len(runs) == 2 for runs in used)
+
+
+@pytest.fixture(scope="module")
+def distilled(tmp_path_factory):
+    """A run up to the students, never to be touched."""
+    folder = tmp_path_factory.mktemp("distilled")
+    run_toy(folder, stages=["distill"])
+    return folder
+
+
+@pytest.fixture
+def home(distilled, tmp_path):
+    """A copy of it and of its cache."""
+    shutil.copytree(distilled, tmp_path, dirs_exist_ok=True)
+    return tmp_path
 
 
 @pytest.mark.parametrize(
@@ -71,19 +86,17 @@ def test_runs_share_what_hangs_on_nothing_that_differs(tmp_path):
         ("students.identity.hidden=[8]", set()),
     ],
 )
-def test_keys_hang_on_weights_and_preprocessing(tmp_path, setting, kinds):
-    run_toy(tmp_path, stages=["distill"])
-    first = entries(tmp_path)
-    run_toy(tmp_path, setting, stages=["distill"])
-    assert {name.rpartition("-")[0] for name in entries(tmp_path) - first} == kinds
+def test_keys_hang_on_weights_and_preprocessing(home, setting, kinds):
+    first = entries(home)
+    run_toy(home, setting, stages=["distill"])
+    assert {name.rpartition("-")[0] for name in entries(home) - first} == kinds
 
 
-def test_keys_hang_on_the_clips_themselves(tmp_path):
+def test_keys_hang_on_the_clips_themselves(home):
     """Other options of a dataset that make the same clips share; one sample's difference not."""
-    run_toy(tmp_path, stages=["distill"])
-    first = entries(tmp_path)
-    run_toy(tmp_path, "data.pause=0.001", stages=["distill"])
-    assert {name.rpartition("-")[0] for name in entries(tmp_path) - first} == {"corpus-toy"}
+    first = entries(home)
+    run_toy(home, "data.pause=0.001", stages=["distill"])
+    assert {name.rpartition("-")[0] for name in entries(home) - first} == {"corpus-toy"}
 
 
 class Inner(Options):
@@ -246,26 +259,15 @@ def test_the_longest_unused_go_first_and_what_is_held_stays(tmp_path):
     assert names(max_size=10**9) == []
 
 
-def read_meanwhile(folder: str, ready, done) -> None:
-    with holding(Path(folder), Path(folder).parent / "run"):
-        ready.set()
-        done.wait(30)
-
-
 def test_what_another_process_reads_or_makes_is_never_removed(tmp_path):
     folder = fill(tmp_path, "speech-a", days=9)
     making = fill(tmp_path, "faces-identity-b", days=9)
-    context = multiprocessing.get_context("spawn")
-    ready, done = context.Event(), context.Event()
-    reader = context.Process(target=read_meanwhile, args=(str(folder), ready, done))
-    reader.start()
-    assert ready.wait(60)
-    with locked(lock_of(making), wait=False) as held:
-        assert held
-        assert [e.in_use for e in list_entries(tmp_path)] == [True, True]
-        assert prune(tmp_path, max_size=0) == []
-    done.set()
-    reader.join(30)
+    with held_by_another(hold_entry, folder) as let_go:
+        with locked(lock_of(making), wait=False) as held:
+            assert held
+            assert [e.in_use for e in list_entries(tmp_path)] == [True, True]
+            assert prune(tmp_path, max_size=0) == []
+        let_go()
     assert {e.path for e in prune(tmp_path, max_size=0, dry=True)} == {folder, making}
     assert folder.is_dir()
     assert len(prune(tmp_path, max_size=0)) == 2
@@ -273,12 +275,11 @@ def test_what_another_process_reads_or_makes_is_never_removed(tmp_path):
     assert not (tmp_path / ".uses" / "speech-a").exists()
 
 
-def test_a_finished_run_holds_nothing_and_a_pruned_cache_is_made_again(tmp_path):
-    run_toy(tmp_path, stages=["distill"])
-    before = entries(tmp_path)
-    assert len(prune(tmp_path / "cache", max_size=0)) == len(before)
-    run_toy(tmp_path, "stages.distill.steps=7", stages=["distill"])
-    assert entries(tmp_path) == before
+def test_a_finished_run_holds_nothing_and_a_pruned_cache_is_made_again(home):
+    before = entries(home)
+    assert len(prune(home / "cache", max_size=0)) == len(before)
+    run_toy(home, "stages.distill.steps=7", stages=["distill"])
+    assert entries(home) == before
 
 
 def test_several_processes_make_an_entry_once(tmp_path):
@@ -288,7 +289,7 @@ def test_several_processes_make_an_entry_once(tmp_path):
     for process in together:
         process.start()
     for process in together:
-        process.join(60)
+        process.join()
     assert [p.exitcode for p in together] == [0, 0, 0]
     assert (tmp_path / "log").read_text() == "made\n"
     assert list_entries(tmp_path)[0].what == "it"

@@ -52,7 +52,9 @@ TINY = {
         {"width": 32, "start_input": "none"},
     ],
     ("generator", "skip_decoder"): [{"width": 32, "identity_width": 16}, {"width": 32, "context_radius": 2}],
-    ("generator", "modulated_decoder"): [{"width": 16, "min_width": 8, "capacity": 128, "context_radius": 1}],
+    ("generator", "modulated_decoder"): [
+        {"width": 16, "min_width": 8, "capacity": 128, "context_radius": 1, "pose_size": 3}
+    ],
     ("generator", "sdfa"): [
         {"channels": 4, "content": 16, "identity": 8},
         {"channels": 4, "content": 16, "identity": 8, "shape": "portrait", "warmup_frames": 0},
@@ -105,6 +107,7 @@ TINY = {
         {"of": "pitch", "on": "identity"},
     ],
     ("metric", "face_retrieval"): [{}, {"top": 2, "speakers": "seen", "distractors": True}],
+    ("metric", "av_offset_drift"): [{"window": 0.1, "search": 2, "minutes": [0.005]}],
     ("metric", "identity_drift"): [{"window": 0.1, "minutes": [0.005]}],
     ("metric", "face_verification"): [{}, {"recall_at": [2]}],
     ("metric", "code_map"): [{"of": "identity"}],

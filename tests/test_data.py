@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from helpers_batches import loader_of
+from helpers_shelf import held_by_another, hold_lock
 from helpers_toy import Toy, ToyOptions
 
 from s2vkit import FrozenFeatures, Stage, StageOptions, Summary, align
@@ -338,27 +338,15 @@ def test_a_cache_is_made_once(tmp_path):
         Arrays(tmp_path / "cache")
 
 
-def _hold(path, there, go):
-    with locked(path, wait=True):
-        there.set()
-        go.wait(30)
-
-
 def test_a_lock_is_held_by_one_process(tmp_path):
-    context = multiprocessing.get_context("fork")
-    there, go = context.Event(), context.Event()
     with locked(tmp_path / "lock", wait=False) as held:
         assert held
-    holder = context.Process(target=_hold, args=(tmp_path / "lock", there, go))
-    holder.start()
-    assert there.wait(30)
-    with locked(tmp_path / "lock", wait=False) as held:
-        assert not held
-    go.set()
-    with locked(tmp_path / "lock", wait=True) as held:
-        assert held
-    holder.join()
-    assert holder.exitcode == 0
+    with held_by_another(hold_lock, tmp_path / "lock") as let_go:
+        with locked(tmp_path / "lock", wait=False) as held:
+            assert not held
+        let_go()
+        with locked(tmp_path / "lock", wait=True) as held:
+            assert held
 
 
 # What is heard once

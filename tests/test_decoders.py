@@ -161,3 +161,39 @@ def test_every_weight_of_the_modulated_decoder_learns_and_it_takes_neighbouring_
     decoder(codes()).frames.square().mean().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in decoder.parameters())
     assert all(p.grad.any() for n, p in decoder.named_parameters() if n.endswith("weight"))
+
+
+def test_a_pose_is_seen_above_the_mouth_in_training_and_recalled_by_person_afterwards():
+    decoder = modulated(pose_size=3)
+    frames = torch.randn(2, 4, 3, SIZES["size"], SIZES["size"])
+    below = frames.clone()
+    below[..., round(0.6 * SIZES["size"]) :, :] = 0
+    decoder.eval()
+    assert decoder.poses.seen(frames.flatten(0, 1)).equal(decoder.poses.seen(below.flatten(0, 1)))
+    decoder.train()
+    given = codes()
+    given.frames = frames
+    decoder(given).frames.square().mean().backward()
+    assert all(p.grad is not None and p.grad.any() for p in decoder.poses.parameters())
+    decoder.eval()
+    with torch.no_grad():
+        decoder.remember(given, torch.tensor([4, 9]))
+        seen = decoder.poses.seen(frames.flatten(0, 1)).unflatten(0, (2, 4))
+        for clip, pose in enumerate(decoder.poses.recalled(given.codes["identity"])):
+            distances = (seen - pose).abs().amax(-1)
+            assert distances[clip].min() < 1e-3 < distances[1 - clip].min()  # one of the person's own
+        alone = codes()
+        torch.testing.assert_close(decoder(alone).frames, decoder(given).frames)  # the frames are not needed
+
+
+def test_clips_of_one_person_share_a_pose_and_nobody_is_everybody():
+    decoder = modulated(pose_size=3).eval()
+    given = codes()
+    given.frames = torch.randn(2, 4, 3, SIZES["size"], SIZES["size"])
+    with torch.no_grad():
+        decoder.remember(given, torch.tensor([5, 5]))
+        assert int(decoder.poses.count) == 1
+        decoder.remember(given, torch.tensor([-1, -1]))
+        assert int(decoder.poses.count) == 2
+        decoder.remember(given, None)
+        assert int(decoder.poses.count) == 2

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helpers_cli import ROOT, start
+from helpers_cli import ROOT, call
 
 from s2vkit.options import KINDS
 from s2vkit.plugins import registry
@@ -45,26 +45,27 @@ def test_there_are_examples():
 
 
 @pytest.mark.parametrize(("language", "text"), examples())
-def test_examples_run(language, text, tmp_path):
+def test_examples_run(language, text, tmp_path, monkeypatch, capsys):
     if language == "python":
         exec(compile(text, "example", "exec"), {"__name__": "example"})
     elif language == "yaml":
         recipe = tmp_path / "example.yaml"
         recipe.write_text(text.replace("recipes/", f"{ROOT / 'recipes'}/"))
-        called = start("validate", recipe)
+        called = call(capsys, "validate", recipe)
         assert called.code == 0, called.err
     else:
-        run_console(text, tmp_path)
+        monkeypatch.chdir(tmp_path)
+        run_console(text, capsys)
 
 
-def run_console(text: str, folder: Path) -> None:
-    """Run each `$ s2vkit ...` in a folder; each line under it must be among what it prints."""
-    (folder / "recipes").symlink_to(ROOT / "recipes")
+def run_console(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Run each `$ s2vkit ...` here; each line under it must be among what it prints."""
+    Path("recipes").symlink_to(ROOT / "recipes")
     for block in text.strip().removeprefix("$ ").split("\n$ "):
         command, *expected = block.splitlines()
         words = shlex.split(command, comments=True)
         assert words[0] == "s2vkit", command
-        called = start(*words[1:], cwd=folder)
+        called = call(capsys, *words[1:])
         printed = (called.out + called.err).splitlines()
         assert [line for line in expected if line not in printed] == []
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helpers_cli import ROOT, start
+from helpers_cli import ROOT, call
 
 from s2vkit.errors import EXIT_CODES
 from s2vkit.plugins import registry
@@ -56,8 +56,11 @@ def test_recipes_in_the_pages_are_right(text: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", commands())
-def test_commands_in_the_pages_run(command: str) -> None:
-    called = start(*shlex.split(command)[1:], cwd=ROOT)
+def test_commands_in_the_pages_run(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    called = call(capsys, *shlex.split(command)[1:])
     assert called.code == 0, called.err
     assert called.out.strip()
 

@@ -310,7 +310,7 @@ def test_parts_that_do_not_fit_are_found_before_anything_runs(tmp_path, monkeypa
 
     monkeypatch.setattr(FrameDecoder, "forward", cut)
     with pytest.raises(RecipeError, match="stage 'compose' cannot do one step on fake data"):
-        run_toy(tmp_path)
+        run_toy(tmp_path, quiet=False)
     assert not (tmp_path / "cache").exists()
     assert not (tmp_path / "run" / "stages").exists()
 
@@ -363,7 +363,7 @@ def results_in(folder, *sets):
     return {step.name: step.result for step in plan.steps}
 
 
-EVERYTHING = {"train_teachers", "train_evaluators", "distill", "compose", "evaluate"}
+EVERYTHING = {"train_teachers", "train_evaluators", "distill", "pretrain_sync", "compose", "evaluate"}
 
 
 @pytest.mark.parametrize(
@@ -394,7 +394,7 @@ EVERYTHING = {"train_teachers", "train_evaluators", "distill", "compose", "evalu
         ("stages.distill.cached_frames={emotion: 8}", {"distill", "compose", "evaluate"}),
         ("stages.distill.steps=7", {"distill", "compose", "evaluate"}),
         ("stages.distill.optimizer.lr=0.5", {"distill", "compose", "evaluate"}),
-        ("compute.precision=bf16", {"train_teachers", "train_evaluators", "distill", "compose", "evaluate"}),
+        ("compute.precision=bf16", EVERYTHING),
         ("checkpoint_seconds=5", set()),
         ("name=other", set()),
     ],
@@ -462,6 +462,7 @@ def test_a_whole_run_leaves_curves_and_a_page(tmp_path, monkeypatch):
         "train_teachers",
         "train_evaluators",
         "distill",
+        "pretrain_sync",
         "compose",
     }
     page = (run / "report.html").read_text()

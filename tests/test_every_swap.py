@@ -1,7 +1,8 @@
 """Any teacher on either side and any encoder: each recipe validates, builds and takes a step.
 
-Over the whole product of what is registered. The networks that look and hear are built once for
-each side and shared by all recipes; students, generator and discriminators are built for each.
+Every encoder meets every teacher of either side, and every identity teacher every emotion teacher;
+not every three of them meet. The networks that look and hear are built once for each side and shared
+by all recipes; students, generator and discriminators are built for each.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from helpers_toy import REGISTRY, load_toy
+from s2vkit_discriminators.log_mel import LogMelRuns, spectrum_of
 from test_contracts import TINY
 from torch import Tensor
 
@@ -128,24 +131,29 @@ def lacking(shared):
     return found
 
 
+def emotion_teacher(encoder: str, identity: str, teachers: list[str]) -> str:
+    """Return the teacher of the other side: of a Latin square, in which every two meet once."""
+    return teachers[(ENCODERS.index(encoder) + teachers.index(identity)) % len(teachers)]
+
+
 @pytest.mark.parametrize("identity", TEACHERS)
 def test_every_teacher_and_encoder_goes_with_every_other(shared, lacking, encoder, identity):
-    """One test a pair of identity teacher and encoder, over all emotion teachers."""
+    """One test a pair of identity teacher and encoder."""
     if identity in lacking:
         pytest.skip(lacking[identity])
     more = {} if identity not in MAPLESS else without_maps(shared)
-    for emotion in sorted(set(TEACHERS) - set(lacking)):
-        recipe = shared.load(encoder, identity, emotion, **more)
-        builder = SharingBuilder(recipe, shared)
-        graph = builder.graph(shared.world)
-        clips = clips_of(shared, recipe, graph)
-        stages = builder.stages(graph, shared.policy.device)
-        distilled = step(shared, builder, graph, "distill", stages, clips)
-        sides = {name.split(".")[0] for name in distilled} - {"lr", "gradient_norm"}
-        assert sides == {"identity", "emotion"}, (encoder, identity, emotion)
-        composed = step(shared, builder, graph, "compose", stages, clips)
-        assert ("D.identity" in composed) == (identity not in MAPLESS)
-        assert {"D.frame", "D.sync", "G.similarity"} <= set(composed)
+    emotion = emotion_teacher(encoder, identity, sorted(set(TEACHERS) - set(lacking)))
+    recipe = shared.load(encoder, identity, emotion, **more)
+    builder = SharingBuilder(recipe, shared)
+    graph = builder.graph(shared.world)
+    clips = clips_of(shared, recipe, graph)
+    stages = builder.stages(graph, shared.policy.device)
+    distilled = step(shared, builder, graph, "distill", stages, clips)
+    sides = {name.split(".")[0] for name in distilled} - {"lr", "gradient_norm"}
+    assert sides == {"identity", "emotion"}, (encoder, identity, emotion)
+    composed = step(shared, builder, graph, "compose", stages, clips)
+    assert ("D.identity" in composed) == (identity not in MAPLESS)
+    assert {"D.frame", "D.sync", "G.similarity"} <= set(composed)
 
 
 def without_maps(shared: Shared) -> dict[str, Any]:
@@ -166,12 +174,21 @@ def clips_of(shared: Shared, recipe: Any, graph: Any) -> Batch:
         targets[f"targets.{side}"], held = shared.seen(f"teacher.{side}", name, teacher)
         maps = held if side == "identity" else maps
     frames = torch.stack([to_images(torch.from_numpy(c.frames[:FRAMES])) for c in shared.clips])
+    runs, times = LogMelRuns(), np.arange(FRAMES)
+    spectra = torch.stack(
+        [
+            runs.cut(spectrum_of(torch.from_numpy(c.speech), 16000, runs.n_mels), times, shared.world.fps)
+            for c in shared.clips
+        ]
+    )
     return Batch(
         ["one", "two"],
         data={
             "frames": frames,
             "features": features,
             "mismatched": features.flip(1),
+            "log_mel_runs": spectra,
+            "mismatched_log_mel_runs": spectra.flip(1),
             "summary": summary,
             "reference_images": frames[:, 0],
             "identity_maps": maps,
@@ -223,7 +240,10 @@ def test_a_teacher_without_maps_says_what_the_discriminator_needs(shared, identi
     assert "discriminators: {identity: null}" in text
 
 
-def test_the_product_is_whole():
-    assert len(ENCODERS) >= 6
-    assert len(TEACHERS) >= 6
-    assert len(list(itertools.product(ENCODERS, TEACHERS, TEACHERS))) >= 216
+def test_every_two_meet():
+    assert len(ENCODERS) >= len(TEACHERS) >= 6
+    met = [(e, i, emotion_teacher(e, i, TEACHERS)) for e, i in itertools.product(ENCODERS, TEACHERS)]
+    for first, second in itertools.combinations(range(3), 2):
+        sides = (ENCODERS, TEACHERS, TEACHERS)
+        pairs = {(one[first], one[second]) for one in met}
+        assert pairs == set(itertools.product(sides[first], sides[second]))

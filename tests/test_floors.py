@@ -26,6 +26,7 @@ FLOORS = {
     "registry": 1,
     "plugins": 1,
     "settings": 0,
+    "ahead": 0,
     "units": 0,
     "recipe": 2,
     "speech": 1,

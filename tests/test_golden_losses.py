@@ -68,6 +68,7 @@ def test_every_training_stage_is_among_them(losses):
         "train_teachers",
         "train_evaluators",
         "distill",
+        "pretrain_sync",
         "compose",
     }
 

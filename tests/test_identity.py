@@ -23,9 +23,9 @@ pytestmark = pytest.mark.usefixtures("no_curves")
 LR = "stages.train_teachers.optimizer.lr"
 
 
-def teachers(folder, *sets):
+def teachers(folder, *sets, quiet=True):
     """Run the stage `train_teachers` of the toy alone; give what was printed."""
-    return run_toy(folder, *sets, stages=["train_teachers"])
+    return run_toy(folder, *sets, stages=["train_teachers"], quiet=quiet)
 
 
 def stage_of(folder):
@@ -83,7 +83,8 @@ def test_segments_with_one_schedule_are_one():
 def test_more_steps_at_a_constant_rate_are_one_longer_run(tmp_path):
     constant = "stages.train_teachers.optimizer={use: rmsprop, lr: 0.001}"
     teachers(tmp_path / "two", constant, "stages.train_teachers.steps=3")
-    assert "goes on from step 3" in teachers(tmp_path / "two", constant, "stages.train_teachers.steps=6")
+    longer = teachers(tmp_path / "two", constant, "stages.train_teachers.steps=6", quiet=False)
+    assert "goes on from step 3" in longer
     teachers(tmp_path / "one", constant, "stages.train_teachers.steps=6")
     two, one = done_of(tmp_path / "two"), done_of(tmp_path / "one")
     assert two["segments"] == one["segments"]
@@ -126,10 +127,10 @@ def test_after_a_nan_a_lower_rate_goes_on_from_the_last_good_checkpoint(tmp_path
 
 def test_a_schedule_without_steps_left_begins_anew_and_the_plan_says_so(tmp_path):
     teachers(tmp_path)
-    said = teachers(tmp_path, f"{LR}=0.123")
+    said = teachers(tmp_path, f"{LR}=0.123", quiet=False)
     assert "another schedule, and all 4 steps are trained, so it starts again" in " ".join(said.split())
     assert bounds(tmp_path) == [(0, 4)]
-    said = teachers(tmp_path, f"{LR}=0.123", "stages.train_teachers.steps=2")
+    said = teachers(tmp_path, f"{LR}=0.123", "stages.train_teachers.steps=2", quiet=False)
     assert "fewer steps than the 4 trained, so it starts again" in " ".join(said.split())
     assert bounds(tmp_path) == [(0, 2)]
 
@@ -137,13 +138,13 @@ def test_a_schedule_without_steps_left_begins_anew_and_the_plan_says_so(tmp_path
 def test_more_steps_without_a_checkpoint_begin_anew_and_the_plan_says_so(tmp_path):
     teachers(tmp_path)
     shutil.rmtree(stage_of(tmp_path) / "checkpoint")
-    said = teachers(tmp_path, "stages.train_teachers.steps=6")
+    said = teachers(tmp_path, "stages.train_teachers.steps=6", quiet=False)
     assert "no checkpoint to resume from" in " ".join(said.split())
 
 
 def test_the_plan_says_that_a_stage_was_computed_otherwise_before(tmp_path):
     teachers(tmp_path)
-    said = teachers(tmp_path, "compute.precision=bf16")
+    said = teachers(tmp_path, "compute.precision=bf16", quiet=False)
     assert "computed on cpu in fp32 before, so again" in " ".join(said.split())
 
 

@@ -1,7 +1,9 @@
 """The metrics, against scikit-image and against cases worked out by hand."""
 
+import json
 import math
 import time
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from s2vkit_metrics.mouth import MouthApertureCorrelation, pearson
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from s2vkit import InputError, Metric, Options, Outcome, Teacher
+from s2vkit.videos.state import NotStorableError, restore, state_of
 
 
 def faces(n=4, height=40, width=32, seed=0):
@@ -320,7 +323,7 @@ def test_ssim_is_quick():
     assert time.perf_counter() - begin < 2  # takes about 30 ms
 
 
-def test_metrics_that_are_means_over_clips_tell_the_figure_of_each():
+def test_every_metric_goes_on_from_its_stored_state_and_means_tell_the_figure_of_each_clip():
     from s2vkit.plugins import registry
     from s2vkit.testing.data import outcomes
     from s2vkit.testing.stand_ins import stand_in_graph
@@ -334,15 +337,36 @@ def test_metrics_that_are_means_over_clips_tell_the_figure_of_each():
         needs_a_file = any(field.is_required() for field in entry.options.model_fields.values())
         if needs_a_file or {"summary", "codes"} & set(entry.wants):
             continue
-        metric = entry.load()(entry.options())
-        for outcome in outcomes(graph.evaluators, graph.sync_evaluator, graph.landmarks):
+        metric, resumed = (entry.load()(entry.options()) for _ in range(2))
+        *former, last = outcomes(graph.evaluators, graph.sync_evaluator, graph.landmarks)
+        for outcome in former:
             metric.update(outcome)
+        stored = json.loads(json.dumps(state_of(metric)))
+        restore(resumed, stored, {outcome.name: outcome for outcome in former}.__getitem__)
+        metric.update(last)
+        resumed.update(last)
         found[entry.name] = metric.compute()
+        np.testing.assert_equal(asdict(resumed.compute()), asdict(found[entry.name]))
     of_clips = {name for name, score in found.items() if score.clips}
-    assert set(found) - of_clips == {"blinks", "closeness", "identity_drift"}  # of all clips together
+    assert set(found) - of_clips == {
+        "av_offset_drift",
+        "blinks",
+        "closeness",
+        "identity_drift",
+    }  # of all clips
     assert {name for name, score in found.items() if score.over == "median"} == {"av_offset"}
     for name in of_clips:
         assert sorted(found[name].clips) == ["clip0", "clip1", "clip2"], name
+
+
+def test_a_state_that_is_no_plain_data_is_not_stored():
+    metric = Metric()
+    metric.kept = object()
+    with pytest.raises(NotStorableError, match=r"what Metric gathers cannot be stored \(object\)"):
+        state_of(metric)
+    metric.kept = torch.zeros(2**20 + 1)
+    with pytest.raises(NotStorableError, match="1048577 numbers"):
+        state_of(metric)
 
 
 def test_sharpness_and_movement_are_shares_of_the_truth():

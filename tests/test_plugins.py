@@ -6,7 +6,7 @@ import json
 from importlib.metadata import EntryPoint
 
 import pytest
-from helpers_cli import RECIPES, complete, start
+from helpers_cli import RECIPES, call, complete, start
 from helpers_outside import OUTSIDE, install
 
 from s2vkit import plugins
@@ -38,18 +38,18 @@ def test_a_plugin_from_outside_is_listed_with_its_owner(listing):
     assert found["gives"] == ["embedding", "maps"]
 
 
-def test_it_is_absent_where_it_is_not_installed():
-    assert "tiny_outside" not in start("list-components").out
+def test_it_is_absent_where_it_is_not_installed(capsys):
+    assert "tiny_outside" not in call(capsys, "list-components").out
 
 
-def test_a_recipe_may_use_it_with_one_word(outside, tmp_path):
+def test_a_recipe_may_use_it_with_one_word(outside, tmp_path, capsys):
     recipe = tmp_path / "outside.yaml"
     recipe.write_text(
         f"extends: {RECIPES / 'tiny.yaml'}\nteachers:\n  identity: {{use: tiny_outside, dim: 24}}\n"
     )
     called = start("validate", recipe, env=outside)
     assert (called.code, called.err) == (0, "")
-    without = start("validate", recipe)
+    without = call(capsys, "validate", recipe)
     assert without.code == 3
     assert "unknown teacher 'tiny_outside'" in without.err
 

@@ -226,13 +226,13 @@ def test_a_run_cuts_a_folder_trains_and_renders(root, tmp_path):
     assert "8 clips, decoded in" in " ".join(said.split())
     assert (tmp_path / "run" / "metrics.json").exists()
     assert list((tmp_path / "run" / "videos").glob("*.mp4"))
-    again = run_toy(tmp_path, more=more)
+    again = run_toy(tmp_path, more=more, quiet=False)
     assert "cutting clips" not in again
     assert "done already" in again
     # the corpus is known by its content: where it lies, and where it was read from, is all one
     (tmp_path / "out").rename(tmp_path / "moved")
     moved = [f"data.corpus={tmp_path}/moved", "data.root=null"]
-    said = run_toy(tmp_path, *moved, more=more)
+    said = run_toy(tmp_path, *moved, more=more, quiet=False)
     assert "6 steps of" not in said
     assert said.count("done already") == 5
 

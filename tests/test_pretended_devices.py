@@ -60,7 +60,7 @@ discriminators: {identity: null, sync: null}
 stages: {train_teachers: null, distill: null, compose: {after: [], frames: 2, window: 2}}
 """,
     "sync": """
-generator: {use: modulated_decoder, width: 16, min_width: 8, capacity: 128}
+generator: {use: modulated_decoder, width: 16, min_width: 8, capacity: 128, pose_size: 3}
 discriminators: {identity: null, sync: {use: sync_expert}}
 stages:
   sync_pairs: {use: sync_pairs, steps: 2, batch: 2, adversarial: lsgan, optimizer: {use: adam, lr: 1.0e-3}}

@@ -214,7 +214,7 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one_to_the_same_bits
     assert "damaged" not in printed
     flip_a_bit(stage / "checkpoint" / "tensors.safetensors")
     (stage / "done.json").unlink()
-    printed = " ".join(run_toy(home).split())
+    printed = " ".join(run_toy(home, quiet=False).split())
     assert "! " in printed
     assert "SHA-256 differs); the checkpoint before is taken, of step 3" in printed
     assert "goes on from step 3" in printed

@@ -20,7 +20,8 @@ from s2vkit.engine.log import read_log
 from s2vkit.engine.trainer import Trainer
 from s2vkit.engine.view import View
 from s2vkit.files import read_json
-from s2vkit.study.make import open_systems, pick
+from s2vkit.study.make import pick
+from s2vkit.study.systems import open_systems
 
 pytestmark = pytest.mark.usefixtures("no_curves")
 STAGES = ["train_teachers"]

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from s2vkit.engine.view import View
 from s2vkit.errors import InputError
-from s2vkit.media import probe, read_frames
+from s2vkit.media import VideoWriter, probe, read_frames
 from s2vkit.study.analysis import agreement, analyse
 from s2vkit.study.bradley_terry import fit, fit_many
 from s2vkit.study.make import make_study
@@ -405,10 +405,48 @@ def test_a_study_holds_blinded_clips_with_sound_and_the_key_beside(runs, tmp_pat
     assert again == study
 
 
-def test_the_real_clips_may_take_part(runs, tmp_path):
+def test_the_real_clips_and_videos_of_other_generators_may_take_part(runs, tmp_path):
     study = make(runs, ["run"], tmp_path / "s", truth=True, checks=0)
     assert study.systems == ("run", TRUTH)
     assert len(study.pairs) == 2
+    (tmp_path / "theirs").mkdir()
+    for shown in study.shown.values():
+        if shown.system == TRUTH:
+            path = tmp_path / "s" / "page" / "clips" / f"{shown.id}.mp4"
+            shutil.copy(path, tmp_path / "theirs" / f"{shown.clip}.mp4")
+    beside = make(runs, ["run"], tmp_path / "t", videos=[tmp_path / "theirs"], checks=0)
+    assert beside.systems == ("run", "theirs")
+    assert {s.clip for s in beside.shown.values()} == {s.clip for s in study.shown.values()}
+
+
+def film(path, height, seconds, seed):
+    """A video of one grey that flickers, with noise as its sound."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    speech = rng.normal(0, 0.1, round(seconds * 16000)).astype(np.float32)
+    with VideoWriter(path, (height, height), 25, speech) as writer:
+        writer.write(
+            rng.integers(0, 255, (round(seconds * 25), 1, 1, 3), np.uint8).repeat(height, 1).repeat(height, 2)
+        )
+
+
+def test_folders_of_videos_alone_are_a_study(tmp_path, capsys):
+    for name in ("a", "b"):
+        film(tmp_path / "ours" / f"{name}.mp4", 64, 0.6, 1)
+        film(tmp_path / "theirs" / f"{name}.mp4", 512, 0.8, 2)
+        film(tmp_path / "real" / f"{name}.mp4", 128, 0.48, 3)
+    folders = ("--videos", tmp_path / "ours", "--videos", tmp_path / "theirs")
+    called = call(capsys, "study", "make", *folders, "-o", tmp_path / "no")
+    assert called.code != 0
+    assert "name the real videos by --real DIR" in " ".join(called.err.split())
+    called = call(capsys, "study", "make", *folders, "--real", tmp_path / "real", "-o", tmp_path / "s")
+    assert called.code == 0, called.err
+    study = read_study(tmp_path / "s")
+    assert study.systems == ("ours", "theirs")
+    assert sum(pair.check for pair in study.pairs.values()) == 2
+    for path in (tmp_path / "s" / "page" / "clips").iterdir():
+        frames, _ = read_frames(path)
+        assert frames.shape == (12, 256, 256, 3)  # as long as the real sound, all of one size
 
 
 def test_what_cannot_be_a_study_is_refused(runs, tmp_path):

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 import json
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from helpers_browser import Page, browser
 
 from s2vkit.study.page import write_study_page
 from s2vkit.study.plan import KEY, PAGE, SPOILED, TRUTH, Question, plan_study, questions_of, read_study
 from s2vkit.study.votes import COLUMNS, read_votes
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 QUESTIONS = (*questions_of(["natural", "lips"]), Question("q3", 'Odd </script><b>"one", &c?'))
 
 
@@ -95,9 +92,8 @@ def test_sides_are_drawn_and_the_seed_decides():
     assert all(one.shown[p.a].clip == one.shown[p.b].clip for p in one.pairs.values())
 
 
-DRIVER = """
-<script>
-const results = JSON.parse(sessionStorage.getItem("results") || "[]");
+TOOLS = """
+const results = [];
 const say = (name, value) => results.push([name, value]);
 const key = (k) => document.body.dispatchEvent(
   new KeyboardEvent("keydown", { key: k, bubbles: true, cancelable: true }));
@@ -107,96 +103,70 @@ const button = (question, choice) => document.querySelector(
   `[data-question="${question}"] [data-choice="${choice}"]`);
 const pressed = () => document.querySelectorAll('#questions [aria-pressed="true"]').length;
 HTMLMediaElement.prototype.play = () => Promise.resolve();
-function one() {
-  say("asked for a name", !$("start").hidden && $("pair").hidden);
-  $("rater").value = 'Ann "A", 1';
-  $("begin").click();
-  say("locked until watched", button("natural", "left").disabled);
-  key("ArrowLeft");
-  say("no vote unseen", pressed());
-  watch();
-  key("ArrowLeft"); key("ArrowDown");
-  say("two answers by keys", pressed());
-  say("not yet next", $("next").disabled);
-  key("ArrowRight");
-  say("three answers", [pressed(), $("next").disabled]);
-  key("Enter");
-  say("second pair", $("place").textContent);
-  key("Backspace");
-  say("back, still answered", [$("place").textContent, pressed()]);
-  button("lips", "right").click();
-  key("Enter");
-  watch();
-  button("natural", "same").click();
-  sessionStorage.setItem("before", JSON.stringify(state));
-}
-function two() {
-  say("nothing lost", sessionStorage.getItem("before") === JSON.stringify(state));
-  say("where it was", [$("place").textContent, pressed()]);
-  watch();
-  key("ArrowLeft"); key("ArrowLeft"); key("Enter");
-  while (!$("pair").hidden) {
-    watch();
-    for (const q of study.questions) button(q.id, "left").click();
-    $("next").click();
-  }
-  say("the end", [!$("end").hidden, $("file").textContent]);
-  sessionStorage.setItem("csv", $("csv").value);
-}
-function three() {
-  say("still at the end", !$("end").hidden && $("csv").value === sessionStorage.getItem("csv"));
-  let file = null;
-  const click = HTMLAnchorElement.prototype.click;
-  HTMLAnchorElement.prototype.click = function () { file = [this.download, this.href]; };
-  $("download").click();
-  HTMLAnchorElement.prototype.click = click;
-  fetch(file[1]).then((r) => r.text()).then((text) => {
-    const out = document.createElement("pre");
-    out.id = "out";
-    out.textContent = JSON.stringify({ results, name: file[0], text });
-    document.body.append(out);
-  });
-}
-const phase = Number(sessionStorage.getItem("phase") || 0);
-try { [one, two, three][phase](); } catch (error) { say("error", String(error.stack)); }
-sessionStorage.setItem("phase", phase + 1);
-sessionStorage.setItem("results", JSON.stringify(results));
-if (phase < 2) location.reload();
-</script>
 """
+VISITS = (
+    """
+say("asked for a name", !$("start").hidden && $("pair").hidden);
+$("rater").value = 'Ann "A", 1';
+$("begin").click();
+say("locked until watched", button("natural", "left").disabled);
+key("ArrowLeft");
+say("no vote unseen", pressed());
+watch();
+key("ArrowLeft"); key("ArrowDown");
+say("two answers by keys", pressed());
+say("not yet next", $("next").disabled);
+key("ArrowRight");
+say("three answers", [pressed(), $("next").disabled]);
+key("Enter");
+say("second pair", $("place").textContent);
+key("Backspace");
+say("back, still answered", [$("place").textContent, pressed()]);
+button("lips", "right").click();
+key("Enter");
+watch();
+button("natural", "same").click();
+sessionStorage.setItem("before", JSON.stringify(state));
+return results;
+""",
+    """
+say("nothing lost", sessionStorage.getItem("before") === JSON.stringify(state));
+say("where it was", [$("place").textContent, pressed()]);
+watch();
+key("ArrowLeft"); key("ArrowLeft"); key("Enter");
+while (!$("pair").hidden) {
+  watch();
+  for (const q of study.questions) button(q.id, "left").click();
+  $("next").click();
+}
+say("the end", [!$("end").hidden, $("file").textContent]);
+sessionStorage.setItem("csv", $("csv").value);
+return results;
+""",
+    """
+say("still at the end", !$("end").hidden && $("csv").value === sessionStorage.getItem("csv"));
+let file = null;
+HTMLAnchorElement.prototype.click = function () { file = [this.download, this.href]; };
+$("download").click();
+say("downloaded", [file[0], await fetch(file[1]).then((r) => r.text())]);
+return results;
+""",
+)
+"""What a rater does; between two visits the page is opened anew."""
 
 
-def browse(page: Path, profile: Path) -> str:
-    """Open a page from the disk in a headless browser of its own: the page as it then is."""
-    done = subprocess.run(
-        [
-            str(CHROMIUM),
-            "--headless=new",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--no-first-run",
-            "--disable-dev-shm-usage",
-            "--host-resolver-rules=MAP * ~NOTFOUND",
-            f"--user-data-dir={profile}",
-            "--virtual-time-budget=6000",
-            "--dump-dom",
-            page.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    return done.stdout
+def visit(tab: Page, page: Path, script: str) -> list:
+    """Open the page and run a script in it; returns what it noted."""
+    tab.open(page)
+    return tab.value(f"(async () => {{ {TOOLS} {script} }})()")
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
+@pytest.mark.skipif(browser() is None, reason="no Chromium or Chrome is installed")
 def test_clicked_through_in_a_browser_nothing_is_lost_and_the_csv_is_right(tmp_path, study):
     page = write(tmp_path / "study", study)
-    page.write_text(page.read_text().replace("</body>", DRIVER + "</body>"))
-    found = re.search(r'<pre id="out">(.*?)</pre>', browse(page, tmp_path / "profile"), re.S)
-    assert found, "the page did not come to its end"
-    said = json.loads(html.unescape(found[1]))
-    assert said["results"] == [
+    with Page(tmp_path / "profile") as tab:
+        noted = [note for script in VISITS for note in visit(tab, page, script)]
+    assert noted[:-1] == [
         ["asked for a name", True],
         ["locked until watched", True],
         ["no vote unseen", 0],
@@ -210,8 +180,9 @@ def test_clicked_through_in_a_browser_nothing_is_lost_and_the_csv_is_right(tmp_p
         ["the end", [True, f"votes-{study.id}-Ann_A_1.csv"]],
         ["still at the end", True],
     ]
-    assert said["name"] == f"votes-{study.id}-Ann_A_1.csv"
-    rows = list(csv.DictReader(io.StringIO(said["text"], newline="")))
+    name, text = noted[-1][1]
+    assert name == f"votes-{study.id}-Ann_A_1.csv"
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert tuple(rows[0]) == COLUMNS
     assert [(r["question"], r["choice"], r["shown"]) for r in rows] == [
         ("natural", "left", "1"),
@@ -230,7 +201,7 @@ def test_clicked_through_in_a_browser_nothing_is_lost_and_the_csv_is_right(tmp_p
         assert {row["left"], row["right"]} == {pair.a, pair.b}
         assert 0 <= int(row["milliseconds"]) < 60000
     votes = tmp_path / "votes.csv"
-    votes.write_text(said["text"])
+    votes.write_text(text)
     box = read_votes([votes], study)
     assert box.rows == 9
     assert not [reason for reason in box.rejected if "checks" not in reason]

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from s2vkit.files import read_json
 
-KEPT = ["distill", "train_evaluators", "train_teachers"]
+KEPT = ["distill", "pretrain_sync", "train_evaluators", "train_teachers"]
 
 
 pytestmark = pytest.mark.usefixtures("no_curves")
@@ -47,7 +47,7 @@ SWAPS = {
 
 @pytest.mark.parametrize("name", SWAPS)
 def test_one_word_swaps_a_part(home, name):
-    said = run_toy(home, *SWAPS[name], stages=["evaluate"])
+    said = run_toy(home, *SWAPS[name], stages=["evaluate"], quiet=name != "no identity")
     check_metrics(metrics(home))
     if name.startswith("no "):
         lost = [
@@ -87,7 +87,7 @@ def test_a_second_discriminator_reruns_only_what_depends_on_it(tmp_path):
 discriminators: {other: {use: patch, channels: 4, layers: 2}}
 stages: {compose: {optimizers: {other: {use: adam, lr: 1.0e-4}}}}
 """
-    said = run_toy(tmp_path, more=(more,))
+    said = run_toy(tmp_path, more=(more,), quiet=False)
     second = done_when(tmp_path)
     assert {n for n in first if second[n] == first[n]} == set(KEPT)
     assert said.count("changed, so again") == 2

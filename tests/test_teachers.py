@@ -112,9 +112,11 @@ class Hostile:
 @pytest.mark.parametrize("build", [small_vgg, small_senet])
 def test_files_that_carry_code_are_refused(tmp_path, build, capsys):
     torch.save({"fc8.bias": Hostile()}, tmp_path / "evil.pth")
-    with pytest.raises(InputError, match="carry code"):
+    with pytest.raises(InputError, match="carry code") as caught:
         build(checkpoint=str(tmp_path / "evil.pth"))
     assert "was run" not in capsys.readouterr().out
+    assert "a container or a throw-away virtual machine" in caught.value.hint
+    assert "folder of its own" not in caught.value.hint  # which would isolate nothing
 
 
 def test_a_missing_file_is_said(tmp_path):

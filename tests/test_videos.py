@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,21 +13,25 @@ import numpy as np
 import pytest
 import torch
 from helpers_cli import ROOT, call
+from s2vkit_metrics.detail import Sharpness
 
+from s2vkit.ahead import ahead
 from s2vkit.build import Builder, data_spec_of
 from s2vkit.cli.guard import guard
 from s2vkit.cli.main import cli
-from s2vkit.interfaces.metric import Outcome
+from s2vkit.interfaces.metric import Metric, Outcome, Score
 from s2vkit.interfaces.pixels import to_images
 from s2vkit.media import VideoWriter
 from s2vkit.plugins import registry
 from s2vkit.recipe.load import dump_recipe, load_recipe
 from s2vkit.tensors import save_modules
-from s2vkit.videos.ahead import ahead
 from s2vkit.videos.networks import networks_of
 from s2vkit.videos.offset import offset_of
+from s2vkit.videos.outcomes import Preparer
 from s2vkit.videos.pairs import find_pairs, read_labels
+from s2vkit.videos.progress import Found, Progress
 from s2vkit.videos.protocol import load_protocol
+from s2vkit.videos.unjudged import left_out
 
 SIZE, FPS, RATE = 48, 25, 16000
 SETS = ("--set", f"size={SIZE}", "--set", "face_detector=none")
@@ -157,6 +162,64 @@ def test_what_cannot_be_measured_is_listed_with_its_reason_and_counted(places, c
     }
     assert "3 videos not measured (1 no_partner, 1 too_short, 1 undecodable)" in " ".join(called.out.split())
     assert "c1: not measured: too_short" in " ".join(called.err.split())
+
+
+def test_an_evaluation_that_was_killed_goes_on_with_the_next_video(places, evaluated, monkeypatch, capsys):
+    monkeypatch.setattr("s2vkit.videos.progress._SHARE", math.inf)  # store each time, however long it takes
+    prepare, update, measured = Preparer.prepare, Sharpness.update, []
+
+    def dies(self, pair):
+        if pair.name == "c2":
+            raise SystemError("killed")
+        return prepare(self, pair)
+
+    def counted(self, outcome):
+        measured.append(outcome.name)
+        update(self, outcome)
+
+    words = (
+        "evaluate",
+        "--videos",
+        places / "ours",
+        "--truth",
+        places / "real",
+        *SETS,
+        "-o",
+        places / "killed",
+    )
+    monkeypatch.setattr(Preparer, "prepare", dies)
+    with pytest.raises(SystemError, match="killed"):
+        cli.main([str(word) for word in words], standalone_mode=False)
+    progress = places / "killed" / "systems" / "ours.progress.json"
+    assert progress.is_file()
+    monkeypatch.setattr(Preparer, "prepare", prepare)
+    monkeypatch.setattr(Sharpness, "update", counted)
+    stored = progress.read_text()
+    progress.write_text(stored.replace('"metrics": {', '"metrics": {"x": 0, "_": {', 1) + "}")
+    damaged = call(capsys, *words)
+    assert damaged.code != 0
+    assert "remove it: the videos are measured anew" in " ".join(damaged.err.split())
+    progress.write_text(stored)
+    called = call(capsys, *words)
+    assert called.code == 0, called.err
+    assert measured == ["c2", "c2"]  # by `sharpness` and `mouth_sharpness`
+    assert "2 of 3 videos were measured before: going on from there" in " ".join(called.err.split())
+    found = json.loads((places / "killed" / "table.json").read_text())
+    assert found["metrics"] == evaluated["metrics"]
+    assert not progress.exists()
+
+
+def test_where_nothing_can_be_stored_the_reason_is_returned_once(tmp_path):
+    metric, progress = Metric(), Progress(tmp_path / "ours", "key")
+    metric.cloud = object()
+    assert "what Metric gathers cannot be stored" in progress.store(Found(), {"m": metric})
+    assert progress.store(Found(), {"m": metric}) == ""
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_figure_that_is_no_number_is_listed():
+    score = Score(float("nan"), None, None, 2, "", clips={"a": 1.0, "b": float("nan")})
+    assert [(one.clip, one.reason) for one in left_out({"m": score}, ["a", "b"])] == [("b", "not_finite")]
 
 
 def _both(root):

@@ -67,6 +67,13 @@ class ModulatedDecoderOptions(Options):
     context_radius: int = Field(
         default=0, ge=0, le=16, description="frames before and after whose speech is input too"
     )
+    pose_size: int = Field(
+        default=0,
+        ge=0,
+        le=64,
+        description="numbers for what cannot be heard, as the pose of the head: seen in the real frames in "
+        "training, afterwards one pose a person; 0: none",
+    )
 
 
 @hookimpl

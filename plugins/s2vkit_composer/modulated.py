@@ -13,6 +13,7 @@ from s2vkit_composer import ModulatedDecoderOptions
 from s2vkit_composer.blocks import picture_layers
 from s2vkit_composer.decoder import doublings_of, given, with_neighbours
 from s2vkit_composer.identity import Shape
+from s2vkit_composer.poses import Poses
 
 _GROUPS = 8  # of the group norms: per frame, so frames stay independent
 
@@ -87,7 +88,9 @@ class ModulatedDecoder(Generator):
             (2 * options.context_radius + 1) * features, options.speech_size, options.dropout
         )
         self.codes = nn.ModuleDict({side: nn.Linear(codes[side], options.code_size) for side in self.sides})
-        inputs = options.speech_size + len(codes) * options.code_size
+        self.sees_poses = options.pose_size > 0
+        self.poses = Poses(options.pose_size, codes.get("identity", 1)) if self.sees_poses else None
+        inputs = options.speech_size + len(codes) * options.code_size + options.pose_size
         before = [widths[0], *widths[:-1]]
         self.blocks = nn.ModuleList(Modulated(a, b, inputs) for a, b in zip(before, widths, strict=True))
         self.to_rgb = picture_layers(widths)
@@ -102,9 +105,23 @@ class ModulatedDecoder(Generator):
             start = start + self.start(units["identity"]).unflatten(1, self.shape)
         parts = [self.speech(with_neighbours(codes, self.context_radius).flatten(0, 1))]
         parts += [_each(self.codes[side](unit), times) for side, unit in units.items()]
+        if self.poses is not None:
+            parts.append(self._pose(self.poses, codes))
         x = _each(start, times).contiguous(memory_format=torch.channels_last)
         frames = torch.tanh(self._frame(x, torch.cat(parts, 1)).float())
         return GeneratorOutput(frames.unflatten(0, (clips, times)), [])
+
+    def _pose(self, poses: Poses, codes: Conditioning) -> Tensor:
+        """Return the pose (B*V, size) of each frame: as it is in training, else as it is remembered."""
+        if self.training and codes.frames is not None:
+            return poses.seen(codes.frames.flatten(0, 1))
+        return _each(poses.recalled(_who(codes)), codes.features.shape[1])
+
+    def remember(self, conditioning: Conditioning, people: Tensor | None) -> None:
+        """Take in the pose of each person of training clips."""
+        assert self.poses is not None
+        assert conditioning.frames is not None
+        self.poses.remember(conditioning.frames, _who(conditioning), people)
 
     def _unit(self, code: Tensor, side: str) -> Tensor:
         """Bring the directions of codes (B, dim) to mean 0 and variance 1: what tells them apart is all."""
@@ -121,6 +138,12 @@ class ModulatedDecoder(Generator):
             x = block(x, codes)
             frame = frame + to_rgb(x)
         return frame
+
+
+def _who(codes: Conditioning) -> Tensor:
+    """Return what people are told apart by: identity codes, or one for all where there are none."""
+    who = codes.codes.get("identity")
+    return codes.features.new_ones(len(codes.features), 1) if who is None else who
 
 
 def _each(of_clip: Tensor, times: int) -> Tensor:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,7 +12,7 @@ from s2vkit_metrics.evaluating import ask, evaluator_of
 from s2vkit_metrics.likeness import luma, unit
 
 _FLAT = 1e-6
-_FEW = 8  # frames measured at once: they fit a core's cache
+_FEW, _ROWS = 4, 16  # frames, and rows of all frames, measured at once: they fit a core's cache
 
 
 class Share(Metric):
@@ -32,11 +30,11 @@ class Share(Metric):
     def update(self, outcome: Outcome) -> None:
         """Add one clip, cut to the shorter of generated and real."""
         frames = min(len(outcome.generated), len(outcome.real))
-        real = self.figure(outcome, outcome.real[:frames])
+        real = self.figure(outcome, "real", frames)
         if real < _FLAT:
             self.left_out += 1
         else:
-            self.shares[outcome.name] = self.figure(outcome, outcome.generated[:frames]) / real
+            self.shares[outcome.name] = self.figure(outcome, "generated", frames) / real
 
     def compute(self) -> Score:
         """Return the mean share."""
@@ -52,8 +50,8 @@ class Share(Metric):
             clips=dict(self.shares),
         )
 
-    def figure(self, outcome: Outcome, frames: Tensor) -> float:
-        """Measure frames (V, 3, H, W) in [-1, 1], generated or real ones of a clip."""
+    def figure(self, outcome: Outcome, which: str, frames: int) -> float:
+        """Measure the first `frames` frames of a clip, `generated` or `real`."""
         raise NotImplementedError
 
 
@@ -65,10 +63,10 @@ class Sharpness(Share):
         self.region = options.region
         self.definition = f"mean absolute Laplacian (4 neighbours) of luma (Rec. 601) in the {options.region}"
 
-    def figure(self, outcome: Outcome, frames: Tensor) -> float:
+    def figure(self, outcome: Outcome, which: str, frames: int) -> float:
         """Average the absolute Laplacian over pixels and frames."""
-        parts = [laplacian(part).abs().mean((1, 2, 3)) for part in shades(frames, self.region)]
-        return float(torch.cat(parts).mean())
+        parts = crop(lumas(outcome, which)[:frames], self.region).split(_FEW)
+        return float(torch.cat([laplacian(part).abs_().mean((1, 2, 3)) for part in parts]).mean())
 
 
 class Movement(Share):
@@ -81,10 +79,12 @@ class Movement(Share):
             f"deviation over a clip's frames of the luma (Rec. 601) of each pixel in the {options.region}"
         )
 
-    def figure(self, outcome: Outcome, frames: Tensor) -> float:
+    def figure(self, outcome: Outcome, which: str, frames: int) -> float:
         """Average the deviation over time of all pixels."""
-        whole = torch.cat(list(shades(frames, self.region)))
-        return float(whole.std(0, unbiased=False).mean())
+        parts = crop(lumas(outcome, which)[:frames], self.region).split(_ROWS, dim=-2)
+        return float(
+            torch.cat([(part - part.mean(0)).square_().mean(0).sqrt_() for part in parts], -2).mean()
+        )
 
 
 class MouthMovement(Share):
@@ -94,23 +94,36 @@ class MouthMovement(Share):
         "deviation over a clip's frames of the mouth opening that the evaluator, trained on real faces, sees"
     )
 
-    def figure(self, outcome: Outcome, frames: Tensor) -> float:
+    def figure(self, outcome: Outcome, which: str, frames: int) -> float:
         """Return the deviation of the opening."""
-        opening = ask(evaluator_of(outcome, "mouth_aperture"), frames)[:, 0]
+        seen = getattr(outcome, which)[:frames]
+        opening = ask(evaluator_of(outcome, "mouth_aperture"), seen)[:, 0]
         return float(opening.std(unbiased=False))
 
 
-def shades(frames: Tensor, region: str) -> Iterator[Tensor]:
-    """Return the luma (n, 1, h, w), in [0, 1], of a region of (V, 3, H, W) frames, a few at a time."""
-    for part in crop(frames, region).split(_FEW):
-        yield luma(unit(part))
+def lumas(outcome: Outcome, which: str) -> Tensor:
+    """Return the luma (V, 1, H, W), in [0, 1], of a clip's `generated` or `real` frames.
+
+    Kept with the clip, so that several metrics compute it once.
+    """
+    key = f"luma.{which}"
+    if key not in outcome.shared:
+        frames: Tensor = getattr(outcome, which)
+        found = torch.empty(len(frames), 1, *frames.shape[2:], device=frames.device)
+        for part, out in zip(frames.split(_FEW), found.split(_FEW), strict=True):
+            out.copy_(luma(unit(part)))
+        outcome.shared[key] = found
+    kept: Tensor = outcome.shared[key]
+    return kept
 
 
 def laplacian(pictures: Tensor) -> Tensor:
     """Return four times each inner pixel less its neighbours: (N, C, H - 2, W - 2)."""
-    inner = 4 * pictures[..., 1:-1, 1:-1]
-    beside = pictures[..., 1:-1, :-2] + pictures[..., 1:-1, 2:]
-    return inner - beside - pictures[..., :-2, 1:-1] - pictures[..., 2:, 1:-1]
+    found = 4 * pictures[..., 1:-1, 1:-1]
+    found -= pictures[..., 1:-1, :-2]
+    found -= pictures[..., 1:-1, 2:]
+    found -= pictures[..., :-2, 1:-1]
+    return found.sub_(pictures[..., 2:, 1:-1])
 
 
 def crop(pictures: Tensor, region: str) -> Tensor:

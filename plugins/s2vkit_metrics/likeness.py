@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from statistics import fmean
 
 import torch
@@ -14,7 +15,7 @@ from s2vkit_metrics.structure import ssim
 
 _MAX_DB = 100.0
 _LUMA = (0.299, 0.587, 0.114)
-_CACHED = 2**16  # numbers measured at once: what fits a core's cache, whatever the clip's size
+_PART = 2**19  # numbers compared at once: copies of whole clips cost more than the comparing
 
 
 class _Likeness(Metric):
@@ -31,25 +32,24 @@ class _Likeness(Metric):
         self.names: list[str] = []
         self.values: list[float] = []
         self.others: list[float] = []
-        self.first: Tensor | None = None
-        self.last: Tensor | None = None
+        self.first: Outcome | None = None
+        self.last: Outcome | None = None
 
     def update(self, outcome: Outcome) -> None:
         """Add one clip."""
-        generated, real = unit(outcome.generated), unit(outcome.real)
         self.names.append(outcome.name)
-        self.values.append(self.mean(generated, real))
+        self.values.append(self.mean(outcome.generated, outcome.real))
         if self.last is None:
-            self.first = generated
+            self.first = replace(outcome, real=outcome.real[:0], shared={})
         else:
-            self.others.append(self.mean(generated, self.last))
-        self.last = real
+            self.others.append(self.mean(outcome.generated, self.last.real))
+        self.last = replace(outcome, generated=outcome.generated[:0], shared={})
 
     def compute(self) -> Score:
         """Return the mean over clips."""
         others = list(self.others)
         if self.first is not None and self.last is not None and len(self.values) > 1:
-            others.append(self.mean(self.first, self.last))
+            others.append(self.mean(self.first.generated, self.last.real))
         return Score(
             value=fmean(self.values) if self.values else float("nan"),
             on_real=self.best,
@@ -65,11 +65,11 @@ class _Likeness(Metric):
         raise NotImplementedError
 
     def mean(self, generated: Tensor, real: Tensor) -> float:
-        """Compare (V, 3, H, W) frames in [0, 1], cut to the shorter clip, a few at a time."""
+        """Compare (V, 3, H, W) frames in [-1, 1], cut to the shorter clip, a few at a time."""
         frames = min(len(generated), len(real))
-        few = max(1, _CACHED // generated[0].numel())
+        few = max(1, _PART // generated[0].numel())
         pairs = zip(generated[:frames].split(few), real[:frames].split(few), strict=True)
-        return float(torch.cat([self.measure(m, t) for m, t in pairs]).mean())
+        return float(torch.cat([self.measure(unit(m), unit(t)) for m, t in pairs]).mean())
 
 
 class Ssim(_Likeness):
@@ -107,16 +107,16 @@ class Psnr(_Likeness):
 
 def unit(frames: Tensor) -> Tensor:
     """Bring frames from [-1, 1] to [0, 1], float32 on the CPU's or their own device."""
-    return ((frames.detach().float() + 1) / 2).clamp(0, 1)
+    return (frames.detach().float() + 1).div_(2).clamp_(0, 1)
 
 
 def luma(frames: Tensor) -> Tensor:
     """Return the luma (N, 1, H, W) of RGB frames (Rec. 601)."""
-    weights = frames.new_tensor(_LUMA).view(1, 3, 1, 1)
-    return (frames * weights).sum(1, keepdim=True)
+    red, green, blue = frames.unbind(1)
+    return (red * _LUMA[0]).add_(green, alpha=_LUMA[1]).add_(blue, alpha=_LUMA[2]).unsqueeze(1)
 
 
 def psnr(generated: Tensor, real: Tensor) -> Tensor:
     """Return the PSNR (N,) in dB of (N, C, H, W) frames in [0, 1], at most 100."""
-    error = (exact(generated) - exact(real)).square().mean((1, 2, 3))
+    error = exact((generated - real).square_()).mean((1, 2, 3))
     return (-10 * error.clamp(min=1e-30).log10()).clamp(max=_MAX_DB)

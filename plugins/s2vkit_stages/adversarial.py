@@ -26,6 +26,8 @@ from s2vkit_stages.held_out import examine
 from s2vkit_stages.requirements import check_shares, check_window, fields_of, used_modules
 from s2vkit_stages.terms import make_terms
 
+_POSES = (128, 8)  # clips, and frames of each, in which a generator sees how heads are held
+
 
 @dataclass
 class Shared:
@@ -46,6 +48,8 @@ class Adversarial(Stage):
         self.options, self.graph = options, graph
         self.sample_pictures, self.validate_every = options.samples, options.validate_every
         self.validation = options.validation
+        if graph.generator is not None and graph.generator.sees_poses:
+            self.finish_with, self.finish_runs = _POSES
         self.discriminators: dict[str, Discriminator] = graph.discriminators
         self.fields, self.uses = fields_of(options, graph), used_modules(options, graph)
         check_window(options, graph)
@@ -114,6 +118,11 @@ class Adversarial(Stage):
     def extra_metrics(self, batch: Batch, shared: Shared) -> dict[str, Tensor]:
         """Return mean scores, and how often each discriminator is right."""
         return accuracies(self.adversarial_loss, shared.scores)
+
+    def finish(self, clips: Batch) -> None:
+        """Let the generator remember how the people of training hold their heads."""
+        assert self.graph.generator is not None
+        self.graph.generator.remember(self.graph.condition_batch(clips), clips.labels.get("identity"))
 
     def validate(self, clips: Batch) -> dict[str, Tensor]:
         """Return the AUC of matched and mismatched pairs, and the correlation of identity maps."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from s2vkit.nn import likeness
 from s2vkit_students import RecollectionOptions
 from s2vkit_students.students import Mlp
 
@@ -47,9 +47,5 @@ class Recollection(Mlp):
     def forward(self, summary: Tensor) -> Tensor:
         """Map the summary (B, inputs) to the teacher's space (B, dim), through the memory if there is one."""
         code = super().forward(summary)
-        used = torch.arange(len(self.memory), device=code.device) < self.count
-        unit = F.normalize(self.memory, dim=-1)  # Eq. 2 binds a code's direction, not its length
-        middle = unit.sum(0) / self.count.clamp(min=1)
-        query, keys = (F.normalize(F.normalize(one, dim=-1) - middle, dim=-1) for one in (code.float(), unit))
-        near = (query @ keys.T / self.temperature).masked_fill(~used, -1e9).softmax(-1)
-        return torch.where(self.count > 0, near @ self.memory, code.float())
+        weights = likeness(code, self.memory, self.count, self.temperature)
+        return torch.where(self.count > 0, weights @ self.memory, code.float())

@@ -68,6 +68,17 @@ class SyncOptions(Options):
     )
 
 
+class AvOffsetDriftOptions(SyncOptions):
+    """Options of the drift of the AV offset."""
+
+    window: float = Field(
+        default=4.0, ge=0.1, description="seconds whose offset is measured; of fewer it is unreliable"
+    )
+    minutes: tuple[float, ...] = Field(
+        default=(1.0, 10.0, 60.0), description="minutes at which the drift is in the details"
+    )
+
+
 CHECKPOINTS = (
     Checkpoint(
         "syncnet_v2.model",
@@ -118,3 +129,14 @@ def s2vkit_register(register: Register) -> None:
             reference=f"{paper}; Prajwal et al. 2020" if name.startswith("lse") else paper,
             better=better,
         )
+    register(
+        "metric",
+        "av_offset_drift",
+        "s2vkit_syncnet.drift:AvOffsetDrift",
+        AvOffsetDriftOptions,
+        gives=("without_truth",),
+        wants=("sync_evaluator",),
+        summary="frames by which lips and speech move apart from the first to the last seconds",
+        reference=paper,
+        better="down",
+    )

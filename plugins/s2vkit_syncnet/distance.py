@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from s2vkit import InputError, Outcome
+from s2vkit_syncnet import SyncOptions
 from s2vkit_syncnet.retime import fit_rate, resample
 
 _EPS = 1e-6  # of torch's pairwise_distance, by which SyncNet measures
@@ -77,3 +79,19 @@ def sync_embeddings(outcome: Outcome, which: str) -> tuple[Tensor, Tensor]:
         outcome.shared[key] = lips[0].float().cpu(), sounds[0].float().cpu()
     found: tuple[Tensor, Tensor] = outcome.shared[key]
     return found
+
+
+def ends_of(options: SyncOptions, evaluator: Any) -> str:
+    """Return what becomes of windows beyond a clip's ends: "zeros" or "overlap"."""
+    by_evaluator = "zeros" if evaluator.pretrained else "overlap"
+    return by_evaluator if options.ends == "auto" else options.ends
+
+
+def network_of(evaluator: Any) -> str:
+    """Describe the evaluator used."""
+    if evaluator.pretrained:
+        return f"the evaluator, {type(evaluator).__name__}, has its weights from a file"
+    return (
+        f"the evaluator, {type(evaluator).__name__}, was trained in this run on real clips of its training "
+        "split: figures do not compare with those of the published network"
+    )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from s2vkit import Metric, Outcome, Score
 from s2vkit_syncnet import SyncOptions
-from s2vkit_syncnet.distance import Reading, distances, read, sync_embeddings
+from s2vkit_syncnet.distance import Reading, distances, ends_of, network_of, read, sync_embeddings
 
 _MIN_WINDOWS = 3  # windows
 
@@ -43,7 +43,10 @@ class _Sync(Metric):
         if len(lips) < _MIN_WINDOWS:
             self.short += 1
             return
-        self.evaluator, self.ends = (_network(outcome.sync_evaluator), self._ends(outcome.sync_evaluator))
+        self.evaluator, self.ends = (
+            network_of(outcome.sync_evaluator),
+            ends_of(self.options, outcome.sync_evaluator),
+        )
         self.names.append(outcome.name)
         self.generated.append(self._read(lips, sounds))
         self.real.append(self._read(*sync_embeddings(outcome, "real")))
@@ -95,10 +98,6 @@ class _Sync(Metric):
         count = min(len(lips), len(sounds))
         return read(distances(lips[:count], sounds[:count], self.options.search, self.ends))
 
-    def _ends(self, evaluator: Any) -> str:
-        by_evaluator = "zeros" if evaluator.pretrained else "overlap"
-        return by_evaluator if self.options.ends == "auto" else self.options.ends
-
     def _how(self) -> str:
         ends = "with zeros" if self.ends == "zeros" else "over what overlaps"
         return (
@@ -147,13 +146,3 @@ class AvOffset(_Sync):
             for which, readings in (("generated", self.generated), ("real", self.real))
             for name, limit in (("share_exact", 0), ("share_within_one", 1))
         }
-
-
-def _network(evaluator: Any) -> str:
-    """Describe the evaluator used."""
-    if evaluator.pretrained:
-        return f"the evaluator, {type(evaluator).__name__}, has its weights from a file"
-    return (
-        f"the evaluator, {type(evaluator).__name__}, was trained in this run on real clips of its training "
-        "split: figures do not compare with those of the published network"
-    )

@@ -1,4 +1,4 @@
-"""`s2vkit study`: people compare what runs draw, and what their votes say."""
+"""`s2vkit study`: people compare the clips of runs and of other generators; what their votes say."""
 
 from __future__ import annotations
 
@@ -22,7 +22,21 @@ def study() -> None:
 
 
 @study.command("make")
-@click.argument("runs", type=_FOLDER, nargs=-1, required=True, metavar="RUN...")
+@click.argument("runs", type=_FOLDER, nargs=-1, metavar="[RUN]...")
+@click.option(
+    "--videos",
+    type=_FOLDER,
+    multiple=True,
+    metavar="DIR",
+    help="The videos of another generator as one more system, each named as the clip; may be given "
+    "several times, with runs or without.",
+)
+@click.option(
+    "--real",
+    type=_FOLDER,
+    metavar="DIR",
+    help="The real videos, for --truth and --checks where no run is named.",
+)
 @click.option(
     "-o",
     "--output",
@@ -37,7 +51,7 @@ def study() -> None:
     default=8,
     show_default=True,
     metavar="N",
-    help="Held-out clips, each shown by every two systems.",
+    help="Clips, each shown by every two systems.",
 )
 @click.option(
     "--question",
@@ -61,6 +75,8 @@ def study() -> None:
 @click.option("--force", is_flag=True, help="Replace a study that is there.")
 def make(
     runs: tuple[Path, ...],
+    videos: tuple[Path, ...],
+    real: Path | None,
     output: Path,
     clips: int,
     questions: tuple[str, ...],
@@ -70,9 +86,10 @@ def make(
     device: str,
     force: bool,
 ) -> None:
-    """Write a page that shows raters blinded pairs of clips from two or more RUNs.
+    """Write a page that shows raters blinded pairs of clips from RUNs and folders of videos.
 
-    Each run's model generates the same held-out clips from their speech. Votes are kept in the
+    Each run's model generates the same held-out clips from their speech; the videos of other
+    generators are matched with them by name. Votes are kept in the
     rater's browser, who sends them as a CSV file; `s2vkit study analyse` reads those.
     """
     from rich.console import Console
@@ -91,6 +108,8 @@ def make(
             checks=checks,
             truth=truth,
             view=view,
+            videos=videos,
+            real=real,
             device=device,
             force=force,
         )

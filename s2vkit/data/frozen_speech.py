@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from s2vkit.ahead import ahead
 from s2vkit.data.array_writers import ArrayWriter
 from s2vkit.data.clip_reader import ClipReader
 from s2vkit.interfaces.audio_encoder import AudioEncoder
@@ -18,9 +20,11 @@ from s2vkit.speech.changes import vary
 from s2vkit.speech.level import normalize_speech
 
 Progress = Callable[[int, int], None]
+_Prepared = TypeVar("_Prepared")
 _SILENCE = 6.0  # s before a varied clip, at most
 _SILENT = 0.3  # share of the varied clips that begin with silence
 _SEEDS = 2**53  # whole numbers that a float64 holds
+_AHEAD = 2  # clips whose speech is varied and brought to one level while another is encoded
 
 
 @torch.inference_mode()
@@ -70,19 +74,35 @@ def encode_variants(
     Some begin with silence, of which nothing is kept. `picks` are those of `pick_variants`.
     """
     features = out.halves("features", (picks.shape[1], _count_frames(store), encoder.dim))
-    clips = [i for i, clip in enumerate(store.clips) if clip.split == "train"]
-    for done, i in enumerate(clips, 1):
-        record, rate = store.clips[i], encoder.sample_rate
-        speech = store.speech(i, rate)
-        versions, leads = zip(*(_vary(speech, rate, int(seed)) for seed in picks[i]), strict=True)
-        steps, _ = _encode(encoder, _prepare(list(versions), encoder)[0], device)
+
+    def versions(clip: tuple[int, np.ndarray]) -> tuple[list[np.ndarray], list[float]]:
+        varied = [_vary(clip[1], encoder.sample_rate, int(seed)) for seed in picks[clip[0]]]
+        return _prepare([speech for speech, _ in varied], encoder)[0], [lead for _, lead in varied]
+
+    for (i, _), prepared in _training_speech(store, encoder, versions, progress):
+        speech, leads = prepared()
+        steps, _ = _encode(encoder, speech, device)
+        record = store.clips[i]
         for row, lead in enumerate(leads):
             later = alignment.model_copy(update={"shift": alignment.shift + lead})
             features[row, record.frame : record.frame + record.frames] = _align(
                 steps[row], encoder, store.index.fps, record.frames, later
             )
-        progress(done, len(clips))
     out.flush()
+
+
+def _training_speech(
+    store: ClipReader,
+    encoder: AudioEncoder,
+    prepare: Callable[[tuple[int, np.ndarray]], _Prepared],
+    progress: Progress,
+) -> Iterator[tuple[tuple[int, np.ndarray], Callable[[], _Prepared]]]:
+    """Give the training clips with their speech, and what `prepare` made of it in a thread."""
+    clips = [i for i, clip in enumerate(store.clips) if clip.split == "train"]
+    heard = ((i, store.speech(i, encoder.sample_rate)) for i in clips)
+    for done, found in enumerate(ahead(prepare, heard, _AHEAD), 1):
+        yield found
+        progress(done, len(clips))
 
 
 def pick_variants(store: ClipReader, variants: int, generator: torch.Generator) -> np.ndarray:
@@ -113,13 +133,13 @@ def encode_segments(
     `picks` are those of `pick_segments`. They let students learn from more than one summary a clip.
     """
     segment_summaries = out.halves("segments", (*picks.shape[:2], encoder.summary_dim))
-    clips = [i for i, clip in enumerate(store.clips) if clip.split == "train"]
-    for done, i in enumerate(clips, 1):
-        speech = store.speech(i, encoder.sample_rate)
-        pieces = [_segment(speech, encoder.sample_rate, *pick) for pick in picks[i].tolist()]
-        _, voices = _prepare(pieces, encoder)
-        segment_summaries[i] = _encode(encoder, voices, device)[1].float().cpu().numpy()
-        progress(done, len(clips))
+
+    def voices(clip: tuple[int, np.ndarray]) -> list[np.ndarray]:
+        pieces = [_segment(clip[1], encoder.sample_rate, *pick) for pick in picks[clip[0]].tolist()]
+        return _prepare(pieces, encoder)[1]
+
+    for (i, _), prepared in _training_speech(store, encoder, voices, progress):
+        segment_summaries[i] = _encode(encoder, prepared(), device)[1].float().cpu().numpy()
     out.flush()
 
 

@@ -163,9 +163,9 @@ class BatchLoader:
         """Return one batch of clips of the split val, for `Stage.validate`."""
         return self._spread("val", max_clips, runs)
 
-    def training_clips(self, max_clips: int) -> Batch | None:
+    def training_clips(self, max_clips: int, runs: int = 0) -> Batch | None:
         """Return one batch of training clips, for `Stage.finish`."""
-        return self._spread("train", max_clips)
+        return self._spread("train", max_clips, runs)
 
     def close(self) -> None:
         """End the worker processes, if there are any."""

@@ -226,3 +226,13 @@ def check_batches(stages: Mapping[str, Slot], world: int) -> None:
                 f"stages.{name}.batch is {batch}, which {world} processes cannot share equally",
                 hint=f"make it a multiple of {world}, or use another number of processes",
             )
+
+
+def check_same(path: object, own: Mapping[str, Any], leaders: Mapping[str, Any], rank: int) -> None:
+    """Raise RecipeError where a rank has read another recipe of a path than rank 0 has."""
+    if own != leaders:
+        raise RecipeError(
+            f"{path}: rank {rank} has read another recipe than rank 0",
+            hint="it was changed while the processes started, or differs between machines; "
+            "make it the same and run the command again",
+        )

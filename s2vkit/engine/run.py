@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from s2vkit.engine.leaving import leave, show_figures
-from s2vkit.engine.process_group import check_batches, join_processes
+from s2vkit.engine.process_group import check_batches, check_same, join_processes
 from s2vkit.engine.setup import RunSetup
 from s2vkit.engine.stage_run import load_all, run_stage, work_of
 from s2vkit.engine.stop import stop_flag
 from s2vkit.engine.workspace import RunWork
-from s2vkit.errors import RecipeError
 from s2vkit.files import naming_full_disk, write_text
 from s2vkit.plugins import registry as installed
 from s2vkit.recipe.load import Loaded, dump_recipe
@@ -89,8 +87,9 @@ def run_recipe(
 def _follow(loaded: Loaded, folder: Path, stages: Sequence[str], registry: Registry) -> Path:
     """Train beside rank 0, which has taken the run folder and decides what is still to be done."""
     with stop_flag() as stopped:
-        recipe, progress, compiles = join_processes().from_leader(None)
-        check_same(loaded, recipe)
+        group = join_processes()
+        recipe, progress, compiles = group.from_leader(None)
+        check_same(loaded.path, loaded.data, recipe, group.part.rank)
         run = Run(loaded, folder, Console(quiet=True), stopped, registry)
         run.policy = replace(run.policy, compile=compiles)  # rank 0 has tried it
         for step, known in zip(run.plan.steps, progress, strict=True):
@@ -98,17 +97,6 @@ def _follow(loaded: Loaded, folder: Path, stages: Sequence[str], registry: Regis
         with closing(run.cache):
             run.all(stages)
     return folder
-
-
-def check_same(loaded: Loaded, recipe: Mapping[str, Any]) -> None:
-    """Raise RecipeError where this process has read another recipe than rank 0 has."""
-    if loaded.data != recipe:
-        rank = join_processes().part.rank
-        raise RecipeError(
-            f"{loaded.path}: rank {rank} has read another recipe than rank 0",
-            hint="it was changed while the processes started, or differs between machines; "
-            "make it the same and run the command again",
-        )
 
 
 class Run(RunSetup):

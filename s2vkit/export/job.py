@@ -9,9 +9,10 @@ from typing import Any
 from torch import Tensor
 
 from s2vkit import __version__
+from s2vkit.device import one_thread
 from s2vkit.errors import InputError, RunFolderError
 from s2vkit.export.formats import FORMATS, Format
-from s2vkit.export.parity import LARGEST, LEAST_PSNR, Parity, compare, one_thread
+from s2vkit.export.parity import LARGEST, LEAST_PSNR, Parity, compare
 from s2vkit.export.parts import Part, parts_of, speech_step
 from s2vkit.export.running import MANIFEST, open_exported
 from s2vkit.export.web import check_for_page, find_runtime, write_page

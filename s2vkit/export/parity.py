@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,17 +54,6 @@ def compare(eager: InferencePipeline, exported: InferencePipeline) -> Parity:
         len(found) / seconds,
         len(wanted) / eager_seconds,
     )
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute on one core for a while."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _uneven(samples: int) -> list[int]:

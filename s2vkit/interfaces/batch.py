@@ -73,6 +73,7 @@ class Conditioning:
     reference_images: Tensor | None = None  # (B, 3, H, W) where the generator takes one
     audio_windows: Tensor | None = None  # (B, R, L+V/R, S) where it takes raw speech: R runs, L before
     state: Any = None  # `GeneratorOutput.state` of the frames just before; then L is 0
+    frames: Tensor | None = None  # (B, V, 3, H, W) the real ones, in training, where it sees poses in them
     speech: Tensor | None = None  # (S,) the pipeline's own: what it cuts audio windows from
 
 

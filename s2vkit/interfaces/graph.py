@@ -69,6 +69,8 @@ class Graph(InferenceGraph):
         conditioning.audio_windows = batch.get("audio_windows")
         if self.takes_reference_image:
             conditioning.reference_images = batch["reference_images"]
+        if self.generator is not None and self.generator.sees_poses:
+            conditioning.frames = batch.get("frames")
         return conditioning
 
     def evaluated(self, name: str) -> str:

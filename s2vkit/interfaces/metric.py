@@ -30,6 +30,8 @@ class Outcome:
     clean: Tensor | None = None  # (V, 3, H, W) from the unchanged speech, where `generated` is not
     crops: dict[str, np.ndarray] = field(default_factory=dict)
     """`generated`, `real` -> (V, 2, 3), from pixels of the video to those of the frames, where known."""
+    video: str = ""  # the longer video that the clip is a part of; empty: it is one by itself
+    start: float = 0.0  # s of that video, where the clip begins
     shared: dict[str, Any] = field(default_factory=dict)  # results that several metrics share
 
     def evaluators_of(self, label: str) -> dict[str, Any]:
@@ -73,7 +75,8 @@ class Score:
 class Metric:
     """Base of metrics of generated clips, built as `Metric(options)`.
 
-    Registered with wants: e.g. ("evaluator.identity",).
+    Registered with wants: e.g. ("evaluator.identity",). Where its attributes are options, networks, plain
+    data, small arrays, clips and dataclasses of its own module, an evaluation that was stopped can go on.
     """
 
     def update(self, outcome: Outcome) -> None:

@@ -106,16 +106,16 @@ def vary(speech: np.ndarray, sample_rate: int, rng: np.random.Generator) -> np.n
         speech = _vary_tone(speech, sample_rate, rng)
     if rng.random() < 0.4:
         speech = tilt(speech, sample_rate, rng.uniform(-3.5, 3.5))
-    if rng.random() < 0.35:
-        speech = band(speech, sample_rate, rng.uniform(80, 400), rng.uniform(2800, 7000))
+    if rng.random() < 0.3:
+        speech = band(speech, sample_rate, rng.uniform(60, 450), rng.uniform(2700, 7500))
     if rng.random() < 0.6:
-        speech = add_noise(speech, sample_rate, rng, rng.uniform(10, 45), rng.uniform(-6, 1))
+        speech = add_noise(speech, sample_rate, rng, rng.uniform(10, 45), rng.uniform(-6, 2))
     if rng.random() < 0.15:
         speech = add_hum(speech, sample_rate, rng, rng.uniform(5, 35), float(rng.choice([50.0, 60.0])))
     if rng.random() < 0.2:
         speech = clip_peaks(speech, rng.uniform(0.2, 0.8))
-    if rng.random() < 0.1:
-        speech = mu_law(speech)
+    if rng.random() < 0.15:  # telephones: the band as well
+        speech = mu_law(band(speech, sample_rate, rng.uniform(200, 400), rng.uniform(3000, 3700)))
     return speech
 
 

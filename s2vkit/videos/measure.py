@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from s2vkit.ahead import ahead
 from s2vkit.data.extraction.kinds import Rejected
+from s2vkit.device import one_thread
 from s2vkit.engine.stop import Stopped
 from s2vkit.engine.view import View
 from s2vkit.errors import InputError
@@ -17,9 +20,9 @@ from s2vkit.files import atomic_folder, write_json, write_text
 from s2vkit.interfaces.metric import Metric, Outcome, Score
 from s2vkit.interfaces.score_files import clips_csv, finite, score_facts
 from s2vkit.recipe.convert import to_plain
-from s2vkit.videos.ahead import ahead
 from s2vkit.videos.outcomes import Prepared, Preparer
 from s2vkit.videos.pairs import Labels, Pair, find_pairs
+from s2vkit.videos.progress import Found, Progress
 from s2vkit.videos.protocol import Protocol, conditions, hash_of
 from s2vkit.videos.unjudged import ALL, Unjudged, left_out, unjudged_csv
 
@@ -55,33 +58,32 @@ class Measuring:
     stopped: Any  # an event: whether to stop
 
 
-@dataclass
-class _Found:
-    """What is known of a system's videos so far."""
-
-    labels: dict[str, Mapping[str, str]] = field(default_factory=dict)  # of every clip
-    unjudged: list[Unjudged] = field(default_factory=list)
-    videos: list[dict[str, Any]] = field(default_factory=list)
-    codecs: dict[str, set[str]] = field(default_factory=dict)
-
-
 def measure_videos(videos: Path, given: Given, parts: Measuring, place: Path, request: str = "") -> None:
     """Measure a folder of videos into `place`: its figures, what they are of, and what had none.
 
     `request` identifies what was asked for. Raises InputError if no video can be measured.
     """
     pairs, unpaired = find_pairs(videos, given.truth, given.audio, given.labels)
-    found = _Found(unjudged=[Unjudged(name, ALL, "no_partner", why) for name, why in unpaired.items()])
     metrics: dict[str, Metric] = {name: make() for name, make in parts.metrics.items()}
+    progress = Progress(place, f"{request} {hash_of(conditions(parts.protocol, {}, parts.weights))}")
     parts.view.begin(f"measuring {videos}")
-    with ThreadPoolExecutor(BESIDE) as pool:
-        for done, (pair, prepared) in enumerate(ahead(parts.preparer.prepare, pairs, AHEAD), 1):
+    found = progress.read(metrics, pairs, parts.preparer)
+    if found is None:
+        found = Found(unjudged=[Unjudged(name, ALL, "no_partner", why) for name, why in unpaired.items()])
+    else:
+        parts.view.warn(f"{found.done} of {len(pairs)} videos were measured before: going on from there")
+    with _threads(parts, metrics) as pool:
+        for pair, prepared in ahead(parts.preparer.prepare, pairs[found.done :], AHEAD):
             if (ready := _prepared(pair, prepared, found, parts.view)) is not None:
                 _measure_one(pair, ready, metrics, found, partial(_update, parts.apart, pool))
-            parts.view.advance(done, len(pairs))
+            found.done += 1
+            if why := progress.store(found, metrics, stopping=parts.stopped.is_set()):
+                parts.view.warn(f"if it is stopped, these videos are measured anew: {why}")
+            parts.view.advance(found.done, len(pairs))
             if parts.stopped.is_set():
                 raise Stopped
     if not found.labels:
+        progress.clear()
         first = found.unjudged[0]
         raise InputError(
             f"{videos}: not one of {len(found.unjudged)} videos can be measured; '{first.clip}': "
@@ -91,7 +93,15 @@ def measure_videos(videos: Path, given: Given, parts: Measuring, place: Path, re
     found.unjudged += left_out(scores, list(found.labels))
     about = {"videos": str(videos), **given.paths(), "request": request}
     _write(place, about, parts, found, scores)
+    progress.clear()
     parts.view.end(f"{len(found.labels)} clips of {len(pairs)} videos")
+
+
+@contextmanager
+def _threads(parts: Measuring, metrics: Mapping[str, Metric]) -> Iterator[ThreadPoolExecutor]:
+    """Yield threads for metrics; where none asks a network, each computes on one core."""
+    with ThreadPoolExecutor(BESIDE) as pool, one_thread() if parts.apart >= set(metrics) else nullcontext():
+        yield pool
 
 
 def _update(
@@ -106,7 +116,7 @@ def _update(
         done.result()
 
 
-def _prepared(pair: Pair, prepared: Callable[[], Prepared], found: _Found, view: View) -> Prepared | None:
+def _prepared(pair: Pair, prepared: Callable[[], Prepared], found: Found, view: View) -> Prepared | None:
     """Wait for what was cut; None, with the reason noted, where a video cannot be measured."""
     try:
         return prepared()
@@ -123,7 +133,7 @@ def _measure_one(
     pair: Pair,
     ready: Prepared,
     metrics: Mapping[str, Metric],
-    found: _Found,
+    found: Found,
     update: Callable[[Mapping[str, Metric], Outcome], None],
 ) -> None:
     for which, codec in ready.codecs.items():
@@ -147,7 +157,7 @@ def _measure_one(
 
 
 def _write(
-    place: Path, about: dict[str, Any], parts: Measuring, found: _Found, scores: Mapping[str, Score]
+    place: Path, about: dict[str, Any], parts: Measuring, found: Found, scores: Mapping[str, Score]
 ) -> None:
     codecs = {which: sorted(names) for which, names in sorted(found.codecs.items())}
     known = conditions(parts.protocol, codecs, parts.weights)

@@ -25,6 +25,8 @@ from s2vkit.videos.offset import ALIKE, offset_of
 from s2vkit.videos.pairs import Pair
 from s2vkit.videos.protocol import Protocol
 
+_FEW = 4  # frames turned into images at once: they fit a core's cache
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -107,6 +109,7 @@ class Preparer:
             sync_evaluator=self.networks.sync_evaluator,
             landmarks=self.landmarks,
             crops={"generated": clip.transforms[first:end]},
+            start=clip.start + first / self.protocol.fps,
         )
         if real is not None:
             shown = slice(real_first, real_first + end - first)
@@ -122,7 +125,11 @@ class Preparer:
                 with VideoWriter(path, size, self.protocol.fps, container=self._container) as writer:
                     writer.write(frames)
                 frames = read_frames(path)[0][: len(frames), : size[1], : size[0]]
-        return to_images(torch.from_numpy(np.ascontiguousarray(frames)))
+        pixels = torch.from_numpy(np.ascontiguousarray(frames))
+        images = torch.empty(len(pixels), 3, *pixels.shape[1:3])  # plane by plane, as metrics read them
+        for part, out in zip(pixels.split(_FEW), images.split(_FEW), strict=True):
+            out.copy_(to_images(part))
+        return images
 
 
 def _named(outcomes: list[Outcome], pair: Pair) -> list[Outcome]:
@@ -130,6 +137,7 @@ def _named(outcomes: list[Outcome], pair: Pair) -> list[Outcome]:
     for number, outcome in enumerate(outcomes):
         outcome.name = pair.name if len(outcomes) == 1 else f"{pair.name}-{number:03d}"
         outcome.labels = dict(pair.labels)
+        outcome.video = pair.name
     return outcomes
 
 

@@ -16,10 +16,12 @@ from s2vkit.benchmark.finished_runs import Finished, read_figures, results_of
 from s2vkit.benchmark.grouping import System
 from s2vkit.benchmark.groups import figures_by
 from s2vkit.benchmark.provenance import write_all
+from s2vkit.device import keep_freed_memory
 from s2vkit.engine.stop import stop_flag
 from s2vkit.engine.view import View
 from s2vkit.errors import InputError, RunFolderError
 from s2vkit.files import naming_full_disk, read_json, recover_folder
+from s2vkit.media.folders import SOUNDS, VIDEOS, media_of
 from s2vkit.recipe.convert import to_plain
 from s2vkit.registry import Registry
 from s2vkit.videos.build import build_detector, build_landmarks, metric_makers, weights_of
@@ -28,7 +30,7 @@ from s2vkit.videos.networks import NONE, networks_of, with_sync_evaluator
 from s2vkit.videos.offset import ALIKE
 from s2vkit.videos.outcomes import Preparer
 from s2vkit.videos.page import write_videos_page
-from s2vkit.videos.pairs import SOUNDS, VIDEOS, media_of, read_labels
+from s2vkit.videos.pairs import read_labels
 from s2vkit.videos.protocol import Protocol, check_same, hash_of
 from s2vkit.videos.unjudged import counted, read_unjudged
 
@@ -63,6 +65,7 @@ def evaluate_videos(asked: AskedVideos, output: Path, console: Console, registry
     with naming_full_disk(output), stop_flag() as stopped, View(console) as view:
         todo = [folder for folder, place in places.items() if not _is_measured(folder, place, asked)]
         if todo:
+            keep_freed_memory()
             parts = _parts(asked, view, stopped, registry)
             given = Given(asked.truth, asked.audio, read_labels(asked.speakers))
             for folder in todo:

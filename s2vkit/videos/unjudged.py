@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ _HEADS = ("clip", "metric", "reason", "detail")
 
 
 def left_out(scores: Mapping[str, Score], clips: Sequence[str]) -> list[Unjudged]:
-    """List the clips for which a metric has no figure, by what its details say of them."""
+    """List the clips for which a metric has no finite figure, by what its details say of them."""
     found = []
     for name, score in scores.items():
         if not score.clips:  # a figure of the whole set, or of no clip at all
@@ -39,6 +40,10 @@ def left_out(scores: Mapping[str, Score], clips: Sequence[str]) -> list[Unjudged
         for clip in missing:
             detail = reasons.get(clip, "the metric's definition leaves this clip out")
             found.append(Unjudged(clip, name, "left_out", detail))
+        infinite = [clip for clip, value in score.clips.items() if not math.isfinite(value)]
+        found += [
+            Unjudged(clip, name, "not_finite", f"its figure is {score.clips[clip]}") for clip in infinite
+        ]
     return found
 
 
