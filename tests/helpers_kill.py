@@ -206,6 +206,19 @@ def run(folder: Path, output: int, load: Load = load_small) -> None:
         os._exit(1)
 
 
+def interrupted_in(phase, advance):
+    """Press Ctrl-C once some steps of a phase are done."""
+    pressed = []
+
+    def advancing(self, done, total, figures=None):
+        advance(self, done, total, figures)
+        if self._title.startswith(phase) and done >= min(2, total) and not pressed:
+            pressed.append(phase)
+            signal.raise_signal(signal.SIGINT)
+
+    return advancing
+
+
 def slow(advance):
     """Make each step of whatever runs take longer."""
 

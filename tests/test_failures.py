@@ -15,10 +15,15 @@ from pathlib import Path
 
 import pytest
 from helpers_failures import STAGE
+from helpers_kill import SETS, interrupted_in
 from helpers_ranks import copy_without
-from helpers_toy import write_recipe
+from helpers_toy import results, run_toy, write_recipe
 
 from s2vkit.engine.log import read_log
+from s2vkit.engine.stop import Stopped
+from s2vkit.engine.view import View
+
+pytestmark = pytest.mark.usefixtures("no_curves")
 
 HERE = Path(__file__).parent
 STEPS = 20
@@ -116,6 +121,27 @@ def test_ranks_that_are_killed_are_started_again_by_torchrun(tmp_path, unbroken,
     done = fail(unbroken, tmp_path, "SIGKILL", *places, restarts=5)
     assert done.returncode == 0, done.stderr
     assert weights(tmp_path) == weights(unbroken)
+
+
+@thorough
+@pytest.mark.parametrize(
+    ("change", "stage"),
+    [
+        ("stages.compose.losses.similarity.weight=5", "compose"),
+        ("generator.width=24", "compose"),
+        ("generator.width=24", "train_teachers"),
+    ],
+)
+def test_a_recipe_that_is_changed_while_its_run_is_stopped_is_run_as_it_is_then(
+    tmp_path, monkeypatch, change, stage
+):
+    run_toy(tmp_path / "whole", *SETS, change)
+    with monkeypatch.context() as patch:
+        patch.setattr(View, "advance", interrupted_in(stage, View.advance))
+        with pytest.raises(Stopped):
+            run_toy(tmp_path / "stopped", *SETS)
+    run_toy(tmp_path / "stopped", *SETS, change)
+    assert results(tmp_path / "stopped") == results(tmp_path / "whole")
 
 
 @thorough

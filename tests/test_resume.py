@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers_kill import PHASES, SETS
+from helpers_kill import PHASES, SETS, interrupted_in
 from helpers_toy import install_toy, results, run_toy, write_recipe
 
 from s2vkit.engine.stop import Stopped
@@ -49,15 +49,7 @@ def test_kill_9_at_any_moment_changes_nothing(tmp_path, whole):
 
 @pytest.mark.parametrize("where", ["corpus", "speech features", "train_teachers", "compose", "evaluate"])
 def test_ctrl_c_saves_and_the_run_goes_on(tmp_path, whole, monkeypatch, where):
-    pressed = []
-
-    def press(self, done, total, figures=None, before=View.advance):
-        before(self, done, total, figures)
-        if self._title.startswith(where) and done >= min(2, total) and not pressed:
-            pressed.append(where)
-            signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr(View, "advance", press)
+    monkeypatch.setattr(View, "advance", interrupted_in(where, View.advance))
     with pytest.raises(Stopped):
         run_toy(tmp_path, *SETS)
     if where in ("train_teachers", "compose"):

@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("s2vkit.cli.demo:demo", "Make a talking face with the bundled model, no training."),
-    "run": ("s2vkit.cli.run:run", "Train, evaluate and render what a recipe says."),
+    "run": ("s2vkit.cli.run:run", "Train, evaluate and render as a recipe says."),
     "sweep": ("s2vkit.cli.sweep:sweep", "Run a recipe for every combination of values: a table."),
     "runs": ("s2vkit.cli.runs:runs", "List runs: state, figures, size, age."),
     "prepare": ("s2vkit.cli.prepare:prepare", "Cut a folder of videos into a corpus of clips."),

@@ -33,8 +33,8 @@ from s2vkit.cli.parameters import command_line, recipe_argument, sets_option
     "--devices",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Train in N processes on this machine, each on its part of every batch: one for a GPU, or on the "
-    "CPU's cores.",
+    help="Train in N processes on this machine, each on its part of every batch: one per GPU, or all on "
+    "the CPU.",
 )
 @click.option("--fresh", is_flag=True, help="Run every stage again, even if it is finished.")
 @click.option(
@@ -57,7 +57,7 @@ from s2vkit.cli.parameters import command_line, recipe_argument, sets_option
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="info",
     show_default=True,
-    help="The lowest level that is written to run.log, in the run folder.",
+    help="The lowest level written to run.log, in the run folder.",
 )
 @click.option("--dry-run", is_flag=True, help="Print what would be run, and why; run nothing.")
 def run(
@@ -74,7 +74,7 @@ def run(
     log_level: str,
     dry_run: bool,
 ) -> None:
-    """Train, evaluate and render what RECIPE says, or run all recipes of a comparison.
+    """Train, evaluate and render as RECIPE says, or run all recipes of a comparison.
 
     KEY=VALUE is short for --set KEY=VALUE. Stages that are finished in the run folder are not run
     again; a run that was stopped resumes from its last checkpoint.

@@ -32,7 +32,7 @@ def sweep(
     device: str | None,
     dry_run: bool,
 ) -> None:
-    """Run RECIPE at the product of values, such as `audio_encoder=cpc,logmel seed=1,2,3`.
+    """Run RECIPE for every combination of values, such as `audio_encoder=cpc,logmel seed=1,2,3`.
 
     Runs that differ only in their seed are one row of the table, with intervals over clips and seeds.
     A stage that is the same in several runs is trained once. The same command again resumes,
