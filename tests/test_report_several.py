@@ -150,6 +150,7 @@ def test_a_run_keeps_what_its_page_needs(tmp_path, no_curves):
         "train_teachers",
         "train_evaluators",
         "distill",
+        "pretrain_sync",
         "compose",
         "evaluate",
     ]
@@ -159,7 +160,7 @@ def test_a_run_keeps_what_its_page_needs(tmp_path, no_curves):
     flows = {(f["from"], f["to"]): f["what"] for f in graph["flows"]}
     assert flows["teacher.identity", "student.identity"] == "target"
     assert flows["generator", "discriminator.identity"] == "generated identity maps"
-    assert flows["encoder", "discriminator.sync"] == "features"
+    assert flows["encoder", "generator"] == "features"
     for stage in ("train_teachers", "compose", "evaluate"):
         done = json.loads((run / "stages" / stage / "done.json").read_text())
         assert 50e6 < done["memory"]["resident"] < 50e9

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit.nn import likeness
+from s2vkit import likeness
 
 _SIGHT = (16, 24)  # height and width that the upper part of a frame is shrunk to
 _UPPER = 0.58  # of the height: what is below moves with the speech

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from s2vkit.nn import likeness
+from s2vkit import likeness
 from s2vkit_students import RecollectionOptions
 from s2vkit_students.students import Mlp
 

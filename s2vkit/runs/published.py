@@ -7,8 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from s2vkit.build import part_slots
-from s2vkit.checkpoints import Checkpoint
-from s2vkit.installed import INSTALLED
+from s2vkit.checkpoints import INSTALLED, Checkpoint
 from s2vkit.options import Slot, value_of
 from s2vkit.recipe.schema import Recipe
 from s2vkit.recipe.wiring import slots_in
