@@ -142,7 +142,10 @@ def needed_in_turn() -> set[str]:
 @pytest.mark.parametrize(
     ("folders", "extras"),
     [
-        (["s2vkit", "plugins"], ["synthetic", "faces", "mark", "export", "serve", "landmarks"]),
+        (
+            ["s2vkit", "plugins"],
+            ["synthetic", "faces", "mark", "export", "serve", "landmarks", "microphone", "window"],
+        ),
         (["tests", "benchmarks"], ["test"]),
     ],
     ids=["product", "tests"],
@@ -155,7 +158,7 @@ def test_everything_imported_is_declared(folders: list[str], extras: list[str]) 
     ours = {"s2vkit", *PLUGINS, *own}
     foreign = imported(folders) - set(sys.stdlib_module_names) - ours
     owners = packages_distributions()
-    bringing = {name: {canonicalize_name(d) for d in owners.get(name, [])} for name in foreign}
+    bringing = {name: {canonicalize_name(d) for d in owners.get(name, [name])} for name in foreign}
     undeclared = {name for name, owned in bringing.items() if not owned & declared}
     assert undeclared - OUTSIDERS - {"pydantic_core"} == set()  # pydantic pins its core exactly
 
