@@ -98,8 +98,14 @@ def evaluated(places):
     return _evaluate(places, "ours", "out")
 
 
+def asked(root, *systems):
+    """Return the words that measure folders of videos against the real ones."""
+    named = (word for name in systems for word in ("--videos", root / name))
+    return ("evaluate", *named, "--truth", root / "real", *SETS)
+
+
 def _evaluate(root, name, output, *more):
-    words = ["evaluate", "--videos", root / name, "--truth", root / "real", *SETS, *more, "-o", root / output]
+    words = [*asked(root, name), *more, "-o", root / output]
     assert guard(cli, list(map(str, words))) == 0
     return json.loads((root / output / "table.json").read_text())
 
@@ -150,8 +156,7 @@ def test_labels_stand_with_the_clips(places):
 
 
 def test_what_cannot_be_measured_is_listed_with_its_reason_and_counted(places, capsys):
-    words = ("evaluate", "--videos", places / "odd", "--truth", places / "real", *SETS)
-    called = call(capsys, *words, "-o", places / "out_odd")
+    called = call(capsys, *asked(places, "odd"), "-o", places / "out_odd")
     assert called.code == 0, called.err
     with (places / "out_odd" / "systems" / "odd" / "unjudged.csv").open() as file:
         found = {row["clip"]: (row["metric"], row["reason"]) for row in csv.DictReader(file)}
@@ -177,16 +182,7 @@ def test_an_evaluation_that_was_killed_goes_on_with_the_next_video(places, evalu
         measured.append(outcome.name)
         update(self, outcome)
 
-    words = (
-        "evaluate",
-        "--videos",
-        places / "ours",
-        "--truth",
-        places / "real",
-        *SETS,
-        "-o",
-        places / "killed",
-    )
+    words = (*asked(places, "ours"), "-o", places / "killed")
     monkeypatch.setattr(Preparer, "prepare", dies)
     with pytest.raises(SystemError, match="killed"):
         cli.main([str(word) for word in words], standalone_mode=False)
@@ -222,22 +218,8 @@ def test_a_figure_that_is_no_number_is_listed():
     assert [(one.clip, one.reason) for one in left_out({"m": score}, ["a", "b"])] == [("b", "not_finite")]
 
 
-def _both(root):
-    systems = ("--videos", root / "ours", "--videos", root / "coded")
-    return ("evaluate", *systems, "--truth", root / "real")
-
-
 def test_systems_of_different_protocols_refuse_to_stand_in_one_table(places, capsys):
-    words = (
-        "evaluate",
-        "--videos",
-        places / "ours",
-        "--videos",
-        places / "coded",
-        "--truth",
-        places / "real",
-    )
-    called = call(capsys, *words, *SETS, "-o", places / "apart")
+    called = call(capsys, *asked(places, "ours", "coded"), "-o", places / "apart")
     assert called.code != 0
     told = " ".join(called.err.split())
     assert "cannot stand in one table" in told
@@ -246,16 +228,16 @@ def test_systems_of_different_protocols_refuse_to_stand_in_one_table(places, cap
 
 
 def test_encoded_alike_they_stand_in_one_table(places, capsys):
-    words = (
-        "evaluate",
-        "--videos",
-        places / "ours",
-        "--videos",
-        places / "coded",
-        "--truth",
-        places / "real",
+    called = call(
+        capsys,
+        *asked(places, "ours", "coded"),
+        "--set",
+        "codec=h264",
+        "-o",
+        places / "alike",
+        "--format",
+        "csv",
     )
-    called = call(capsys, *words, *SETS, "--set", "codec=h264", "-o", places / "alike", "--format", "csv")
     assert called.code == 0, called.err
     rows = {(row["metric"], row["system"]): row for row in csv.DictReader(called.out.splitlines())}
     assert float(rows["ssim", "ours"]["value"]) > float(rows["ssim", "coded"]["value"]) - 0.02
@@ -267,17 +249,7 @@ def test_what_was_measured_is_read_and_set_beside_others(places, evaluated, caps
     before = (measured / "about.json").stat().st_mtime_ns
     words = ("evaluate", "--videos", measured, "-o", places / "again")
     assert call(capsys, *words).code == 0
-    called = call(
-        capsys,
-        "evaluate",
-        "--videos",
-        places / "ours",
-        "--truth",
-        places / "real",
-        *SETS,
-        "-o",
-        places / "out",
-    )
+    called = call(capsys, *asked(places, "ours"), "-o", places / "out")
     assert called.code == 0
     assert "measuring" not in called.err
     assert (measured / "about.json").stat().st_mtime_ns == before
