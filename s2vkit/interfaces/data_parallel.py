@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+_TAG = 61  # of the messages of `_swap`, which meet no others
+
 
 @dataclass(frozen=True)
 class Part:
@@ -106,8 +108,9 @@ def _swap(parts: list[Tensor]) -> list[Tensor]:
     sent = [part.contiguous() for part in parts]
     got = [part if rank == here else torch.empty_like(part) for rank, part in enumerate(sent)]
     others = [rank for rank in range(len(parts)) if rank != here]
-    calls = [P2POp(isend, sent[rank], rank) for rank in others]
-    for call in batch_isend_irecv(calls + [P2POp(irecv, got[rank], rank) for rank in others]):
+    calls = [P2POp(isend, sent[rank], rank, tag=_TAG) for rank in others]
+    calls += [P2POp(irecv, got[rank], rank, tag=_TAG) for rank in others]
+    for call in batch_isend_irecv(calls):
         call.wait()
     return got
 
