@@ -35,7 +35,7 @@ METRICS = (
 )
 BY_NETWORKS = (
     *("identity_accuracy", "emotion_accuracy", "csim", "identity_drift", "mouth_movement"),
-    *("mouth_aperture_correlation", "lse_c", "lse_d", "av_confidence", "av_offset"),
+    *("lse_c", "lse_d", "av_confidence", "av_offset"),
 )
 
 

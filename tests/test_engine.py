@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from helpers_toy import REGISTRY, load_toy, metrics, run_toy
+from rich.console import Console
 from torch import nn
 
 from s2vkit.build import Builder, data_spec_of, describe_graphs
@@ -19,6 +21,7 @@ from s2vkit.engine.callbacks.monitor import Monitor
 from s2vkit.engine.log import Log, read_log
 from s2vkit.engine.preflight import check_splits, make_up, time_load, time_stages
 from s2vkit.engine.trainer import Trainer
+from s2vkit.engine.view import View
 from s2vkit.errors import InputError, RecipeError, ResourceError, TrainingError
 from s2vkit.files import read_lines
 from s2vkit.registry import Entry
@@ -484,3 +487,10 @@ def test_both_graphs_are_described(tmp_path):
     parts = {g: [r["part"] for r in rows if r["graph"] == g] for g in ("training", "inference")}
     assert parts["inference"] == ["encoder", "generator", "student.identity", "student.emotion"]
     assert set(parts["inference"]) < set(parts["training"])
+
+
+def test_progress_that_nothing_began_says_no_time_left():
+    shown = io.StringIO()
+    View(Console(file=shown)).advance(1, 24)
+    assert "1/24" in shown.getvalue()
+    assert "left" not in shown.getvalue()

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import struct
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import av
 import numpy as np
 import pytest
 from helpers_media import add_video, grey, pitch, real_folder, sine, write_sound
+from s2vkit_synthetic import SyntheticOptions
+from s2vkit_synthetic.corpus import SyntheticCorpus
 
 from s2vkit.errors import InputError
 from s2vkit.media import (
@@ -420,3 +424,17 @@ def test_the_real_clip_without_sound_is_refused():
     with pytest.raises(InputError, match="has no sound track"):
         read_speech(clip)
     assert read_frames(clip, max_frames=1)[0].shape == (1, 256, 256, 3)
+
+
+def test_the_same_frames_give_the_same_file_whatever_memory_held_before(tmp_path):
+    corpus = SyntheticCorpus(SyntheticOptions(speakers=2, size=96, sentences=3), seed=1)
+    np.save(tmp_path / "frames.npy", corpus.load(0).frames)
+    program = (
+        "import sys, numpy as np; from pathlib import Path; from s2vkit.media import VideoWriter;"
+        "writer = VideoWriter(Path(sys.argv[1]), (96, 96), 25.0); writer.__enter__();"
+        "writer.write(np.load(sys.argv[2])); writer.__exit__(None, None, None)"
+    )
+    for fill in ("85", "170"):  # with which glibc fills memory that it gives and takes back
+        command = [sys.executable, "-c", program, str(tmp_path / f"{fill}.mp4"), str(tmp_path / "frames.npy")]
+        subprocess.run(command, env={**os.environ, "MALLOC_PERTURB_": fill}, check=True)
+    assert (tmp_path / "85.mp4").read_bytes() == (tmp_path / "170.mp4").read_bytes()

@@ -28,7 +28,12 @@ def write_mp4(path: Path, frames: np.ndarray, speech: np.ndarray, fps: float) ->
     even = frames[:, : frames.shape[1] // 2 * 2, : frames.shape[2] // 2 * 2]
     with av.open(str(path), "w") as file:
         rate = Fraction(fps).limit_denominator(1001)
-        video = file.add_stream("libx264", rate=rate, options={"crf": "14", "preset": "fast"})
+        options = {
+            "crf": "14",
+            "preset": "fast",
+            "x264-params": "cpu-independent=1",
+        }  # the same bytes each time
+        video = file.add_stream("libx264", rate=rate, options=options)
         video.height, video.width = even.shape[1:3]
         video.pix_fmt = "yuv420p"
         sound = file.add_stream("aac", rate=SAMPLE_RATE)

@@ -23,7 +23,7 @@ class View:
         self.console = console
         self._live: Progress | None = None
         self._task: TaskID | None = None
-        self._title, self._start, self._first, self._last_line = "", 0.0, 0, 0.0
+        self._title, self._start, self._first, self._last_line = "", 0.0, -1, 0.0
 
     def __enter__(self) -> View:
         if self.console.is_terminal:

@@ -19,7 +19,7 @@ from s2vkit.interfaces.landmarks import Landmarks
 from s2vkit.interfaces.metric import Outcome
 from s2vkit.interfaces.pixels import to_images
 from s2vkit.media import VideoWriter, probe, read_frames
-from s2vkit.media.containers import MP4, Container
+from s2vkit.media.containers import MP4, SAME_BYTES, Container
 from s2vkit.videos.networks import NONE, Networks
 from s2vkit.videos.offset import ALIKE, offset_of
 from s2vkit.videos.pairs import Pair
@@ -50,7 +50,8 @@ class Preparer:
 
     @cached_property
     def _container(self) -> Container:
-        return Container("mp4", "libx264", "aac", {"crf": str(self.protocol.crf)}, MP4.options)
+        pictures = {"crf": str(self.protocol.crf), **SAME_BYTES}
+        return Container("mp4", "libx264", "aac", pictures, MP4.options)
 
     def prepare(self, pair: Pair) -> Prepared:
         """Cut a video and the real one, and align them. Raises Rejected, with the reason, or InputError."""
