@@ -1,12 +1,14 @@
 """What each metric says of a known fault: real clips beside themselves, changed in one way each.
 
 python benchmarks/faults.py REAL OUT [--clips 12] makes a folder of videos a fault, of the talking faces
-in REAL, evaluates all against REAL by one protocol and prints a table in Markdown.
+in REAL, evaluates all against REAL by one protocol and prints a table in Markdown. Where REAL is the
+folder of a run, its held-out true clips are taken, and the networks that it has trained to judge measure too.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -16,8 +18,11 @@ from PIL import Image, ImageFilter
 from rich.console import Console
 
 from s2vkit.benchmark.comparison import Comparison
+from s2vkit.benchmark.finished_runs import read_recipe_of
+from s2vkit.benchmark.measure import opened
 from s2vkit.data.extraction.sound import read_track
 from s2vkit.errors import InputError
+from s2vkit.interfaces.pixels import to_uint8
 from s2vkit.media import VideoWriter, probe, read_frames
 from s2vkit.plugins import registry
 from s2vkit.videos.protocol import load_protocol
@@ -27,6 +32,10 @@ RATE, FPS, SIDE = 16000, 25, 256
 METRICS = (
     *("ssim", "psnr", "sharpness", "movement"),
     *("lip_sync", "silent_lips", "lip_leak", "lip_dynamics", "eyebrow_dynamics", "head_motion", "closeness"),
+)
+BY_NETWORKS = (
+    *("identity_accuracy", "emotion_accuracy", "csim", "identity_drift", "mouth_movement"),
+    *("mouth_aperture_correlation", "lse_c", "lse_d", "av_confidence", "av_offset"),
 )
 
 
@@ -55,6 +64,18 @@ def clips_in(folder: Path, count: int) -> Iterator[Clip]:
             yield Clip(path.stem, frames, speech)
 
 
+def clips_of(run: Path, count: int, labels: Path) -> Iterator[Clip]:
+    """Read the first true clips of a run's held-out split, and write whose they are."""
+    recipe, stage = read_recipe_of(run)
+    with opened(run, Console(stderr=True), registry(), device="cpu") as found, labels.open("w") as file:
+        table = csv.writer(file)
+        table.writerow(["file", "identity", "emotion"])
+        for outcome in found.work().outcomes(recipe["stages"][stage]["split"], count):
+            assert outcome.speech is not None
+            table.writerow([outcome.name, outcome.labels["identity"], outcome.labels["emotion"]])
+            yield Clip(outcome.name, to_uint8(outcome.real), outcome.speech.numpy())
+
+
 def with_pause(clip: Clip) -> np.ndarray:
     """Silence the speech from a third of the clip to two thirds."""
     speech = clip.speech.copy()
@@ -67,9 +88,9 @@ def later(frames: np.ndarray, by: int) -> np.ndarray:
     return np.concatenate([np.repeat(frames[:1], by, 0), frames[: len(frames) - by]])
 
 
-def blurred(frames: np.ndarray, radius: float = 3.0) -> np.ndarray:
-    """Blur by a Gaussian of so many pixels."""
-    smooth = ImageFilter.GaussianBlur(radius)
+def blurred(frames: np.ndarray) -> np.ndarray:
+    """Blur by a Gaussian of an 80th of the side: 3 pixels of 224 and more, 1 of 64."""
+    smooth = ImageFilter.GaussianBlur(max(1, round(frames.shape[1] / 80)))
     return np.stack([np.asarray(Image.fromarray(frame).filter(smooth)) for frame in frames])
 
 
@@ -115,12 +136,12 @@ def make(clips: list[Clip], out: Path) -> None:
         write(out / "paused" / "leaking", clip, clip.frames, with_pause(clip))
 
 
-def evaluate(folder: Path, out: Path, sets: list[str]) -> Comparison:
+def evaluate(folder: Path, out: Path, sets: list[str], run: Path | None, labels: Path) -> Comparison:
     """Evaluate the systems of a folder against its `real`."""
     systems = sorted(folder.iterdir(), key=lambda path: (path.name != "real", path.name))
-    sets = ["codec=h264", "size=128", "landmarks=face_mesh", *sets]
-    protocol = load_protocol(None, sets, {name: name for name in METRICS}, registry())
-    asked = AskedVideos(systems, protocol, folder / "real")
+    names = METRICS if run is None else (*METRICS, *BY_NETWORKS)
+    protocol = load_protocol(None, ["codec=h264", *sets], {name: name for name in names}, registry())
+    asked = AskedVideos(systems, protocol, folder / "real", None, labels if run else None, run)
     return evaluate_videos(asked, out, Console(stderr=True), registry())
 
 
@@ -143,9 +164,18 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=12)
     parser.add_argument("--set", action="append", default=[], dest="sets")
     asked = parser.parse_args()
-    make(list(clips_in(asked.real, asked.clips)), asked.out)
+    asked.out.mkdir(parents=True, exist_ok=True)
+    run = asked.real if (asked.real / "run.json").is_file() else None
+    labels = asked.out / "labels.csv"
+    if run:
+        clips = list(clips_of(run, asked.clips, labels))
+        sets = [f"size={len(clips[0].frames[0])}", "face_detector=none", "landmarks=darkness", *asked.sets]
+    else:
+        clips = list(clips_in(asked.real, asked.clips))
+        sets = ["size=128", "landmarks=face_mesh", *asked.sets]
+    make(clips, asked.out)
     for name in ("videos", "paused"):
-        found = evaluate(asked.out / name, asked.out / f"figures_{name}", asked.sets)
+        found = evaluate(asked.out / name, asked.out / f"figures_{name}", sets, run, labels)
         print(f"{table(found)}\n")
 
 

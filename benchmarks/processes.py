@@ -5,7 +5,9 @@ python benchmarks/processes.py --recipe recipes/tiny.yaml --steps 5 --rounds 1
 
 The batch of a step is that of the recipe, shared by the processes; they communicate through gloo. The times
 are of the clock, with loading, logging and callbacks, so nothing else may run on the machine. Numbers of
-processes take turns, and the best round of each counts. The networks are untrained and the corpus is one of
+processes take turns, and the best round of each counts. The last column is what the machine allows: as many
+processes side by side that share nothing, each with its part of the batch; where that is far below their
+number, cores wait for the memory that they share. The networks are untrained and the corpus is one of
 two speakers, which changes no cost of a step.
 """
 
@@ -18,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -44,14 +47,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         _start(place, 1)  # the corpus and the features are cached before anything is timed
         print(f"{machine()}, {load()} before the first round")
-        rounds = [[_start(place, count) for count in given.processes] for _ in range(given.rounds)]
-    best = [max(found) for found in zip(*rounds, strict=True)]
+        rounds = [[_both(place, count) for count in given.processes] for _ in range(given.rounds)]
+    together, apart = (
+        [max(of_count) for of_count in zip(*found, strict=True)]
+        for found in zip(*(zip(*one, strict=True) for one in rounds), strict=True)
+    )
     rows = [
-        (str(count), f"{speed:.3f}", f"{speed / best[0]:.2f}")
-        for count, speed in zip(given.processes, best, strict=True)
+        (str(count), f"{speed:.3f}", f"{speed / together[0]:.2f}", f"{alone / together[0]:.2f}")
+        for count, speed, alone in zip(given.processes, together, apart, strict=True)
     ]
     print(f"{given.recipe.name}, {given.stage}, {given.steps} steps, best of {given.rounds}\n")
-    print_table(("processes of one thread", "steps a second", f"times {given.processes[0]}"), rows)
+    first = given.processes[0]
+    print_table(("processes of one thread", "steps a second", f"times {first}", "sharing nothing"), rows)
 
 
 def _arguments() -> argparse.Namespace:
@@ -62,13 +69,25 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=30, help="steps that are counted")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--place", type=Path, help=argparse.SUPPRESS)  # of a process that is timed
+    parser.add_argument("--name", help=argparse.SUPPRESS)
+    parser.add_argument("--part", type=int, default=1, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def _start(place: str, count: int) -> float:
-    """Run this script in so many processes; gives the steps a second."""
+def _both(place: str, count: int) -> tuple[float, float]:
+    """Give the steps a second of processes that share each batch, and of ones that share nothing."""
+    together = _start(place, count)
+    if count == 1:
+        return together, together
+    with ThreadPoolExecutor(count) as pool:
+        apart = list(pool.map(lambda number: _start(place, 1, part=count, name=f"run{number}"), range(count)))
+    return together, min(apart)
+
+
+def _start(place: str, count: int, part: int = 1, name: str = "run") -> float:
+    """Run this script in so many processes, on a part of the batch; gives the steps a second."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
-    command += [__file__, *sys.argv[1:], "--place", place]
+    command += [__file__, *sys.argv[1:], "--place", place, "--part", str(part), "--name", name]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
@@ -78,9 +97,17 @@ def _start(place: str, count: int) -> float:
 
 def _measure(given: argparse.Namespace) -> None:
     """Train some steps in this process, one of those that share each batch; rank 0 prints their speed."""
-    sets = [f"output={given.place}/run", f"cache={given.place}/cache", "data.speakers=2", "compute.threads=1"]
+    sets = [
+        f"output={given.place}/{given.name}",
+        f"cache={given.place}/cache",
+        "data.speakers=2",
+        "compute.threads=1",
+    ]
     loaded = load_recipe(given.recipe, sets, registry())
-    run = Run(loaded, given.place / "run", Console(quiet=True), threading.Event(), registry())
+    if given.part > 1:
+        batch = loaded.recipe.stages[given.stage].options.batch // given.part
+        loaded = load_recipe(given.recipe, [*sets, f"stages.{given.stage}.batch={batch}"], registry())
+    run = Run(loaded, given.place / given.name, Console(quiet=True), threading.Event(), registry())
     with closing(run.cache):
         run.open_corpus()
         step = next(step for step in run.plan.steps if step.name == given.stage)

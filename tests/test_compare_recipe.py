@@ -11,8 +11,9 @@ from helpers_compare import COMPARISON, write_comparison
 from helpers_toy import REGISTRY
 
 from s2vkit.errors import RecipeError
-from s2vkit.recipe.comparison import is_comparison, load_comparison
+from s2vkit.recipe.comparison import load_comparison
 from s2vkit.recipe.load import load_recipe
+from s2vkit.recipe.merge import is_comparison
 
 
 @pytest.mark.parametrize(

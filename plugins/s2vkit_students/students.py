@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import Student
+from s2vkit import Student, current_part
 from s2vkit_students import LinearOptions, MlpOptions
 
 
@@ -15,7 +15,7 @@ class _Standard(nn.BatchNorm1d):
     """Batch norm that takes a lone item, which has no variance, by its running figures."""
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.training and len(input) == 1:
+        if self.training and len(input) * current_part().world == 1:
             return F.batch_norm(
                 input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
             )

@@ -80,8 +80,8 @@ def run(
     again; a run that was stopped resumes from its last checkpoint.
     """
     from s2vkit.plugins import registry
-    from s2vkit.recipe.comparison import is_comparison
     from s2vkit.recipe.load import load_recipe
+    from s2vkit.recipe.merge import is_comparison
 
     for text in settings:
         if "=" not in text:

@@ -38,8 +38,8 @@ def show(recipe: Path, sets: tuple[str, ...], origins: bool, explain: bool, grap
     printed instead, with shapes and numbers of parameters; with --cache, what its stages read.
     """
     from s2vkit.plugins import registry
-    from s2vkit.recipe.comparison import is_comparison
     from s2vkit.recipe.load import dump_recipe, load_recipe
+    from s2vkit.recipe.merge import is_comparison
 
     if is_comparison(recipe):
         _show_comparison(recipe, list(sets), graph, cache)

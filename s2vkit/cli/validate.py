@@ -40,11 +40,13 @@ def _check(recipe: Path, sets: Sequence[str]) -> int:
     from s2vkit.cli.guard import explain
     from s2vkit.errors import S2vkitError
     from s2vkit.plugins import registry
-    from s2vkit.recipe.comparison import is_comparison, load_comparison
     from s2vkit.recipe.load import load_recipe
+    from s2vkit.recipe.merge import is_comparison
 
     try:
         if is_comparison(recipe):
+            from s2vkit.recipe.comparison import load_comparison
+
             compared = load_comparison(recipe, list(sets), registry())
             systems, seeds = len(compared.firsts()), len(compared.options.seeds)
             summary = f"a comparison of {systems} systems at {seeds} seeds, {systems * seeds} runs"

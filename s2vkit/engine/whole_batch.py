@@ -8,7 +8,7 @@ replaced while a step is computed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -45,19 +45,68 @@ def batch_norm(
     """Do what `F.batch_norm` does, in training with the mean and variance over all processes."""
     if not training:
         return F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
-    values = input.float()
-    over = [0, *range(2, values.dim())]
-    each = gather_rows(torch.stack([values.mean(over), values.var(over, correction=0)]).unsqueeze(0))
-    mean = each[:, 0].mean(0)
-    variance = each[:, 1].mean(0) + (each[:, 0] - mean).square().mean(0)
-    count = values.numel() // values.shape[1] * len(each)
+    output, mean, variance, count = _BatchNorm.apply(input.float(), weight, bias, eps)  # type: ignore[no-untyped-call]
     _update(running_mean, mean, momentum)
     _update(running_var, variance * (count / max(1, count - 1)), momentum)
-    shape = (-1, *[1] * (values.dim() - 2))
-    normal = (values - mean.view(shape)) * (variance + eps).rsqrt().view(shape)
-    if weight is not None and bias is not None:
-        normal = torch.addcmul(bias.view(shape), normal, weight.view(shape))
-    return normal.to(input.dtype)
+    return cast(Tensor, output.to(input.dtype))
+
+
+class _BatchNorm(torch.autograd.Function):
+    """Batch norm over all processes by torch's own kernels, which know the rows of one process alone."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Any:
+        each = gather_rows(torch.stack(torch.batch_norm_update_stats(x, None, None, 0.0)).unsqueeze(0))
+        mean, variance = _of_all(each)
+        ctx.save_for_backward(x, weight, bias, mean, variance)
+        ctx.eps, ctx.count = eps, x.numel() // x.shape[1] * len(each)
+        ctx.mark_non_differentiable(mean, variance)
+        return F.batch_norm(x, mean, variance, weight, bias, False, 0.0, eps), mean, variance, ctx.count
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, *_: Any) -> Any:  # type: ignore[override]
+        x, weight, bias, mean, variance = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a gradient penalty: this gradient has one in its turn
+            inputs = (x, weight, bias)
+            wanted = [one for one, needed in zip(inputs, ctx.needs_input_grad, strict=False) if needed]
+            made = _plain(x, weight, bias, ctx.eps)
+            found = iter(torch.autograd.grad(made, wanted, gradient, create_graph=True))
+            return tuple(next(found) if needed else None for needed in ctx.needs_input_grad)
+        sums = _sums(gradient, x, mean, variance, ctx.eps)
+        shape = (-1, *[1] * (x.dim() - 2))
+        whole = gather_rows(torch.stack(sums).unsqueeze(0)).sum(0) / ctx.count
+        inverse = (variance + ctx.eps).rsqrt()
+        scale = inverse if weight is None else inverse * weight
+        slope = -scale * inverse * whole[0]
+        shift = -scale * whole[1] - slope * mean
+        given = torch.addcmul(shift.view(shape), x, slope.view(shape)).addcmul_(gradient, scale.view(shape))
+        return given, None if weight is None else sums[0], None if bias is None else sums[1], None
+
+
+def _of_all(each: Tensor) -> tuple[Tensor, Tensor]:
+    """Give mean and variance over all rows from (world, 2, C): those of equal parts."""
+    mean = each[:, 0].mean(0)
+    return mean, each[:, 1].mean(0) + (each[:, 0] - mean).square().mean(0)
+
+
+def _sums(gradient: Tensor, x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """Sum the gradient times the normalised values, and the gradient, over the rows here: two of (C,)."""
+    found = torch.ops.aten.native_batch_norm_backward(
+        gradient, x, torch.ones_like(mean), mean, variance, None, None, False, eps, [False, True, True]
+    )
+    return found[1], found[2]
+
+
+def _plain(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+    """Normalise over all processes by operations that each have gradients of any order."""
+    over = [0, *range(2, x.dim())]
+    each = gather_rows(torch.stack(torch.var_mean(x, over, correction=0)[::-1]).unsqueeze(0))
+    mean, variance = _of_all(each)
+    scale = (variance + eps).rsqrt()
+    scale = scale if weight is None else scale * weight
+    shift = -mean * scale if bias is None else bias - mean * scale
+    shape = (-1, *[1] * (x.dim() - 2))
+    return torch.addcmul(shift.view(shape), x, scale.view(shape))
 
 
 @torch.no_grad()

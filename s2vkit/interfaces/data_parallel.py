@@ -65,28 +65,51 @@ def gather_rows(values: Tensor) -> Tensor:
     part = current_part()
     if part.world == 1:
         return values
-    shape = (part.world, *values.shape)
-    own = torch.arange(part.world, device=values.device) == part.rank
-    spread = values.new_zeros(shape) + values * own.view(-1, *[1] * values.dim()).to(values.dtype)
-    gathered: Tensor = _Sum.apply(spread)  # type: ignore[no-untyped-call]
+    gathered: Tensor = _Gather.apply(values)  # type: ignore[no-untyped-call]
     return gathered.flatten(0, 1)
 
 
-class _Sum(torch.autograd.Function):
-    """The sum over processes; torch's own that has a gradient is deprecated."""
+class _Gather(torch.autograd.Function):
+    """The values of all processes, (world, ...)."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:
-        from torch.distributed import all_reduce
-
-        total = values.clone()
-        all_reduce(total)
-        return total
+        return torch.stack(_swap([values] * current_part().world))
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
-        summed: Tensor = _Sum.apply(gradient)  # type: ignore[no-untyped-call]
+        summed: Tensor = _Scatter.apply(gradient)  # type: ignore[no-untyped-call]
         return summed
+
+
+class _Scatter(torch.autograd.Function):
+    """The sum over processes of what each has for this one, of (world, ...): the transpose of `_Gather`."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        return torch.stack(_swap(list(values))).sum(0)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        gathered: Tensor = _Gather.apply(gradient)  # type: ignore[no-untyped-call]
+        return gathered
+
+
+def _swap(parts: list[Tensor]) -> list[Tensor]:
+    """Send `parts[rank]` to each process, and give what each sent here.
+
+    Point to point: what is small crosses several times quicker so than by gloo's collectives.
+    """
+    from torch.distributed import P2POp, batch_isend_irecv, irecv, isend
+
+    here = current_part().rank
+    sent = [part.contiguous() for part in parts]
+    got = [part if rank == here else torch.empty_like(part) for rank, part in enumerate(sent)]
+    others = [rank for rank in range(len(parts)) if rank != here]
+    calls = [P2POp(isend, sent[rank], rank) for rank in others]
+    for call in batch_isend_irecv(calls + [P2POp(irecv, got[rank], rank) for rank in others]):
+        call.wait()
+    return got
 
 
 def mean_over_processes(value: Tensor) -> Tensor:
@@ -94,8 +117,4 @@ def mean_over_processes(value: Tensor) -> Tensor:
     part = current_part()
     if part.world == 1:
         return value
-    from torch.distributed import all_reduce
-
-    total = value.detach().float().clone()
-    all_reduce(total)
-    return total / part.world
+    return torch.stack(_swap([value.detach().float()] * part.world)).mean(0)

@@ -16,13 +16,12 @@ from s2vkit.options import Options
 from s2vkit.plugins import registry as installed
 from s2vkit.recipe.check import Checker
 from s2vkit.recipe.load import Loaded, check_nodes
-from s2vkit.recipe.merge import lay_sets, merge, read_recipe
+from s2vkit.recipe.merge import SYSTEMS, lay_sets, merge, read_recipe
 from s2vkit.recipe.nodes import Item, Map, Node, Scalar, Source, from_plain, plain, word_of
 from s2vkit.recipe.report import Problems
 from s2vkit.registry import Registry
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_MARK = "systems"  # the key that tells a comparison from a recipe
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Text = Annotated[str, StringConstraints(min_length=1)]
@@ -80,12 +79,6 @@ class LoadedComparison:
         return [run for run in self.runs if run.seed == self.options.seeds[0]]
 
 
-def is_comparison(path: FilePath) -> bool:
-    """Return whether a file is a comparison and not a recipe, without reporting other problems."""
-    root = read_recipe(FilePath(path), Problems())
-    return root is not None and _MARK in root.items
-
-
 def load_comparison(
     path: FilePath, sets: Sequence[str] = (), registry: Registry | None = None
 ) -> LoadedComparison:
@@ -134,13 +127,13 @@ class _System:
 
 
 def _systems(root: Map, registry: Registry, problems: Problems) -> Iterator[_System]:
-    item = root.items.get(_MARK)
+    item = root.items.get(SYSTEMS)
     if item is None or not isinstance(item.value, Map) or not item.value.items:
         if item is not None:
-            problems.add(item.place, (_MARK,), "expected a mapping of names to recipes")
+            problems.add(item.place, (SYSTEMS,), "expected a mapping of names to recipes")
         return
     for name, inner in item.value.items.items():
-        path = (_MARK, name)
+        path = (SYSTEMS, name)
         if isinstance(inner.value, Scalar) and inner.value.deletes:
             continue
         if not _NAME.fullmatch(name):
@@ -223,6 +216,5 @@ __all__ = [
     "LoadedComparison",
     "SystemOptions",
     "dump_unseen",
-    "is_comparison",
     "load_comparison",
 ]

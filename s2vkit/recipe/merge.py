@@ -13,10 +13,19 @@ from s2vkit.recipe.source import parse, split_lines
 
 Chain = tuple[FilePath, ...]
 
+SYSTEMS = "systems"
+"""The key that tells a comparison from a recipe."""
+
 
 def read_recipe(path: FilePath, problems: Problems) -> Map | None:
     """Read a recipe with all its parents merged in; None when a file cannot be read."""
     return _read(path, Place(Source(str(path))), (), problems)
+
+
+def is_comparison(path: FilePath) -> bool:
+    """Return whether a file is a comparison and not a recipe, without reporting its problems."""
+    root = read_recipe(FilePath(path), Problems())
+    return root is not None and SYSTEMS in root.items
 
 
 def _read(path: FilePath, asked: Place, chain: Chain, problems: Problems) -> Map | None:
