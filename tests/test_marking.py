@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from helpers_cli import call
 from helpers_toy import REGISTRY, load_toy
 from test_generate import recording
 
 import s2vkit
 from s2vkit.build import Builder
+from s2vkit.engine.memory import Peak
 from s2vkit.errors import InputError, ResourceError
 from s2vkit.files import read_json, read_lines, sha256_of, write_json
 from s2vkit.inference.generate import generate
@@ -78,6 +80,25 @@ def test_generate_signs_as_made_by_a_model(video, run):
     assert signature.issuer == "s2vkit, s2vkit local signer"
     assert not read_signature(video.path, b"").trusted
     assert probe(video.path)["seconds"] == pytest.approx(2, abs=0.1)
+
+
+def test_signing_and_reading_a_long_video_hold_little_of_it_in_memory(video, run, tmp_path):
+    long, more = tmp_path / "long.mp4", 32 << 20
+    data = bytearray(video.path.read_bytes())
+    pictures = data.rindex(b"mdat") - 4  # the last box, of which all samples are part
+    data[pictures : pictures + 4] = (len(data) - pictures + more).to_bytes(4, "big")
+    long.write_bytes(data + bytes(more))
+    peak = Peak(torch.device("cpu"))
+    if not peak.anew:
+        pytest.skip("the peak of this system's processes cannot be reset")
+    before = int(peak.read()["resident"])
+    marker_of(run, REGISTRY).sign(long)
+    assert read_signature(long, credentials.local_root()).trusted
+    assert int(peak.read()["resident"]) - before < more / 4
+    with long.open("r+b") as file:
+        file.seek(-(more // 2), 2)
+        file.write(b"x")
+    assert "assertion.bmffHash.mismatch" in read_signature(long, b"").problems
 
 
 def test_the_manifest_names_model_and_recipe(run):

@@ -106,9 +106,6 @@ def _mean(values: np.ndarray, width: int) -> np.ndarray:
 
 
 def _widen(active: np.ndarray) -> np.ndarray:
-    total = np.concatenate([[0], np.cumsum(active)])
-    at = np.arange(len(active))
-    first = np.maximum(at - _AFTER, 0)
-    last = np.minimum(at + _BEFORE + 1, len(active))
-    widened: np.ndarray = total[last] > total[first]
+    total = np.cumsum(np.pad(active, (_AFTER + 1, _BEFORE)), dtype=np.int32)
+    widened: np.ndarray = total[_AFTER + 1 + _BEFORE :] > total[: len(active)]
     return widened
