@@ -9,7 +9,7 @@ from test_generate import pipeline_of
 
 from s2vkit.inference.entrance import Entrance, loudness_of, prepare
 from s2vkit.inference.frame_stream import FrameStream, Scene
-from s2vkit.inference.recording import SampledRecording
+from s2vkit.inference.recording import PIECE, SampledRecording
 from s2vkit.interfaces.audio_encoder import AudioEncoder
 from s2vkit.speech.activity import band_power, voice_activity
 from s2vkit.speech.changes import vary
@@ -188,6 +188,31 @@ def test_silence_around_speech_changes_no_code(pipeline):
     clean, other = pipeline.condition(speech, 50), pipeline.condition(long, 400)
     for side, code in clean.codes.items():
         assert float((other.codes[side] - code).norm() / code.norm()) < 0.1
+
+
+def test_speech_with_pauses_is_summarized_in_equal_pieces(pipeline, monkeypatch):
+    """Kernels are prepared and cached for each length: memory must not grow with their number."""
+    pause = np.zeros(RATE, np.float32)
+    recording = SampledRecording(np.concatenate([voice(), pause, voice(), pause[:5000], voice()] * 3), RATE)
+    stream, lengths = pipeline.open_stream(), []
+
+    class Recorder:
+        def encode(self, speech):
+            lengths.append(speech.shape[1])
+            return stream.encode(speech)
+
+        def finish(self):
+            return stream.finish()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "open_stream", Recorder)
+        pieces = pipeline.codes_of(recording)
+    assert len(lengths) > 2
+    assert set(lengths[:-1]) == {int(PIECE * RATE)}
+    assert lengths[-1] <= PIECE * RATE
+    whole = pipeline.condition(recording.samples, 50)
+    for side, code in whole.codes.items():
+        torch.testing.assert_close(pieces[side], code, atol=1e-4, rtol=1e-3)
 
 
 def test_a_film_is_of_the_level_of_its_whole(pipeline):

@@ -13,7 +13,7 @@ from torch import Tensor
 from s2vkit.device import Policy
 from s2vkit.errors import InputError
 from s2vkit.inference.entrance import Entrance, loudness_of, prepare
-from s2vkit.inference.recording import Recording
+from s2vkit.inference.recording import PIECE, Recording, in_pieces
 from s2vkit.interfaces.audio_encoder import SpeechStream
 from s2vkit.interfaces.audio_windows import at_peak, cut_speech
 from s2vkit.interfaces.batch import Conditioning, GeneratorOutput, align, neighbours, speech_steps
@@ -81,9 +81,10 @@ class InferencePipeline:
         """Return the codes (1, dim) that a whole recording has by side, in flat memory."""
         loudness = loudness or self.loudness_of(recording)
         entrance, stream = Entrance(self.graph.encoder, loudness), self.open_stream()
-        for block in recording:
-            if len(voice := entrance.push(block).voice):
-                stream.encode(self.to_tensor(voice))
+        voice = (entrance.push(block).voice for block in recording)
+        # Equal pieces: for each new length, the processor's kernels are prepared and cached anew.
+        for piece in in_pieces(voice, int(PIECE * self.sample_rate)):
+            stream.encode(self.to_tensor(piece))
         _, summary = stream.finish()
         return {side: student(summary) for side, student in self.graph.students.items()}
 

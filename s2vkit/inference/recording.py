@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -36,3 +36,15 @@ class SampledRecording:
     def peak(self) -> float:
         """Return the greatest absolute value of all samples."""
         return float(np.abs(self.samples).max())
+
+
+def in_pieces(blocks: Iterable[np.ndarray], length: int) -> Iterator[np.ndarray]:
+    """Cut samples (S,) that come in blocks of any length anew: into equal pieces, and what is left."""
+    rest = np.zeros(0, np.float32)
+    for block in blocks:
+        rest = np.concatenate([rest, block])
+        while len(rest) >= length:
+            yield rest[:length]
+            rest = rest[length:]
+    if len(rest):
+        yield rest
