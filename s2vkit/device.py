@@ -31,11 +31,12 @@ class Policy:
     channels_last: bool = False
     compile: bool = False
     deterministic: bool = False
+    local_batch_norm: bool = False  # of several processes, each by its own part of the batch
 
     def __str__(self) -> str:
         words = [self.precision]
         words += ["channels_last"] * self.channels_last + ["compiled"] * self.compile
-        words += ["deterministic"] * self.deterministic
+        words += ["deterministic"] * self.deterministic + ["local batch norm"] * self.local_batch_norm
         return f"{self.device} ({', '.join(words)})"
 
     @contextmanager
@@ -94,7 +95,8 @@ def choose(compute: Compute) -> Policy:
     if device.type == "cpu":
         keep_freed_memory()
         torch.set_num_threads(compute.threads or max(1, usable_cores() // processes()[1]))
-    return Policy(device, precision, channels_last, compiled, compute.deterministic)
+    local = compute.batch_norm == "local" and processes()[1] > 1
+    return Policy(device, precision, channels_last, compiled, compute.deterministic, local)
 
 
 def bf16_is_native(device: torch.device) -> bool:

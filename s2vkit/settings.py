@@ -48,6 +48,11 @@ class Compute(Options):
     deterministic: bool = Field(
         default=False, description="only operations that give the same bits each time; slower on a GPU"
     )
+    batch_norm: Literal["synchronized", "local"] = Field(
+        default="synchronized",
+        description="of several processes that train: batch norm takes its statistics from the batch "
+        "of all of them (synchronized), or each from its own part (local), which is quicker",
+    )
     compile: When = Field(
         default="auto", role="monitor", description="whether to compile the parts that train"
     )

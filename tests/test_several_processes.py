@@ -109,8 +109,22 @@ def test_every_stage_is_the_same_in_several_processes(tmp_path, world):
 
 
 @thorough
-def test_a_rank_that_is_killed_at_any_moment_loses_nothing(tmp_path):
-    sets = (*SETS, "checkpoint_seconds=0.001", "stages.compose.steps=40")
+def test_local_batch_norm_has_the_mean_of_the_statistics_of_each_process(tmp_path):
+    stage, key = "train_teachers", "running_mean"
+    run_ranks(tmp_path, 2, stage, *SETS, f"stages.{stage}.steps=1", "compute.batch_norm=local")
+    alone, together = tmp_path / "run" / "stages" / stage, tmp_path / stage / "run" / "stages" / stage
+    ours, theirs = (load_file(one / "weights.safetensors") for one in (alone, together))
+    first = next(name for name in ours if name.endswith(key))  # what it normalises is the same in both
+    assert torch.allclose(theirs[first], ours[first], rtol=1e-4, atol=1e-6)
+    variance = first.replace(key, "running_var")
+    assert not torch.allclose(theirs[variance], ours[variance], rtol=1e-4)
+
+
+@thorough
+@pytest.mark.parametrize("batch_norm", ["synchronized", "local"])
+def test_a_rank_that_is_killed_at_any_moment_loses_nothing(tmp_path, batch_norm):
+    norm = f"compute.batch_norm={batch_norm}"
+    sets = (*SETS, "checkpoint_seconds=0.001", "stages.compose.steps=40", norm)
     for name, kills in (("unbroken", 0), ("broken", 3)):
         run_ranks(tmp_path / name, 2, QUICK, *sets, kills=kills)
     place = Path(QUICK) / "run" / "stages" / QUICK / "weights.safetensors"
@@ -145,6 +159,15 @@ def test_dropout_draws_for_the_whole_batch():
         with computing_on(Part(rank, 2)), WholeBatch():
             parts.append(torch.nn.Dropout(0.4)(torch.ones(4, 5)))
     assert torch.equal(torch.cat(parts), whole)
+
+
+def test_local_batch_norm_is_torchs_own():
+    x = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    alone, local = torch.nn.BatchNorm1d(3), torch.nn.BatchNorm1d(3)
+    with computing_on(Part(0, 2)), WholeBatch(local_batch_norm=True):
+        made = local(x)  # would wait for another process, if it asked for one
+    assert torch.equal(made, alone(x))
+    assert torch.equal(local.running_var, alone.running_var)
 
 
 @pytest.mark.parametrize("affine", [True, False])

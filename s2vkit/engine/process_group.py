@@ -59,9 +59,12 @@ class ProcessGroup:
         """Take over the weights of rank 0."""
 
     @contextmanager
-    def step(self) -> Iterator[None]:
+    def step(self, *, local_batch_norm: bool = False) -> Iterator[None]:
         """Compute a step on this process's part of the batch."""
         yield
+
+    def average_statistics(self, modules: Mapping[str, nn.Module]) -> None:
+        """Average the running statistics of batch norm over processes."""
 
     def average_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         """Average the gradients over processes."""
@@ -110,23 +113,32 @@ class SeveralProcesses(ProcessGroup):
                     dist.broadcast(tensor.data, 0)
 
     @contextmanager
-    def step(self) -> Iterator[None]:
+    def step(self, *, local_batch_norm: bool = False) -> Iterator[None]:
         """Compute a step on this process's part of the batch."""
-        with self._answering(), computing_on(self.part), WholeBatch():
+        with self._answering(), computing_on(self.part), WholeBatch(local_batch_norm=local_batch_norm):
             yield
+
+    @torch.no_grad()
+    def average_statistics(self, modules: Mapping[str, nn.Module]) -> None:
+        """Average the running statistics of batch norm over processes, in one message."""
+        buffers = [part for one in modules.values() for part in one.buffers() if part.is_floating_point()]
+        self._average(buffers)
 
     @torch.no_grad()
     def average_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         """Average the gradients over processes, all of them in one message."""
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        if not gradients:
+        self._average([p.grad for p in parameters if p.grad is not None])
+
+    def _average(self, tensors: Sequence[Tensor]) -> None:
+        """Put into each tensor its mean over processes."""
+        if not tensors:
             return
-        flat = torch.cat([gradient.float().reshape(-1) for gradient in gradients])
+        flat = torch.cat([tensor.float().reshape(-1) for tensor in tensors])
         dist.all_reduce(flat)
         flat /= self.part.world
-        parts = flat.split([gradient.numel() for gradient in gradients])
-        for gradient, mean in zip(gradients, parts, strict=True):
-            gradient.copy_(mean.view(gradient.shape))
+        parts = flat.split([tensor.numel() for tensor in tensors])
+        for tensor, mean in zip(tensors, parts, strict=True):
+            tensor.copy_(mean.view(tensor.shape))
 
     def average(self, metrics: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Average metrics over processes, in one message."""

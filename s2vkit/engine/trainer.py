@@ -109,8 +109,10 @@ class Trainer:
         """Do one step, numbered from 0; give its metrics, means where several batches add up."""
         self.state.step, self.state.read_now = number + 1, False
         batches = [self.batches(index) for index in self._batch_numbers(number)]
-        with self.group.step():
+        with self.group.step(local_batch_norm=self.policy.local_batch_norm):
             self.state.metrics = self._optimize(batches, number)
+            if self.policy.local_batch_norm:
+                self.group.average_statistics(self.trained)
         self._notify("on_step_end")
         return self.state.metrics
 

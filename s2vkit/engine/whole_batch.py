@@ -19,7 +19,16 @@ from s2vkit.interfaces.data_parallel import draw_rows, gather_rows
 
 
 class WholeBatch(TorchFunctionMode):
-    """While active, batch norm normalises over all processes and dropout draws for all of them."""
+    """While active, batch norm normalises over all processes and dropout draws for all of them.
+
+    With `local_batch_norm`, dropout alone is replaced.
+    """
+
+    def __init__(self, *, local_batch_norm: bool = False) -> None:
+        super().__init__()
+        self._replaced: dict[Callable[..., Any], Callable[..., Any]] = {F.dropout: dropout}
+        if not local_batch_norm:
+            self._replaced[F.batch_norm] = batch_norm
 
     def __torch_function__(
         self,
@@ -29,7 +38,7 @@ class WholeBatch(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Call a function of torch, or what takes its place."""
-        return _REPLACED.get(func, func)(*args, **(kwargs or {}))
+        return self._replaced.get(func, func)(*args, **(kwargs or {}))
 
 
 def batch_norm(
@@ -124,6 +133,3 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         return input.new_empty((rows, *input.shape[1:])).bernoulli_(1 - p)
 
     return input * draw_rows(draw, len(input)).div_(1 - p)
-
-
-_REPLACED: dict[Callable[..., Any], Callable[..., Any]] = {F.batch_norm: batch_norm, F.dropout: dropout}
