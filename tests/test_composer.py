@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from s2vkit_composer import FrameDecoderOptions
-from s2vkit_composer.blocks import ConcatUpConv
+from s2vkit_composer.blocks import ConcatUpConv, UpBlock
 from s2vkit_composer.decoder import FrameDecoder
 from s2vkit_discriminators import IdentityMapsOptions, PatchOptions, SpeechSyncOptions
 from s2vkit_discriminators.speech2video import IdentityMaps, Patch, SpeechSync
@@ -129,6 +129,23 @@ def test_the_split_weight_equals_the_literal_concatenation(times):
     split, join.conv.weight.grad = join.conv.weight.grad.clone(), None
     literal.square().sum().backward()
     assert torch.allclose(split, join.conv.weight.grad, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("joins", [6, 0])
+def test_a_fixed_norm_within_the_weights_equals_the_norm_after_them(joins):
+    torch.manual_seed(0)
+    block = UpBlock(8, joins, 10, "batch")
+    frames, identity = torch.randn(12, 8, 4, 4), torch.randn(3, joins, 4, 4) if joins else None
+    torch.nn.init.uniform_(block.norm.weight, 0.5, 2.0)
+    torch.nn.init.normal_(block.norm.bias)
+    for _ in range(20):  # running statistics that are not those of the start
+        block(2 * frames + 1, None if identity is None else block.inflate(identity))
+    block.eval()
+    given = frames if identity is None else torch.cat([frames, identity.repeat_interleave(4, 0)], 1)
+    literal = block.norm(block.up.conv(given)).relu()
+    literal = block.second(block.first(literal).relu()).relu()
+    made = block(frames, None if identity is None else block.inflate(identity))
+    torch.testing.assert_close(made, literal, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("norm", ["batch", "instance", "none"])

@@ -113,10 +113,34 @@ class ConcatUpConv(nn.Module):
             return joined
         weight = self.conv.weight[: self.parts[0]]
         own = F.conv_transpose2d(frames, weight, self.conv.bias, stride=2, padding=1)
-        clips = inflated.shape[0]
-        if clips == own.shape[0]:
-            return own + inflated
-        return (own.unflatten(0, (clips, -1)) + inflated.unsqueeze(1)).flatten(0, 1)
+        return _plus(own, inflated)
+
+    def inflate_normed(self, identity: Tensor, norm: nn.BatchNorm2d) -> Tensor:
+        """Do what `inflate` does, for `forward_normed`."""
+        scale, _ = _as_scale(norm)
+        return F.conv_transpose2d(identity, self.conv.weight[self.parts[0] :] * scale, stride=2, padding=1)
+
+    def forward_normed(self, frames: Tensor, inflated: Tensor | None, norm: nn.BatchNorm2d) -> Tensor:
+        """Join, and normalise by running statistics: by the weights, which saves a pass over the maps."""
+        scale, shift = _as_scale(norm)
+        own = F.conv_transpose2d(
+            frames, self.conv.weight[: self.parts[0]] * scale, shift, stride=2, padding=1
+        )
+        return own if inflated is None else _plus(own, inflated)
+
+
+def _plus(frames: Tensor, inflated: Tensor) -> Tensor:
+    """Add to each clip's frames (B*V, C, h, w) what is the same in all of them, (B, C, h, w)."""
+    frames.unflatten(0, (len(inflated), -1)).add_(inflated.unsqueeze(1))
+    return frames
+
+
+def _as_scale(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Write batch norm with running statistics as a scale (C, 1, 1) and a shift (C,)."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+    return scale[:, None, None], norm.bias - norm.running_mean * scale
 
 
 class UpBlock(nn.Module):
@@ -130,8 +154,21 @@ class UpBlock(nn.Module):
         self.second = nn.Conv2d(out, last or out, 1)
         self.last = bool(last)
 
+    def inflate(self, identity: Tensor) -> Tensor:
+        """Convolve the maps (B, identity, h, w) that join here: (B, out, 2h, 2w), for `forward`."""
+        if self._norm_is_fixed:
+            return self.up.inflate_normed(identity, self.norm)
+        return self.up.inflate(identity)
+
+    @property
+    def _norm_is_fixed(self) -> bool:
+        return isinstance(self.norm, nn.BatchNorm2d) and not self.training
+
     def forward(self, frames: Tensor, inflated: Tensor | None) -> Tensor:
         """Double (B*V, C, h, w), with (B, out, 2h, 2w) or None; no activation after the last one."""
-        x = F.relu_(self.norm(self.up(frames, inflated)))
+        if self._norm_is_fixed:
+            x = F.relu_(self.up.forward_normed(frames, inflated, self.norm))
+        else:
+            x = F.relu_(self.norm(self.up(frames, inflated)))
         x = self.second(F.relu_(self.first(x)))
         return x if self.last else F.relu_(x)

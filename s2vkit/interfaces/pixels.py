@@ -13,5 +13,5 @@ def to_images(pixels: Tensor) -> Tensor:
 
 def to_uint8(frames: Tensor) -> np.ndarray:
     """Turn frames (..., 3, H, W) in [-1, 1] into uint8 (..., H, W, 3); what exceeds is clipped."""
-    scaled = (frames.detach().float().clamp(-1, 1) + 1) * 127.5
-    return scaled.round().byte().movedim(-3, -1).cpu().numpy()
+    scaled = frames.detach().float().clamp(-1, 1).add_(1).mul_(127.5)
+    return scaled.round_().byte().movedim(-3, -1).cpu().numpy()
