@@ -359,3 +359,20 @@ def test_completion_of_recipes(tmp_path):
     assert complete("run", "", cwd=tmp_path).split("\n")[:2] == ["plain,one.yaml", "plain,recipes/two.yml"]
     assert complete("validate", "recipes/t", cwd=tmp_path).split() == ["plain,recipes/two.yml"]
     assert complete("validate", "nowhere/t", cwd=tmp_path).split() == []
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_run_may_take_over_stages_from_the_runs_of_recipes_that_it_extends(
+    tmp_path, capsys, monkeypatch, fresh
+):
+    (tmp_path / "base.yaml").write_text(f"extends: {RECIPES / 'tiny.yaml'}\noutput: {tmp_path}/base\n")
+    (tmp_path / "between.yaml").write_text("extends: base.yaml\nseed: 7\n")
+    (tmp_path / "mine.yaml").write_text(f"extends: between.yaml\noutput: {tmp_path}/mine\n")
+    how = {}
+    monkeypatch.setattr("s2vkit.engine.run.run_recipe", lambda loaded, **given: how.update(given))
+    done = call(
+        capsys, "run", tmp_path / "mine.yaml", *["--fresh"] * fresh, "--set", f"output={tmp_path}/other"
+    )
+    assert done.code == 0, done.err
+    known = [tmp_path / "mine", tmp_path / "base", Path("runs/tiny"), Path("runs/speech2video")]
+    assert list(how["donors"]) == ([] if fresh else known)

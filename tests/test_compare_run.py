@@ -124,9 +124,9 @@ def test_only_the_very_same_stage_is_taken_over(home, tmp_path):
     shutil.copytree(home / "table" / "ours-1" / "stages" / "train_evaluators", theirs)
     done = read_json(theirs / "done.json")
 
-    def taken(**facts):
+    def taken(dry=False, **facts):
         (theirs / "done.json").write_text(json.dumps({**done, **facts}))
-        return reuse(run.plan, [tmp_path / "nowhere", tmp_path / "donor"], run.view)
+        return reuse(run.plan, [tmp_path / "nowhere", tmp_path / "donor"], run.view, dry=dry)
 
     assert taken(result=None) == []
     assert taken(result="another") == []
@@ -135,9 +135,16 @@ def test_only_the_very_same_stage_is_taken_over(home, tmp_path):
     (theirs / "away").rename(theirs / "weights.safetensors")
     checkpoint = tmp_path / "run" / "stages" / "train_evaluators" / "checkpoint"
     checkpoint.mkdir(parents=True)
+    step = next(step for step in run.plan.steps if step.name == "train_evaluators")
+    before = step.progress
+    assert taken(dry=True) == ["train_evaluators"]
+    assert step.done
+    assert sorted(checkpoint.parent.iterdir()) == [checkpoint]  # nothing is written
+    step.progress = before
     assert taken() == ["train_evaluators"]
     assert not checkpoint.exists()
-    assert next(step for step in run.plan.steps if step.name == "train_evaluators").done
+    assert step.done
+    assert (checkpoint.parent / "weights.safetensors").is_file()
     assert taken() == []  # it is done
 
 

@@ -77,11 +77,12 @@ def run(
     """Train, evaluate and render as RECIPE says, or run all recipes of a comparison.
 
     KEY=VALUE is short for --set KEY=VALUE. Stages that are finished in the run folder are not run
-    again; a run that was stopped resumes from its last checkpoint.
+    again; a run that was stopped resumes from its last checkpoint. Stages that would come out the
+    same as in the run of a recipe that this one extends are taken over from there.
     """
     from s2vkit.plugins import registry
     from s2vkit.recipe.load import load_recipe
-    from s2vkit.recipe.merge import is_comparison
+    from s2vkit.recipe.merge import is_comparison, outputs_of
 
     for text in settings:
         if "=" not in text:
@@ -128,6 +129,7 @@ def run(
         fresh=fresh,
         stages=stages,
         dry=dry_run,
+        donors=() if fresh else outputs_of(recipe),
         command=command,
         profile=profile,
         log_level=log_level,

@@ -58,7 +58,9 @@ def run_recipe(
         return folder if dry else _follow(loaded, folder, stages, registry)
     if dry:
         check_place(folder)
-        Run(loaded, folder, console, threading.Event(), registry).announce()
+        run = Run(loaded, folder, console, threading.Event(), registry)
+        reuse(run.plan, donors, run.view, dry=True)
+        run.announce()
         return folder
     full = naming_full_disk(folder, Path(loaded.recipe.cache))
     take = taken(folder, fresh=fresh, command=command, log_level=log_level)

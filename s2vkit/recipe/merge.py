@@ -28,6 +28,29 @@ def is_comparison(path: FilePath) -> bool:
     return root is not None and SYSTEMS in root.items
 
 
+def outputs_of(path: FilePath) -> list[FilePath]:
+    """Name the run folders of a recipe and of those that it extends, without reporting their problems."""
+    found: list[FilePath] = []
+    read: set[FilePath] = set()
+    while path.resolve() not in read:
+        read.add(path.resolve())
+        own = _alone(path)
+        output, parent = (
+            word_of(own.items[name].value) if own and name in own.items else None
+            for name in ("output", "extends")
+        )
+        found += [FilePath(output)] if output else []
+        path = path.parent / parent if parent else path
+    return found
+
+
+def _alone(path: FilePath) -> Map | None:
+    """Read a recipe without its parents; None when it cannot be read."""
+    text = read_text(path, Place(Source(str(path))), Problems())
+    node = None if text is None else parse(text, Source(str(path), lines=split_lines(text)), Problems())
+    return node if isinstance(node, Map) else None
+
+
 def _read(path: FilePath, asked: Place, chain: Chain, problems: Problems) -> Map | None:
     text = read_text(path, asked, problems)
     if text is None:
