@@ -27,7 +27,7 @@ from s2vkit_xception import MiniXceptionOptions
 from s2vkit_xception.keras_file import name_of, open_keras
 from s2vkit_xception.teacher import CLASSES, Block, MiniXception, pool
 
-from s2vkit import Carrier, InputError, Outcome, RecipeError, ResourceError
+from s2vkit import Carrier, InputError, Outcome, RecipeError, ResourceError, fit_weights
 from s2vkit.checkpoints import install_command
 from s2vkit.installed import is_carried
 from s2vkit.plugins import registry
@@ -283,13 +283,14 @@ def test_a_folded_norm_adds_its_offset_alone(tmp_path):
         (b"\x0f\x00", "a field of unknown kind 7"),
         (message(1, number(1, 3)), "a number where a message is expected"),
         (constant("other/weights", np.zeros((1, 1, 1, 1))), "not that of FaceNet"),
+        (constant("InceptionResnetV1/Mixed_7a/Branch_9/x/weights", np.zeros(2)), "does not fit"),
         (b"", "not that of FaceNet"),
     ],
 )
 def test_what_is_no_graph_of_facenet_is_refused(tmp_path, content, error):
     (tmp_path / "g.pb").write_bytes(content)
     with pytest.raises(InputError, match=error):
-        open_facenet(tmp_path / "g.pb")
+        fit_weights(torch.nn.Linear(1, 1), open_facenet(tmp_path / "g.pb").tensors, source="g.pb")
     with pytest.raises(InputError, match="no such checkpoint file"):
         open_facenet(tmp_path / "none.pb")
 

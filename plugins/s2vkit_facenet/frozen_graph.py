@@ -40,7 +40,7 @@ def _constants(path: Path) -> dict[str, Tensor]:
             hint="check `checkpoint` in the recipe; `s2vkit weights` lists the source of each file",
         )
     try:
-        nodes = (_constant(node) for field, node in _fields(path.read_bytes()) if field == 1)
+        nodes = (_constant(_bytes(node)) for field, node in _fields(path.read_bytes()) if field == 1)
         return dict(found for found in nodes if found is not None)
     except (ValueError, IndexError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise InputError(
@@ -68,7 +68,9 @@ def _renamed(constants: dict[str, Tensor], source: str) -> dict[str, Tensor]:
             found["last_bn.weight"] = torch.ones_like(tensor)
         elif kind == "weights":
             kernel = "weight" if place.endswith("conv2d") else "conv.weight"
-            found[f"{place}.{kernel}"] = tensor.permute(3, 2, 0, 1).contiguous()
+            found[f"{place}.{kernel}"] = (
+                tensor.permute(3, 2, 0, 1).contiguous() if tensor.ndim == 4 else tensor
+            )
         elif kind == "biases":
             found[f"{place}.bias"] = tensor
         elif kind == "Conv2D_bn_offset":
@@ -81,11 +83,13 @@ def _renamed(constants: dict[str, Tensor], source: str) -> dict[str, Tensor]:
 def _place(layer: str, siblings: list[str]) -> str:
     """Turn `InceptionResnetV1/Repeat/block35_2/Branch_1/Conv2d_0b_3x3` into `repeat_1.1.branch1.1`."""
     text = layer.removeprefix(_ROOT)
-    for theirs, ours in _REPEATS.items():
-        text = re.sub(rf"^{theirs}_(\d+)/", lambda m, ours=ours: f"{ours}.{int(m[1]) - 1}/", text)
+    repeat = re.match(r"(Repeat(?:_[12])?/block\d+)_(\d+)/", text)
+    if repeat and repeat[1] in _REPEATS:
+        text = f"{_REPEATS[repeat[1]]}.{int(repeat[2]) - 1}/{text[repeat.end() :]}"
     whole, _, convolution = text.rpartition("/")
     if "Branch_" in whole:
-        number = f".{siblings.index(convolution)}" if len(siblings) > 1 else ""
+        several = len(siblings) > 1 and convolution in siblings
+        number = f".{siblings.index(convolution)}" if several else ""
         return whole.replace("/Branch_", ".branch").lower() + number
     if whole:  # the convolution that ends a block
         return f"{whole.lower()}.conv2d"

@@ -18,7 +18,6 @@ from s2vkit.engine.stop import stop_flag
 from s2vkit.engine.workspace import RunWork
 from s2vkit.files import naming_full_disk, write_text
 from s2vkit.plugins import registry as installed
-from s2vkit.recipe.carried import check_carried
 from s2vkit.recipe.load import Loaded, dump_recipe
 from s2vkit.recipe.stages import check_names
 from s2vkit.registry import Registry
@@ -53,7 +52,6 @@ def run_recipe(
     """
     check_names(stages, loaded.recipe.stages)
     folder, registry = Path(loaded.recipe.output), registry or installed()
-    check_carried(loaded.recipe, registry, str(loaded.path))
     group = join_processes()
     check_batches(loaded.recipe.stages, group.part.world)
     if not group.leads:
