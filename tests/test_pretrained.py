@@ -18,7 +18,11 @@ import torch
 import torch.nn.functional as F
 from helpers_cli import call
 from helpers_weights import published, random_weights
+from s2vkit_facenet import FaceNetOptions
 from s2vkit_facenet.frozen_graph import open_facenet
+from s2vkit_facenet.teacher import FaceNet
+from s2vkit_ge2e import Ge2eOptions
+from s2vkit_ge2e.encoder import Ge2e
 from s2vkit_perceptual import LpipsLossOptions, LpipsOptions
 from s2vkit_perceptual.arrays import read_arrays
 from s2vkit_perceptual.distance import Distance, open_lpips
@@ -174,7 +178,7 @@ def test_the_loss_is_the_mean_of_the_metric(alex):
 
 
 def test_the_loss_has_a_gradient_where_nothing_is_seen(alex):
-    """Where every channel of a layer is 0, the length that features are divided by has none."""
+    """Where every channel of a layer is 0, the length has none; the ReLU in front lets that through nowhere."""
     loss = LpipsLoss(LpipsLossOptions(checkpoint=str(alex[0])))
     first = loss._net[0].features[0]
     first.weight.data.zero_()
@@ -399,6 +403,10 @@ def test_another_file_of_keras_is_refused(keras, tmp_path):
     with pytest.raises(InputError, match="not a readable HDF5 file"):
         open_keras(tmp_path / "cut.hdf5")
     with h5py.File(tmp_path / "link.hdf5", "w") as file:
+        file["model_weights/conv2d_1"] = h5py.ExternalLink(str(keras[0]), "model_weights/conv2d_1")
+    with pytest.raises(InputError, match="holds no weights of Keras"):
+        open_keras(tmp_path / "link.hdf5")
+    with h5py.File(tmp_path / "link.hdf5", "w") as file:
         file["model_weights"] = h5py.ExternalLink(str(keras[0]), "model_weights")
     with pytest.raises(InputError, match="holds no weights of Keras"):
         open_keras(tmp_path / "link.hdf5")
@@ -531,11 +539,17 @@ def test_real_mini_xception_loads():
     assert teacher(torch.zeros(1, 3, 64, 64)).softmax(1).max() < 0.9
 
 
+def test_real_ge2e_loads():
+    real("ge2e", "pretrained.pt")
+    encoder = Ge2e(Ge2eOptions(checkpoint="installed", level=-24)).eval()
+    with torch.no_grad():
+        summary = encoder(noise(1, 32000) * 0.1, torch.tensor([32000]))[1]
+    assert encoder.pretrained
+    torch.testing.assert_close(summary.norm(dim=1), torch.ones(1))
+
+
 def test_real_facenet_loads():
     real("facenet", "graph_final.pb", "facenet_pytorch")
-    from s2vkit_facenet import FaceNetOptions
-    from s2vkit_facenet.teacher import FaceNet
-
     teacher = FaceNet(FaceNetOptions(checkpoint="installed"), size=64, labels=("a",)).eval()
     with torch.no_grad():
         codes = teacher(F.interpolate(noise(2, 3, 8, 8), (160, 160), mode="bicubic").clamp(-1, 1))

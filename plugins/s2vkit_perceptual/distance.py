@@ -64,9 +64,7 @@ class Distance(nn.Module):
         for place, layer in enumerate(self.features[: self.taps[-1] + 1]):
             x = layer(x)
             if place in self.taps:
-                # Where no channel speaks the root is not differentiable: its square is held above 0.
-                length = x.square().sum(1, keepdim=True).clamp(min=_EPS**2).sqrt()
-                found.append(x / (length + _EPS))
+                found.append(x / (x.square().sum(1, keepdim=True).sqrt() + _EPS))
         return found
 
 
