@@ -178,7 +178,7 @@ def test_the_loss_is_the_mean_of_the_metric(alex):
 
 
 def test_the_loss_has_a_gradient_where_nothing_is_seen(alex):
-    """Where every channel of a layer is 0, the length has none; the ReLU in front lets that through nowhere."""
+    """Where every channel of a layer is 0 the length has none; the ReLU before it lets that go no further."""
     loss = LpipsLoss(LpipsLossOptions(checkpoint=str(alex[0])))
     first = loss._net[0].features[0]
     first.weight.data.zero_()
