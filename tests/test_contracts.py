@@ -35,6 +35,7 @@ TINY = {
     ("teacher", "arcface"): [{"width": 0.125, "layers": [1, 1, 1, 1], "dim": 16}],
     ("teacher", "facenet"): [{"input_size": 80}],
     ("teacher", "hsemotion"): [{}, {"tap": "pooled"}],
+    ("teacher", "mini_xception"): [{}, {"input_size": 33}],
     ("teacher", "vggface"): [{"width": 0.125}, {"width": 0.125, "tap": "fc7_pre"}],
     ("teacher", "senet50"): [
         {"width": 0.125, "layers": [1, 1, 1, 1]},
@@ -169,6 +170,7 @@ TINY = {
     ],
 }
 NEED_FILES = {("metric", name) for name in ("lpips", "fid", "fvd")}  # see test_perceptual.py
+NEED_FILES |= {("loss", "lpips")}  # see test_pretrained.py
 
 
 def test_every_registered_component_is_checked():

@@ -144,7 +144,17 @@ def needed_in_turn() -> set[str]:
     [
         (
             ["s2vkit", "plugins"],
-            ["synthetic", "faces", "mark", "export", "serve", "landmarks", "microphone", "window"],
+            [
+                "synthetic",
+                "faces",
+                "pretrained",
+                "mark",
+                "export",
+                "serve",
+                "landmarks",
+                "microphone",
+                "window",
+            ],
         ),
         (["tests", "benchmarks"], ["test"]),
     ],

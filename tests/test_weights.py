@@ -54,7 +54,10 @@ def test_the_list_as_data(capsys):
     rows = json.loads(call(capsys, "weights", "--json").out)
     (vgg,) = [row for row in rows if row["component"] == "vggface"]
     assert (vgg["kind"], vgg["tensors"], vgg["bytes"]) == ("teacher", 32, 4 * 145_002_878)
-    assert len(rows) == len(REFERENCES)
+    assert len(rows) == len({(entry.name, one.file) for entry, one in REFERENCES})
+    assert {row["install"] for row in rows if row["component"] == "ge2e"} == {
+        "pip install --no-deps resemblyzer"
+    }
 
 
 def test_a_component_that_reads_none_is_said(capsys):

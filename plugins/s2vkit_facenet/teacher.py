@@ -7,8 +7,9 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from s2vkit import InputError, ResourceError, Teacher, fit_weights, read_weights
-from s2vkit_facenet import FaceNetOptions
+from s2vkit import InputError, ResourceError, Teacher, fit_weights, weights_file
+from s2vkit_facenet import CHECKPOINTS, FaceNetOptions
+from s2vkit_facenet.frozen_graph import open_facenet
 
 
 class FaceNet(Teacher):
@@ -19,8 +20,8 @@ class FaceNet(Teacher):
 
     def __init__(self, options: FaceNetOptions, *, size: int, labels: tuple[str, ...]) -> None:
         super().__init__()
-        path = options.checkpoint
-        found = read_weights(path) if path else {}
+        path = weights_file(options.checkpoint, CHECKPOINTS)
+        found = open_facenet(path).tensors if path else {}
         head = found.get("logits.bias")
         self.input_size = options.input_size
         self.pretrained = path is not None
@@ -43,7 +44,7 @@ class FaceNet(Teacher):
         """Return logits (N, len(classes)), or (N, 1) where there are no classes."""
         if not hasattr(self.net, "logits"):
             raise InputError(
-                "this file of facenet holds no classifier, so it can evaluator nothing",
+                "this file of facenet holds no classifier, so it can evaluate nothing",
                 hint="use it as a teacher; as an evaluator leave `checkpoint` out, or take another",
             )
         self.net.classify = True

@@ -81,6 +81,7 @@ def run(
     same as in the run of a recipe that this one extends are taken over from there.
     """
     from s2vkit.plugins import registry
+    from s2vkit.recipe.carried import check_carried
     from s2vkit.recipe.load import load_recipe
     from s2vkit.recipe.merge import is_comparison, outputs_of
 
@@ -102,6 +103,7 @@ def run(
         _compare(recipe, [*sets, *short], fresh, stages, dry_run, command)
         return
     loaded = load_recipe(recipe, [*sets, *short], registry())
+    check_carried(loaded.recipe, registry(), str(recipe))
     folder = _run_folder_of(recipe)
     if (
         folder
@@ -151,11 +153,14 @@ def _compare(
     recipe: Path, sets: list[str], fresh: bool, stages: tuple[str, ...], dry: bool, command: str
 ) -> None:
     from s2vkit.plugins import registry
+    from s2vkit.recipe.carried import check_carried
     from s2vkit.recipe.comparison import load_comparison
 
     if stages:
         raise click.UsageError("--stage is of one recipe; a comparison runs all stages of each")
     loaded = load_comparison(recipe, sets, registry())
+    for one in loaded.firsts():
+        check_carried(one.loaded.recipe, registry(), str(recipe))
 
     from rich.console import Console
 

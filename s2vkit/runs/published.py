@@ -7,8 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from s2vkit.build import part_slots
-from s2vkit.checkpoints import INSTALLED, Checkpoint
-from s2vkit.options import Slot, value_of
+from s2vkit.checkpoints import INSTALLED, Checkpoint, carried
+from s2vkit.options import Options, Slot, value_of
 from s2vkit.recipe.schema import Recipe
 from s2vkit.recipe.wiring import slots_in
 from s2vkit.registry import Registry
@@ -26,7 +26,8 @@ def published_weights(recipe: Recipe, registry: Registry) -> list[dict[str, str]
             given = value_of(slot.options, "checkpoint")
             if given:
                 offered = registry.get(slot.kind, slot.use).checkpoints
-                rows.append({"part": part, "component": slot.use, **_facts(str(given), offered)})
+                facts = _facts(str(given), slot.options, offered)
+                rows.append({"part": part, "component": slot.use, **facts})
     return rows
 
 
@@ -37,8 +38,9 @@ def _within(name: str, slot: Slot) -> Iterator[tuple[str, Slot]]:
         yield from _within(".".join((name, *map(str, path))), inner)
 
 
-def _facts(given: str, offered: tuple[Checkpoint, ...]) -> dict[str, str]:
-    found = next((one for one in offered if _is(given, one)), None)
+def _facts(given: str, options: Options, offered: tuple[Checkpoint, ...]) -> dict[str, str]:
+    known = carried(options, offered) if given == INSTALLED else (one for one in offered if _is(given, one))
+    found = next(iter(known), None)
     carrier = found.carrier if found and given == INSTALLED else None
     return {
         "file": carrier.path if carrier else Path(given).name,
@@ -49,9 +51,7 @@ def _facts(given: str, offered: tuple[Checkpoint, ...]) -> dict[str, str]:
 
 
 def _is(given: str, offered: Checkpoint) -> bool:
-    """Whether an option names a published file: that of a package, by its name, or converted."""
-    if given == INSTALLED:
-        return offered.carrier is not None
+    """Whether an option names a published file: by its name, or converted."""
     return Path(given).name == offered.file or Path(given).stem == Path(offered.file).stem
 
 
