@@ -8,7 +8,8 @@ import torch
 from helpers_no_float64 import DEVICE, Float64Error, MixedDevicesError, no_float64
 from torch import nn
 
-from s2vkit import AudioEncoder, LossOptions, Options, PairLoss, Teacher
+from s2vkit import AudioEncoder, Landmarks, LossOptions, Options, PairLoss, Teacher
+from s2vkit.interfaces.landmarks import GROUPS
 from s2vkit.plugins import registry
 from s2vkit.registry import Entry, Registry
 from s2vkit.testing import ContractError, MissingPackageError, check_component
@@ -120,6 +121,8 @@ TINY = {
     ("face_detector", "mtcnn"): [{}, {"min_size": 12, "thresholds": [0.6, 0.7, 0.9]}],
     ("landmarks", "face_mesh"): [{"threads": 2}],
     ("landmarks", "darkness"): [{}],
+    ("landmarks", "regressed_points"): [{"channels": 4}, {"channels": 4, "input_size": 32}],
+    ("stage", "landmarks"): [{"optimizer": ADAM}],
     ("metric", "lip_sync"): [{}],
     ("metric", "silent_lips"): [{"least": 0.04}],
     ("metric", "lip_leak"): [{"least": 0.04}],
@@ -384,6 +387,23 @@ class Blind(Teacher):
 def test_a_teacher_that_does_not_know_its_labels_is_caught(monkeypatch):
     with pytest.raises(ContractError, match=r"lack the labels \['ann', 'bob', 'cas'\]"):
         check(monkeypatch, "teacher", Blind, gives=("logits",))
+
+
+class Untaught(Landmarks):
+    groups, pretrained = dict.fromkeys(GROUPS, (0,)), False
+
+    def __init__(self, options):
+        super().__init__()
+        self.at = nn.Parameter(torch.zeros(3))
+
+    def forward(self, frames):
+        return self.at.expand(len(frames), 1, 3)
+
+
+def test_landmarks_that_a_run_must_train_are_registered_so(monkeypatch):
+    check(monkeypatch, "landmarks", Untaught, wants=("landmarks",))
+    with pytest.raises(ContractError, match="not registered as wanting landmarks"):
+        check(monkeypatch, "landmarks", Untaught)
 
 
 def test_wrong_options_are_said():

@@ -63,7 +63,9 @@ stages: {train_teachers: null, distill: null, compose: {after: [], frames: 2, wi
     "sync": """
 generator: {use: modulated_decoder, width: 16, min_width: 8, capacity: 128, pose_size: 3}
 discriminators: {identity: null, sync: {use: sync_expert}}
+landmarks: {use: regressed_points, channels: 4, input_size: 32}
 stages:
+  landmarks: {use: landmarks, steps: 2, batch: 2, optimizer: {use: adam, lr: 1.0e-3}}
   sync_pairs: {use: sync_pairs, steps: 2, batch: 2, adversarial: lsgan, optimizer: {use: adam, lr: 1.0e-3}}
   compose: {after: [distill, sync_pairs], frames: 5, window: 5}
 """,

@@ -131,6 +131,7 @@ def test_frames_sound_and_truth_have_one_length(size: int, fps: float) -> None:
         "mouth_aperture": (frames,),
         "eyelid_closure": (frames,),
         "phoneme": (frames,),
+        "landmarks": (frames, 68, 2),
     }
     assert 1.0 < frames / small.fps < 4.0
 
@@ -289,6 +290,7 @@ def test_the_plugin_registers_one_dataset_and_one_command() -> None:
         "emotion",
         "mouth_aperture",
         "eyelid_closure",
+        "landmarks",
     )
     assert found[1][0] == "synthesize"
 

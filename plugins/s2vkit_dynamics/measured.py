@@ -94,10 +94,12 @@ class OfFaces(Metric):
         self.generated: dict[str, float] = {}
         self.real: list[float] = []
         self.left_out: dict[str, str] = {}
+        self.trained = ""  # what finds the points, where a run has trained it
 
     def update(self, outcome: Outcome) -> None:
         """Add one clip."""
         generated, real = face_of(outcome, "generated"), face_of(outcome, "real")
+        self.trained = "" if outcome.landmarks.pretrained else type(outcome.landmarks).__name__
         value = None if generated is None else self.figure(generated)
         if value is None:
             found = generated is not None and bool(np.isfinite(generated.points).any())
@@ -110,12 +112,13 @@ class OfFaces(Metric):
     def compute(self) -> Score:
         """Return the mean over clips."""
         values = list(self.generated.values())
+        by = f"; points by {self.trained}, trained in the run on real frames" if self.trained else ""
         return Score(
             value=fmean(values) if values else float("nan"),
             on_real=fmean(self.real) if self.real else None,
             chance=fmean(chance) if (chance := self.by_chance()) else None,
             n=len(values),
-            definition=f"{self.what}; mean over clips; on real: the same of the real frames",
+            definition=f"{self.what}; mean over clips; on real: the same of the real frames{by}",
             details={"left_out": len(self.left_out), "why_left_out": dict(self.left_out)},
             clips=dict(self.generated),
         )

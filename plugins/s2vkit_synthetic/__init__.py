@@ -53,7 +53,10 @@ def s2vkit_register(register: Register) -> None:
         "synthetic",
         "s2vkit_synthetic.corpus:SyntheticCorpus",
         SyntheticOptions,
-        gives=("speech", "frames", "identity", "emotion", "mouth_aperture", "eyelid_closure"),
+        gives=(
+            *("speech", "frames", "identity", "emotion"),
+            *("mouth_aperture", "eyelid_closure", "landmarks"),
+        ),
         summary="drawn talking faces with eSpeak NG voices, generated locally; nothing to download",
         reference="sentences, emotions and names of CREMA-D (Cao et al., 2014)",
     )

@@ -16,6 +16,7 @@ from s2vkit_synthetic.expression import express
 from s2vkit_synthetic.identity import Person
 from s2vkit_synthetic.motion import lighting, move
 from s2vkit_synthetic.mouth import Speaking
+from s2vkit_synthetic.points import landmarks
 from s2vkit_synthetic.portrait import draw
 from s2vkit_synthetic.sentences import EMOTIONS, LEVELS, SENTENCES
 from s2vkit_synthetic.speech import SAMPLE_RATE, loudness, room, say
@@ -42,8 +43,9 @@ class SyntheticCorpus(Dataset):
 
     The truth of a clip: "mouth_aperture" (V,) float32, the drawn gap between the lips as a part of
     the widest one (11 % of the picture's height), "eyelid_closure" (V,) float32, how far the lids are
-    down in a blink (0 to 1), and "phoneme" (V,) int16, indices into
-    `s2vkit_synthetic.viseme.PHONEMES`.
+    down in a blink (0 to 1), "phoneme" (V,) int16, indices into
+    `s2vkit_synthetic.viseme.PHONEMES`, and "landmarks" (V, 68, 2) float32, in pixels, in the order of
+    the markup of 300-W.
     """
 
     sample_rate = SAMPLE_RATE
@@ -102,10 +104,11 @@ class SyntheticCorpus(Dataset):
         level = loudness(speech, self.fps, 0.08)
         level = np.resize(level / level.max(), frames)
         motion = move(frames, self.fps, level, 1.0 + person.age / 120, rng)
+        shapes = Speaking(**{k: torch.from_numpy(v).view(-1, 1, 1) for k, v in mouth.items()})
         picture = draw(
             person,
             expression,
-            Speaking(**{k: torch.from_numpy(v).view(-1, 1, 1) for k, v in mouth.items()}),
+            shapes,
             motion,
             lighting(rng),
             size=self.size,
@@ -115,6 +118,7 @@ class SyntheticCorpus(Dataset):
             "mouth_aperture": mouth["open"],
             "eyelid_closure": motion.closure.numpy().astype(np.float32),
             "phoneme": codes(phonemes, frames, self.fps),
+            "landmarks": landmarks(person, expression, shapes, motion, self.size),
         }
         return RawClip(picture, speech.clip(-1.0, 1.0).astype(np.float32), truth)
 

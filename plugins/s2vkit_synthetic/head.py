@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,9 +11,23 @@ from torch import Tensor
 from s2vkit_synthetic.body import shadow_of
 from s2vkit_synthetic.expression import Expression
 from s2vkit_synthetic.identity import Person
-from s2vkit_synthetic.shapes import Canvas, Grid, blob, box, circle, ellipse, mix, scale, speckle, stroke
+from s2vkit_synthetic.shapes import (
+    Canvas,
+    Grid,
+    Point,
+    blob,
+    blob_points,
+    box,
+    circle,
+    ellipse,
+    mix,
+    scale,
+    speckle,
+    stroke,
+)
 
 EYES_AT = -0.06  # height of the eyes
+_MIDDLE = (0.0, 0.02)  # of the face, from where its outline is followed
 MOUTH_AT = 0.39  # height of the mouth, on a chin that ends at 0.68
 
 
@@ -22,8 +38,26 @@ def mouth_at(person: Person) -> float:
 
 def face(grid: Grid, person: Person) -> Tensor:
     """Measure the distance to the outline of the face."""
+    return blob(grid, _MIDDLE, _outline(person))
+
+
+def jaw_points(person: Person) -> Tensor:
+    """Return 17 points of the outline, from the left temple over the chin to the right: (17, 2)."""
+    return blob_points(_MIDDLE, _outline(person), torch.linspace(math.pi, 0.0, 17))
+
+
+def nose_points(person: Person, expression: Expression) -> Tensor:
+    """Return the nose's bridge from the eyes to the tip (4), and its base from left to right (5): (9, 2)."""
+    wide, low = person.nose_wide, person.nose_low - 0.02 * expression.wrinkle
+    bridge = [(0.0, y) for y in np.linspace(EYES_AT, low - 0.045, 4).tolist()]
+    wing, hole = (1.13 * wide, low - 0.015), (0.45 * wide, low + 0.006)
+    base = [(-wing[0], wing[1]), (-hole[0], hole[1]), (0.0, low + 0.02), hole, wing]
+    return torch.tensor(bridge + base)
+
+
+def _outline(person: Person) -> list[Point]:
     w, end = person.width, person.length
-    outline = [
+    return [
         (0.0, -0.72),
         (w * 0.62, -0.635),
         (w * 0.96, -0.36),
@@ -35,7 +69,6 @@ def face(grid: Grid, person: Person) -> Tensor:
         (person.chin * 0.5, end - 0.008),
         (0.0, end),
     ]
-    return blob(grid, (0.0, 0.02), outline)
 
 
 def paint_head(canvas: Canvas, person: Person, expression: Expression) -> Tensor:

@@ -16,6 +16,8 @@ from s2vkit_synthetic.shapes import Canvas, ellipse, mix, scale
 GAPE = 0.225
 """Height of the gap between the lips at mouth_aperture 1: 11 % of the picture's height."""
 _SHARE_UP = 0.34  # of the gap lies above the middle
+_OUTER = (-1.0, -2 / 3, -1 / 3, 0.0, 1 / 3, 2 / 3, 1.0)  # where points lie, in half widths
+_INNER = (-1.0, -0.5, 0.0, 0.5, 1.0)
 
 
 @dataclass
@@ -45,7 +47,7 @@ class _Lines:
 
 def paint_mouth(canvas: Canvas, person: Person, expression: Expression, say: Speaking) -> None:
     """Paint the mouth in each frame."""
-    grid, lines = canvas.grid, _lines(canvas, person, expression, say)
+    grid, lines = canvas.grid, _lines(canvas.grid.x, person, expression, say)
     y, sides = grid.y, lines.x.abs() - lines.half
     dark = shadow_of(person)
     lip = mix(person.lip, (0.85, 0.30, 0.30), 0.10 * max(0.0, expression.blush))
@@ -68,11 +70,31 @@ def paint_mouth(canvas: Canvas, person: Person, expression: Expression, say: Spe
         canvas.shade(grid.glow(corner - 0.014, 0.032), scale(dark, 0.62), 0.75)
 
 
-def _lines(canvas: Canvas, person: Person, expression: Expression, say: Speaking) -> _Lines:
-    grid = canvas.grid
+def mouth_points(person: Person, expression: Expression, say: Speaking) -> Tensor:
+    """Return the outline of the lips (12) and of the gap between them (8): (V, 20, 2).
+
+    Both run from the left corner over the upper side to the right corner and back below, as points 49 to
+    68 of the markup of 300-W; coordinates are those of the head, before it moves.
+    """
+    half = _half_width(person, expression, say)
+    sides = []
+    for across, above, below in ((_OUTER, "top", "bottom"), (_INNER, "up", "low")):
+        x = half * torch.tensor(across)
+        lines = _lines(x, person, expression, say)
+        for places, y in ((slice(None), getattr(lines, above)), (slice(1, -1), getattr(lines, below))):
+            side = torch.stack([x, y], -1)[:, 0, places]
+            sides.append(side if places == slice(None) else side.flip(1))
+    return torch.cat(sides, 1)
+
+
+def _half_width(person: Person, expression: Expression, say: Speaking) -> Tensor:
     half = person.mouth * expression.wide * (1.0 + 0.12 * say.wide - 0.40 * say.round)
-    half = half * (1.0 - 0.10 * say.open * (expression.wide > 1.1))
-    u = grid.x / half
+    return half * (1.0 - 0.10 * say.open * (expression.wide > 1.1))
+
+
+def _lines(x: Tensor, person: Person, expression: Expression, say: Speaking) -> _Lines:
+    half = _half_width(person, expression, say)
+    u = x / half
     arch = (1.0 - u**2).clamp(min=0.0)
     flat = (1.0 - u**4).clamp(min=0.0)
     gap = GAPE * say.open
@@ -84,7 +106,7 @@ def _lines(canvas: Canvas, person: Person, expression: Expression, say: Speaking
     bow = 1.0 - 0.22 * torch.exp(-((u / 0.18) ** 2)) + 0.18 * torch.exp(-(((u.abs() - 0.36) / 0.25) ** 2))
     top = up - 0.92 * full * bow * arch**0.8 - 0.010 * expression.wrinkle * arch
     bottom = low + 1.20 * full * (1.0 - 0.55 * say.tuck) * arch**0.6
-    return _Lines(grid.x, top, up, low, bottom, middle, half, gap)
+    return _Lines(x, top, up, low, bottom, middle, half, gap)
 
 
 def _middle(person: Person, expression: Expression, u: Tensor, purse: Tensor) -> Tensor:

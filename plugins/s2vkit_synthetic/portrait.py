@@ -20,7 +20,7 @@ from s2vkit_synthetic.shapes import Canvas, Grid, square
 
 _REACH = 1.12  # how far the head's picture goes, so that motion never shows its border
 _FINE = 1.75  # its pixels to one of the frame
-_PIVOT = 0.55  # the height around which the head turns
+PIVOT = 0.55  # the height around which the head turns
 
 
 @dataclass
@@ -113,7 +113,7 @@ def _frames(
 ) -> Tensor:
     """Draw some frames: (3, V, H, W)."""
     grid = _head_grid(square(size, 1.0, pixel), expression, motion)
-    rgb = _over(back, _sample(head, grid, _jaw(grid, person, say)))
+    rgb = _over(back, _sample(head, grid, jaw_drop(grid, person, say)))
     closure, brows = (t.view(-1, 1, 1) for t in (motion.closure, motion.brows))
     for side in (-1, 1):
         gap = side * person.eye_gap
@@ -132,12 +132,12 @@ def _head_grid(grid: Grid, expression: Expression, motion: Motion) -> Grid:
     """Find where each pixel lies on the unmoved head: (V, H, W)."""
     x0, y0, turn, size = (t.view(-1, 1, 1) for t in (motion.x, motion.y, motion.turn, motion.size))
     turn, size = turn + expression.turn, size * expression.near
-    dx, dy = (grid.x - x0) / size, (grid.y - y0 - expression.bow - _PIVOT) / size
+    dx, dy = (grid.x - x0) / size, (grid.y - y0 - expression.bow - PIVOT) / size
     c, s = torch.cos(turn), torch.sin(turn)
-    return Grid(dx * c + dy * s, dy * c - dx * s + _PIVOT, grid.pixel)
+    return Grid(dx * c + dy * s, dy * c - dx * s + PIVOT, grid.pixel)
 
 
-def _jaw(grid: Grid, person: Person, say: Speaking) -> Tensor:
+def jaw_drop(grid: Grid, person: Person, say: Speaking) -> Tensor:
     """Find how far the chin has dropped at each pixel."""
     start, end = mouth_at(person) - 0.05, person.length - 0.02
     t = ((grid.y - start) / (end - start)).clamp(0.0, 1.0)

@@ -143,10 +143,7 @@ def blob(grid: Grid, center: Point, outline: Sequence[Point], *, mirror: bool = 
 
     With `mirror`, `outline` gives the right half from the top to the bottom.
     """
-    knots = [(x - center[0], y - center[1]) for x, y in outline]
-    if mirror:
-        knots += [(-x, y) for x, y in knots]
-    table, slope = _polar(knots)
+    table, slope = _polar(_around(center, outline, mirror))
     dx, dy = grid.x - center[0], grid.y - center[1]
     r = torch.hypot(dx, dy)
     at = ((torch.atan2(dy, dx) / (2 * math.pi)) % 1.0) * _ANGLES
@@ -154,6 +151,18 @@ def blob(grid: Grid, center: Point, outline: Sequence[Point], *, mirror: bool = 
     part = at - low
     radius = table[low] * (1 - part) + table[low + 1] * part
     return (r - radius) / torch.sqrt(1.0 + (slope[low] / radius) ** 2)
+
+
+def blob_points(center: Point, outline: Sequence[Point], angles: Tensor) -> Tensor:
+    """Return points (N, 2) on the outline of such a mirrored blob, at angles from the right, clockwise."""
+    table, _ = _polar(_around(center, outline, mirror=True))
+    radius = table[(angles / (2 * math.pi) * _ANGLES).round().long()]
+    return torch.stack([radius * torch.cos(angles), radius * torch.sin(angles)], 1) + torch.tensor(center)
+
+
+def _around(center: Point, outline: Sequence[Point], mirror: bool) -> list[Point]:
+    knots = [(x - center[0], y - center[1]) for x, y in outline]
+    return knots + [(-x, y) for x, y in knots] if mirror else knots
 
 
 def _polar(knots: Sequence[Point]) -> tuple[Tensor, Tensor]:
@@ -184,9 +193,14 @@ def _curve(points: Sequence[Point], widths: Sequence[float]) -> list[tuple[float
     """Follow a quadratic through three points (or a line through two) with its widths."""
     if len(points) == 2:
         return [(*p, w) for p, w in zip(points, (widths[0], widths[-1]), strict=True)]
-    a, m, b = (np.array(p) for p in points)
-    bend = 2 * m - (a + b) / 2
     steps = np.linspace(0.0, 1.0, 17 if max(widths) > 0.1 else 7)
-    path = [(1 - t) ** 2 * a + 2 * t * (1 - t) * bend + t * t * b for t in steps]
+    path = bend(points, steps)
     along = np.interp(steps, np.linspace(0, 1, len(widths)), widths)
     return [(float(p[0]), float(p[1]), float(w)) for p, w in zip(path, along, strict=True)]
+
+
+def bend(points: Sequence[Point], steps: np.ndarray) -> list[np.ndarray]:
+    """Follow a quadratic through three points, at `steps` from 0 to 1."""
+    a, m, b = (np.array(p) for p in points)
+    control = 2 * m - (a + b) / 2
+    return [(1 - t) ** 2 * a + 2 * t * (1 - t) * control + t * t * b for t in steps]

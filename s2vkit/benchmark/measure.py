@@ -104,6 +104,8 @@ def _check_evaluators(run: Run, folder: Path) -> None:
     }
     if graph.sync_evaluator is not None:
         evaluators["sync_evaluator"] = graph.sync_evaluator
+    if graph.landmarks is not None:
+        evaluators["landmarks"] = graph.landmarks
     taught = run.plan.taught()
     for name, evaluator in evaluators.items():
         if name not in taught and not evaluator.pretrained:

@@ -160,7 +160,7 @@ class ClipStore:
         return np.array(self._speech[record.sample : record.sample + record.samples])
 
     def truth(self, clip: int) -> dict[str, np.ndarray]:
-        """Read the known truth of a clip: name -> (V,), without what it lacks. For metrics only."""
+        """Read the known truth of a clip: name -> (V, ...), without what it lacks."""
         record = self.clips[clip]
         found = {k: v[record.frame : record.frame + record.frames] for k, v in self.truths.items()}
         return {name: values for name, values in found.items() if not _is_lacking(values)}

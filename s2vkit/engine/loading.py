@@ -220,7 +220,7 @@ def labels_of(sources: Sources, indices: SampleIndices) -> dict[str, Tensor]:
     found = {name: torch.from_numpy(table[indices.clips]) for name, table in sources.label_tables.items()}
     first = np.array([store.clips[i].frame for i in indices.clips])[:, None]
     for name, values in store.truths.items():
-        if np.issubdtype(values.dtype, np.number):
+        if values.ndim == 1 and np.issubdtype(values.dtype, np.number):
             found[name] = torch.from_numpy(values[first + indices.frames].astype(np.float32))
     return found
 

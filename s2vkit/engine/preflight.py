@@ -57,7 +57,7 @@ def check_labels(graph: Graph) -> None:
 
 
 def check_evaluators(graph: Graph, stages: Mapping[str, Stage | Job], started: Collection[str] = ()) -> None:
-    """Raise RecipeError if a further evaluator of a label has no weights and no stage trains it.
+    """Raise RecipeError if landmarks or a further evaluator of a label have no weights and no stage.
 
     `started` are parts that start from another run's weights.
     """
@@ -74,6 +74,12 @@ def check_evaluators(graph: Graph, stages: Mapping[str, Stage | Job], started: C
                 hint=f"add a stage to train it apart from the others: "
                 f"`evaluator_{name}: {{use: classify, of: evaluator, only: [{name}], ...}}`",
             )
+    if graph.landmarks is not None and not graph.landmarks.pretrained and "landmarks" not in trained:
+        raise RecipeError(
+            "landmarks: has no file of weights, and no stage trains it",
+            hint="add a stage to train it, as in recipes/landmarks.yaml: "
+            "`landmarks: {use: landmarks, steps: 3000, optimizer: {use: adamw, lr: 2.0e-3}}`",
+        )
 
 
 @dataclass

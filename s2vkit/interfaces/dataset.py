@@ -24,7 +24,7 @@ class RawClip:
 
     frames: np.ndarray  # (V, H, W, 3) uint8 RGB at the dataset's fps
     speech: np.ndarray  # (S,) float32 in [-1, 1] at the dataset's sample rate
-    truth: dict[str, np.ndarray] = field(default_factory=dict)  # name -> (V,), for metrics only
+    truth: dict[str, np.ndarray] = field(default_factory=dict)  # name -> (V, ...), numbers of each frame
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ class Outcome:
     generated: Tensor  # (V, 3, H, W) in [-1, 1]
     real: Tensor  # (V, 3, H, W) in [-1, 1]
     labels: dict[str, str] = field(default_factory=dict)  # "identity" -> speaker, ...
-    truth: dict[str, np.ndarray] = field(default_factory=dict)  # name -> (V,)
+    truth: dict[str, np.ndarray] = field(default_factory=dict)  # name -> (V, ...)
     evaluators: dict[str, Any] = field(default_factory=dict)  # name -> Teacher, trained on real faces
     speech: Tensor | None = None  # (S,) in [-1, 1], what the clip was generated from
     sample_rate: int = 16000  # Hz, of the speech

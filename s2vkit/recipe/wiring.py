@@ -20,6 +20,7 @@ from s2vkit.registry import Entry, Registry, nearest, plural
 SIDES = ("identity", "emotion")  # of a face, in the paper; a recipe may name others
 OF_THE_HOST = ("reference_images", "audio_windows")  # what a generator may want of the host itself
 FROM_SPEECH = ("summary", "codes")  # what a metric may want of the speech side
+NO_LABELS = ("speech", "frames", "landmarks")  # what a dataset gives that no network is told as a label
 
 
 def wire(recipe: Recipe, root: Map, registry: Registry, problems: Problems) -> Wired:
@@ -146,26 +147,31 @@ class Wired:
                 self.add(path, message + "which this recipe leaves out", hint)
 
     def check_labels(self) -> None:
-        """Check that the corpus has the labels that teachers and evaluators are trained on."""
+        """Check that the corpus has what teachers, evaluators and landmarks are trained on."""
         entry = self.entry(self.recipe.data)
         if entry is None:
             return
+        labels = [word for word in entry.gives if word not in NO_LABELS]
         groups = {"teachers": self.recipe.teachers, "evaluators": self.recipe.evaluators}
         for group, slots in groups.items():
             for name, slot in slots.items():
                 ready = group == "teachers" and value_of(slot.options, "checkpoint")
                 label = label_of_evaluator(name, slots) if group == "evaluators" else name
-                if label in entry.gives or ready:
+                if label in labels or ready:
                     continue
                 new = new_name(name, group)
                 if new is not None:
                     self.add((group, name), renamed("the name", name, new), f"write {new!r}", key=True)
                     continue
                 message = f"dataset '{entry.name}' has no '{label}' to train this {group[:-1]} on"
-                labels = ", ".join(w for w in entry.gives if w not in ("speech", "frames"))
-                hint = f"it has: {labels or 'no labels'}; "
+                hint = f"it has: {', '.join(labels) or 'no labels'}; "
                 hint += "set the teacher's checkpoint, " if group == "teachers" else ""
                 self.add((group, name), message, hint + f"or `{group}: {{{name}: null}}`")
+        finder = self.entry(self.recipe.landmarks)
+        if finder and not set(finder.wants) <= set(entry.gives):
+            message = f"dataset '{entry.name}' has no true points to train landmarks '{finder.name}' on"
+            others = [e.name for e in self.registry.of_kind("landmarks") if not e.wants]
+            self.add(("landmarks",), message, f"landmarks that need no training: {', '.join(others)}")
 
     def check_stages(self) -> None:
         """Check every stage's optimizers and metrics, and adapt its optimizers."""

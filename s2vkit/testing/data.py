@@ -21,7 +21,7 @@ from s2vkit.footage_options import FootageOptions
 from s2vkit.interfaces.dataset import Dataset, Footage, RawClip
 from s2vkit.interfaces.metric import Metric, Outcome, Probe, ProbeData, Score
 from s2vkit.testing.checking import SIZE, Subject, computing_on, noise
-from s2vkit.testing.stand_ins import EMOTION, IDENTITY, LABELS, RATE, SUMMARY, stand_in_graph
+from s2vkit.testing.stand_ins import EMOTION, IDENTITY, LABELS, POINTS, RATE, SUMMARY, stand_in_graph
 
 _FILE_NAME = re.compile(r"[\w.-]+")
 _KEY = re.compile(r"[\w-]+", re.ASCII)
@@ -105,8 +105,11 @@ def _check_clip(subject: Subject, dataset: Any, raw: RawClip) -> None:
     apart = abs(len(frames) / dataset.fps - len(speech) / dataset.sample_rate)
     subject.require(apart < 0.2, f"speech and frames differ by {apart:.2f} s in length")
     for name, truth in raw.truth.items():
-        right = truth.shape == (len(frames),)
-        subject.require(right, f"truth '{name}' has shape {truth.shape}, not ({len(frames)},)")
+        right = truth.shape[:1] == (len(frames),)
+        subject.require(right, f"truth '{name}' has shape {truth.shape}, not ({len(frames)}, ...)")
+    if "landmarks" in raw.truth:
+        shape = raw.truth["landmarks"].shape
+        subject.require(shape[1:] == (POINTS, 2), f"landmarks of shape {shape}, not (V, {POINTS}, 2)")
 
 
 def check_metric(subject: Subject) -> None:

@@ -9,7 +9,7 @@ from s2vkit.testing.checking import SIZE, Subject, noise
 
 
 def check_landmarks(subject: Subject) -> None:
-    """Check the points' shape and groups, and that a frame's do not depend on the others."""
+    """Check points and groups, that a frame's do not depend on the others, and gradients where it trains."""
     finder = subject.build()
     subject.require_contract(finder, Landmarks)
     subject.require_attributes(finder, pretrained=bool)
@@ -26,3 +26,9 @@ def check_landmarks(subject: Subject) -> None:
     whole = points.isfinite().all((1, 2)) | points.isnan().all((1, 2))
     subject.require(whole.all(), "a frame has some points that are not finite, and others that are")
     subject.require_equal("its points depend on the batch", points[:1].nan_to_num(), alone.nan_to_num())
+    wants = "landmarks" in subject.entry.wants
+    subject.require(
+        finder.pretrained or wants, "is to be trained, but is not registered as wanting landmarks"
+    )
+    if not finder.pretrained:
+        subject.require_gradients("training", finder, finder.train()(frames))

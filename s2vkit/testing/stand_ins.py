@@ -28,6 +28,7 @@ FEATURES, SUMMARY, IDENTITY, EMOTION = 16, 24, 10, 6
 MAPS = [(8, 4, 4), (8, 8, 8), (4, 16, 16)]
 LABELS = {"identity": ("ann", "bob", "cas"), "emotion": ("anger", "neutral")}
 RATE = 16000
+POINTS = 68  # of a face, as in the markup of 300-W
 
 
 class Ear(AudioEncoder):
@@ -142,14 +143,22 @@ class Witness(SyncEvaluator):
 
 
 class Pointer(Landmarks):
-    """Finds the points of a face where its brightness says."""
+    """Finds the points of a face where its brightness says; those of the groups come first."""
 
     groups = {name: (place, place + 1) for place, name in enumerate(GROUPS)}
+    pretrained = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moved = nn.Parameter(torch.zeros(POINTS, 3))
 
     def forward(self, frames: Tensor) -> Tensor:
         """Find points in (N, 3, H, W)."""
-        spread = torch.linspace(0, SIZE, len(GROUPS) + 1)[:, None] * torch.tensor([1.0, 0.5, 0.0])
-        return spread + 20 * frames.mean((1, 2, 3)).cpu()[:, None, None] * torch.arange(3)
+        place = frames.device
+        along = torch.linspace(0, 1, POINTS, device=place) * SIZE * (POINTS - 1) / len(GROUPS)
+        spread = along[:, None] * torch.tensor([1.0, 0.5, 0.0], device=place)
+        by = 20 * frames.mean((1, 2, 3))[:, None, None] * torch.arange(3, device=place)
+        return spread + by + self.moved
 
 
 class StandInDiscriminator(Discriminator):

@@ -41,11 +41,11 @@ def metric_makers(
     for name, slot in protocol.metrics.items():
         entry = registry.get("metric", slot.use)
         _check_wants(name, slot, entry.wants, lacks)
-        if "landmarks" in entry.wants and protocol.landmarks is None:
-            known = ", ".join(registry.names("landmarks"))
+        if "landmarks" in entry.wants and protocol.landmarks is None and lacks("landmarks"):
+            known = ", ".join(e.name for e in registry.of_kind("landmarks") if not e.wants)
             raise InputError(
                 f"metric '{name}' ({slot.use}) measures the points of faces, which nothing finds",
-                hint=f"add `--set landmarks=NAME`; known: {known}",
+                hint=f"add `--set landmarks=NAME` ({known}), or take those of a run: --networks RUN",
             )
         if with_truth or WITHOUT_TRUTH in entry.gives:
             made[name] = partial(entry.load(), slot.options)
@@ -72,11 +72,19 @@ def _check_wants(name: str, slot: Slot, wants: tuple[str, ...], lacks: Callable[
 
 
 def build_landmarks(protocol: Protocol, registry: Registry) -> Landmarks | None:
-    """Build what finds the points of faces, if a protocol names it."""
+    """Build what finds the points of faces, if a protocol names it.
+
+    Raises InputError if it is one that a run must have trained.
+    """
     slot = protocol.landmarks
     if slot is None:
         return None
     finder: Landmarks = registry.get(slot.kind, slot.use).load()(slot.options)
+    if not finder.pretrained:
+        raise InputError(
+            f"landmarks '{slot.use}' has no weights, so its figures would mean nothing",
+            hint="leave out `landmarks` and take a run's by --networks RUN",
+        )
     return finder.eval()
 
 

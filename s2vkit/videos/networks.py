@@ -24,11 +24,13 @@ class Networks:
     size: int = 0  # px of the faces that they were trained on
     evaluators: Mapping[str, Any] = field(default_factory=dict)  # by name
     sync_evaluator: Any = None
+    landmarks: Any = None  # where the run has trained them
 
     def named(self) -> dict[str, Any]:
-        """Return every network by its name in recipes: evaluator.NAME, sync_evaluator."""
+        """Return every network by its name in recipes: evaluator.NAME, sync_evaluator, landmarks."""
         found = {f"evaluator.{name}": network for name, network in self.evaluators.items()}
-        return found | ({"sync_evaluator": self.sync_evaluator} if self.sync_evaluator is not None else {})
+        others = {"sync_evaluator": self.sync_evaluator, "landmarks": self.landmarks}
+        return found | {name: network for name, network in others.items() if network is not None}
 
     def weights(self) -> dict[str, str]:
         """Return a hash of each network's weights."""
@@ -59,7 +61,7 @@ def with_sync_evaluator(networks: Networks, slot: Slot | None, size: int, regist
 
 
 def networks_of(run: Path, registry: Registry) -> Networks:
-    """Load the evaluators and the sync evaluator of a finished run; its corpus is not opened.
+    """Load the evaluators, the sync evaluator and the landmarks of a finished run; not its corpus.
 
     Raises RunFolderError if it is no finished run, or has trained none.
     """
@@ -68,7 +70,10 @@ def networks_of(run: Path, registry: Registry) -> Networks:
     recipe = load_recipe(run / "recipe.yaml", (), registry).recipe
     builder = Builder(recipe, registry)
     world = data_spec_of(builder.dataset())
-    networks = Networks(world.size, *builder.evaluators(world))
+    slot = recipe.landmarks
+    trained = slot is not None and "landmarks" in registry.get(slot.kind, slot.use).wants
+    finder = builder.part("landmarks", slot) if slot is not None and trained else None
+    networks = Networks(world.size, *builder.evaluators(world), finder)
     found = networks.named()
     lacking = {name for name, network in found.items() if not network.pretrained}
     for path in sorted(run.glob("stages/*/weights.safetensors")):

@@ -126,10 +126,11 @@ def _parts(asked: AskedVideos, view: View, stopped: Any, registry: Registry) -> 
         view.warn(f"without real videos (--truth) there is nothing to compare with: no {', '.join(needing)}")
     detector = build_detector(asked.protocol, registry)
     finder = build_landmarks(asked.protocol, registry)
-    found = {"face_detector": weights_of(detector), "landmarks": weights_of(finder) if finder else ""}
-    found |= networks.weights()
+    found = {"face_detector": weights_of(detector), **networks.weights()}
+    if finder is not None:  # one that the protocol names measures in place of a run's
+        found["landmarks"] = weights_of(finder)
     weights = {name: digest for name, digest in found.items() if digest}
-    preparer = Preparer(asked.protocol, detector, finder, networks)
+    preparer = Preparer(asked.protocol, detector, networks.landmarks if finder is None else finder, networks)
     slots = asked.protocol.metrics
     apart = frozenset(name for name in makers if not registry.get("metric", slots[name].use).wants)
     return Measuring(asked.protocol, preparer, makers, weights, apart, asked.command, view, stopped)

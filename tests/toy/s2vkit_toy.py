@@ -78,8 +78,19 @@ class Toy(Dataset):
         for v, half in enumerate((opening * size / 8).astype(int)):
             row = size * 3 // 4
             picture[v, row - half : row + half + 1, size // 3 : -size // 3] = 30
-        truth = {} if index in self.options.truthless else {"mouth_aperture": opening.astype(np.float32)}
-        return RawClip(picture, speech, truth)
+        truth = {"mouth_aperture": opening.astype(np.float32), "landmarks": marks(size, opening)}
+        return RawClip(picture, speech, {} if index in self.options.truthless else truth)
+
+
+def marks(size: int, opening: np.ndarray) -> np.ndarray:
+    """Mark 68 points (V, 68, 2): eyes at their usual place, the inner lips where the mouth ends."""
+    points = np.full((len(opening), 68, 2), size / 2, np.float32)
+    points[:, 36:42], points[:, 42:48] = (0.35 * size, 0.45 * size), (0.65 * size, 0.45 * size)
+    points[:, 48:, 1] = size * 3 // 4 + 0.5
+    half = (opening * size / 8).astype(int)[:, None] + 0.5
+    points[:, 61:64, 1] -= half
+    points[:, 65:68, 1] += half
+    return points
 
 
 @hookimpl
@@ -90,6 +101,6 @@ def s2vkit_register(register: Register) -> None:
         "toy",
         "s2vkit_toy:Toy",
         ToyOptions,
-        gives=("speech", "frames", "identity", "emotion", "mouth_aperture"),
+        gives=("speech", "frames", "identity", "emotion", "mouth_aperture", "landmarks"),
         summary="a toy for tests",
     )

@@ -53,5 +53,5 @@ def check_clip(clip: RawClip, dataset: Dataset) -> None:
     if speech.ndim != 1 or not len(speech) or not np.isfinite(speech).all():
         raise InputError(f"speech {speech.shape} is not one filled row of finite samples")
     for name, values in clip.truth.items():
-        if values.shape != (len(frames),):
-            raise InputError(f"truth '{name}' is {values.shape}, not one value for each frame")
+        if values.shape[:1] != (len(frames),):
+            raise InputError(f"truth '{name}' is {values.shape}, not one row for each frame")

@@ -128,9 +128,9 @@ def _assemble(
 
 def _join(of_clips: dict[int, np.ndarray], records: list[Record]) -> np.ndarray:
     """Join a truth of all clips; where a clip lacks it, it is not a number (or an empty text)."""
-    numeric = np.issubdtype(next(iter(of_clips.values())).dtype, np.number)
-    lacking = np.nan if numeric else ""
-    filled = [of_clips.get(r.frame, np.full(r.frames, lacking)) for r in records]
+    one = next(iter(of_clips.values()))
+    lacking = np.nan if np.issubdtype(one.dtype, np.number) else ""
+    filled = [of_clips.get(r.frame, np.full((r.frames, *one.shape[1:]), lacking)) for r in records]
     return np.concatenate(filled)
 
 
