@@ -60,7 +60,13 @@ if TYPE_CHECKING:
     from s2vkit.interfaces.audio_encoder import AudioEncoder, SpeechStep, SpeechStream
     from s2vkit.interfaces.batch import Batch, Conditioning, GeneratorOutput, align, pick_time, speech_steps
     from s2vkit.interfaces.callback import Callback, TrainingState
-    from s2vkit.interfaces.data_parallel import current_part, draw_rows, gather_rows, mean_over_processes
+    from s2vkit.interfaces.data_parallel import (
+        current_part,
+        draw_rows,
+        gather_rows,
+        mean_over_processes,
+        means_over_processes,
+    )
     from s2vkit.interfaces.dataset import ClipFiles, Dataset, Footage, RawClip, Source, Survey
     from s2vkit.interfaces.discriminator import Discriminator, Inputs, detached, join, windows
     from s2vkit.interfaces.drift import Drift, Windowed
@@ -129,7 +135,8 @@ _LAZY = {
     ),
     **dict.fromkeys(["ClipFiles", "Dataset", "Footage", "RawClip", "Source", "Survey"], "interfaces.dataset"),
     **dict.fromkeys(
-        ["current_part", "draw_rows", "gather_rows", "mean_over_processes"], "interfaces.data_parallel"
+        ["current_part", "draw_rows", "gather_rows", "mean_over_processes", "means_over_processes"],
+        "interfaces.data_parallel",
     ),
     **dict.fromkeys(["Discriminator", "Inputs", "detached", "join", "windows"], "interfaces.discriminator"),
     **dict.fromkeys(["Drift", "Windowed"], "interfaces.drift"),
@@ -298,6 +305,7 @@ __all__ = [
     "likeness",
     "load",
     "mean_over_processes",
+    "means_over_processes",
     "open_weights",
     "pick_time",
     "read_weights",

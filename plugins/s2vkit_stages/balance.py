@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
-from s2vkit import current_part, mean_over_processes
+from s2vkit import current_part, means_over_processes
 
 _RAISED = 2.0**10  # keeps the gradients of a term from vanishing in half precision
 _LEAST = 1e-12
@@ -20,9 +20,9 @@ def balanced(loss: Tensor, others: Iterable[Tensor], frames: Tensor, share: floa
     of a linear function of the frames, so that the networks behind the loss are not gone through twice.
     """
     together = torch.stack([other.float() for other in others]).sum()
-    wanted = _length(_gradient(together, frames)) * share
-    own = _gradient(loss, frames)
-    weight = wanted / _length(own).clamp(min=_LEAST)
+    own, of_others = _gradient(loss, frames), _gradient(together, frames)
+    length, wanted = _lengths([own, of_others])
+    weight = share * wanted / length.clamp(min=_LEAST)
     linear = (frames.float() * (weight * own)).sum()
     return weight * loss.detach() + linear - linear.detach()
 
@@ -32,7 +32,9 @@ def _gradient(loss: Tensor, frames: Tensor) -> Tensor:
     return gradient.float() / _RAISED
 
 
-def _length(gradient: Tensor) -> Tensor:
-    """Return the length of the gradient at the frames of all processes, up to a common factor."""
-    own = gradient.norm()
-    return own if current_part().world == 1 else mean_over_processes(own.square()).sqrt()
+def _lengths(gradients: Sequence[Tensor]) -> list[Tensor]:
+    """Return the lengths of gradients at the frames of all processes, up to a common factor."""
+    own = [gradient.norm() for gradient in gradients]
+    if current_part().world == 1:
+        return own
+    return [square.sqrt() for square in means_over_processes([one.square() for one in own])]

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from s2vkit import Batch, Discriminator, GeneratorOutput, Graph, PairLoss, Teacher, mean_over_processes
+from s2vkit import (
+    Batch,
+    Discriminator,
+    GeneratorOutput,
+    Graph,
+    PairLoss,
+    Teacher,
+    mean_over_processes,
+    means_over_processes,
+)
 from s2vkit_stages import ComposeLosses
 
 
@@ -65,17 +74,23 @@ class IdentityMapsTerm:
         """Average over maps and channels, each channel relative to its variance in the batch."""
         if not (generated.identity_maps and real.identity_maps):
             return None
-        pairs = zip(generated.identity_maps, real.identity_maps, strict=True)
-        parts = [_per_variance(m.float(), w.float()) for m, w in pairs]
+        wanted = [maps.float() for maps in real.identity_maps]
+        rows = zip(generated.identity_maps, wanted, _variances(wanted), strict=True)
+        parts = [_per_variance(maps.float(), true, variance) for maps, true, variance in rows]
         return self.weight * torch.stack(parts).mean()
 
 
-def _per_variance(maps: Tensor, wanted: Tensor) -> Tensor:
-    mean = wanted.mean((0, 2, 3))
-    apart = (mean - mean_over_processes(mean)).square()  # of the parts of the batch in other processes
-    variance = mean_over_processes(wanted.var((0, 2, 3), unbiased=False) + apart)
+def _per_variance(maps: Tensor, wanted: Tensor, variance: Tensor) -> Tensor:
     error = (maps - wanted).square().mean((0, 2, 3))
     return (error / (variance + 0.01 * variance.mean() + 1e-12)).mean()
+
+
+def _variances(maps: Sequence[Tensor]) -> list[Tensor]:
+    """Return the variance of each channel of each map over the batch of all processes."""
+    means = [one.mean((0, 2, 3)) for one in maps]
+    apart = [(one - mean).square() for one, mean in zip(means, means_over_processes(means), strict=True)]
+    within = [one.var((0, 2, 3), unbiased=False) for one in maps]
+    return means_over_processes([a + b for a, b in zip(within, apart, strict=True)])
 
 
 class FeatureMatchingTerm:

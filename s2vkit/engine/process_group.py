@@ -69,13 +69,14 @@ class ProcessGroup:
     def average_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         """Average the gradients over processes."""
 
-    def average(self, metrics: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Average metrics over processes."""
-        return dict(metrics)
+    def share(
+        self, metrics: Mapping[str, Tensor], *flags: bool, now: bool
+    ) -> tuple[dict[str, Tensor], list[bool]]:
+        """Average metrics over processes, and give each flag that any has raised.
 
-    def agree(self, *flags: bool, now: bool) -> list[bool]:
-        """Give each flag that any process has raised; processes ask each other only if `now`."""
-        return list(flags)
+        Unless `now`, processes do not ask each other: metrics stay their own, and no flag counts.
+        """
+        return dict(metrics), list(flags)
 
 
 class SeveralProcesses(ProcessGroup):
@@ -140,23 +141,19 @@ class SeveralProcesses(ProcessGroup):
         for tensor, mean in zip(tensors, parts, strict=True):
             tensor.copy_(mean.view(tensor.shape))
 
-    def average(self, metrics: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Average metrics over processes, in one message."""
-        if not metrics:
-            return {}
-        values = torch.stack([value.detach().cpu().double() for value in metrics.values()])
-        with self._answering():
-            dist.all_reduce(values)
-        return dict(zip(metrics, values / self.part.world, strict=True))
-
-    def agree(self, *flags: bool, now: bool) -> list[bool]:
-        """Give each flag that any process has raised; processes ask each other only if `now`."""
+    def share(
+        self, metrics: Mapping[str, Tensor], *flags: bool, now: bool
+    ) -> tuple[dict[str, Tensor], list[bool]]:
+        """Average metrics over processes, and give each flag that any has raised, in one message."""
         if not now:
-            return [False] * len(flags)
-        raised = torch.tensor(flags, dtype=torch.int32)
+            return dict(metrics), [False] * len(flags)
+        values = [value.detach().cpu().double() for value in metrics.values()]
+        values += [torch.tensor(flag, dtype=torch.float64) for flag in flags]
+        sums = torch.stack(values)
         with self._answering():
-            dist.all_reduce(raised, op=dist.ReduceOp.MAX)
-        return [bool(flag) for flag in raised]
+            dist.all_reduce(sums)
+        means, raised = sums[: len(metrics)] / self.part.world, sums[len(metrics) :] > 0
+        return dict(zip(metrics, means, strict=True)), [bool(flag) for flag in raised]
 
     @contextmanager
     def _answering(self) -> Iterator[None]:

@@ -91,10 +91,9 @@ class Trainer:
             self.step(number)
             reading = state.last or state.read_now or self._reads(number)
             due = time.monotonic() - saved > save_seconds
-            stopping, due = self.group.agree(stopped(), due, now=reading)
+            state.metrics, (stopping, due) = self.group.share(state.metrics, stopped(), due, now=reading)
             saving = state.last or stopping or due
             if saving or reading:
-                state.metrics = self.group.average(state.metrics)
                 check_metrics(state)
                 self._notify("on_metrics")
             if saving:

@@ -7,7 +7,7 @@ of rows are drawn for the whole batch (`draw_rows`). Alone, these functions chan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -117,7 +117,15 @@ def _swap(parts: list[Tensor]) -> list[Tensor]:
 
 def mean_over_processes(value: Tensor) -> Tensor:
     """Average a value over processes, without gradient: a count to divide by, for example."""
+    return means_over_processes([value])[0]
+
+
+def means_over_processes(values: Sequence[Tensor]) -> list[Tensor]:
+    """Average each value over processes, without gradient, in one message for all of them."""
     part = current_part()
     if part.world == 1:
-        return value
-    return torch.stack(_swap([value.detach().float()] * part.world)).mean(0)
+        return list(values)
+    flat = torch.cat([value.detach().float().reshape(-1) for value in values])
+    mean = torch.stack(_swap([flat] * part.world)).mean(0)
+    parts = mean.split([value.numel() for value in values])
+    return [one.view(value.shape) for one, value in zip(parts, values, strict=True)]
