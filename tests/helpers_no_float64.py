@@ -26,6 +26,10 @@ class Float64Error(AssertionError):
     """float64 was asked of a device that has none."""
 
 
+class LostNumbersError(AssertionError):
+    """A tensor of `meta` has no numbers, such as one that torch has made of a list used as an index."""
+
+
 class MixedDevicesError(AssertionError):
     """Tensors of the CPU and of the pretended device meet."""
 
@@ -94,6 +98,8 @@ def tensor(data: Any, *, device: Any = None, **how: Any) -> Tensor:
 
 def _compute(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     given = [value for value in tree_leaves((args, kwargs)) if isinstance(value, Tensor)]
+    if any(value.device == DEVICE and not isinstance(value, Pretended) for value in given):
+        raise LostNumbersError(f"{function} is given a tensor without numbers: index by a tensor, not a list")
     pretended = {id(value.numbers): value for value in given if isinstance(value, Pretended)}
     name = function.overloadpacket.__name__
     if pretended and name not in _MIXED:

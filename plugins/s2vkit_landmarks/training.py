@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,9 +116,13 @@ class TrainLandmarks(Stage):
         """Average what is measured of (N, P, 2) over points of frames whose true ones are known."""
         known = found.true.isfinite().all(2).all(1)
         true = torch.where(known[:, None, None], found.true, found.points.detach())
-        groups = self._finder.groups
-        left, right = (true[:, list(groups[f"{side}_eye"])].mean(1) for side in ("left", "right"))
+        left, right = (_middle(true, self._finder.groups[f"{side}_eye"]) for side in ("left", "right"))
         eyes = (right - left).norm(dim=1).clamp(min=1.0)
         each = measure(found.points - true).mean(1) / eyes
         count = mean_over_processes(known.sum()).clamp(min=1)
         return torch.where(known, each, 0.0).sum() / count
+
+
+def _middle(points: Tensor, group: Sequence[int]) -> Tensor:
+    """Average the points of a group, (N, P, 2): (N, 2)."""
+    return points.index_select(1, torch.tensor(group, device=points.device)).mean(1)
