@@ -111,33 +111,17 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _FIELDS = [
-    "AudioWindows",
-    "BatchField",
-    "BatchSizes",
-    "BatchSource",
-    "ClipSample",
-    "Context",
-    "FeatureField",
-    "Features",
-    "Frames",
-    "FrozenFeatures",
-    "IdentityMaps",
-    "Mismatched",
-    "ReferenceImages",
-    "Speech",
-    "Summary",
-    "Targets",
-]
+    "AudioWindows", "BatchField", "BatchSizes", "BatchSource", "ClipSample", "Context",
+    "FeatureField", "Features", "Frames", "FrozenFeatures", "IdentityMaps",
+    "Mismatched", "ReferenceImages", "Speech", "Summary", "Targets",
+]  # fmt: skip
 _LAZY = {
     **dict.fromkeys(["AudioEncoder", "SpeechStep", "SpeechStream"], "interfaces.audio_encoder"),
-    **dict.fromkeys(
-        ["Batch", "Conditioning", "GeneratorOutput", "align", "pick_time", "speech_steps"], "interfaces.batch"
-    ),
+    **dict.fromkeys(["Batch", "Conditioning", "GeneratorOutput"], "interfaces.batch"),
+    **dict.fromkeys(["align", "pick_time", "speech_steps"], "interfaces.batch"),
     **dict.fromkeys(["ClipFiles", "Dataset", "Footage", "RawClip", "Source", "Survey"], "interfaces.dataset"),
-    **dict.fromkeys(
-        ["current_part", "draw_rows", "gather_rows", "mean_over_processes", "means_over_processes"],
-        "interfaces.data_parallel",
-    ),
+    **dict.fromkeys(["current_part", "draw_rows", "gather_rows"], "interfaces.data_parallel"),
+    **dict.fromkeys(["mean_over_processes", "means_over_processes"], "interfaces.data_parallel"),
     **dict.fromkeys(["Discriminator", "Inputs", "detached", "join", "windows"], "interfaces.discriminator"),
     **dict.fromkeys(["Drift", "Windowed"], "interfaces.drift"),
     **dict.fromkeys(["FaceDetector", "Faces"], "interfaces.face_detector"),
@@ -162,18 +146,16 @@ _LAZY = {
     "TalkingFaceModel": "inference.model",
     "Teacher": "interfaces.teacher",
     **dict.fromkeys(["Detection", "Watermark"], "interfaces.watermark"),
-    **dict.fromkeys(
-        ["Weights", "fit_weights", "open_weights", "read_weights", "rename"], "interfaces.weights"
-    ),
+    **dict.fromkeys(["Weights", "fit_weights", "open_weights"], "interfaces.weights"),
+    **dict.fromkeys(["read_weights", "rename"], "interfaces.weights"),
 }
 
 
 def load(path: str | PathLike[str], *, device: str = "auto", precision: str = "fp32") -> TalkingFaceModel:
     """Load the trained model of a run folder, or of a bundle (a copy of a run's `model`).
 
-    Only the plugins of the model's own components are imported. `device` is auto, cpu, cuda,
-    cuda:N or mps; `precision` is fp32, bf16, fp16 or auto. Raises RunFolderError if there is
-    no model or a damaged one, PluginError if a plugin is not installed.
+    Only the plugins of its own components are imported. `device` is auto, cpu, cuda, cuda:N or mps;
+    `precision` fp32, bf16, fp16 or auto. Raises RunFolderError without a model, PluginError without a plugin.
     """
     from s2vkit.inference.model import load_model
 

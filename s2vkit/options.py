@@ -1,9 +1,7 @@
 """Option models: what a recipe may set of a component, and how slots nest.
 
-A component's options are a frozen pydantic model. A field that holds another
-component is annotated with `SlotOf`, and the recipe's checker resolves it with
-that component's own model; no union of models is ever tried, so an error always
-names the path the user wrote.
+A component's options are a frozen pydantic model. A field that holds another component is annotated with
+`SlotOf`, and the recipe's checker resolves it with that component's own model: an error names the path.
 """
 
 from __future__ import annotations

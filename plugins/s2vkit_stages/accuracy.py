@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from s2vkit import AdversarialLoss, Batch, Threshold
-from s2vkit_stages import CollapseOptions
+from s2vkit_stages.adversarial_options import CollapseOptions
 
 KINDS = ("real", "fake", "mismatched")
 

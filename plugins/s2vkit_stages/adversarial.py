@@ -19,8 +19,8 @@ from s2vkit import (
     Threshold,
     detached,
 )
-from s2vkit_stages import AdversarialOptions
 from s2vkit_stages.accuracy import accuracies, by_clip, collapse_thresholds
+from s2vkit_stages.adversarial_options import AdversarialOptions
 from s2vkit_stages.balance import balanced
 from s2vkit_stages.held_out import examine
 from s2vkit_stages.requirements import check_shares, check_window, fields_of, used_modules

@@ -17,7 +17,7 @@ from s2vkit import (
     ReferenceImages,
     Summary,
 )
-from s2vkit_stages import AdversarialOptions
+from s2vkit_stages.adversarial_options import AdversarialOptions
 
 
 def fields_of(options: AdversarialOptions, graph: Graph) -> tuple[BatchField, ...]:

@@ -18,7 +18,7 @@ from s2vkit import (
     mean_over_processes,
     means_over_processes,
 )
-from s2vkit_stages import ComposeLosses
+from s2vkit_stages.adversarial_options import ComposeLosses
 
 
 class Term(Protocol):
