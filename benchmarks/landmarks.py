@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from measuring import print_table
 from rich.console import Console
 from s2vkit_dynamics.definitions import interocular, openness
 from torch import Tensor
@@ -23,6 +24,10 @@ from s2vkit.interfaces.landmarks import Landmarks
 from s2vkit.interfaces.metric import Outcome
 from s2vkit.plugins import registry
 
+HEADINGS = (
+    *("landmarks", "error, px", "of the eyes' distance"),
+    *("on real clips", "the least", "on generated clips"),
+)
 Opening = Callable[[Tensor], np.ndarray]  # of frames (V, 3, H, W): (V,)
 
 
@@ -57,20 +62,14 @@ def ways(outcome: Outcome, beside: dict[str, Landmarks]) -> Iterator[tuple[str, 
         )
 
 
-def row(name: str, values: list[dict[str, float]]) -> str:
-    """Write a line of the table: means over clips."""
-    cells = []
-    for key, form in (
-        ("px", ".2f"),
-        ("share", ".1%"),
-        ("real", ".3f"),
-        ("least", ".3f"),
-        ("generated", ".3f"),
-    ):
-        least = key == "least"
-        given = [one["real" if least else key] for one in values if ("real" if least else key) in one]
-        cells.append(format((min if least else np.mean)(given), form) if given else "")
-    return f"| {name} | " + " | ".join(cells) + " |"
+def row(name: str, values: list[dict[str, float]]) -> tuple[str, ...]:
+    """Write a row of the table: means over clips, and of the real ones the least."""
+    columns = {key: [one[key] for one in values] for key in values[0]}
+    errors = (
+        [f"{np.mean(columns['px']):.2f}", f"{np.mean(columns['share']):.1%}"] if "px" in columns else ["", ""]
+    )
+    real, generated = columns["real"], columns["generated"]
+    return (name, *errors, f"{np.mean(real):.3f}", f"{min(real):.3f}", f"{np.mean(generated):.3f}")
 
 
 def main() -> None:
@@ -95,12 +94,7 @@ def main() -> None:
                 if finder is outcome.landmarks:
                     values["px"], values["share"] = errors(finder, outcome)
                 found.setdefault(name, []).append(values)
-    print(
-        "| landmarks | error, px | of the eyes' distance | on real clips | the least | on generated clips |"
-    )
-    print("|---|---:|---:|---:|---:|---:|")
-    for name, values in found.items():
-        print(row(name, values))
+    print_table(HEADINGS, [row(name, values) for name, values in found.items()])
 
 
 if __name__ == "__main__":

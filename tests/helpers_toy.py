@@ -7,14 +7,19 @@ import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import torch
 from rich.console import Console
 
+from s2vkit.build import Builder
+from s2vkit.device import choose
+from s2vkit.engine.preflight import check_evaluators
 from s2vkit.engine.run import run_recipe
 from s2vkit.files import read_json
 from s2vkit.hookspecs import ENTRY_POINT_GROUP
 from s2vkit.plugins import load
 from s2vkit.recipe.load import Loaded, load_recipe
 from s2vkit.registry import Collector, Registry
+from s2vkit.runs.plan import Plan
 
 TOY = Path(__file__).parent / "toy"
 ROOT = Path(__file__).parent.parent
@@ -121,3 +126,14 @@ def install_toy(target: Path) -> dict[str, str]:
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: s2vkit-toy\nVersion: 0.1\n")
     (about / "entry_points.txt").write_text(f"[{ENTRY_POINT_GROUP}]\ntoy = s2vkit_toy\n")
     return {"PYTHONPATH": f"{target}:{TOY}"}
+
+
+def results_in(folder: Path, *sets: str, more: tuple[str, ...] = ()) -> dict[str, str]:
+    """Give the identity of each stage's result; nothing is run."""
+    recipe = load_toy(folder, *sets, more=more).recipe
+    builder = Builder(recipe, REGISTRY)
+    graph = builder.graph()
+    stages = builder.stages(graph, torch.device("cpu"))
+    check_evaluators(graph, stages)
+    plan = Plan(recipe, REGISTRY, graph, stages, folder / "run", choose(recipe.compute))
+    return {step.name: step.result for step in plan.steps}

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers_toy import REGISTRY, load_toy, metrics, run_toy
+from helpers_toy import load_toy, metrics, results_in, run_toy
 from s2vkit_metrics import AccuracyOptions
 from s2vkit_metrics.evaluated import EmotionAccuracy
 from s2vkit_metrics.panel import EmotionAgreement
 
 from s2vkit import Options, Outcome, RecipeError
-from s2vkit.build import Builder
-from s2vkit.device import choose
-from s2vkit.engine.preflight import check_evaluators
 from s2vkit.errors import InputError
 from s2vkit.options import label_of_evaluator
-from s2vkit.runs.plan import Plan
 
 SECOND = """
 evaluators: {emotion_2: {use: timm, model: lcnet_050, input_size: 32}}
@@ -42,16 +38,6 @@ def test_a_further_evaluator_is_named_after_the_first():
     }
     assert label_of_evaluator("emotion_2", ["identity", "emotion_2"]) == "emotion_2"
     assert label_of_evaluator("emotional", names) == "emotional"
-
-
-def results_in(folder, *sets, more=()):
-    recipe = load_toy(folder, *sets, more=more).recipe
-    builder = Builder(recipe, REGISTRY)
-    graph = builder.graph()
-    stages = builder.stages(graph, torch.device("cpu"))
-    check_evaluators(graph, stages)
-    plan = Plan(recipe, REGISTRY, graph, stages, folder / "run", choose(recipe.compute))
-    return {step.name: step.result for step in plan.steps}
 
 
 def test_a_second_evaluator_leaves_all_work_but_the_measuring_as_it_was(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from helpers_toy import REGISTRY, load_toy, metrics, run_toy
+from helpers_toy import REGISTRY, load_toy, metrics, results_in, run_toy
 from s2vkit_landmarks import LandmarksStageOptions, RegressedPointsOptions
 from s2vkit_landmarks.markup import GROUPS
 from s2vkit_landmarks.regressed import RegressedPoints
@@ -13,12 +13,8 @@ from s2vkit_landmarks.training import Found, TrainLandmarks, TruePoints
 from s2vkit_landmarks.vary import vary
 
 from s2vkit import Batch, DataSpec, Graph, InputError, RecipeError, Slot
-from s2vkit.build import Builder
-from s2vkit.device import choose
 from s2vkit.engine.log import read_log
-from s2vkit.engine.preflight import check_evaluators
 from s2vkit.interfaces.data_parallel import Part, computing_on
-from s2vkit.runs.plan import Plan
 from s2vkit.tensors import read_tensors
 from s2vkit.videos.build import build_landmarks
 from s2vkit.videos.networks import networks_of
@@ -189,16 +185,6 @@ def test_videos_are_measured_by_those_of_a_run_alone(trained):
     with pytest.raises(InputError, match="'regressed_points' has no weights") as caught:
         build_landmarks(protocol, REGISTRY)
     assert "--networks RUN" in caught.value.hint
-
-
-def results_in(folder, *sets, more=()):
-    recipe = load_toy(folder, *sets, more=more).recipe
-    builder = Builder(recipe, REGISTRY)
-    graph = builder.graph()
-    stages = builder.stages(graph, torch.device("cpu"))
-    check_evaluators(graph, stages)
-    plan = Plan(recipe, REGISTRY, graph, stages, folder / "run", choose(recipe.compute))
-    return {step.name: step.result for step in plan.steps}
 
 
 def test_they_leave_all_work_but_the_measuring_as_it_was(tmp_path):

@@ -106,7 +106,7 @@ def test_no_code_of_a_pickle_runs_and_damage_is_told(tmp_path):
     with pytest.raises(InputError, match=r"shape \(4, 5\) with 16 numbers"):
         read_arrays(tmp_path / "c.ckpt")
     with pytest.raises(InputError, match="no such checkpoint file"):
-        read_arrays(tmp_path / "none.ckpt")
+        open_lpips(tmp_path / "none.ckpt")
 
 
 # LPIPS in one file

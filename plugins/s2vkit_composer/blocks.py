@@ -102,31 +102,26 @@ class ConcatUpConv(nn.Module):
         self.parts = [channels, identity]
         self.conv = nn.ConvTranspose2d(channels + identity, out, 4, stride=2, padding=1, bias=bias)
 
-    def inflate(self, identity: Tensor) -> Tensor:
+    def inflate(self, identity: Tensor, norm: nn.BatchNorm2d | None = None) -> Tensor:
         """Convolve the identity part (B, identity, h, w) alone: (B, out, 2h, 2w)."""
-        return F.conv_transpose2d(identity, self.conv.weight[self.parts[0] :], stride=2, padding=1)
+        weight, _ = self._weights(slice(self.parts[0], None), norm)
+        return F.conv_transpose2d(identity, weight, stride=2, padding=1)
 
-    def forward(self, frames: Tensor, inflated: Tensor | None) -> Tensor:
-        """Join (B*V, channels, h, w) with what `inflate` gave: (B*V, out, 2h, 2w)."""
-        if inflated is None:
-            joined: Tensor = self.conv(frames)
-            return joined
-        weight = self.conv.weight[: self.parts[0]]
-        own = F.conv_transpose2d(frames, weight, self.conv.bias, stride=2, padding=1)
-        return _plus(own, inflated)
+    def forward(self, frames: Tensor, inflated: Tensor | None, norm: nn.BatchNorm2d | None = None) -> Tensor:
+        """Join (B*V, channels, h, w) with what `inflate` gave: (B*V, out, 2h, 2w).
 
-    def inflate_normed(self, identity: Tensor, norm: nn.BatchNorm2d) -> Tensor:
-        """Do what `inflate` does, for `forward_normed`."""
-        scale, _ = _as_scale(norm)
-        return F.conv_transpose2d(identity, self.conv.weight[self.parts[0] :] * scale, stride=2, padding=1)
-
-    def forward_normed(self, frames: Tensor, inflated: Tensor | None, norm: nn.BatchNorm2d) -> Tensor:
-        """Join, and normalise by running statistics: by the weights, which saves a pass over the maps."""
-        scale, shift = _as_scale(norm)
-        own = F.conv_transpose2d(
-            frames, self.conv.weight[: self.parts[0]] * scale, shift, stride=2, padding=1
-        )
+        With `norm`, here and in `inflate`, the result is normalised by its running statistics.
+        """
+        weight, bias = self._weights(slice(self.parts[0]), norm)
+        own = F.conv_transpose2d(frames, weight, bias, stride=2, padding=1)
         return own if inflated is None else _plus(own, inflated)
+
+    def _weights(self, part: slice, norm: nn.BatchNorm2d | None) -> tuple[Tensor, Tensor | None]:
+        """Return the weight of some inputs and the bias; a norm within them saves a pass over the maps."""
+        if norm is None:
+            return self.conv.weight[part], self.conv.bias
+        scale, shift = _as_scale(norm)
+        return self.conv.weight[part] * scale, shift
 
 
 def _plus(frames: Tensor, inflated: Tensor) -> Tensor:
@@ -156,19 +151,16 @@ class UpBlock(nn.Module):
 
     def inflate(self, identity: Tensor) -> Tensor:
         """Convolve the maps (B, identity, h, w) that join here: (B, out, 2h, 2w), for `forward`."""
-        if self._norm_is_fixed:
-            return self.up.inflate_normed(identity, self.norm)
-        return self.up.inflate(identity)
+        return self.up.inflate(identity, self._fixed_norm)
 
     @property
-    def _norm_is_fixed(self) -> bool:
-        return isinstance(self.norm, nn.BatchNorm2d) and not self.training
+    def _fixed_norm(self) -> nn.BatchNorm2d | None:
+        return self.norm if isinstance(self.norm, nn.BatchNorm2d) and not self.training else None
 
     def forward(self, frames: Tensor, inflated: Tensor | None) -> Tensor:
         """Double (B*V, C, h, w), with (B, out, 2h, 2w) or None; no activation after the last one."""
-        if self._norm_is_fixed:
-            x = F.relu_(self.up.forward_normed(frames, inflated, self.norm))
-        else:
-            x = F.relu_(self.norm(self.up(frames, inflated)))
+        fixed = self._fixed_norm
+        x = self.up(frames, inflated, fixed)
+        x = F.relu_(x if fixed else self.norm(x))
         x = self.second(F.relu_(self.first(x)))
         return x if self.last else F.relu_(x)

@@ -27,18 +27,11 @@ _REPEATS = {"Repeat/block35": "repeat_1", "Repeat_1/block17": "repeat_2", "Repea
 
 def open_facenet(path: str | Path) -> Weights:
     """Read a file of facenet-pytorch's, or a frozen graph (.pb), under facenet-pytorch's names."""
-    if Path(path).suffix != ".pb":
-        return open_weights(path)
-    return Weights(_renamed(_constants(Path(path)), str(path)))
+    return open_weights(path, {".pb": lambda graph: _renamed(_constants(graph), str(graph))})
 
 
 def _constants(path: Path) -> dict[str, Tensor]:
-    """Read the float constants of a graph. Raises InputError if the file is absent or no graph."""
-    if not path.is_file():
-        raise InputError(
-            f"{path}: no such checkpoint file",
-            hint="check `checkpoint` in the recipe; `s2vkit weights` lists the source of each file",
-        )
+    """Read the float constants of a graph. Raises InputError if it is none."""
     try:
         nodes = (_constant(_bytes(node)) for field, node in _fields(path.read_bytes()) if field == 1)
         return dict(found for found in nodes if found is not None)

@@ -26,17 +26,11 @@ _FOREIGN = (
 )
 
 
-def read_arrays(path: str | Path) -> dict[str, Tensor]:
+def read_arrays(path: Path) -> dict[str, Tensor]:
     """Read a pickle of nested dictionaries of arrays: dotted names to float32 tensors.
 
-    Raises InputError if the file is absent, damaged, or holds anything but arrays of floats.
+    Raises InputError if the file is damaged, or holds anything but arrays of floats.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(
-            f"{path}: no such checkpoint file",
-            hint="check the recipe; `s2vkit weights` lists the source of each file",
-        )
     try:
         with path.open("rb") as file:
             found = _Reader(file).load()

@@ -73,9 +73,10 @@ def open_lpips(path: str | Path) -> Weights:
 
     Its tensors are called as torchvision's (`features.0.weight`) and LPIPS' (`lin0.model.1.weight`).
     """
-    path = Path(path)
-    if path.suffix != ".ckpt":
-        return open_weights(path)
+    return open_weights(path, {".ckpt": _renamed})
+
+
+def _renamed(path: Path) -> dict[str, Tensor]:
     tensors = {}
     for key, array in read_arrays(path).items():
         net, _, rest = key.partition(".")
@@ -86,7 +87,7 @@ def open_lpips(path: str | Path) -> Weights:
             tensors[f"features.{_CONVOLUTIONS[net][int(place)]}.{kind}"] = moved
         else:
             tensors[re.sub(r"^NetLinLayer_(\d+)\.Conv_0\.kernel$", r"lin\1.model.1.weight", key)] = moved
-    return Weights(tensors)
+    return tensors
 
 
 def _of(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -23,21 +23,17 @@ def open_keras(path: str | Path) -> Weights:
 
     Raises InputError if the file is absent or no HDF5 file of Keras, ResourceError without h5py.
     """
-    path = Path(path)
-    if path.suffix not in (".hdf5", ".h5"):
-        return open_weights(path)
-    if not path.is_file():
-        raise InputError(
-            f"{path}: no such checkpoint file",
-            hint="check `checkpoint` in the recipe; `s2vkit weights` lists the source of each file",
-        )
+    return open_weights(path, dict.fromkeys((".hdf5", ".h5"), _renamed))
+
+
+def _renamed(path: Path) -> dict[str, Tensor]:
     found = {}
     for key, array in _arrays(path).items():
         layer, kind = key.partition("/")[0], key.rpartition("/")[2].removesuffix(":0")
         found[name_of(layer, kind) or key] = _turned(torch.from_numpy(array), kind)
     if not found:
         raise InputError(f"{path}: holds no weights of Keras", hint="is it the right file?")
-    return Weights(found)
+    return found
 
 
 def name_of(layer: str, kind: str) -> str | None:

@@ -52,16 +52,21 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     return open_weights(path).tensors
 
 
-def open_weights(path: str | Path) -> Weights:
+def open_weights(
+    path: str | Path, others: Mapping[str, Callable[[Path], dict[str, Tensor]]] | None = None
+) -> Weights:
     """Read a .safetensors file (and the .json beside it) or a torch checkpoint.
 
     A torch file is read with `weights_only=True`, so no code in it can run. One container
     (see `CONTAINERS`) is opened and a leading `module.` is dropped; the state dicts of several
-    networks come under their names. Arrays of numbers beside them are let be. Raises
-    InputError if the file is absent, damaged, hostile, or holds no tensors.
+    networks come under their names. Arrays of numbers beside them are let be. `others` reads files of
+    further formats, by suffix (`.pb`). Raises InputError if the file is absent, damaged, hostile, or holds no
+    tensors.
     """
     path = Path(path)
     _refuse_other_things(path)
+    if others and path.suffix in others:
+        return Weights(others[path.suffix](path))
     found: Any = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     if not isinstance(found, Mapping):
         raise InputError(
