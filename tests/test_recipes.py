@@ -11,7 +11,9 @@ RECIPES = Path(__file__).parent.parent / "recipes"
 ABLATIONS = sorted((RECIPES / "ablations").glob("*.yaml"))
 
 
-COMPARISONS = [RECIPES / "table1.yaml", RECIPES / "table1_tiny.yaml", RECIPES / "table1_cremad.yaml"]
+COMPARISONS = [
+    RECIPES / f"{name}.yaml" for name in ("table1", "table1_tiny", "table1_cremad", "discriminators")
+]
 
 
 @pytest.mark.parametrize("path", sorted({*RECIPES.rglob("*.yaml")} - {*COMPARISONS}), ids=lambda p: p.stem)

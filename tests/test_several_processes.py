@@ -15,6 +15,7 @@ from helpers_ranks import COMPUTED
 from helpers_toy import load_toy, run_toy, write_recipe
 from safetensors.torch import load_file
 
+from s2vkit.engine import process_group
 from s2vkit.engine.log import read_log
 from s2vkit.engine.process_group import ProcessGroup
 from s2vkit.engine.whole_batch import WholeBatch
@@ -168,6 +169,24 @@ def test_local_batch_norm_is_torchs_own():
         made = local(x)  # would wait for another process, if it asked for one
     assert torch.equal(made, alone(x))
     assert torch.equal(local.running_var, alone.running_var)
+
+
+def test_torchs_functions_come_back_after_an_error():
+    before = torch.nn.functional.batch_norm, torch.nn.functional.dropout
+    with pytest.raises(RuntimeError, match="expand"), WholeBatch():
+        torch.nn.functional.dropout(torch.ones(2), 0.5).expand(3)
+    assert (torch.nn.functional.batch_norm, torch.nn.functional.dropout) == before
+    with WholeBatch():
+        assert torch.nn.functional.batch_norm is not before[0]
+        assert torch.nn.functional.dropout is not before[1]
+
+
+def test_gradients_travel_in_messages_of_some_size_and_order():
+    sizes = [10, process_group._PIECE, 3, 4]
+    trained = [(torch.nn.Parameter(torch.empty(n)), torch.empty(n)) for n in sizes]
+    pieces = list(process_group._pieces(trained))
+    assert [len(piece) for piece in pieces] == [2, 2]
+    assert [pair for piece in pieces for pair in piece] == trained
 
 
 @pytest.mark.parametrize("affine", [True, False])

@@ -9,7 +9,7 @@ however many batches they were accumulated over.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
@@ -22,10 +22,11 @@ from torch.distributed.rendezvous import rendezvous
 
 from s2vkit.engine.whole_batch import WholeBatch
 from s2vkit.errors import RecipeError, TrainingError
-from s2vkit.interfaces.data_parallel import Part, computing_on
+from s2vkit.interfaces.data_parallel import Part, computing_on, gather_rows, means_over_processes
 from s2vkit.options import Slot
 
 STEP_TIMEOUT = "S2VKIT_STEP_TIMEOUT"  # seconds that a collective within training takes at most
+_PIECE = 1_250_000  # numbers in a message of gradients, at least: 5 MB
 WAIT_TIMEOUT = timedelta(days=30)  # while rank 0 prepares, evaluates or draws
 
 
@@ -123,23 +124,26 @@ class SeveralProcesses(ProcessGroup):
     def average_statistics(self, modules: Mapping[str, nn.Module]) -> None:
         """Average the running statistics of batch norm over processes, in one message."""
         buffers = [part for one in modules.values() for part in one.buffers() if part.is_floating_point()]
-        self._average(buffers)
+        for buffer, mean in zip(buffers, means_over_processes(buffers), strict=True):
+            buffer.copy_(mean)
 
     @torch.no_grad()
     def average_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Average the gradients over processes, all of them in one message."""
-        self._average([p.grad for p in parameters if p.grad is not None])
-
-    def _average(self, tensors: Sequence[Tensor]) -> None:
-        """Put into each tensor its mean over processes."""
-        if not tensors:
-            return
-        flat = torch.cat([tensor.float().reshape(-1) for tensor in tensors])
-        dist.all_reduce(flat)
-        flat /= self.part.world
-        parts = flat.split([tensor.numel() for tensor in tensors])
-        for tensor, mean in zip(tensors, parts, strict=True):
-            tensor.copy_(mean.view(tensor.shape))
+        """Average the gradients over processes, a message of some MB after the other."""
+        trained = [(parameter, parameter.grad) for parameter in parameters if parameter.grad is not None]
+        sent = []
+        for some in _pieces(trained):
+            flat = torch.cat([gradient.float().reshape(-1) for _, gradient in some])
+            sent.append((some, flat, dist.all_reduce(flat, async_op=True)))
+        for some, flat, call in sent:
+            call.wait()
+            flat /= self.part.world
+            means = flat.split([gradient.numel() for _, gradient in some])
+            for (parameter, gradient), mean in zip(some, means, strict=True):
+                if gradient.is_contiguous() and gradient.dtype == mean.dtype:
+                    parameter.grad = mean.view(gradient.shape)  # no copy
+                else:
+                    gradient.copy_(mean.view(gradient.shape))
 
     def share(
         self, metrics: Mapping[str, Tensor], *flags: bool, now: bool
@@ -149,9 +153,8 @@ class SeveralProcesses(ProcessGroup):
             return dict(metrics), [False] * len(flags)
         values = [value.detach().cpu().double() for value in metrics.values()]
         values += [torch.tensor(flag, dtype=torch.float64) for flag in flags]
-        sums = torch.stack(values)
-        with self._answering():
-            dist.all_reduce(sums)
+        with self._answering(), computing_on(self.part):
+            sums = gather_rows(torch.stack(values).unsqueeze(0)).sum(0)
         means, raised = sums[: len(metrics)] / self.part.world, sums[len(metrics) :] > 0
         return dict(zip(metrics, means, strict=True)), [bool(flag) for flag in raised]
 
@@ -181,6 +184,18 @@ class SeveralProcesses(ProcessGroup):
             hint="the message of the process that ended first says why; the same command resumes from the "
             "last checkpoint",
         )
+
+
+def _pieces(trained: Iterable[tuple[nn.Parameter, Tensor]]) -> Iterator[list[tuple[nn.Parameter, Tensor]]]:
+    """Divide gradients into messages: while one is on its way, the next is put together."""
+    piece: list[tuple[nn.Parameter, Tensor]] = []
+    for pair in trained:
+        piece.append(pair)
+        if sum(gradient.numel() for _, gradient in piece) >= _PIECE:
+            yield piece
+            piece = []
+    if piece:
+        yield piece
 
 
 def _store(timeout: timedelta) -> Any:
