@@ -52,8 +52,12 @@ TINY = {
     ("generator", "frame_decoder"): [
         {"width": 32, "identity_width": 16},
         {"width": 32, "start_input": "none"},
+        {"width": 32, "canvas": 8},
     ],
-    ("generator", "skip_decoder"): [{"width": 32, "identity_width": 16}, {"width": 32, "context_radius": 2}],
+    ("generator", "skip_decoder"): [
+        {"width": 32, "identity_width": 16},
+        {"width": 32, "context_radius": 2, "canvas": 8},
+    ],
     ("generator", "modulated_decoder"): [
         {"width": 16, "min_width": 8, "capacity": 128, "context_radius": 1, "pose_size": 3}
     ],

@@ -120,6 +120,22 @@ def test_without_its_skips_it_draws_as_the_papers_does():
         assert torch.allclose(decoder(codes()).frames, plain(codes()).frames, atol=1e-6)
 
 
+@pytest.mark.parametrize("make", [paper, skip])
+def test_a_canvas_is_a_picture_of_the_codes_alone_in_every_frame(make):
+    decoder, given = make(canvas=8).eval(), codes()
+    with torch.no_grad():
+        together = decoder(given).frames.double().atanh()
+        canvas, decoder.canvas = decoder.canvas, None
+        alone = decoder(given).frames.double().atanh()
+        drawn = canvas([given.codes["identity"], given.codes["emotion"]])
+        louder_still = canvas([3 * given.codes["identity"], 7 * given.codes["emotion"]])
+    assert drawn.abs().max() > 0.01
+    assert drawn.std(0).max() > 0.01  # another for each clip
+    torch.testing.assert_close(louder_still, drawn)
+    expected = drawn.unsqueeze(1).expand_as(together).double()
+    torch.testing.assert_close(together - alone, expected, rtol=1e-2, atol=1e-3)
+
+
 def test_it_hears_as_far_as_its_context_radius():
     decoder, given = skip(context_radius=2).eval(), codes()
     with torch.no_grad():

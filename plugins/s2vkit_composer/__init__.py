@@ -39,6 +39,13 @@ class FrameDecoderOptions(IdentityBranchOptions):
         description="how what starts a frame is brought to one scale: speech by its mean and "
         "variance over the batch and the emotion code by its length, or not at all",
     )
+    canvas: int = Field(
+        default=0,
+        ge=0,
+        le=2048,
+        description="numbers that a picture is made from which the codes alone give and which is added to "
+        "each frame, so that what never moves need not come out of small maps; 0: none, as in the paper",
+    )
     speech: float = Field(
         default=0.4, gt=0.0, le=10.0, description="length of scaled speech beside that of the emotion code"
     )

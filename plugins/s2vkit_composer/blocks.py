@@ -71,6 +71,33 @@ class Scaled(nn.Module):
         return joined * (joined.shape[-1] / len(parts)) ** 0.5
 
 
+class Canvas(nn.Module):
+    """Draws what the codes alone say of a face, at the frame's full size: (B, 3, size, size).
+
+    A mean face with weighted differences, as eigenfaces (Turk & Pentland 1991), with weights that the
+    codes give through one layer; faint at first. Its weights are few numbers for each pixel, where a
+    decoder has to find room for every hair of everybody in maps of a quarter of the size.
+    """
+
+    def __init__(self, inputs: int, hidden: int, size: int) -> None:
+        super().__init__()
+        self.shape = (3, size, size)
+        self.weigh = nn.Sequential(nn.Linear(inputs, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU())
+        self.draw = nn.Linear(hidden, 3 * size * size)
+        self.scale = hidden**-0.5  # so that a step moves a pixel by about as much as one weight
+
+    def start(self) -> None:
+        """Draw the weights so that the canvas is faint."""
+        nn.init.normal_(self.draw.weight, std=_FAINT)
+        nn.init.zeros_(self.draw.bias)
+
+    def forward(self, codes: list[Tensor]) -> Tensor:
+        """Draw from codes [(B, dim)]: (B, 3, size, size), before tanh."""
+        units = [F.normalize(code.float(), dim=-1) * code.shape[-1] ** 0.5 for code in codes]
+        drawn: Tensor = self.draw(self.weigh(torch.cat(units, 1)) * self.scale)
+        return drawn.unflatten(1, self.shape)
+
+
 class Stem(nn.Module):
     """A transposed convolution of a vector (N, inputs), a 1x1 map: (N, channels, size, size).
 
@@ -114,7 +141,7 @@ class ConcatUpConv(nn.Module):
         """
         weight, bias = self._weights(slice(self.parts[0]), norm)
         own = F.conv_transpose2d(frames, weight, bias, stride=2, padding=1)
-        return own if inflated is None else _plus(own, inflated)
+        return own if inflated is None else plus(own, inflated)
 
     def _weights(self, part: slice, norm: nn.BatchNorm2d | None) -> tuple[Tensor, Tensor | None]:
         """Return the weight of some inputs and the bias; a norm within them saves a pass over the maps."""
@@ -124,7 +151,7 @@ class ConcatUpConv(nn.Module):
         return self.conv.weight[part] * scale, shift
 
 
-def _plus(frames: Tensor, inflated: Tensor) -> Tensor:
+def plus(frames: Tensor, inflated: Tensor) -> Tensor:
     """Add to each clip's frames (B*V, C, h, w) what is the same in all of them, (B, C, h, w)."""
     frames.unflatten(0, (len(inflated), -1)).add_(inflated.unsqueeze(1))
     return frames

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from s2vkit import Conditioning, Generator, GeneratorOutput, RecipeError
 from s2vkit_composer import FrameDecoderOptions, IdentityBranchOptions
-from s2vkit_composer.blocks import Scaled, Stem, UpBlock, start_weights
+from s2vkit_composer.blocks import Canvas, Scaled, Stem, UpBlock, plus, start_weights
 from s2vkit_composer.identity import IdentityBranch, Shape, default_shapes
 
 
@@ -75,7 +75,11 @@ class FrameDecoder(Generator):
             )
             for i in range(doublings)
         )
+        dims = [dim for dim in codes.values() if dim]
+        self.canvas = Canvas(sum(dims), options.canvas, size) if options.canvas and dims else None
         start_weights(self)
+        if self.canvas is not None:
+            self.canvas.start()
         self.to(memory_format=torch.channels_last)  # quickest for small maps, on CPU and GPU
 
     def forward(self, codes: Conditioning) -> GeneratorOutput:
@@ -87,8 +91,10 @@ class FrameDecoder(Generator):
         identity = self._inflated(codes)
         x = self.stem(self._vector(codes))
         x = x.contiguous(memory_format=torch.channels_last)
-        raised = self._raised(x, identity)
-        frames = self._bounded(self._frame(raised).float()).unflatten(0, (clips, times))
+        drawn = self._frame(self._raised(x, identity)).float()
+        if self.canvas is not None:
+            drawn = plus(drawn, self.canvas(self._codes(codes)))
+        frames = self._bounded(drawn).unflatten(0, (clips, times))
         maps = identity.maps if identity is not None and self.gives_maps else []
         return GeneratorOutput(frames, maps, state=None if self.training else identity)
 
@@ -123,6 +129,11 @@ class FrameDecoder(Generator):
         if torch.is_grad_enabled():
             return torch.tanh(frames)
         return frames.mul(2).sigmoid_().mul_(2).sub_(1)  # the same; torch's tanh takes several times as long
+
+    def _codes(self, codes: Conditioning) -> list[Tensor]:
+        """Return the codes of all sides that there are, (B, dim) each."""
+        sides = [*(["identity"] if self.branch is not None else []), *self.sides]
+        return [given(codes.codes.get(side), f"{side} code") for side in sides]
 
     def _vector(self, codes: Conditioning) -> Tensor:
         """Join speech and the emotion code: (B*V, features + emotion)."""
