@@ -63,7 +63,8 @@ def test_each_part_follows_its_own_schedule(tmp_path):
 
 def test_accumulated_gradients_are_those_of_the_whole_batch(tmp_path):
     """Two batches of 2 move a part without batch norm as one batch of 4 does."""
-    sets = ["generator.norm=none", "generator.start_input=none", "stages.compose.batch=4"]
+    sets = ["generator.norm=none", "generator.start_input=none", "generator.canvas=0"]
+    sets += ["stages.compose.batch=4"]
     # what is relative to the batch's variance or gradient, or drawn at random, is another for half of it
     sets += [
         "stages.compose.shares.sync=null",

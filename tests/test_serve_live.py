@@ -199,8 +199,14 @@ def test_the_web_socket_draws_what_generate_draws(bundle, port):
         _, video = socket.until(Kind.METADATA, "ended")
     with av.open(io.BytesIO(video)) as container:
         frames = np.stack([f.to_ndarray(format="rgb24") for f in container.decode(video=0)])
+    other = model.generate(speech, RATE, identity="ann", emotion="neutral").frames
     assert frames.shape == whole.shape
-    assert np.abs(frames.astype(int) - whole).mean() < 12  # compression and the watermark
+    # an untrained model draws grain in all colours, and compression keeps little of colour
+    assert _likeness(frames, whole) > 0.75 > _likeness(frames, other)
+
+
+def _likeness(one, two):
+    return np.corrcoef(one.mean(-1).reshape(-1), two.mean(-1).reshape(-1))[0, 1]
 
 
 def test_a_web_socket_is_interrupted(port):
