@@ -50,6 +50,11 @@ def picture_layers(widths: list[int]) -> nn.ModuleList:
     return layers
 
 
+def unit_scale(code: Tensor) -> Tensor:
+    """Bring a code (B, dim) to a mean square of 1 by its length: its direction is all that counts."""
+    return F.normalize(code.float(), dim=-1) * code.shape[-1] ** 0.5
+
+
 class Scaled(nn.Module):
     """Brings speech and a code to one scale, and joins them (our choice; not in the paper).
 
@@ -93,8 +98,8 @@ class Canvas(nn.Module):
 
     def forward(self, codes: list[Tensor]) -> Tensor:
         """Draw from codes [(B, dim)]: (B, 3, size, size), before tanh."""
-        units = [F.normalize(code.float(), dim=-1) * code.shape[-1] ** 0.5 for code in codes]
-        drawn: Tensor = self.draw(self.weigh(torch.cat(units, 1)) * self.scale)
+        weights = self.weigh(torch.cat([unit_scale(code) for code in codes], 1))
+        drawn: Tensor = self.draw(weights * self.scale)
         return drawn.unflatten(1, self.shape)
 
 

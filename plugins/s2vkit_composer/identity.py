@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit_composer.blocks import Stem, norm_layer
+from s2vkit_composer.blocks import Stem, norm_layer, unit_scale
 
 Shape = tuple[int, int, int]
 
@@ -55,7 +55,7 @@ class IdentityBranch(nn.Module):
     def rescaled(self, code: Tensor) -> Tensor:
         """Bring a code (B, dim) to unit scale; Eq. 2 binds only its direction (our choice)."""
         if self.scale == "l2":
-            return F.normalize(code.float(), dim=-1) * code.shape[-1] ** 0.5
+            return unit_scale(code)
         if self.scale == "layer":
             return F.layer_norm(code.float(), code.shape[-1:])
         return code

@@ -2,8 +2,8 @@
 
 The stages call more of a module than its forward, several times before one backward, and train
 their modules in turns. The hooks of DistributedDataParallel are for one forward of all parameters;
-so gradients are averaged where the trainer updates, in one `all_reduce` for each phase of a step,
-however many batches they were accumulated over.
+so gradients are averaged where the trainer updates, once for each phase of a step, however many
+batches they were accumulated over.
 """
 
 from __future__ import annotations
@@ -189,11 +189,13 @@ class SeveralProcesses(ProcessGroup):
 def _pieces(trained: Iterable[tuple[nn.Parameter, Tensor]]) -> Iterator[list[tuple[nn.Parameter, Tensor]]]:
     """Divide gradients into messages: while one is on its way, the next is put together."""
     piece: list[tuple[nn.Parameter, Tensor]] = []
-    for pair in trained:
-        piece.append(pair)
-        if sum(gradient.numel() for _, gradient in piece) >= _PIECE:
+    numbers = 0
+    for parameter, gradient in trained:
+        piece.append((parameter, gradient))
+        numbers += gradient.numel()
+        if numbers >= _PIECE:
             yield piece
-            piece = []
+            piece, numbers = [], 0
     if piece:
         yield piece
 

@@ -7,7 +7,7 @@ replaced while a step is computed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import torch
@@ -32,11 +32,16 @@ class WholeBatch:
             self._replaced["batch_norm"] = batch_norm
 
     def __enter__(self) -> None:
-        for name, function in self._replaced.items():
-            setattr(F, name, function)
+        self._before = {name: getattr(F, name) for name in self._replaced}
+        _put(self._replaced)
 
     def __exit__(self, *_: object) -> None:
-        F.dropout, F.batch_norm = _DROPOUT, _BATCH_NORM
+        _put(self._before)
+
+
+def _put(functions: Mapping[str, Callable[..., Tensor]]) -> None:
+    for name, function in functions.items():
+        setattr(F, name, function)
 
 
 def batch_norm(
