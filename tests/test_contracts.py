@@ -59,7 +59,15 @@ TINY = {
         {"width": 32, "context_radius": 2, "canvas": 8},
     ],
     ("generator", "modulated_decoder"): [
-        {"width": 16, "min_width": 8, "capacity": 128, "context_radius": 1, "pose_size": 3}
+        {"width": 16, "min_width": 8, "capacity": 128, "context_radius": 1, "pose_size": 3},
+        {
+            "width": 16,
+            "min_width": 8,
+            "capacity": 128,
+            "pose_size": 3,
+            "head_motion": "replayed",
+            "mouth_size": 2,
+        },
     ],
     ("generator", "sdfa"): [
         {"channels": 4, "content": 16, "identity": 8},

@@ -439,6 +439,25 @@ def test_sampling_is_the_most_that_any_field_asks_for_and_no_setting_by_its_name
     assert sampling_of([Mismatched(3)]).gap == 3
 
 
+@pytest.mark.parametrize("window", [1, 2])
+def test_frames_in_a_row_are_of_the_middle_of_a_clip_and_end_with_it(store, window):
+    stage = SimpleNamespace(
+        fields=(Frames(4, window),), options=SimpleNamespace(batch=2, sampling="uniform"), same_speaker=False
+    )
+    dataset = BatchDataset(Sources(store, 16000), stage, "s", seed=1)
+    seen = []
+    dataset._load = lambda indices, number: seen.append(indices)
+    for runs in (6 // window, 10000 // window):
+        dataset.spread("train", 100, runs=runs, consecutive=True)
+    few, all_ = (indices.frames for indices in seen)
+    assert (np.diff(few) == 1).all()
+    lengths = np.array([store.clips[i].frames for i in seen[0].clips])
+    middles = few.mean(1) - (lengths - 1) / 2
+    assert (np.abs(middles) <= 1).all()
+    assert (all_[:, 0] == 0).all()
+    assert (all_[:, -1] == lengths - 1).all()
+
+
 def test_held_out_runs_are_consecutive_and_their_mismatches_half_a_clip_away(store):
     stage = SimpleNamespace(
         fields=(Frames(5, 5), Mismatched(5)),

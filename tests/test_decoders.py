@@ -195,7 +195,8 @@ def test_a_pose_is_seen_above_the_mouth_in_training_and_recalled_by_person_after
     with torch.no_grad():
         decoder.remember(given, torch.tensor([4, 9]))
         seen = decoder.poses.seen(frames.flatten(0, 1)).unflatten(0, (2, 4))
-        for clip, pose in enumerate(decoder.poses.recalled(given.codes["identity"])):
+        weights = decoder.poses.weights(given.codes["identity"])
+        for clip, pose in enumerate(decoder.poses.recalled(weights, None)[:, 0]):
             distances = (seen - pose).abs().amax(-1)
             assert distances[clip].min() < 1e-3 < distances[1 - clip].min()  # one of the person's own
         alone = codes()

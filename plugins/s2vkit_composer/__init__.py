@@ -1,6 +1,8 @@
 """The generators of Speech2Video: the frame decoder, and one with output skips."""
 
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import model_validator
 
 from s2vkit import Field, Options, Register, hookimpl
 
@@ -81,6 +83,24 @@ class ModulatedDecoderOptions(Options):
         description="numbers for what cannot be heard, as the pose of the head: seen in the real frames in "
         "training, afterwards one pose a person; 0: none",
     )
+    head_motion: Literal["still", "replayed"] = Field(
+        default="still",
+        description="whether afterwards a head holds its pose or goes through those of a clip of its person, "
+        "to and fro; an exported model holds it",
+    )
+    mouth_size: int = Field(
+        default=0,
+        ge=0,
+        le=32,
+        description="numbers for the shape of the mouth: seen in the real frames in training, afterwards "
+        "told from speech by ridge regression and brought to the variance they had; needs poses; 0: none",
+    )
+
+    @model_validator(mode="after")
+    def _poses(self) -> Self:
+        if not self.pose_size and (self.mouth_size or self.head_motion != "still"):
+            raise ValueError("mouth_size and head_motion need a pose_size above 0")
+        return self
 
 
 @hookimpl

@@ -13,6 +13,7 @@ from s2vkit_composer import ModulatedDecoderOptions
 from s2vkit_composer.blocks import picture_layers
 from s2vkit_composer.decoder import doublings_of, given, with_neighbours
 from s2vkit_composer.identity import Shape
+from s2vkit_composer.mouths import Mouths
 from s2vkit_composer.poses import Poses
 
 _GROUPS = 8  # of the group norms: per frame, so frames stay independent
@@ -88,9 +89,10 @@ class ModulatedDecoder(Generator):
             (2 * options.context_radius + 1) * features, options.speech_size, options.dropout
         )
         self.codes = nn.ModuleDict({side: nn.Linear(codes[side], options.code_size) for side in self.sides})
-        self.sees_poses = options.pose_size > 0
-        self.poses = Poses(options.pose_size, codes.get("identity", 1)) if self.sees_poses else None
-        inputs = options.speech_size + len(codes) * options.code_size + options.pose_size
+        self.sees_frames = options.pose_size > 0
+        self.poses, self.mouths = _unheard(options, features, codes.get("identity", 1))
+        inputs = options.speech_size + len(codes) * options.code_size
+        inputs += options.pose_size + options.mouth_size
         before = [widths[0], *widths[:-1]]
         self.blocks = nn.ModuleList(Modulated(a, b, inputs) for a, b in zip(before, widths, strict=True))
         self.to_rgb = picture_layers(widths)
@@ -98,30 +100,47 @@ class ModulatedDecoder(Generator):
 
     def forward(self, codes: Conditioning) -> GeneratorOutput:
         """Generate frames (B, V, 3, size, size) in [-1, 1]."""
-        clips, times = codes.features.shape[:2]
+        clips, count = codes.features.shape[:2]
         units = {side: self._unit(given(codes.codes.get(side), f"{side} code"), side) for side in self.sides}
         start = self.map.expand(clips, -1, -1, -1)
         if self.start is not None:
             start = start + self.start(units["identity"]).unflatten(1, self.shape)
-        parts = [self.speech(with_neighbours(codes, self.context_radius).flatten(0, 1))]
-        parts += [_each(self.codes[side](unit), times) for side, unit in units.items()]
+        speech = with_neighbours(codes, self.context_radius).flatten(0, 1)
+        parts = [self.speech(speech)]
+        parts += [_each(self.codes[side](unit), count) for side, unit in units.items()]
         if self.poses is not None:
-            parts.append(self._pose(self.poses, codes))
-        x = _each(start, times).contiguous(memory_format=torch.channels_last)
+            parts += self._unheard(self.poses, codes, speech)
+        x = _each(start, count).contiguous(memory_format=torch.channels_last)
         frames = torch.tanh(self._frame(x, torch.cat(parts, 1)).float())
-        return GeneratorOutput(frames.unflatten(0, (clips, times)), [])
+        return GeneratorOutput(frames.unflatten(0, (clips, count)), [])
 
-    def _pose(self, poses: Poses, codes: Conditioning) -> Tensor:
-        """Return the pose (B*V, size) of each frame: as it is in training, else as it is remembered."""
+    def _unheard(self, poses: Poses, codes: Conditioning, speech: Tensor) -> list[Tensor]:
+        """Return pose and mouth (B*V, size): as they are in training, else as remembered and told."""
         if self.training and codes.frames is not None:
-            return poses.seen(codes.frames.flatten(0, 1))
-        return _each(poses.recalled(_who(codes)), codes.features.shape[1])
+            frames = codes.frames.flatten(0, 1)
+            return [poses.seen(frames)] + ([] if self.mouths is None else [self.mouths.seen(frames)])
+        clips, count = codes.features.shape[:2]
+        weights = poses.weights(_who(codes))
+        times = None if codes.times is None else codes.times.expand(clips, -1)
+        pose = poses.recalled(weights, times).expand(-1, count, -1)
+        found = [pose.flatten(0, 1)]
+        if self.mouths is not None:
+            heard = self.speech.level(speech.float()).unflatten(0, (clips, count))
+            found.append(self.mouths.told(heard, pose, weights).flatten(0, 1))
+        return found
 
     def remember(self, conditioning: Conditioning, people: Tensor | None) -> None:
-        """Take in the pose of each person of training clips."""
+        """Take in the poses of each person of training clips, and what their speech tells of the mouth."""
         assert self.poses is not None
         assert conditioning.frames is not None
-        self.poses.remember(conditioning.frames, _who(conditioning), people)
+        clips = conditioning.frames.shape[:2]
+        frames = conditioning.frames.flatten(0, 1)
+        poses = self.poses.seen(frames).unflatten(0, clips)
+        slots = self.poses.remember(poses, _who(conditioning), people)
+        if self.mouths is not None:
+            speech = with_neighbours(conditioning, self.context_radius).flatten(0, 1)
+            heard = self.speech.level(speech.float()).unflatten(0, clips)
+            self.mouths.remember(self.mouths.seen(frames).unflatten(0, clips), heard, poses, slots)
 
     def _unit(self, code: Tensor, side: str) -> Tensor:
         """Bring the directions of codes (B, dim) to mean 0 and variance 1: what tells them apart is all."""
@@ -138,6 +157,20 @@ class ModulatedDecoder(Generator):
             x = block(x, codes)
             frame = frame + to_rgb(x)
         return frame
+
+
+def _unheard(
+    options: ModulatedDecoderOptions, features: int, code: int
+) -> tuple[Poses | None, Mouths | None]:
+    """Make what sees poses and mouths, where the options ask for it."""
+    if not options.pose_size:
+        return None, None
+    poses = Poses(options.pose_size, code, moves=options.head_motion == "replayed")
+    if not options.mouth_size:
+        return poses, None
+    context = (2 * options.context_radius + 1) * features
+    mouths = Mouths(options.mouth_size, features=context, pose=options.pose_size, slots=len(poses.keys))
+    return poses, mouths
 
 
 def _who(codes: Conditioning) -> Tensor:

@@ -4,63 +4,95 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from s2vkit import likeness
+from s2vkit_composer.sight import Sight
 
 _SIGHT = (16, 24)  # height and width that the upper part of a frame is shrunk to
-_UPPER = 0.58  # of the height: what is below moves with the speech
-_NOISE = 0.3  # beside codes of variance 1: too few bits to know a frame, and its mouth, by heart
+UPPER = 0.58  # of the height: what is below moves with the speech
 _SLOTS = 512  # people that are remembered
 _TEMPERATURE = 0.05  # of the choice among them
+WALK = 40  # frames of a clip whose poses are gone through
 
 
-class Poses(nn.Module):
+class Poses(Sight):
     """Codes of what speech does not tell: pose of the head, gaze, hair.
 
     Without them a decoder draws the average of all poses of a person, in which the eyes of those
     who move dissolve (our choice; not in the paper). In training a code is seen in the real
     frame, above the mouth. Afterwards each person has one: that of the frame nearest to the mean
-    of their codes, so one that the decoder has learnt to draw.
+    of their codes, so one that the decoder has learnt to draw. Where heads move, each person
+    also has the codes of a clip, frame by frame.
     """
 
     keys: Tensor
     poses: Tensor
     count: Tensor
+    walks: Tensor
 
-    def __init__(self, size: int, code: int) -> None:
-        super().__init__()
-        self.see = nn.Sequential(
-            nn.Linear(_SIGHT[0] * _SIGHT[1], 64), nn.LeakyReLU(0.2), nn.Linear(64, size, bias=False)
-        )
-        self.level = nn.BatchNorm1d(size, affine=False)
+    def __init__(self, size: int, code: int, *, moves: bool = False) -> None:
+        super().__init__(size, _SIGHT)
+        self.moves = moves
         self.register_buffer("keys", torch.zeros(_SLOTS, code))
         self.register_buffer("poses", torch.zeros(_SLOTS, size))
         self.register_buffer("count", torch.zeros((), dtype=torch.long))
+        if moves:
+            self.register_buffer("walks", torch.zeros(_SLOTS, WALK, size))
 
     def seen(self, frames: Tensor) -> Tensor:
         """Map real frames (N, 3, H, W) to codes (N, size)."""
-        upper = frames[:, :, : round(_UPPER * frames.shape[2])].mean(1, keepdim=True)
-        small = F.interpolate(upper.float(), size=_SIGHT, mode="area")
-        codes: Tensor = self.level(self.see(small.flatten(1)))
-        return codes + _NOISE * torch.randn_like(codes) if self.training else codes
+        return self.look(frames[:, :, : round(UPPER * frames.shape[2])])
 
-    def recalled(self, code: Tensor) -> Tensor:
-        """Map identity codes (B, code) to the poses of the people that they are nearest to: (B, size)."""
-        return likeness(code, self.keys, self.count, _TEMPERATURE) @ self.poses
+    def weights(self, code: Tensor) -> Tensor:
+        """Weigh the people who are remembered by identity codes (B, code): (B, slots)."""
+        return likeness(code, self.keys, self.count, _TEMPERATURE)
 
-    def remember(self, frames: Tensor, code: Tensor, people: Tensor | None) -> None:
-        """Choose the pose of each person of clips (B, V, 3, H, W), by identity codes (B, code).
+    def recalled(self, weights: Tensor, times: Tensor | None) -> Tensor:
+        """Recall the poses of people so weighed, at frames of these numbers (B, V): (B, V or 1, size)."""
+        if times is None or not self.moves:
+            return (weights @ self.poses).unsqueeze(1)
+        return (weights @ self.walks.flatten(1)).unflatten(1, (WALK, -1))[
+            torch.arange(len(weights), device=times.device)[:, None], to_and_fro(times, WALK)
+        ]
 
-        Clips whose person (B,) is unknown, -1, are people of their own.
+    def remember(self, codes: Tensor, code: Tensor, people: Tensor | None) -> Tensor:
+        """Store the poses of each person, of codes seen in clips (B, V, size), by identity codes (B, code).
+
+        Clips whose person (B,) is unknown, -1, are people of their own. Returns the slot of each
+        clip (B,), -1 for people beyond the slots.
         """
-        codes = self.seen(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
         own = torch.arange(len(codes), device=codes.device)
         names = own if people is None else torch.where(people < 0, -1 - own, people)
-        found = [names == one for one in names.unique()[:_SLOTS]]
+        found = names.unique()[:_SLOTS]
+        slots = torch.full_like(own, -1)
         self.keys.zero_()
         self.count.fill_(len(found))
-        for slot, clips in enumerate(found):
+        for slot, one in enumerate(found):
+            clips = names == one
             held = codes[clips].flatten(0, 1)
             self.poses[slot] = held[(held - held.mean(0)).square().sum(1).argmin()]
             self.keys[slot] = F.normalize(code[clips].float(), dim=-1).mean(0)
+            if self.moves:
+                self.walks[slot] = _smooth(_fill(codes[clips][0], WALK))
+            slots[clips] = slot
+        return slots
+
+
+def to_and_fro(times: Tensor, length: int) -> Tensor:
+    """Map numbers of frames to places 0 ... length - 1, up and down again without end."""
+    at = times % (2 * (length - 1))
+    return torch.minimum(at, 2 * (length - 1) - at)
+
+
+def _fill(codes: Tensor, length: int) -> Tensor:
+    """Take codes (V, size) to and fro until there are so many."""
+    return codes[
+        to_and_fro(torch.arange(length, device=codes.device), max(2, len(codes))).clamp_max(len(codes) - 1)
+    ]
+
+
+def _smooth(codes: Tensor) -> Tensor:
+    """Weigh each of codes (V, size) with those beside it, by 1/4, 1/2 and 1/4: what is seen trembles."""
+    beside = F.pad(codes.T[None], (1, 1), mode="replicate")[0].T
+    return (beside[:-2] + 2 * codes + beside[2:]) / 4

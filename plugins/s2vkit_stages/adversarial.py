@@ -26,7 +26,7 @@ from s2vkit_stages.held_out import examine
 from s2vkit_stages.requirements import check_shares, check_window, fields_of, used_modules
 from s2vkit_stages.terms import make_terms
 
-_POSES = (128, 8)  # clips, and frames of each, in which a generator sees how heads are held
+_SEEN = (128, 40)  # clips, and frames of each, in which a generator sees how heads are held and mouths move
 
 
 @dataclass
@@ -48,8 +48,9 @@ class Adversarial(Stage):
         self.options, self.graph = options, graph
         self.sample_pictures, self.validate_every = options.samples, options.validate_every
         self.validation = options.validation
-        if graph.generator is not None and graph.generator.sees_poses:
-            self.finish_with, self.finish_runs = _POSES
+        if graph.generator is not None and graph.generator.sees_frames:
+            self.finish_with, self.finish_runs = _SEEN[0], max(1, _SEEN[1] // options.window)
+            self.finish_consecutive = True
         self.discriminators: dict[str, Discriminator] = graph.discriminators
         self.fields, self.uses = fields_of(options, graph), used_modules(options, graph)
         check_window(options, graph)

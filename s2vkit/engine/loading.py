@@ -74,11 +74,12 @@ class BatchDataset(Dataset[Loaded]):
         """Load the batch of a number, or this process's part of it."""
         return self._load(self.sampler.sample(number).of(self.part), number)
 
-    def spread(self, split: str, max_clips: int, runs: int = 0) -> Loaded | None:
+    def spread(self, split: str, max_clips: int, runs: int = 0, consecutive: bool = False) -> Loaded | None:
         """Load one batch of at most `max_clips` clips of a split, always the same; None: it is empty.
 
         Whole clips are encoded, all cached frames averaged, `runs` of frames (0: as many as in training)
-        spread over each clip, each with a mismatch half a clip away.
+        spread over each clip or, `consecutive`, one after the other in its middle, each with a mismatch half
+        a clip away.
         """
         store, window = self.sources.store, self.sampling.window
         runs = runs or self.sampling.frames // window
@@ -89,6 +90,9 @@ class BatchDataset(Dataset[Loaded]):
         clips = np.array([found[i * len(found) // count] for i in range(count)])
         places = np.array([max(store.clips[i].frames - window + 1, 1) for i in clips])[:, None]
         starts = (places * (np.arange(runs) + 0.5) / runs).astype(int)
+        if consecutive:
+            starts = np.maximum(places - runs * window, 0) // 2 + np.arange(runs) * window
+            starts = np.minimum(starts, places - 1)
         others = (starts + np.maximum(self.sampling.gap, places // 2)) % places
         lengthen = self.sampler.lengthen
         lengths = np.array([store.clips[i].frames for i in clips])
@@ -163,16 +167,16 @@ class BatchLoader:
         """Return one batch of clips of the split val, for `Stage.validate`."""
         return self._spread("val", max_clips, runs)
 
-    def training_clips(self, max_clips: int, runs: int = 0) -> Batch | None:
+    def training_clips(self, max_clips: int, runs: int = 0, consecutive: bool = False) -> Batch | None:
         """Return one batch of training clips, for `Stage.finish`."""
-        return self._spread("train", max_clips, runs)
+        return self._spread("train", max_clips, runs, consecutive)
 
     def close(self) -> None:
         """End the worker processes, if there are any."""
         self._ahead = None
 
-    def _spread(self, split: str, max_clips: int, runs: int = 0) -> Batch | None:
-        loaded = self.dataset.spread(split, max_clips, runs)
+    def _spread(self, split: str, max_clips: int, runs: int = 0, consecutive: bool = False) -> Batch | None:
+        loaded = self.dataset.spread(split, max_clips, runs, consecutive)
         return None if loaded is None else self._put(loaded)
 
     def _put(self, loaded: Loaded) -> Batch:

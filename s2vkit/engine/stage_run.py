@@ -151,7 +151,10 @@ def _callbacks(run: RunSetup, stage: Stage, loader: BatchLoader) -> list[Callbac
         Validation(stage, run.policy, partial(loader.held_out, stage.held_out, stage.held_out_runs)),
         *(writers if run.group.leads else []),
         Monitor(stage.thresholds(), run.warn),
-        Finishing(stage, partial(loader.training_clips, stage.finish_with, stage.finish_runs)),
+        Finishing(
+            stage,
+            partial(loader.training_clips, stage.finish_with, stage.finish_runs, stage.finish_consecutive),
+        ),
     ]
 
 

@@ -65,7 +65,8 @@ def _batch(
     for start in range(0, max(counts), step):
         stop = min(start + step, max(counts))
         context = neighbours(features, radius, start, stop) if radius else None
-        part = Conditioning(features[:, start:stop], codes, context)
+        times = torch.arange(start, stop, device=features.device)[None]
+        part = Conditioning(features[:, start:stop], codes, context, times=times)
         parts.append(pipeline.output(part).frames.float().clamp(-1, 1))
     frames = torch.cat(parts, 1)
     return [frames[row, :count] for row, count in enumerate(counts)]

@@ -151,6 +151,7 @@ class FrameStream:
             neighbours(self._aligned, radius, start - shift, stop - shift) if radius else None,
             self._reference,
             state=self._state,
+            times=torch.arange(start, stop, device=self._aligned.device)[None],
         )
         if self.generator.audio_samples:
             part.audio_windows = self.pipeline.windows_of(
@@ -217,4 +218,5 @@ def _by_frame(part: Conditioning, frames: int) -> Conditioning:
         {side: code.expand(frames, -1) for side, code in part.codes.items()},
         None if part.context is None else part.context[0][:, None],
         None if part.reference_images is None else part.reference_images.expand(frames, -1, -1, -1),
+        times=None if part.times is None else part.times.T,
     )

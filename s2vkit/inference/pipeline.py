@@ -155,6 +155,7 @@ class InferencePipeline:
         radius = generator.context_radius
         context = neighbours(features, radius, start, stop) if radius else None
         part = replace(conditioning, features=features[:, start:stop], context=context, state=state)
+        part.times = torch.arange(start, stop, device=features.device)[None]
         if conditioning.speech is not None:
             fps = self.graph.data_spec.fps
             part.audio_windows = self.windows_of(conditioning.speech, start, stop, fps, state)

@@ -29,14 +29,14 @@ class Generator(nn.Module):
     audio_samples: int = 0  # samples of raw speech at each frame that it takes, as `audio_windows`
     audio_rate: int | None = None  # Hz, of that speech; the encoder's must be the same
     warmup_frames: int = 0  # frames before the first one whose audio windows it takes too
-    sees_poses: bool = False  # whether in training it is given the real frames, for what cannot be heard
+    sees_frames: bool = False  # whether in training it is given the real frames, for what cannot be heard
 
     def forward(self, conditioning: Conditioning) -> GeneratorOutput:
         """Generate B clips at V times: frames (B, V, 3, H, W) in [-1, 1]."""
         raise NotImplementedError
 
     def remember(self, conditioning: Conditioning, people: Tensor | None) -> None:
-        """Take in what cannot be heard of training clips, where it `sees_poses`; after the last step.
+        """Take in what cannot be heard of training clips, where it `sees_frames`; after the last step.
 
         `people` (B,) are the clips' numbers of their speakers, -1 where unknown.
         """

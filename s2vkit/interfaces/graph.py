@@ -69,7 +69,7 @@ class Graph(InferenceGraph):
         conditioning.audio_windows = batch.get("audio_windows")
         if self.takes_reference_image:
             conditioning.reference_images = batch["reference_images"]
-        if self.generator is not None and self.generator.sees_poses:
+        if self.generator is not None and self.generator.sees_frames:
             conditioning.frames = batch.get("frames")
         return conditioning
 

@@ -65,6 +65,7 @@ class Stage:
     held_out: int = 512  # clips of the split val that `validate` is shown at most
     finish_with: int = 0  # training clips that `finish` is shown at most; 0: it is not called
     finish_runs: int = 0  # runs of frames of each of them; 0: as many as in training
+    finish_consecutive: bool = False  # whether these follow upon each other, or are spread over the clip
     validate_every: int = 0  # steps between calls of `validate` on held-out clips; 0: none
     validation: ValidationOptions | None = None  # of clips that the generator has generated; None: none
 

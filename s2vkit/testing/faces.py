@@ -101,7 +101,7 @@ def check_generator(subject: Subject) -> None:
             codes.reference_images = noise(2, 3, SIZE, SIZE, seed=3)
         if generator.audio_samples:
             codes.audio_windows = noise(2, 1, generator.warmup_frames + 3, generator.audio_samples)
-        if generator.sees_poses:
+        if generator.sees_frames:
             codes.frames = noise(2, 3, 3, SIZE, SIZE, seed=4)
         output = generator.train()(codes)
         _check_output(subject, output, maps if "identity_maps" in subject.entry.gives else [])
