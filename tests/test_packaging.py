@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import configparser
 import re
+import shutil
+import subprocess
 import sys
 import tomllib
 import zipfile
@@ -47,6 +49,15 @@ def entry_points(archive: zipfile.ZipFile) -> dict[str, str]:
     parsed = configparser.ConfigParser()
     parsed.read_string(archive.read(name).decode())
     return dict(parsed["s2vkit.plugins"])
+
+
+@pytest.mark.skipif(not shutil.which("git") or not (ROOT / ".git").exists(), reason="no git checkout")
+def test_no_file_that_is_kept_is_large_but_the_demo_model() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    files = [ROOT / name for name in listed.decode().split("\0") if name]
+    assert len(files) > 500
+    large = {f.relative_to(ROOT).as_posix() for f in files if f.exists() and f.stat().st_size > 1_000_000}
+    assert large == {"s2vkit/demo_model/model.safetensors"}
 
 
 def test_nothing_but_our_own_names_lies_at_the_top_of_the_wheel(wheel: zipfile.ZipFile) -> None:
