@@ -4,10 +4,14 @@ from itertools import product
 
 import pytest
 import torch
+from s2vkit_composer import ModulatedDecoderOptions
+from s2vkit_composer.modulated import ModulatedDecoder
 from s2vkit_discriminators import SdfaFrameOptions, SdfaSequenceOptions, SdfaSyncOptions, SpeechSyncOptions
 from s2vkit_discriminators.sdfa import SdfaFrame, SdfaSequence, SdfaSync
 from s2vkit_discriminators.speech2video import SpeechSync
 from s2vkit_gan_losses.losses import Hinge, Wasserstein
+from s2vkit_landmarks import DarknessOptions
+from s2vkit_landmarks.darkness import Darkness
 from s2vkit_lsgan import LsganOptions
 from s2vkit_lsgan.losses import Lsgan
 from s2vkit_stages.adversarial import Adversarial
@@ -114,6 +118,24 @@ def test_windows_must_be_drawn_where_they_are_wanted():
         composition("frame_decoder", "temporal_patch", "lsgan", window=1)
     with pytest.raises(RecipeError, match="no whole number of windows"):
         composition("frame_decoder", "temporal_patch", "lsgan", frames=4)
+
+
+def test_mouths_must_be_measured_where_they_are_wanted():
+    stage, graph, clips = composition("frame_decoder", "patch", "lsgan")
+    shown = ModulatedDecoderOptions(width=16, min_width=8, capacity=128, pose_size=3, mouth="landmarks")
+    codes = {"identity": IDENTITY, "emotion": EMOTION}
+    graph.generator = ModulatedDecoder(shown, size=SIZE, features=FEATURES, codes=codes, map_shapes=[])
+    with pytest.raises(RecipeError, match="but the recipe names none"):
+        Adversarial(stage.options, graph=graph)
+    graph.landmarks = Darkness(DarknessOptions())
+    stage = Adversarial(stage.options, graph=graph)
+    assert "landmarks" in stage.uses
+    conditioning = graph.condition_batch(clips)
+    frames = clips["frames"]
+    measured = graph.landmarks.mouths(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+    torch.testing.assert_close(conditioning.mouths, measured)
+    stage.finish(clips)
+    assert graph.generator.mouths.means.any()
 
 
 # The speed-ups change nothing

@@ -66,7 +66,7 @@ TINY = {
             "capacity": 128,
             "pose_size": 3,
             "head_motion": "replayed",
-            "mouth_size": 2,
+            "mouth": "landmarks",
         },
     ],
     ("generator", "sdfa"): [

@@ -185,7 +185,9 @@ def test_a_pose_is_seen_above_the_mouth_in_training_and_recalled_by_person_after
     below = frames.clone()
     below[..., round(0.6 * SIZES["size"]) :, :] = 0
     decoder.eval()
-    assert decoder.poses.seen(frames.flatten(0, 1)).equal(decoder.poses.seen(below.flatten(0, 1)))
+    who = torch.zeros(8, IDENTITY)
+    seen, unseen = (decoder.poses.seen(one.flatten(0, 1), who) for one in (frames, below))
+    assert seen.equal(unseen)
     decoder.train()
     given = codes()
     given.frames = frames
@@ -194,7 +196,8 @@ def test_a_pose_is_seen_above_the_mouth_in_training_and_recalled_by_person_after
     decoder.eval()
     with torch.no_grad():
         decoder.remember(given, torch.tensor([4, 9]))
-        seen = decoder.poses.seen(frames.flatten(0, 1)).unflatten(0, (2, 4))
+        who = decoder._unit(given.codes["identity"], "identity").repeat_interleave(4, 0)
+        seen = decoder.poses.seen(frames.flatten(0, 1), who).unflatten(0, (2, 4))
         weights = decoder.poses.weights(given.codes["identity"])
         for clip, pose in enumerate(decoder.poses.recalled(weights, None)[:, 0]):
             distances = (seen - pose).abs().amax(-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -12,7 +13,7 @@ from s2vkit_landmarks import DarknessOptions, FaceMeshOptions
 from s2vkit_landmarks.darkness import Darkness
 from s2vkit_landmarks.face_mesh import FaceMesh, carried_file
 
-from s2vkit import ResourceError
+from s2vkit import Landmarks, ResourceError
 
 
 class Net:
@@ -23,6 +24,9 @@ class Net:
 
     def allocate_tensors(self):
         pass
+
+    def __reduce__(self):
+        raise TypeError("cannot pickle an interpreter")
 
     def get_input_details(self):
         return [{"index": 0, "shape": np.array([1, 192, 192, 3])}]
@@ -124,3 +128,38 @@ def test_darkness_finds_a_raised_brow():
     finder = Darkness(DarknessOptions())
     low, high = finder(torch.stack([drawn(0.1, 0.37), drawn(0.1, 0.33)]))[:, finder.groups["left_brow"][0], 1]
     assert 1.5 < float(low - high) < 4
+
+
+class Pointed(Landmarks):
+    """Finds the points that it is told."""
+
+    groups = {
+        "lips": (0, 1, 2, 3),
+        "upper_inner_lip": (0,),
+        "lower_inner_lip": (1,),
+        "left_eye": (4,),
+        "right_eye": (5,),
+    }
+
+    def __init__(self, points):
+        super().__init__()
+        self.points = points
+
+    def forward(self, frames):
+        return self.points.expand(len(frames), -1, -1)
+
+
+def test_a_mouth_is_measured_in_distances_of_the_eyes():
+    points = torch.tensor([[30.0, 60], [30, 66], [20, 62], [45, 62], [20, 20], [40, 20]])
+    points = torch.cat([points, torch.zeros(6, 1)], 1)
+    shapes = Pointed(points).mouths(torch.zeros(2, 3, 64, 64))
+    torch.testing.assert_close(shapes, torch.tensor([[6 / 20, 25 / 20]]).expand(2, -1))
+    lost = Pointed(torch.full((6, 3), torch.nan)).mouths(torch.zeros(2, 3, 64, 64))
+    assert lost.shape == (2, 2)
+    assert lost.isnan().all()
+
+
+def test_the_mesh_can_be_copied(interpreter, tmp_path):
+    mesh = FaceMesh(FaceMeshOptions(file=str(tmp_path / "face_landmark.tflite")))
+    frames = torch.zeros(1, 3, 64, 64)
+    torch.testing.assert_close(copy.deepcopy(mesh)(frames), mesh(frames))

@@ -61,7 +61,7 @@ discriminators: {identity: null, sync: null}
 stages: {train_teachers: null, distill: null, compose: {after: [], frames: 2, window: 2}}
 """,
     "sync": """
-generator: {use: modulated_decoder, width: 16, min_width: 8, capacity: 128, pose_size: 3, mouth_size: 2,
+generator: {use: modulated_decoder, width: 16, min_width: 8, capacity: 128, pose_size: 3, mouth: landmarks,
   head_motion: replayed}
 discriminators: {identity: null, sync: {use: sync_expert}}
 landmarks: {use: regressed_points, channels: 4, input_size: 32}

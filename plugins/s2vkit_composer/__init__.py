@@ -88,18 +88,16 @@ class ModulatedDecoderOptions(Options):
         description="whether afterwards a head holds its pose or goes through those of a clip of its person, "
         "to and fro; an exported model holds it",
     )
-    mouth_size: int = Field(
-        default=0,
-        ge=0,
-        le=32,
-        description="numbers for the shape of the mouth: seen in the real frames in training, afterwards "
-        "told from speech by ridge regression and brought to the variance they had; needs poses; 0: none",
+    mouth: Literal["heard", "landmarks"] = Field(
+        default="heard",
+        description="what the shape of the mouth is drawn from: speech alone, or opening and width, which "
+        "the recipe's landmarks measure in training and speech tells afterwards; needs poses",
     )
 
     @model_validator(mode="after")
     def _poses(self) -> Self:
-        if not self.pose_size and (self.mouth_size or self.head_motion != "still"):
-            raise ValueError("mouth_size and head_motion need a pose_size above 0")
+        if not self.pose_size and (self.mouth != "heard" or self.head_motion != "still"):
+            raise ValueError("`mouth: landmarks` and `head_motion: replayed` need a pose_size above 0")
         return self
 
 

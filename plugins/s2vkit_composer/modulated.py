@@ -13,7 +13,7 @@ from s2vkit_composer import ModulatedDecoderOptions
 from s2vkit_composer.blocks import picture_layers
 from s2vkit_composer.decoder import doublings_of, given, with_neighbours
 from s2vkit_composer.identity import Shape
-from s2vkit_composer.mouths import Mouths
+from s2vkit_composer.mouths import SHAPE, Mouths
 from s2vkit_composer.poses import Poses
 
 _GROUPS = 8  # of the group norms: per frame, so frames stay independent
@@ -90,9 +90,10 @@ class ModulatedDecoder(Generator):
         )
         self.codes = nn.ModuleDict({side: nn.Linear(codes[side], options.code_size) for side in self.sides})
         self.sees_frames = options.pose_size > 0
+        self.sees_mouths = options.mouth == "landmarks"
         self.poses, self.mouths = _unheard(options, features, codes.get("identity", 1))
         inputs = options.speech_size + len(codes) * options.code_size
-        inputs += options.pose_size + options.mouth_size
+        inputs += options.pose_size + (SHAPE if self.sees_mouths else 0)
         before = [widths[0], *widths[:-1]]
         self.blocks = nn.ModuleList(Modulated(a, b, inputs) for a, b in zip(before, widths, strict=True))
         self.to_rgb = picture_layers(widths)
@@ -109,38 +110,43 @@ class ModulatedDecoder(Generator):
         parts = [self.speech(speech)]
         parts += [_each(self.codes[side](unit), count) for side, unit in units.items()]
         if self.poses is not None:
-            parts += self._unheard(self.poses, codes, speech)
+            known = units.get("identity", _who(codes))
+            parts += self._unheard(self.poses, codes, speech, known)
         x = _each(start, count).contiguous(memory_format=torch.channels_last)
         frames = torch.tanh(self._frame(x, torch.cat(parts, 1)).float())
         return GeneratorOutput(frames.unflatten(0, (clips, count)), [])
 
-    def _unheard(self, poses: Poses, codes: Conditioning, speech: Tensor) -> list[Tensor]:
+    def _unheard(self, poses: Poses, codes: Conditioning, speech: Tensor, known: Tensor) -> list[Tensor]:
         """Return pose and mouth (B*V, size): as they are in training, else as remembered and told."""
         if self.training and codes.frames is not None:
-            frames = codes.frames.flatten(0, 1)
-            return [poses.seen(frames)] + ([] if self.mouths is None else [self.mouths.seen(frames)])
+            return self._seen(poses, codes, known)
         clips, count = codes.features.shape[:2]
         weights = poses.weights(_who(codes))
         times = None if codes.times is None else codes.times.expand(clips, -1)
-        pose = poses.recalled(weights, times).expand(-1, count, -1)
-        found = [pose.flatten(0, 1)]
+        found = [poses.recalled(weights, times).expand(-1, count, -1)]
         if self.mouths is not None:
             heard = self.speech.level(speech.float()).unflatten(0, (clips, count))
-            found.append(self.mouths.told(heard, pose, weights).flatten(0, 1))
+            found.append(self.mouths.told(heard, weights))
+        return [one.flatten(0, 1) for one in found]
+
+    def _seen(self, poses: Poses, codes: Conditioning, known: Tensor) -> list[Tensor]:
+        """Return pose and mouth (B*V, size) that real frames show, of people (B, code)."""
+        frames = given(codes.frames, "real frames")
+        found = [poses.seen(frames.flatten(0, 1), _each(known, frames.shape[1]))]
+        if self.mouths is not None:
+            found.append(self.mouths.given(given(codes.mouths, "shapes of mouths").flatten(0, 1)))
         return found
 
     def remember(self, conditioning: Conditioning, people: Tensor | None) -> None:
         """Take in the poses of each person of training clips, and what their speech tells of the mouth."""
         assert self.poses is not None
-        assert conditioning.frames is not None
-        clips = conditioning.frames.shape[:2]
-        frames = conditioning.frames.flatten(0, 1)
-        poses = self.poses.seen(frames).unflatten(0, clips)
-        slots = self.poses.remember(poses, _who(conditioning), people)
+        clips, who = conditioning.features.shape[:2], _who(conditioning)
+        known = self._unit(who, "identity") if "identity" in self.sides else who
+        pose, *mouth = (one.unflatten(0, clips) for one in self._seen(self.poses, conditioning, known))
+        slots = self.poses.remember(pose, who, people)
         if self.mouths is not None:
             speech = with_neighbours(conditioning, self.context_radius).flatten(0, 1)
-            heard = self.speech.level(speech.float()).unflatten(0, clips)
-            self.mouths.remember(self.mouths.seen(frames).unflatten(0, clips), heard, poses, slots)
+            self.mouths.remember(mouth[0], self.speech.level(speech.float()).unflatten(0, clips), slots)
 
     def _unit(self, code: Tensor, side: str) -> Tensor:
         """Bring the directions of codes (B, dim) to mean 0 and variance 1: what tells them apart is all."""
@@ -166,11 +172,9 @@ def _unheard(
     if not options.pose_size:
         return None, None
     poses = Poses(options.pose_size, code, moves=options.head_motion == "replayed")
-    if not options.mouth_size:
+    if options.mouth == "heard":
         return poses, None
-    context = (2 * options.context_radius + 1) * features
-    mouths = Mouths(options.mouth_size, features=context, pose=options.pose_size, slots=len(poses.keys))
-    return poses, mouths
+    return poses, Mouths((2 * options.context_radius + 1) * features, len(poses.keys))
 
 
 def _who(codes: Conditioning) -> Tensor:

@@ -1,101 +1,90 @@
-"""The shape of a mouth: seen in the real frames in training, told from speech afterwards."""
+"""The shape of a mouth: given by landmarks in training, told from speech afterwards."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from s2vkit_composer.poses import UPPER
-from s2vkit_composer.sight import Sight
-
-_SIGHT = (16, 24)  # height and width that the lower part of a frame is shrunk to
-_SIDES = 0.2  # of the width: left and right of it the mouth never is
+SHAPE = 2  # numbers of a shape: opening and width
+_NOISE = 0.1  # beside shapes of variance 1: landmarks err
 _PENALTIES = (3e2, 1e3, 3e3, 1e4, 3e4, 1e5)  # of the ridge regression; that of least error is taken
 _FOLDS = 8  # of clips, each told by the others
-_LEAST = 0.05  # correlation with what is told of held-out clips; a number of less is not moved by speech
-_MOST = 6.0  # times that what is told is brought up to the variance of what was seen
-_FURTHEST = 3.0  # a code's number that is drawn at most; 1 is their deviation
+_LEAST = 0.05  # correlation with what is told of left-out clips; a number of less is not moved by speech
+_MOST = 8.0  # times that what is told is brought up to the variance of what was measured
+_FURTHEST = 3.0  # a number that is drawn at most; 1 is its deviation over all
 
 
-class Mouths(Sight):
-    """Codes of the mouth's shape.
+class Mouths(nn.Module):
+    """Opening and width of the mouth, at one scale.
 
     A decoder that hears speech alone draws the mean of the shapes that what it hears may have: of
     minutes of speech, a mouth that hardly moves (our choice; not in the paper). Here it learns to
-    draw the shape that it sees. What speech tells of the shape is learnt apart, by a ridge
-    regression of what is seen on the features of the speech and on the pose, and brought to the
-    variance of what was seen: so lips move as far as they did, by the part that is heard.
+    draw the shape that landmarks measure in the real frame. What speech tells of the shape is
+    learnt apart, by a ridge regression of how it differs from its person's mean, and brought to
+    the variance of what was measured: so lips move as far as they did, by the part that is heard.
     """
 
     means: Tensor
-    pose_means: Tensor
     from_speech: Tensor
-    from_pose: Tensor
 
-    def __init__(self, size: int, *, features: int, pose: int, slots: int) -> None:
-        super().__init__(size, _SIGHT)
-        self.register_buffer("means", torch.zeros(slots, size))
-        self.register_buffer("pose_means", torch.zeros(slots, pose))
-        self.register_buffer("from_speech", torch.zeros(features, size))
-        self.register_buffer("from_pose", torch.zeros(pose, size))
+    def __init__(self, features: int, slots: int) -> None:
+        super().__init__()
+        self.level = nn.BatchNorm1d(SHAPE, affine=False)
+        self.register_buffer("means", torch.zeros(slots, SHAPE))
+        self.register_buffer("from_speech", torch.zeros(features, SHAPE))
 
-    def seen(self, frames: Tensor) -> Tensor:
-        """Map real frames (N, 3, H, W) to codes (N, size)."""
-        height, width = frames.shape[2:]
-        side = round(_SIDES * width)
-        return self.look(frames[:, :, round(UPPER * height) :, side : width - side])
+    def given(self, shapes: Tensor) -> Tensor:
+        """Bring shapes (N, 2) to one scale, in training with noise; unknown ones (NaN) are the mean."""
+        known = shapes.isfinite()
+        count = known.sum(0).clamp(min=1)
+        mean = torch.where(known, shapes, 0.0).sum(0) / count
+        codes: Tensor = self.level(torch.where(known, shapes, mean))
+        return codes + _NOISE * torch.randn_like(codes) if self.training else codes
 
-    def told(self, speech: Tensor, pose: Tensor, weights: Tensor) -> Tensor:
-        """Tell codes (B, V, size) from speech (B, V, features), poses (B, V, pose) and people (B, slots)."""
-        mean, held = (weights @ self.means).unsqueeze(1), (weights @ self.pose_means).unsqueeze(1)
-        codes = mean + (pose - held) @ self.from_pose + speech @ self.from_speech
-        return codes.clamp(-_FURTHEST, _FURTHEST)
+    def told(self, speech: Tensor, weights: Tensor) -> Tensor:
+        """Tell shapes (B, V, 2) from speech (B, V, features) and people (B, slots)."""
+        shapes = (weights @ self.means).unsqueeze(1) + speech @ self.from_speech
+        return shapes.clamp(-_FURTHEST, _FURTHEST)
 
-    def remember(self, codes: Tensor, speech: Tensor, poses: Tensor, slots: Tensor) -> None:
-        """Learn from codes (B, V, size), speech (B, V, features), poses (B, V, pose), people's slots (B,)."""
-        known = slots >= 0
-        codes, speech, poses, slots = codes[known], speech[known], poses[known], slots[known]
+    def remember(self, shapes: Tensor, speech: Tensor, slots: Tensor) -> None:
+        """Learn from shapes at one scale (B, V, 2), speech (B, V, features) and people's slots (B,)."""
+        known = (slots >= 0).cpu()
+        # Normal equations want float64, which not every device has.
+        slots, shapes, speech = (one.cpu()[known] for one in (slots, shapes, speech))
+        shapes, speech = shapes.double(), speech.double()
+        means = torch.zeros(self.means.shape, dtype=torch.float64)
         for slot in slots.unique():
-            self.means[slot] = codes[slots == slot].flatten(0, 1).mean(0)
-            self.pose_means[slot] = poses[slots == slot].flatten(0, 1).mean(0)
-        y = (codes - self.means[slots].unsqueeze(1)).double()
-        held = (poses - self.pose_means[slots].unsqueeze(1)).double()
-        heard = speech.double()
-        found = [_leave_out(heard, held, y, penalty) for penalty in _PENALTIES]
-        errors = [(y - by_speech - by_pose).square().mean() for by_speech, by_pose in found]
-        best = int(torch.stack(errors).argmin())
-        by_speech, by_pose = (one.flatten(0, 1) for one in found[best])
-        rest = y.flatten(0, 1) - by_pose
-        gain = rest.std(0) / by_speech.std(0).clamp(min=1e-6)
-        gain = torch.where(_correlation(by_speech, rest) < _LEAST, 0.0, gain.clamp(1.0, _MOST))
-        speech_part, pose_part = _ridge(heard, held, y, _PENALTIES[best])
-        self.from_speech.copy_(speech_part * gain)
-        self.from_pose.copy_(pose_part)
+            means[slot] = shapes[slots == slot].flatten(0, 1).mean(0)
+        self.means.copy_(means.float())
+        y = shapes - means[slots].unsqueeze(1)
+        found = [_leave_out(speech, y, penalty) for penalty in _PENALTIES]
+        best = int(torch.stack([(y - one).square().mean() for one in found]).argmin())
+        told, true = found[best].flatten(0, 1), y.flatten(0, 1)
+        gain = (true.std(0) / told.std(0).clamp(min=1e-6)).clamp(1.0, _MOST)
+        gain = torch.where(_correlation(told, true) < _LEAST, 0.0, gain)
+        self.from_speech.copy_((_ridge(speech, y, _PENALTIES[best]) * gain).float())
 
 
-def _ridge(heard: Tensor, held: Tensor, y: Tensor, penalty: float) -> tuple[Tensor, Tensor]:
-    """Regress y (B, V, size) on speech and pose; the penalty is that of speech."""
-    x = torch.cat([heard, held], 2).flatten(0, 1)
-    ridge = x.new_full((x.shape[1],), penalty)
-    ridge[heard.shape[2] :] = 1.0
-    weights = torch.linalg.solve(x.T @ x + ridge.diag(), x.T @ y.flatten(0, 1))
-    return weights[: heard.shape[2]], weights[heard.shape[2] :]
+def _ridge(speech: Tensor, y: Tensor, penalty: float) -> Tensor:
+    """Regress y (B, V, 2) on speech (B, V, features): (features, 2)."""
+    x = speech.flatten(0, 1)
+    ridge = torch.eye(x.shape[1], dtype=x.dtype, device=x.device) * penalty
+    weights: Tensor = torch.linalg.solve(x.T @ x + ridge, x.T @ y.flatten(0, 1))
+    return weights
 
 
-def _leave_out(heard: Tensor, held: Tensor, y: Tensor, penalty: float) -> tuple[Tensor, Tensor]:
-    """Tell every clip by a regression on others: by speech and by pose, each (B, V, size)."""
-    by_speech, by_pose = torch.zeros_like(y), torch.zeros_like(y)
+def _leave_out(speech: Tensor, y: Tensor, penalty: float) -> Tensor:
+    """Tell every clip by a regression on others: (B, V, 2)."""
+    told = torch.zeros_like(y)
     fold = torch.arange(len(y), device=y.device) % min(_FOLDS, len(y))
     for one in fold.unique():
         out = fold == one
-        if bool(out.all()):
-            continue
-        speech_part, pose_part = _ridge(heard[~out], held[~out], y[~out], penalty)
-        by_speech[out], by_pose[out] = heard[out] @ speech_part, held[out] @ pose_part
-    return by_speech, by_pose
+        if not bool(out.all()):
+            told[out] = speech[out] @ _ridge(speech[~out], y[~out], penalty)
+    return told
 
 
 def _correlation(a: Tensor, b: Tensor) -> Tensor:
-    """Return Pearson's r of each column of (N, size); 0 where one is constant."""
+    """Return Pearson's r of each column of (N, 2); 0 where one is constant."""
     a, b = a - a.mean(0), b - b.mean(0)
     return (a * b).sum(0) / (a.norm(dim=0) * b.norm(dim=0)).clamp(min=1e-12)

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from s2vkit import likeness
-from s2vkit_composer.sight import Sight
 
 _SIGHT = (16, 24)  # height and width that the upper part of a frame is shrunk to
-UPPER = 0.58  # of the height: what is below moves with the speech
+_UPPER = 0.58  # of the height: what is below moves with the speech
+_HIDDEN = 64
+_NOISE = 0.1  # beside codes of variance 1: too few bits to know a frame by heart
 _SLOTS = 512  # people that are remembered
 _TEMPERATURE = 0.05  # of the choice among them
 WALK = 40  # frames of a clip whose poses are gone through
 
 
-class Poses(Sight):
+class Poses(nn.Module):
     """Codes of what speech does not tell: pose of the head, gaze, hair.
 
     Without them a decoder draws the average of all poses of a person, in which the eyes of those
     who move dissolve (our choice; not in the paper). In training a code is seen in the real
-    frame, above the mouth. Afterwards each person has one: that of the frame nearest to the mean
-    of their codes, so one that the decoder has learnt to draw. Where heads move, each person
-    also has the codes of a clip, frame by frame.
+    frame, above the mouth. What sees is given who is seen, so that codes need not tell it again (as
+    in conditional variational autoencoders; Sohn et al. 2015). Afterwards each person has one: that of
+    the frame nearest to the mean of their codes, so one that the decoder has learnt to draw. Where
+    heads move, each person also has the codes of a clip, frame by frame.
     """
 
     keys: Tensor
@@ -32,17 +34,26 @@ class Poses(Sight):
     walks: Tensor
 
     def __init__(self, size: int, code: int, *, moves: bool = False) -> None:
-        super().__init__(size, _SIGHT)
+        super().__init__()
         self.moves = moves
+        self.see = nn.Linear(_SIGHT[0] * _SIGHT[1], _HIDDEN)
+        self.known = nn.Linear(code, _HIDDEN, bias=False)
+        nn.init.zeros_(self.known.weight)  # what is seen comes first
+        self.tell = nn.Linear(_HIDDEN, size, bias=False)
+        self.level = nn.BatchNorm1d(size, affine=False)
         self.register_buffer("keys", torch.zeros(_SLOTS, code))
         self.register_buffer("poses", torch.zeros(_SLOTS, size))
         self.register_buffer("count", torch.zeros((), dtype=torch.long))
         if moves:
             self.register_buffer("walks", torch.zeros(_SLOTS, WALK, size))
 
-    def seen(self, frames: Tensor) -> Tensor:
-        """Map real frames (N, 3, H, W) to codes (N, size)."""
-        return self.look(frames[:, :, : round(UPPER * frames.shape[2])])
+    def seen(self, frames: Tensor, who: Tensor) -> Tensor:
+        """Map real frames (N, 3, H, W) of people (N, code) to codes (N, size)."""
+        upper = frames[:, :, : round(_UPPER * frames.shape[2])].mean(1, keepdim=True)
+        small = F.interpolate(upper.float(), size=_SIGHT, mode="area").flatten(1)
+        small = F.layer_norm(small, small.shape[1:])
+        codes: Tensor = self.level(self.tell(F.leaky_relu(self.see(small) + self.known(who), 0.2)))
+        return codes + _NOISE * torch.randn_like(codes) if self.training else codes
 
     def weights(self, code: Tensor) -> Tensor:
         """Weigh the people who are remembered by identity codes (B, code): (B, slots)."""

@@ -52,6 +52,15 @@ class FaceMesh(Landmarks):
         self.file = Path(options.file) if options.file else carried_file()
         self._interpreter = _load(self.file, options.threads)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the interpreter, which cannot be copied."""
+        return {name: value for name, value in vars(self).items() if name != "_interpreter"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Read the file again."""
+        super().__setstate__(state)
+        self._interpreter = _load(self.file, self.options.threads)
+
     def forward(self, frames: Tensor) -> Tensor:
         """Find the points in faces (N, 3, H, W) in [-1, 1]: (N, 468, 3), NaN where there is no face."""
         height, width = frames.shape[-2:]

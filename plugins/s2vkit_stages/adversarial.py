@@ -23,7 +23,7 @@ from s2vkit_stages.accuracy import accuracies, by_clip, collapse_thresholds
 from s2vkit_stages.adversarial_options import AdversarialOptions
 from s2vkit_stages.balance import balanced
 from s2vkit_stages.held_out import examine
-from s2vkit_stages.requirements import check_shares, check_window, fields_of, used_modules
+from s2vkit_stages.requirements import check_mouths, check_shares, check_window, fields_of, used_modules
 from s2vkit_stages.terms import make_terms
 
 _SEEN = (128, 40)  # clips, and frames of each, in which a generator sees how heads are held and mouths move
@@ -54,6 +54,7 @@ class Adversarial(Stage):
         self.discriminators: dict[str, Discriminator] = graph.discriminators
         self.fields, self.uses = fields_of(options, graph), used_modules(options, graph)
         check_window(options, graph)
+        check_mouths(graph)
         self.adversarial_loss = graph.make(options.losses.adversarial)
         weight = options.losses.adversarial.options.weight
         self.weights = {name: weight * options.weights.get(name, 1.0) for name in self.discriminators}

@@ -48,8 +48,10 @@ def with_gap(field: BatchField, gap: int) -> BatchField:
 
 
 def used_modules(options: AdversarialOptions, graph: Graph) -> tuple[str, ...]:
-    """Name the students, and the teacher whose maps the perceptual term compares."""
+    """Name the students, the landmarks, and the teacher whose maps the perceptual term compares."""
     students = tuple(f"student.{side}" for side in graph.students)
+    if graph.generator is not None and graph.generator.sees_mouths:
+        students = (*students, "landmarks")
     if not options.losses.perceptual.weight:
         return students
     teacher = graph.teachers.get("identity")
@@ -91,6 +93,15 @@ def check_window(options: AdversarialOptions, graph: Graph) -> None:
                 f"discriminator '{name}' scores runs of frames, but single ones are sampled",
                 hint="give the adversarial stage e.g. `window: 5` and `frames: 5`",
             )
+
+
+def check_mouths(graph: Graph) -> None:
+    """Raise RecipeError if the generator sees mouths and nothing measures them."""
+    if graph.generator is not None and graph.generator.sees_mouths and graph.landmarks is None:
+        raise RecipeError(
+            "stage 'adversarial': the generator is shown what landmarks measure, but the recipe names none",
+            hint="add `landmarks: face_mesh` (or another), or leave `mouth: landmarks` out",
+        )
 
 
 def check_run_length(name: str, discriminator: Discriminator, window: int) -> None:

@@ -31,6 +31,8 @@ class Generator(nn.Module):
     warmup_frames: int = 0  # frames before the first one whose audio windows it takes too
     sees_frames: bool = False  # whether in training it is given the real frames, for what cannot be heard
 
+    sees_mouths: bool = False  # whether in training it is given what landmarks measure of the mouth there
+
     def forward(self, conditioning: Conditioning) -> GeneratorOutput:
         """Generate B clips at V times: frames (B, V, 3, H, W) in [-1, 1]."""
         raise NotImplementedError

@@ -71,6 +71,11 @@ class Graph(InferenceGraph):
             conditioning.reference_images = batch["reference_images"]
         if self.generator is not None and self.generator.sees_frames:
             conditioning.frames = batch.get("frames")
+            if conditioning.frames is not None and self.generator.sees_mouths:
+                assert self.landmarks is not None  # the stage has looked
+                frames = conditioning.frames
+                shapes = self.landmarks.mouths(frames.flatten(0, 1))
+                conditioning.mouths = shapes.unflatten(0, frames.shape[:2]).to(frames.device)
         return conditioning
 
     def evaluated(self, name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 GROUPS = (
@@ -40,3 +41,23 @@ class Landmarks(nn.Module):
         frame in which no face is found has NaN.
         """
         raise NotImplementedError
+
+    @torch.no_grad()
+    def mouths(self, frames: Tensor) -> Tensor:
+        """Measure the mouths in faces (N, 3, H, W): opening and width (N, 2), NaN where there is no face.
+
+        Both are parts of the distance between the eyes: the mean gap of the pairs of inner lips, and
+        how far the points of the lips lie apart from left to right.
+        """
+        points = self(frames)[..., :2].float()
+
+        def group(name: str) -> Tensor:
+            found: Tensor = points[:, torch.tensor(self.groups[name]).to(points.device)]
+            return found
+
+        left, right = (group(eye).mean(1) for eye in ("left_eye", "right_eye"))
+        gap = group("lower_inner_lip")[..., 1] - group("upper_inner_lip")[..., 1]
+        lips = group("lips")[..., 0]
+        sizes = torch.stack([gap.mean(1), lips.amax(1) - lips.amin(1)], 1)
+        shapes: Tensor = sizes / (right - left).norm(dim=1, keepdim=True)
+        return shapes

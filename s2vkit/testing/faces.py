@@ -103,6 +103,8 @@ def check_generator(subject: Subject) -> None:
             codes.audio_windows = noise(2, 1, generator.warmup_frames + 3, generator.audio_samples)
         if generator.sees_frames:
             codes.frames = noise(2, 3, 3, SIZE, SIZE, seed=4)
+        if generator.sees_mouths:
+            codes.mouths = noise(2, 3, 2, seed=5)
         output = generator.train()(codes)
         _check_output(subject, output, maps if "identity_maps" in subject.entry.gives else [])
         with_gradient = [output.frames, *output.identity_maps]
