@@ -125,6 +125,7 @@ def test_mouths_must_be_measured_where_they_are_wanted():
     shown = ModulatedDecoderOptions(width=16, min_width=8, capacity=128, pose_size=3, mouth="landmarks")
     codes = {"identity": IDENTITY, "emotion": EMOTION}
     graph.generator = ModulatedDecoder(shown, size=SIZE, features=FEATURES, codes=codes, map_shapes=[])
+    graph.landmarks = None
     with pytest.raises(RecipeError, match="but the recipe names none"):
         Adversarial(stage.options, graph=graph)
     graph.landmarks = Darkness(DarknessOptions())
