@@ -59,12 +59,13 @@ def test_shapes_are_of_one_scale_and_a_face_that_was_not_found_has_the_mean_one(
     made = Mouths(FEATURES, slots=8).train()
     shapes = 5 + 3 * random(200, 2, seed=6)
     shapes[:20] = torch.nan
-    codes = made.given(shapes)
-    assert codes.isfinite().all()
+    assert made.given(shapes).abs().max() < 4  # at first, too
+    for _ in range(60):
+        codes = made.given(shapes)
     assert 0.8 < codes.std() < 1.1
     made.eval()
     plain = made.given(shapes)
-    torch.testing.assert_close(plain[:20], made.given(shapes[20:].mean(0, keepdim=True)).expand(20, -1))
+    torch.testing.assert_close(plain[:20], torch.zeros(20, 2))
     assert made.given(torch.full((3, 2), torch.nan)).isfinite().all()
 
 

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from s2vkit import draw_rows
+
 _FAINT = 0.1  # deviation of a new picture of one size, beside a decoder's own of about 1
 
 
@@ -23,6 +25,12 @@ def norm_layer(name: str, channels: int) -> nn.Module:
     if name == "instance":
         return nn.InstanceNorm2d(channels, affine=True)
     return nn.Identity()
+
+
+def noisy(codes: Tensor, deviation: float) -> Tensor:
+    """Add noise to codes (N, size), drawn for the whole batch of all processes."""
+    size, device = codes.shape[1], codes.device
+    return codes + deviation * draw_rows(lambda rows: torch.randn(rows, size, device=device), len(codes))
 
 
 def start_weights(module: nn.Module) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from s2vkit_composer.blocks import noisy
+
 SHAPE = 2  # numbers of a shape: opening and width
 _NOISE = 0.1  # beside shapes of variance 1: landmarks err
 _PENALTIES = (3e2, 1e3, 3e3, 1e4, 3e4, 1e5)  # of the ridge regression; that of least error is taken
@@ -35,11 +37,9 @@ class Mouths(nn.Module):
 
     def given(self, shapes: Tensor) -> Tensor:
         """Bring shapes (N, 2) to one scale, in training with noise; unknown ones (NaN) are the mean."""
-        known = shapes.isfinite()
-        count = known.sum(0).clamp(min=1)
-        mean = torch.where(known, shapes, 0.0).sum(0) / count
-        codes: Tensor = self.level(torch.where(known, shapes, mean))
-        return codes + _NOISE * torch.randn_like(codes) if self.training else codes
+        codes = self.level(torch.where(shapes.isfinite(), shapes, self.level.running_mean))
+        codes = codes.clamp(-_FURTHEST, _FURTHEST)
+        return noisy(codes, _NOISE) if self.training else codes
 
     def told(self, speech: Tensor, weights: Tensor) -> Tensor:
         """Tell shapes (B, V, 2) from speech (B, V, features) and people (B, slots)."""

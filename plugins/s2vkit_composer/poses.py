@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from s2vkit import likeness
+from s2vkit_composer.blocks import noisy
 
 _SIGHT = (16, 24)  # height and width that the upper part of a frame is shrunk to
 _UPPER = 0.58  # of the height: what is below moves with the speech
@@ -53,7 +54,7 @@ class Poses(nn.Module):
         small = F.interpolate(upper.float(), size=_SIGHT, mode="area").flatten(1)
         small = F.layer_norm(small, small.shape[1:])
         codes: Tensor = self.level(self.tell(F.leaky_relu(self.see(small) + self.known(who), 0.2)))
-        return codes + _NOISE * torch.randn_like(codes) if self.training else codes
+        return noisy(codes, _NOISE) if self.training else codes
 
     def weights(self, code: Tensor) -> Tensor:
         """Weigh the people who are remembered by identity codes (B, code): (B, slots)."""
