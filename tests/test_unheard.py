@@ -47,6 +47,14 @@ def test_a_mouth_is_told_from_other_speech_and_moves_as_far_as_it_did(people):
     assert found[:, 1].std() < 0.5 * shapes[..., 1].std()  # what speech does not move is not moved at random
 
 
+def test_a_mouth_moves_as_much_further_as_is_asked(people):
+    _, speech = people
+    once, twice = Mouths(FEATURES, slots=8), Mouths(FEATURES, slots=8, strength=2.0)
+    for made in (once, twice):
+        made.remember(0.2 * speech[..., :2], speech, people[0])
+    torch.testing.assert_close(told(twice, speech), 2 * told(once, speech) - told(once, 0 * speech))
+
+
 def test_a_mouth_is_where_its_person_has_it(people):
     means = torch.tensor([-1.0, 0.0, 0.5, 1.0])
     shapes = means[people[0]][:, None, None].expand(-1, FRAMES, 2)

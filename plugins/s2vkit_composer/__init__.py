@@ -93,6 +93,13 @@ class ModulatedDecoderOptions(Options):
         description="what the shape of the mouth is drawn from: speech alone, or opening and width, which "
         "the recipe's landmarks measure in training and speech tells afterwards; needs poses",
     )
+    mouth_strength: float = Field(
+        default=1.0,
+        gt=0.0,
+        le=4.0,
+        description="how far a mouth that speech tells moves, beside the variance that was measured; above 1 "
+        "it makes up for a decoder that draws less than it is shown",
+    )
 
     @model_validator(mode="after")
     def _poses(self) -> Self:

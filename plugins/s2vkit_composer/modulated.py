@@ -174,7 +174,8 @@ def _unheard(
     poses = Poses(options.pose_size, code, moves=options.head_motion == "replayed")
     if options.mouth == "heard":
         return poses, None
-    return poses, Mouths((2 * options.context_radius + 1) * features, len(poses.keys))
+    context = (2 * options.context_radius + 1) * features
+    return poses, Mouths(context, len(poses.keys), options.mouth_strength)
 
 
 def _who(codes: Conditioning) -> Tensor:

@@ -29,8 +29,9 @@ class Mouths(nn.Module):
     means: Tensor
     from_speech: Tensor
 
-    def __init__(self, features: int, slots: int) -> None:
+    def __init__(self, features: int, slots: int, strength: float = 1.0) -> None:
         super().__init__()
+        self.strength = strength
         self.level = nn.BatchNorm1d(SHAPE, affine=False)
         self.register_buffer("means", torch.zeros(slots, SHAPE))
         self.register_buffer("from_speech", torch.zeros(features, SHAPE))
@@ -43,7 +44,7 @@ class Mouths(nn.Module):
 
     def told(self, speech: Tensor, weights: Tensor) -> Tensor:
         """Tell shapes (B, V, 2) from speech (B, V, features) and people (B, slots)."""
-        shapes = (weights @ self.means).unsqueeze(1) + speech @ self.from_speech
+        shapes = (weights @ self.means).unsqueeze(1) + self.strength * (speech @ self.from_speech)
         return shapes.clamp(-_FURTHEST, _FURTHEST)
 
     def remember(self, shapes: Tensor, speech: Tensor, slots: Tensor) -> None:
