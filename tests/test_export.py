@@ -19,6 +19,7 @@ from helpers_browser import Page, browser
 from helpers_cli import call
 from helpers_toy import REGISTRY, ROOT, load_toy
 
+from s2vkit import Conditioning
 from s2vkit.build import Builder
 from s2vkit.errors import InputError, RunFolderError
 from s2vkit.export import job, onnx_files, torch_export
@@ -86,6 +87,41 @@ def test_an_export_draws_what_the_model_draws_whole_and_in_pieces(model, exporte
     facts = json.loads((folder / "export.json").read_text())
     assert facts["labels"]["emotion"]["one"][0] == 1.0
     assert {path.name for path in folder.iterdir()} == {"export.json", *facts["files"].values()}
+
+
+MOVING = """
+generator: {use: modulated_decoder, width: 16, min_width: 8, capacity: 128, pose_size: 3,
+  head_motion: replayed, mouth: landmarks, context_radius: 1}
+landmarks: darkness
+discriminators: {identity: null, sync: null}
+stages: {compose: {losses: {identity_maps: {weight: 0}}}}
+"""
+
+
+@pytest.mark.parametrize("form", ["onnx", "torch_export"])
+def test_an_exported_head_moves_as_the_models_does(tmp_path, form):
+    builder = Builder(load_toy(tmp_path, more=(CPC, MOVING)).recipe, REGISTRY)
+    graph = builder.graph()
+    poses, mouths = graph.generator.poses, graph.generator.mouths
+    with torch.no_grad():
+        poses.count.fill_(2)
+        kept = (poses.keys[:2], poses.poses[:2], poses.walks[:2], mouths.means[:2], mouths.from_speech)
+        for values in kept:
+            values.copy_(torch.randn(values.shape, generator=torch.Generator().manual_seed(0)))
+    codes = {side: {"one": torch.ones(student.dim)} for side, student in graph.students.items()}
+    builder.save_bundle(tmp_path / "model", graph, codes)
+    model = load_model(tmp_path / "model", device="cpu").pipeline
+    made = job.export_model(tmp_path / "model", tmp_path / "out", form=form)
+    parity = compare(model, open_exported(made.folder))
+    assert parity.frames <= LARGEST
+    assert parity.pieces <= LARGEST
+    decoder = model.graph.generator
+    silence = torch.zeros(1, 60, graph.encoder.dim)
+    around = silence.unsqueeze(2).expand(-1, -1, 3, -1)
+    said = {side: torch.ones(1, student.dim) for side, student in graph.students.items()}
+    with torch.no_grad():
+        frames = decoder(Conditioning(silence, said, around, times=torch.arange(60)[None])).frames[0]
+    assert frames.std(0).max() > 1e-3  # heads move, so that the comparison can fail
 
 
 def test_the_example_of_the_page_runs(exported, monkeypatch):

@@ -86,7 +86,7 @@ class ModulatedDecoderOptions(Options):
     head_motion: Literal["still", "replayed"] = Field(
         default="still",
         description="whether afterwards a head holds its pose or goes through those of a clip of its person, "
-        "to and fro; an exported model holds it",
+        "to and fro",
     )
     mouth: Literal["heard", "landmarks"] = Field(
         default="heard",

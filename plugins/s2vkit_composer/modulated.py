@@ -91,6 +91,7 @@ class ModulatedDecoder(Generator):
         self.codes = nn.ModuleDict({side: nn.Linear(codes[side], options.code_size) for side in self.sides})
         self.sees_frames = options.pose_size > 0
         self.sees_mouths = options.mouth == "landmarks"
+        self.takes_times = options.head_motion == "replayed"
         self.poses, self.mouths = _unheard(options, features, codes.get("identity", 1))
         inputs = options.speech_size + len(codes) * options.code_size
         inputs += options.pose_size + (SHAPE if self.sees_mouths else 0)

@@ -99,7 +99,11 @@ def describe(
             "summary_dim": encoder.summary_dim,
             "state": [_tensor(name, one) for name, one in zip(step.names, step.begin(), strict=True)],
         },
-        "generator": {"context_radius": generator.context_radius, "image": generator.takes_reference_image},
+        "generator": {
+            "context_radius": generator.context_radius,
+            "image": generator.takes_reference_image,
+            "times": generator.takes_times,
+        },
         "codes": {side: student.dim for side, student in pipeline.graph.students.items()},
         "labels": {
             side: {label: [round(x, 6) for x in code.tolist()] for label, code in codes.items()}

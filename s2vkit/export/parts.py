@@ -84,6 +84,8 @@ def _generator(graph: InferenceGraph, generator: Generator) -> Part:
     inputs = {"features": torch.zeros(1, FRAMES, dim)}
     if generator.context_radius:
         inputs["context"] = torch.zeros(1, FRAMES, 2 * generator.context_radius + 1, dim)
+    if generator.takes_times:
+        inputs["times"] = torch.arange(FRAMES)[None]
     by_frame = tuple(inputs)
     if generator.takes_reference_image:
         inputs["image"] = torch.zeros(1, 3, size, size)
@@ -104,5 +106,6 @@ class _Frames(nn.Module):
         given = dict(zip(self.names, inputs, strict=True))
         codes = {side: given[side] for side in self.sides}
         conditioning = Conditioning(given["features"], codes, given.get("context"), given.get("image"))
+        conditioning.times = given.get("times")
         frames: Tensor = self.generator(conditioning).frames
         return frames

@@ -145,10 +145,13 @@ class ExportedGenerator(Generator):
         self.call, self.sides, self.size = call, sides, facts["size"]
         self.context_radius: int = facts["generator"]["context_radius"]
         self.takes_reference_image: bool = facts["generator"]["image"]
+        self.takes_times: bool = facts["generator"].get("times", False)
 
     def forward(self, conditioning: Conditioning) -> GeneratorOutput:
         """Draw clips one after another: (B, V, 3, size, size)."""
-        given = [conditioning.features, conditioning.context, conditioning.reference_images]
+        times = conditioning.times if self.takes_times else None
+        times = None if times is None else times.expand(len(conditioning.features), -1)
+        given = [conditioning.features, conditioning.context, times, conditioning.reference_images]
         given += [conditioning.codes[side] for side in self.sides]
         inputs = [one for one in given if one is not None]
         clips = [self.call([one[i : i + 1].contiguous() for one in inputs])[0] for i in range(len(inputs[0]))]

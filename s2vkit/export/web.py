@@ -37,7 +37,7 @@ def find_runtime(given: Path | None, start: Path) -> Path:
 
 def check_for_page(facts: dict[str, Any]) -> None:
     """Raise InputError if the page cannot run such a model."""
-    if facts["generator"]["context_radius"] or facts["generator"]["image"]:
+    if any(facts["generator"].values()):
         raise InputError(
             "the page draws frames from their own speech alone, and this model takes more",
             hint="export it as onnx, and run the files by a program of your own",

@@ -31,6 +31,9 @@ class Generator(nn.Module):
     warmup_frames: int = 0  # frames before the first one whose audio windows it takes too
     sees_frames: bool = False  # whether in training it is given the real frames, for what cannot be heard
 
+    takes_times: bool = (
+        False  # whether its frames depend on their numbers in the clip, as those of moving heads
+    )
     sees_mouths: bool = False  # whether in training it is given what landmarks measure of the mouth there
 
     def forward(self, conditioning: Conditioning) -> GeneratorOutput:
