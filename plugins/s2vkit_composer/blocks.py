@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import draw_rows
+import s2vkit
 
 _FAINT = 0.1  # deviation of a new picture of one size, beside a decoder's own of about 1
 
@@ -30,7 +30,8 @@ def norm_layer(name: str, channels: int) -> nn.Module:
 def noisy(codes: Tensor, deviation: float) -> Tensor:
     """Add noise to codes (N, size), drawn for the whole batch of all processes."""
     size, device = codes.shape[1], codes.device
-    return codes + deviation * draw_rows(lambda rows: torch.randn(rows, size, device=device), len(codes))
+    noise = s2vkit.draw_rows(lambda rows: torch.randn(rows, size, device=device), len(codes))
+    return codes + deviation * noise
 
 
 def start_weights(module: nn.Module) -> None:
