@@ -67,14 +67,14 @@ def test_shapes_are_of_one_scale_and_a_face_that_was_not_found_has_the_mean_one(
     made = Mouths(FEATURES, slots=8).train()
     shapes = 5 + 3 * random(200, 2, seed=6)
     shapes[:20] = torch.nan
-    assert made.given(shapes).abs().max() < 4  # at first, too
+    assert made.shown(shapes).abs().max() < 4  # at first, too
     for _ in range(60):
-        codes = made.given(shapes)
+        codes = made.shown(shapes)
     assert 0.8 < codes.std() < 1.1
     made.eval()
-    plain = made.given(shapes)
+    plain = made.shown(shapes)
     torch.testing.assert_close(plain[:20], torch.zeros(20, 2))
-    assert made.given(torch.full((3, 2), torch.nan)).isfinite().all()
+    assert made.shown(torch.full((3, 2), torch.nan)).isfinite().all()
 
 
 def test_a_clip_beyond_the_slots_and_a_lone_clip_do_no_harm(people):
@@ -148,7 +148,7 @@ def test_a_mouth_that_was_shown_is_told_from_the_speech_that_moved_it(taught):
     with torch.no_grad():
         heard = taught.speech.level(part.features.flatten(0, 1)).unflatten(0, (4, -1))
         found = taught.mouths.told(heard, taught.poses.weights(part.codes["identity"]))
-        shown = taught.mouths.given(part.mouths.flatten(0, 1)).unflatten(0, (4, -1))
+        shown = taught.mouths.shown(part.mouths.flatten(0, 1)).unflatten(0, (4, -1))
     pairs = torch.stack([found[..., 0].flatten(), shown[..., 0].flatten()])
     assert torch.corrcoef(pairs)[0, 1] > 0.7
     assert found[..., 1].std() < 1e-3  # all are as wide

@@ -50,8 +50,13 @@ class Speech(nn.Module):
 
     def forward(self, speech: Tensor) -> Tensor:
         """Map (N, features) to (N, size)."""
-        found: Tensor = self.layers(self.level(speech.float()))
+        found: Tensor = self.layers(self.standard(speech))
         return found
+
+    def standard(self, speech: Tensor) -> Tensor:
+        """Standardise (N, features)."""
+        standardised: Tensor = self.level(speech.float())
+        return standardised
 
 
 class ModulatedDecoder(Generator):
@@ -92,7 +97,7 @@ class ModulatedDecoder(Generator):
         self.sees_frames = options.pose_size > 0
         self.sees_mouths = options.mouth == "landmarks"
         self.takes_times = options.head_motion == "replayed"
-        self.poses, self.mouths = _unheard(options, features, codes.get("identity", 1))
+        self.poses, self.mouths = _make_unheard(options, features, codes.get("identity", 1))
         inputs = options.speech_size + len(codes) * options.code_size
         inputs += options.pose_size + (SHAPE if self.sees_mouths else 0)
         before = [widths[0], *widths[:-1]]
@@ -126,7 +131,7 @@ class ModulatedDecoder(Generator):
         times = None if codes.times is None else codes.times.expand(clips, -1)
         found = [poses.recalled(weights, times).expand(-1, count, -1)]
         if self.mouths is not None:
-            heard = self.speech.level(speech.float()).unflatten(0, (clips, count))
+            heard = self.speech.standard(speech).unflatten(0, (clips, count))
             found.append(self.mouths.told(heard, weights))
         return [one.flatten(0, 1) for one in found]
 
@@ -135,7 +140,7 @@ class ModulatedDecoder(Generator):
         frames = given(codes.frames, "real frames")
         found = [poses.seen(frames.flatten(0, 1), _each(known, frames.shape[1]))]
         if self.mouths is not None:
-            found.append(self.mouths.given(given(codes.mouths, "shapes of mouths").flatten(0, 1)))
+            found.append(self.mouths.shown(given(codes.mouths, "shapes of mouths").flatten(0, 1)))
         return found
 
     def remember(self, conditioning: Conditioning, people: Tensor | None) -> None:
@@ -147,7 +152,7 @@ class ModulatedDecoder(Generator):
         slots = self.poses.remember(pose, who, people)
         if self.mouths is not None:
             speech = with_neighbours(conditioning, self.context_radius).flatten(0, 1)
-            self.mouths.remember(mouth[0], self.speech.level(speech.float()).unflatten(0, clips), slots)
+            self.mouths.remember(mouth[0], self.speech.standard(speech).unflatten(0, clips), slots)
 
     def _unit(self, code: Tensor, side: str) -> Tensor:
         """Bring the directions of codes (B, dim) to mean 0 and variance 1: what tells them apart is all."""
@@ -166,7 +171,7 @@ class ModulatedDecoder(Generator):
         return frame
 
 
-def _unheard(
+def _make_unheard(
     options: ModulatedDecoderOptions, features: int, code: int
 ) -> tuple[Poses | None, Mouths | None]:
     """Make what sees poses and mouths, where the options ask for it."""

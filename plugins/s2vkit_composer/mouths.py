@@ -36,7 +36,7 @@ class Mouths(nn.Module):
         self.register_buffer("means", torch.zeros(slots, SHAPE))
         self.register_buffer("from_speech", torch.zeros(features, SHAPE))
 
-    def given(self, shapes: Tensor) -> Tensor:
+    def shown(self, shapes: Tensor) -> Tensor:
         """Bring shapes (N, 2) to one scale, in training with noise; unknown ones (NaN) are the mean."""
         codes = self.level(torch.where(shapes.isfinite(), shapes, self.level.running_mean))
         codes = codes.clamp(-_FURTHEST, _FURTHEST)

@@ -49,18 +49,18 @@ def with_gap(field: BatchField, gap: int) -> BatchField:
 
 def used_modules(options: AdversarialOptions, graph: Graph) -> tuple[str, ...]:
     """Name the students, the landmarks, and the teacher whose maps the perceptual term compares."""
-    students = tuple(f"student.{side}" for side in graph.students)
+    used = tuple(f"student.{side}" for side in graph.students)
     if graph.generator is not None and graph.generator.sees_mouths:
-        students = (*students, "landmarks")
+        used = (*used, "landmarks")
     if not options.losses.perceptual.weight:
-        return students
+        return used
     teacher = graph.teachers.get("identity")
     if teacher is None or not teacher.map_shapes:
         raise RecipeError(
             "stage 'adversarial': the perceptual term has no teacher's maps to compare",
             hint="name an identity teacher that gives maps, or leave the term out",
         )
-    return (*students, "teacher.identity")
+    return (*used, "teacher.identity")
 
 
 def check_shares(options: AdversarialOptions, graph: Graph, terms: Collection[str]) -> list[str]:

@@ -89,10 +89,11 @@ class BatchDataset(Dataset[Loaded]):
         count = min(max_clips, len(found))
         clips = np.array([found[i * len(found) // count] for i in range(count)])
         places = np.array([max(store.clips[i].frames - window + 1, 1) for i in clips])[:, None]
-        starts = (places * (np.arange(runs) + 0.5) / runs).astype(int)
         if consecutive:
-            starts = np.maximum(places - runs * window, 0) // 2 + np.arange(runs) * window
-            starts = np.minimum(starts, places - 1)
+            first = np.maximum(places - runs * window, 0) // 2
+            starts = np.minimum(first + np.arange(runs) * window, places - 1)
+        else:
+            starts = (places * (np.arange(runs) + 0.5) / runs).astype(int)
         others = (starts + np.maximum(self.sampling.gap, places // 2)) % places
         lengthen = self.sampler.lengthen
         lengths = np.array([store.clips[i].frames for i in clips])

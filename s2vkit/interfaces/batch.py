@@ -75,9 +75,7 @@ class Conditioning:
     state: Any = None  # `GeneratorOutput.state` of the frames just before; then L is 0
     frames: Tensor | None = None  # (B, V, 3, H, W) the real ones, in training, where it sees poses in them
     mouths: Tensor | None = None  # (B, V, 2) opening and width of the mouths in these, where it sees mouths
-    times: Tensor | None = (
-        None  # (1 or B, V) numbers of the frames in their clips; None: unknown, as in training
-    )
+    times: Tensor | None = None  # (1 or B, V) numbers of the frames in their clips; None: not known
     speech: Tensor | None = None  # (S,) the pipeline's own: what it cuts audio windows from
 
 

@@ -30,11 +30,8 @@ class Generator(nn.Module):
     audio_rate: int | None = None  # Hz, of that speech; the encoder's must be the same
     warmup_frames: int = 0  # frames before the first one whose audio windows it takes too
     sees_frames: bool = False  # whether in training it is given the real frames, for what cannot be heard
-
-    takes_times: bool = (
-        False  # whether its frames depend on their numbers in the clip, as those of moving heads
-    )
     sees_mouths: bool = False  # whether in training it is given what landmarks measure of the mouth there
+    takes_times: bool = False  # whether a frame depends on its number in the clip, as a moving head's
 
     def forward(self, conditioning: Conditioning) -> GeneratorOutput:
         """Generate B clips at V times: frames (B, V, 3, H, W) in [-1, 1]."""
