@@ -85,6 +85,7 @@ if TYPE_CHECKING:
         IdentityMaps,
         Mismatched,
         ReferenceImages,
+        SegmentSummaries,
         Speech,
         Summary,
         Targets,
@@ -113,7 +114,7 @@ __version__ = "0.1.0"
 _FIELDS = [
     "AudioWindows", "BatchField", "BatchSizes", "BatchSource", "ClipSample", "Context",
     "FeatureField", "Features", "Frames", "FrozenFeatures", "IdentityMaps",
-    "Mismatched", "ReferenceImages", "Speech", "Summary", "Targets",
+    "Mismatched", "ReferenceImages", "SegmentSummaries", "Speech", "Summary", "Targets",
 ]  # fmt: skip
 _LAZY = {
     **dict.fromkeys(["AudioEncoder", "SpeechStep", "SpeechStream"], "interfaces.audio_encoder"),
@@ -246,6 +247,7 @@ __all__ = [
     "RunFolderError",
     "S2vkitError",
     "Score",
+    "SegmentSummaries",
     "Slot",
     "Source",
     "Speech",

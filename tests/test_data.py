@@ -13,7 +13,7 @@ from helpers_batches import loader_of
 from helpers_shelf import held_by_another, hold_lock
 from helpers_toy import Toy, ToyOptions
 
-from s2vkit import FrozenFeatures, Stage, StageOptions, Summary, align
+from s2vkit import FrozenFeatures, SegmentSummaries, Stage, StageOptions, Summary, align
 from s2vkit.data.array_writers import FolderWriter
 from s2vkit.data.arrays import Arrays, new_array
 from s2vkit.data.cache_entries import cached
@@ -364,12 +364,12 @@ class Ear:
         return steps, torch.stack([lengths.float(), power], 1)
 
 
-def heard(store, folder, segments, seed=5):
+def heard(store, folder, segments, seed=5, **how):
     folder.mkdir()
     cpu, quiet = torch.device("cpu"), lambda *at: None
     out = FolderWriter(folder)
     encode_speech(store, Ear(), out, device=cpu, alignment=Alignment(), progress=quiet)
-    picks = pick_segments(store, segments, generator(seed, "stretches"))
+    picks = pick_segments(store, segments, generator(seed, "stretches"), **how)
     encode_segments(store, Ear(), out, device=cpu, picks=picks, progress=quiet)
     return Arrays(folder)
 
@@ -390,6 +390,20 @@ def test_segments_are_pieces_of_the_training_clips(store, tmp_path):
     assert (arrays["segments"][0] != other["segments"][0]).any()
 
 
+def test_segments_may_be_as_short_as_asked_and_as_long_as_the_clip(store, tmp_path):
+    train = store.split("train")
+    whole = np.array([store.clips[i].samples for i in train])[:, None]
+    seconds = whole.min() / 16000 / 8
+    arrays = heard(store, tmp_path / "one", 64, shortest=seconds)
+    lengths = arrays["segments"][train, :, 0]
+    assert (lengths >= 16000 * seconds - 16).all()
+    assert (lengths <= whole).all()
+    half = lengths < 16000 * seconds * np.sqrt(whole / whole.min() * 8)
+    assert 0.4 < half.mean() < 0.6, "each doubling is as likely"
+    arrays = heard(store, tmp_path / "all", 2, shortest=60.0)
+    assert (arrays["segments"][train, :, 0] == whole).all()
+
+
 def test_a_step_hears_wholes_and_segments(store, tmp_path):
     arrays = heard(store, tmp_path / "heard", 3)
 
@@ -408,6 +422,25 @@ def test_a_step_hears_wholes_and_segments(store, tmp_path):
             seen.add(known.index(tuple(summary.tolist())))
     assert seen == {0, 1, 2, 3}
     assert torch.equal(batches(7)["summary"], batches(7)["summary"])
+
+
+@pytest.mark.parametrize(("most", "count"), [(16384, 3), (8, 2), (1, 1)])
+def test_a_stage_that_ends_is_shown_wholes_and_segments_of_every_clip(store, tmp_path, most, count):
+    arrays = heard(store, tmp_path / "heard", 3)
+
+    class Remembers(Stage):
+        fields = (Summary(segments=3), SegmentSummaries(segments=3, most=most))
+        options = StageOptions(steps=1, batch=4)
+
+    frozen = {FrozenFeatures("speech"): arrays, FrozenFeatures("segments", count=3): arrays}
+    batches = loader_of(Sources(store, 16000, frozen), Remembers(), "remembers")
+    assert batches(0).get("segments") is None
+    clips = batches.training_clips(4)
+    assert clips["segments"].shape == (4, 1 + count, 2)
+    for name, found in zip(clips.names, clips["segments"].numpy(), strict=True):
+        i = [clip.name for clip in store.clips].index(name)
+        np.testing.assert_array_equal(found[0], arrays["summary"][i])
+        np.testing.assert_array_equal(found[1:], arrays["segments"][i, :count])
 
 
 # What fields ask of sampling

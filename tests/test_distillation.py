@@ -13,6 +13,7 @@ from helpers_toy import read_json, run_toy
 from s2vkit_losses import DecorrelateOptions, HsicOptions, SoftTargetsOptions
 from s2vkit_losses.codes import NormalizedL2, SoftTargets
 from s2vkit_losses.independence import Decorrelate, Hsic
+from s2vkit_stages.distill import _kinds
 from s2vkit_stages.erase import eraser, principal
 from s2vkit_stages.held_out import agreement, retrieval
 from s2vkit_students import LinearOptions, MlpOptions
@@ -20,6 +21,7 @@ from s2vkit_students.students import Linear, Mlp
 from torch import nn
 
 from s2vkit import FrozenFeatures, LossOptions, RecipeError, Targets
+from s2vkit.engine.callbacks.starting import Starting
 from s2vkit.engine.log import read_log
 from s2vkit.engine.sources import Sources
 from s2vkit.options import Slot
@@ -285,6 +287,70 @@ def test_a_run_erases_once_after_the_last_step(tmp_path):
     run_toy(tmp_path, *said, stages=["distill"])
     again = load_file(folder / "weights.safetensors")
     assert all(torch.equal(v, again[k]) for k, v in erased.items())
+
+
+# What students are shown before the first step
+
+HEARD = ("students.identity.input_norm=discriminant", "students.emotion.input_norm=batch")
+
+
+def test_a_discriminant_is_learnt_before_the_first_step_and_kept_by_a_longer_run(tmp_path):
+    from safetensors.torch import load_file
+
+    path = tmp_path / "run" / "stages" / "distill" / "weights.safetensors"
+    run_toy(tmp_path, *HEARD, "stages.distill.segments=3", stages=["distill"])
+    first = load_file(path)
+    learnt = {key: value for key, value in first.items() if key.endswith("learnt")}
+    assert [key.split("/")[0] for key in learnt] == ["student.identity"]
+    assert all(learnt.values())
+    axes = next(value for key, value in first.items() if key.endswith("axes"))
+    assert int(axes.any(0).sum()) == 3, "two speakers by two emotions"
+    run_toy(tmp_path, *HEARD, "stages.distill.segments=3", "stages.distill.steps=8", stages=["distill"])
+    longer = load_file(path)
+    assert torch.equal(next(value for key, value in longer.items() if key.endswith("axes")), axes)
+    assert any(not torch.equal(value, longer[key]) for key, value in first.items())
+
+
+def test_what_starts_from_a_trained_model_keeps_its_directions(tmp_path):
+    from safetensors.torch import load_file
+
+    run_toy(tmp_path / "old", *HEARD)
+    more = (*HEARD, f"start_from.run={tmp_path / 'old' / 'run'}", "data.speakers=3")
+    run_toy(tmp_path / "new", *more, stages=["distill"])
+    old, new = (
+        load_file(tmp_path / which / "run" / "stages" / "distill" / "weights.safetensors")
+        for which in ("old", "new")
+    )
+    place = next(key for key in old if key.endswith("axes"))
+    assert torch.equal(old[place], new[place])
+
+
+@pytest.mark.parametrize(("step", "called"), [(0, True), (3, False)])
+def test_a_stage_starts_once(step, called):
+    seen = []
+    stage = SimpleNamespace(start_with=4, start=seen.append)
+    state = SimpleNamespace(step=step)
+    Starting(stage, lambda: "clips").on_train_start(state)
+    assert seen == (["clips"] if called else [])
+    stage.start_with = 0
+    Starting(stage, lambda: pytest.fail("no clips were asked for")).on_train_start(state)
+
+
+def test_clips_are_of_a_kind_if_they_share_every_label_that_all_of_them_have():
+    def clips(**labels):
+        return SimpleNamespace(
+            names=["a", "b", "c", "d"], labels={name: torch.tensor(known) for name, known in labels.items()}
+        )
+
+    def alike(*given):
+        kinds = _kinds(*given)
+        return [kinds.tolist().index(kind) for kind in kinds.tolist()]
+
+    both = ["identity", "emotion"]
+    assert alike(clips(identity=[0, 0, 1, 1], emotion=[5, 5, 5, 2]), both) == [0, 0, 2, 3]
+    assert alike(clips(identity=[0, 0, 1, 1], emotion=[5, -1, 5, 2]), both) == [0, 1, 2, 3]
+    assert alike(clips(identity=[0, 0, 1, 1]), both) == [0, 1, 2, 3]
+    assert alike(clips(identity=[0, 0, 1, 1]), ["identity"]) == [0, 0, 2, 2]
 
 
 # Eq. 1

@@ -6,7 +6,7 @@ from s2vkit_optimizers import AdamOptions, AdamwOptions, RmspropOptions
 from s2vkit_optimizers.optimizers import make_adam, make_adamw, make_rmsprop
 from s2vkit_students import LinearOptions, MlpOptions, RecollectionOptions
 from s2vkit_students.recollection import Recollection
-from s2vkit_students.students import Linear, Mlp
+from s2vkit_students.students import Discriminant, Linear, Mlp
 
 from s2vkit import Student
 
@@ -18,7 +18,7 @@ def build(**options):
 
 
 @pytest.mark.parametrize("norm", ["batch", "layer", "none"])
-@pytest.mark.parametrize("input_norm", ["batch", "layer", "none"])
+@pytest.mark.parametrize("input_norm", ["batch", "layer", "none", "discriminant"])
 def test_students_give_their_teachers_size_and_learn_throughout(norm, input_norm):
     student = build(norm=norm, input_norm=input_norm, dropout=0.1)
     assert isinstance(student, Student)
@@ -88,6 +88,88 @@ def test_more_faces_than_slots_are_thinned_and_without_people_each_clip_is_one()
     student, faces = recollection(slots=3), torch.randn(9, 7)
     student.remember(faces, None)
     assert torch.equal(student.memory, faces[[0, 4, 8]])
+
+
+def voices(people, clips, segments, inputs=10, seed=0):
+    """Give summaries whose people differ in two directions of little variance, and hardly in others."""
+    random = torch.Generator().manual_seed(seed)
+    noise = torch.randn(people * clips, segments, inputs, generator=random)
+    noise *= torch.cat([torch.full((2,), 0.1), torch.full((inputs - 2,), 9.0)])
+    who = torch.arange(people).repeat_interleave(clips)
+    angle = 2 * torch.pi * who / people
+    noise[..., 0] += angle.cos()[:, None]
+    noise[..., 1] += angle.sin()[:, None]
+    return who, noise
+
+
+def nearest(points, others, who):
+    means = torch.stack([others[who == one].mean(0) for one in who.unique()])
+    return torch.cdist(points, means).argmin(1)
+
+
+@pytest.mark.parametrize("kinds", ["people", "clips"])
+def test_a_discriminant_finds_what_varies_little_within_a_clip(kinds):
+    who, heard = voices(6, 4, 5)
+    fresh, asked = voices(6, 3, 1, seed=1)
+    found = Discriminant(10, 4)
+    found.learn(heard, who if kinds == "people" else torch.arange(len(who)))
+    before = nearest(asked[:, 0], heard.flatten(0, 1), who.repeat_interleave(5))
+    after = nearest(found(asked[:, 0]), found(heard.flatten(0, 1)), who.repeat_interleave(5))
+    assert (before != fresh).any(), "no discriminant is needed here"
+    assert torch.equal(after, fresh)
+    within = found(heard) - found(heard).mean(1, keepdim=True)
+    spread = within.flatten(0, 1).std(0)
+    assert (spread < 1.1).all()
+    assert (spread[:2] > 0.4).all(), "the two directions are whitened, but for the shrinkage"
+
+
+def test_a_discriminant_keeps_what_it_has_learnt_and_saves_it():
+    found, again = Discriminant(10, 4), Discriminant(10, 4)
+    summary = torch.randn(3, 10)
+    assert torch.equal(found(summary), summary[:, :4])
+    found.learn(*reversed(voices(6, 4, 5)))
+    axes = found.axes.clone()
+    found.learn(*reversed(voices(5, 4, 5, seed=3)))
+    assert torch.equal(found.axes, axes)
+    again.load_state_dict(found.state_dict())
+    again.learn(*reversed(voices(5, 4, 5, seed=3)))
+    assert torch.equal(again.axes, axes)
+
+
+@pytest.mark.parametrize(
+    ("people", "clips", "directions"), [(1, 1, 1), (1, 3, 1), (2, 1, 1), (4, 1, 3), (9, 2, 6)]
+)
+def test_a_discriminant_of_few_clips_has_few_directions(people, clips, directions):
+    who, heard = voices(people, clips, 1)
+    found = Discriminant(10, 6)
+    found.learn(heard, who)
+    assert found(heard).isfinite().all()
+    assert int(found.axes.any(0).sum()) == directions
+
+
+@pytest.mark.parametrize("kind", ["mlp", "linear", "recollection"])
+def test_a_student_with_a_discriminant_learns_behind_it(kind):
+    make = {
+        "mlp": lambda **options: Mlp(MlpOptions(hidden=[16], **options), inputs=10, dim=7),
+        "linear": lambda **options: Linear(LinearOptions(**options), inputs=10, dim=7),
+        "recollection": lambda **options: Recollection(
+            RecollectionOptions(hidden=[16], **options), inputs=10, dim=7
+        ),
+    }[kind]
+    assert not make(input_norm="batch").prepares
+    student = make(input_norm="discriminant", directions=4)
+    assert student.prepares
+    who, heard = voices(6, 4, 5)
+    student.prepare(heard, who)
+    student.train()(heard[:, 0]).square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in student.parameters())
+    assert student.eval()(heard[:2, 0]).shape == (2, 7)
+    # What varies within a voice alone is hardly heard.
+    loud = heard[:, 0] + 9 * torch.nn.functional.one_hot(torch.tensor(5), 10)
+    far = (student(loud) - student(heard[:, 0])).norm() / (
+        student(heard[:, 0]) - student(heard[:, 0]).mean(0)
+    ).norm()
+    assert far < 0.5
 
 
 @pytest.mark.parametrize(

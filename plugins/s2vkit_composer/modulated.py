@@ -64,7 +64,7 @@ class ModulatedDecoder(Generator):
 
     Not the paper's: its codes join by modulation (StyleGAN, Karras et al. 2019), its sizes by output
     skips (Karras et al. 2020), its doublings by nearest neighbours and a convolution. The identity code
-    is the start map, so that a person's look is stored once and whole; with the student `recollection`
+    is the start map, so that a person's look is stored once and whole; with a student that recalls
     there are as many start maps as people. `size` is the start map doubled a whole number of times,
     from 32 to 256 px; no identity maps are inflated.
     """

@@ -81,6 +81,13 @@ class DistillOptions(StageOptions):
         description="share of the segments that sound as other recordings might: other tone, room, "
         "noise, band, hum, clipping",
     )
+    shortest: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=60.0,
+        description="seconds of the shortest segment, the longest being the whole clip; 0: a third to nine "
+        "tenths of the clip",
+    )
     sampled_frames: dict[str, int] = Field(
         default={"emotion": 5},
         description="K of Eq. 1 by side: frames whose mean is the target, drawn anew each step; a side that "

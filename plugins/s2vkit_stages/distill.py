@@ -10,11 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from s2vkit import Batch, Graph, RecipeError, Slot, Stage, Summary, Targets, gather_rows
+from s2vkit import Batch, Graph, RecipeError, SegmentSummaries, Slot, Stage, Summary, Targets, gather_rows
 from s2vkit_stages import DistillOptions
 from s2vkit_stages.erase import eraser, fold, principal
 from s2vkit_stages.held_out import agreement, retrieval
 
+_CLIPS_AT_THE_START = 2048  # are enough to know how some hundreds of numbers vary together
 _CLIPS_AT_THE_END = 16384  # are enough to know what some hundreds of features tell
 
 
@@ -31,13 +32,14 @@ class Distill(Stage):
 
     def __init__(self, options: DistillOptions, *, graph: Graph) -> None:
         self.options, self.graph = options, graph
-        self.fields = (
-            Summary(options.segments, options.vary),
-            *(self._targets(side) for side in graph.students),
-        )
+        heard = (options.segments, options.vary, options.shortest)
+        self.fields = (Summary(*heard), *(self._targets(side) for side in graph.students))
         self.validate_every = options.validate_every
         self.erases = bool(options.erase) and len(graph.students) > 1
         remembers = any(student.remembers for student in graph.students.values())
+        if any(student.prepares for student in graph.students.values()):
+            self.fields += (SegmentSummaries(*heard),)
+            self.start_with = _CLIPS_AT_THE_START
         self.finish_with = _CLIPS_AT_THE_END if self.erases or remembers else 0
         slots = {"match": options.losses.match, "distill": options.losses.distill}
         self.terms = {name: (slot.options.weight, graph.make(slot)) for name, slot in slots.items() if slot}
@@ -118,6 +120,13 @@ class Distill(Stage):
             return target.float().softmax(-1)
         return F.normalize(target.float(), dim=-1)
 
+    def start(self, clips: Batch) -> None:
+        """Show students what they will hear, where they want to see it."""
+        kinds = _kinds(clips, list(self.graph.students))
+        for student in self.graph.students.values():
+            if student.prepares:
+                student.prepare(clips["segments"], kinds)
+
     def finish(self, clips: Batch) -> None:
         """Erase what codes tell of other sides, where asked; let students remember what they can."""
         if self.erases:
@@ -171,6 +180,17 @@ def _as_used(student: Any) -> Iterator[Any]:
         yield student.eval()
     finally:
         student.train(training)
+
+
+def _kinds(clips: Batch, sides: list[str]) -> Tensor:
+    """Number clips (N,) alike that have the same labels on all sides; each by itself if some are unknown."""
+    kinds = torch.zeros(len(clips.names), dtype=torch.long)
+    for side in sides:
+        labels = clips.labels.get(side)
+        if labels is None or bool((labels < 0).any()):
+            return torch.arange(len(clips.names))
+        kinds = kinds * (int(labels.max()) + 1) + labels.cpu()
+    return kinds
 
 
 def _under(side: str, figures: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -5,12 +5,20 @@ from typing import Literal
 from s2vkit import Field, Options, Register, hookimpl
 
 Norm = Literal["batch", "layer", "none"]
+InputNorm = Literal["batch", "layer", "none", "discriminant"]
 
 
 class LinearOptions(Options):
     """Options of the linear student."""
 
-    input_norm: Norm = Field(default="layer", description="normalisation of the summary before anything else")
+    input_norm: InputNorm = Field(
+        default="layer",
+        description="normalisation of the summary before anything else; discriminant: to the directions in "
+        "which clips differ most for what their segments and other recordings of them differ in",
+    )
+    directions: int = Field(
+        default=128, ge=1, le=4096, description="how many of them `input_norm: discriminant` takes at most"
+    )
     rank: int | None = Field(
         default=None,
         ge=1,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 import s2vkit
 from s2vkit import Student
 from s2vkit_students import LinearOptions, MlpOptions
+
+_SHRINKAGE = 0.01  # added to variances within a kind, where each number's variance over all is 1
 
 
 class _Standard(nn.BatchNorm1d):
@@ -29,11 +32,86 @@ def _norm(name: str, size: int) -> nn.Module:
     return nn.LayerNorm(size) if name == "layer" else nn.Identity()
 
 
+class Discriminant(nn.Module):
+    """Maps a summary (B, inputs) to what kinds of clips differ in (B, directions), in closed form.
+
+    Fisher's linear discriminant analysis, with a shrunk covariance. A summary has hundreds of numbers,
+    and of minutes of speech a network learns many that tell its clips apart by chance, or by how they
+    were recorded. Along these directions, what is heard of one kind varies by 1 in every direction,
+    be it of another piece of the clip or as another recording of it; directions in which kinds differ
+    most come first; with fewer kinds than directions the rest is 0. Until it has learnt, it passes on the
+    first numbers as they are.
+    """
+
+    centre: Tensor
+    axes: Tensor
+    learnt: Tensor
+
+    def __init__(self, inputs: int, directions: int) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(inputs))
+        self.register_buffer("axes", torch.eye(inputs, directions))
+        self.register_buffer("learnt", torch.zeros((), dtype=torch.long))
+
+    def learn(self, summaries: Tensor, kinds: Tensor) -> None:
+        """Learn from summaries (N, S, inputs) of clips of kinds (N,), unless it has learnt already.
+
+        A model that starts from a trained one keeps its directions, which what follows was trained on.
+        """
+        if bool(self.learnt):
+            return
+        # Covariances want float64, which not every device has.
+        heard = summaries.cpu().double()
+        which = kinds.cpu().unique(return_inverse=True)[1]
+        means = torch.stack(
+            [heard[which == kind].flatten(0, 1).mean(0) for kind in range(int(which.max()) + 1)]
+        )
+        within = (heard - means[which].unsqueeze(1)).flatten(0, 1)
+        axes = _directions(heard.flatten(0, 1).std(0, correction=0), within, means)[:, : self.axes.shape[1]]
+        self.centre.copy_(means.mean(0))
+        self.axes.zero_()
+        self.axes[:, : axes.shape[1]] = axes.to(self.axes)
+        self.learnt.fill_(1)
+
+    def forward(self, summary: Tensor) -> Tensor:
+        """Map (B, inputs) to (B, directions)."""
+        with torch.autocast(summary.device.type, enabled=False):  # directions of little variance
+            return (summary.float() - self.centre) @ self.axes
+
+
+def _directions(deviation: Tensor, within: Tensor, means: Tensor) -> Tensor:
+    """Find the discriminant directions (E, D) of deviations from a kind's mean (N, E) and of those means."""
+    scale = 1 / deviation.clamp(min=1e-6)
+    within = within * scale
+    covariance = within.T @ within / len(within)
+    covariance += _SHRINKAGE * torch.eye(len(covariance), dtype=covariance.dtype)
+    lower = torch.linalg.cholesky(covariance)
+    between = torch.linalg.solve_triangular(lower, ((means - means.mean(0)) * scale).T, upper=False)
+    left = torch.linalg.svd(between, full_matrices=False).U[:, : max(1, len(means) - 1)]
+    largest = left.gather(0, left.abs().argmax(0, keepdim=True))
+    left = left * largest.sign()  # which way a direction points is not determined otherwise
+    return scale[:, None] * torch.linalg.solve_triangular(lower.T, left, upper=True)
+
+
+def _entrance(options: LinearOptions, inputs: int) -> tuple[nn.Module, int]:
+    """Return what brings a summary to one scale, and how many numbers it gives."""
+    if options.input_norm != "discriminant":
+        return _norm(options.input_norm, inputs), inputs
+    directions = min(options.directions, inputs)
+    return nn.Sequential(Discriminant(inputs, directions), _Standard(directions)), directions
+
+
 class _Layers(Student):
     """A stack of layers that ends in a linear one, to which others may want to add a map."""
 
     dim: int
     layers: nn.Sequential
+
+    def prepare(self, summaries: Tensor, kinds: Tensor) -> None:
+        """Learn the discriminant of summaries (N, S, inputs) of clips of kinds (N,)."""
+        for module in self.modules():
+            if isinstance(module, Discriminant):
+                module.learn(summaries, kinds)
 
     def features(self, summary: Tensor) -> Tensor:
         """Map the summary (B, inputs) to what the last layer is given (B, F)."""
@@ -67,9 +145,10 @@ class Mlp(_Layers):
 
     def __init__(self, options: MlpOptions, *, inputs: int, dim: int) -> None:
         super().__init__()
-        self.dim = dim
-        layers: list[nn.Module] = [_norm(options.input_norm, inputs)]
-        for a, b in pairwise([inputs, *options.hidden]):
+        self.dim, self.prepares = dim, options.input_norm == "discriminant"
+        entrance, size = _entrance(options, inputs)
+        layers: list[nn.Module] = [entrance]
+        for a, b in pairwise([size, *options.hidden]):
             layers += [nn.Linear(a, b), _norm(options.norm, b), nn.ReLU()]
             layers += [nn.Dropout(options.dropout)] if options.dropout else []
         layers += _last(options.hidden[-1], dim, options.rank)
@@ -81,5 +160,6 @@ class Linear(_Layers):
 
     def __init__(self, options: LinearOptions, *, inputs: int, dim: int) -> None:
         super().__init__()
-        self.dim = dim
-        self.layers = nn.Sequential(_norm(options.input_norm, inputs), *_last(inputs, dim, options.rank))
+        self.dim, self.prepares = dim, options.input_norm == "discriminant"
+        entrance, size = _entrance(options, inputs)
+        self.layers = nn.Sequential(entrance, *_last(size, dim, options.rank))

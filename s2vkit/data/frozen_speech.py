@@ -144,17 +144,25 @@ def encode_segments(
 
 
 def pick_segments(
-    store: ClipReader, segments: int, generator: torch.Generator, share_varied: float = 0.0
+    store: ClipReader,
+    segments: int,
+    generator: torch.Generator,
+    share_varied: float = 0.0,
+    shortest: float = 0.0,
 ) -> np.ndarray:
     """Pick random segments of each training clip: (clips, segments, 3).
 
-    Two parts of 1 say where, then comes the seed by which a segment is varied as recordings are,
-    or -1.
+    Its length as a part of the clip's, its place as a part of what is left, and the seed by which it
+    is varied as recordings are, or -1. With `shortest` s, its length is from that to the clip's, evenly
+    by its logarithm; else a third to nine tenths of the clip.
     """
     picks = np.full((len(store.clips), segments, 3), -1.0)
     for i, clip in enumerate(store.clips):
         if clip.split == "train":
             picks[i, :, :2] = [torch.rand(2, generator=generator).tolist() for _ in range(segments)]
+            least = min(1.0, shortest * store.index.sample_rate / max(1, clip.samples))
+            share = picks[i, :, 0]
+            picks[i, :, 0] = least ** (1 - share) if shortest else 0.33 + 0.57 * share
             if share_varied:
                 varied = torch.rand(segments, generator=generator).numpy() < share_varied
                 seeds = torch.randint(_SEEDS, (segments,), generator=generator).numpy()
@@ -163,8 +171,8 @@ def pick_segments(
 
 
 def _segment(speech: np.ndarray, rate: int, share: float, place: float, seed: float) -> np.ndarray:
-    """Cut out between a third and nine tenths of a clip, and vary it."""
-    length = max(1, int(len(speech) * (0.33 + 0.57 * share)))
+    """Cut a share of a clip out at a place, and vary it."""
+    length = max(1, int(len(speech) * share))
     start = int((len(speech) - length) * place)
     piece = speech[start : start + length]
     return piece if seed < 0 else vary(piece, rate, np.random.default_rng(int(seed)))

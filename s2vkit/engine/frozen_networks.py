@@ -46,7 +46,7 @@ class FrozenNetworks:
         """Say which frames or segments of every clip of a corpus features are computed of."""
         if features.what == "segments":
             random = generator(self.seed, "stretches")  # a stream's name: part of the seed
-            return pick_segments(clips, features.count, random, features.vary)
+            return pick_segments(clips, features.count, random, features.vary, features.shortest)
         if features.what == "variants":
             return pick_variants(clips, features.count, generator(self.seed, "variants"))
         random = generator(self.seed, "views", features.side)

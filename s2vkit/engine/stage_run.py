@@ -15,6 +15,7 @@ from s2vkit.engine.callbacks.loggers import Loggers
 from s2vkit.engine.callbacks.logging import Logging, Progress
 from s2vkit.engine.callbacks.monitor import Monitor
 from s2vkit.engine.callbacks.profile import Profile
+from s2vkit.engine.callbacks.starting import Starting
 from s2vkit.engine.callbacks.validation import Validation
 from s2vkit.engine.checkpoint import take_sound
 from s2vkit.engine.loading import BatchDataset, BatchLoader, default_workers
@@ -147,6 +148,7 @@ def _callbacks(run: RunSetup, stage: Stage, loader: BatchLoader) -> list[Callbac
     writers += [Loggers(run.loggers(), run.folder, run.folder.name, run.loaded.data)]
     writers += [Profile()] if run.profile else []
     return [
+        Starting(stage, partial(loader.training_clips, stage.start_with)),
         *_validation(run, stage),
         Validation(stage, run.policy, partial(loader.held_out, stage.held_out, stage.held_out_runs)),
         *(writers if run.group.leads else []),

@@ -74,8 +74,8 @@ class Trainer:
         """Train to the end, saving every `save_seconds`; raise Stopped when asked to stop."""
         self.state.folder = folder
         self.state.step = load_state(folder / "checkpoint", self._saved(), self.optimization.optimizers)
-        self.group.take_modules(self._saved())
         with self._open_callbacks():
+            self.group.take_modules(self._saved())  # what a stage computed at its start too
             self._loop(folder / "checkpoint", save_seconds, stopped)
             uncompile_all(self.trained)  # what comes now has other shapes
             self._notify("on_train_end")

@@ -63,6 +63,7 @@ class Stage:
     progress_metrics: tuple[str, ...] = ()  # metrics that the live view shows before all others
     held_out_runs: int = 0  # runs of frames of each of them; 0: as many as in training
     held_out: int = 512  # clips of the split val that `validate` is shown at most
+    start_with: int = 0  # training clips that `start` is shown at most; 0: it is not called
     finish_with: int = 0  # training clips that `finish` is shown at most; 0: it is not called
     finish_runs: int = 0  # runs of frames of each of them; 0: as many as in training
     finish_consecutive: bool = False  # whether these follow upon each other, or are spread over the clip
@@ -115,6 +116,13 @@ class Stage:
         They are logged as `val.NAME`. The same clips every time, at most `held_out` of them.
         """
         return {}
+
+    def start(self, clips: Batch) -> None:
+        """Change in place, before the first step, what is to be trained.
+
+        `clips` are whole training clips, always the same, at most `start_with` of them. What has been
+        trained already (`start_from`) should keep what its weights rely on.
+        """
 
     def finish(self, clips: Batch) -> None:
         """Change once more, in place, what was trained: after the last step, in eval mode.

@@ -10,6 +10,7 @@ class Student(nn.Module):
 
     dim: int
     remembers: bool = False  # whether it takes in the teacher's codes of training, by `remember`
+    prepares: bool = False  # whether it takes in what training hears before its first step, by `prepare`
 
     def forward(self, summary: Tensor) -> Tensor:
         """Map (B, inputs) to (B, dim)."""
@@ -21,6 +22,13 @@ class Student(nn.Module):
 
     def features(self, summary: Tensor) -> Tensor:
         """Map (B, inputs) to what the last layer is given (B, F)."""
+        raise NotImplementedError
+
+    def prepare(self, summaries: Tensor, kinds: Tensor) -> None:
+        """Take in summaries (N, S, inputs) of training clips: of all of each, and of segments of it.
+
+        Clips of the same number in `kinds` (N,) are alike in all that students are to hear.
+        """
         raise NotImplementedError
 
     def remember(self, targets: Tensor, people: Tensor | None) -> None:

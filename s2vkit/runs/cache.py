@@ -174,7 +174,7 @@ class Cache:
         if features.what == "speech":
             return "speech", [self.recipe.alignment.model_dump()]
         if features.what == "segments":
-            return "speech", [count, features.vary, seed, digest(store.split("train"))]
+            return "speech", [count, features.vary, features.shortest, seed, digest(store.split("train"))]
         if features.what == "variants":
             alignment = self.recipe.alignment.model_dump()
             return "variants", [alignment, count, seed, digest(store.split("train"))]

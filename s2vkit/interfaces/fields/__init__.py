@@ -12,7 +12,14 @@ from s2vkit.interfaces.fields.base import (
 )
 from s2vkit.interfaces.fields.clips import AudioWindows, Frames, ReferenceImages, Speech
 from s2vkit.interfaces.fields.faces import IdentityMaps, Targets
-from s2vkit.interfaces.fields.speech import Context, FeatureField, Features, Mismatched, Summary
+from s2vkit.interfaces.fields.speech import (
+    Context,
+    FeatureField,
+    Features,
+    Mismatched,
+    SegmentSummaries,
+    Summary,
+)
 
 __all__ = [
     "AudioWindows",
@@ -29,6 +36,7 @@ __all__ = [
     "Mismatched",
     "ReferenceImages",
     "SampleIndices",
+    "SegmentSummaries",
     "Speech",
     "Summary",
     "Targets",

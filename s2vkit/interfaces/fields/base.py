@@ -41,7 +41,7 @@ class SampleIndices:
 class ClipSample:
     """What was sampled for one batch.
 
-    `step` is None for the batches of validation and of `Stage.finish`, which are always the
+    `step` is None for the batches of validation, `Stage.start` and `Stage.finish`, which are always the
     same; what is otherwise chosen at random is then taken whole. `generator(*names)` gives a
     fresh generator that seed, stage and names determine.
     """
@@ -80,6 +80,7 @@ class FrozenFeatures:
     side: str = ""  # of targets and maps
     count: int = 0
     vary: float = 0.0  # share of the segments that are varied
+    shortest: float = 0.0  # seconds of the shortest segment; 0: a third of the clip
 
     @property
     def title(self) -> str:

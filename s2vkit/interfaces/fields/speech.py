@@ -126,11 +126,13 @@ class Summary(_OfEncoder):
     """`summary` (B, E): the encoder's of each clip, or of one of its segments, anew each step.
 
     With `segments` N, the whole clip or one of N parts of it are equally likely; the share `vary`
-    of the parts sounds as another recording of them might.
+    of the parts sounds as another recording of them might. Parts are a third to nine tenths of the
+    clip long, or from `shortest` seconds up to all of it, each doubling as likely as another.
     """
 
     segments: int = 0
     vary: float = 0.0
+    shortest: float = 0.0
 
     def load(self, source: BatchSource, sample: ClipSample) -> dict[str, Value]:
         """Read the summaries."""
@@ -154,7 +156,33 @@ class Summary(_OfEncoder):
 
     @property
     def _segments(self) -> FrozenFeatures:
-        return FrozenFeatures("segments", count=self.segments, vary=self.vary)
+        return FrozenFeatures("segments", count=self.segments, vary=self.vary, shortest=self.shortest)
+
+
+@dataclass(frozen=True)
+class SegmentSummaries(Summary):
+    """`segments` (B, N, E): all that `Summary` draws from for each clip, in batches for `Stage.start`.
+
+    The whole clip and its segments, of which there are fewer where so many clips have more than `most`
+    in all. A training step has none: one of them is its `summary`.
+    """
+
+    most: int = 16384
+
+    def load(self, source: BatchSource, sample: ClipSample) -> dict[str, Value]:
+        """Read the summaries, unless they are for a training step."""
+        if sample.step is not None:
+            return {}
+        found = source.frozen(_SPEECH)["summary"][sample.clips][:, None]
+        if self.segments:
+            count = max(1, min(self.segments, self.most // max(1, len(sample.clips))))
+            parts = source.frozen(self._segments)["segments"]
+            found = np.concatenate([found, np.stack([parts[i, :count] for i in sample.clips])], 1)
+        return {"segments": torch.from_numpy(found.astype(np.float32))}
+
+    def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
+        """Return fake summaries."""
+        return {"segments": noise(sizes.clips, 1 + self.segments, sizes.graph.encoder.summary_dim)}
 
 
 def _first_frames(source: BatchSource, sample: ClipSample) -> np.ndarray:
