@@ -19,11 +19,13 @@ import torch.nn.functional as F
 from measuring import print_table
 from rich.console import Console
 from s2vkit_dynamics.definitions import frame_rms, openness
+from s2vkit_metrics.mouth import pearson
 from torch import Tensor
 
 from s2vkit.benchmark.finished_runs import read_recipe_of
 from s2vkit.benchmark.measure import opened
 from s2vkit.interfaces.metric import Outcome
+from s2vkit.interfaces.pixels import to_images
 from s2vkit.plugins import registry
 
 EVERY = 5  # of a training clip's frames, one of so many shows the person
@@ -72,7 +74,7 @@ class Judge:
         for i in store.split("train"):
             clip = store.clips[i]
             frames = torch.from_numpy(store.frames(i, np.arange(0, clip.frames, EVERY)))
-            seen.setdefault(clip.labels["identity"], []).append(self.look(images_of(frames)))
+            seen.setdefault(clip.labels["identity"], []).append(self.look(to_images(frames)))
             speech, rate, fps = store.speech(i), store.index.sample_rate, store.index.fps
             heard.setdefault(clip.labels["identity"], []).append(
                 frame_rms(speech, rate, clip.frames, fps, WINDOW)
@@ -96,29 +98,21 @@ class Judge:
         frames = min(len(outcome.generated), len(outcome.real))
         generated, real = outcome.generated[:frames], outcome.real[:frames]
         face, true = self.look(generated), self.look(real)
-        drawn, opened_ = self.opening(generated), self.opening(real)
-        found = ~(np.isnan(drawn) | np.isnan(opened_))
-        drawn, opened_ = drawn[found], opened_[found]
+        openings = np.stack([self.opening(generated), self.opening(real)])
+        drawn, shown = openings[:, ~np.isnan(openings).any(0)]
         figures = {"cosine": float(face @ true)}
         for name, (metric, options) in self.shares.items():
             measured = metric(options)
             measured.update(outcome)
             figures[name] = measured.compute().value
-        moves = len(drawn) > 4 and opened_.std() > 0
-        figures["opening"] = float(drawn.std() / opened_.std()) if moves else float("nan")
-        figures["correlation"] = (
-            float(np.corrcoef(drawn, opened_)[0, 1]) if moves and drawn.std() > 0 else 0.0
-        )
+        moves = len(shown) > 0 and shown.std() > 0
+        figures["opening"] = float(drawn.std() / shown.std()) if moves else float("nan")
+        figures["correlation"] = pearson(drawn, shown)
         person = outcome.labels["identity"]
         level = frame_rms(outcome.speech.numpy(), outcome.sample_rate, frames, outcome.fps, WINDOW)
         voice = float((level > QUIET * self.loud[person]).mean())
         nearest = self.names[int((self.people @ face).argmax())]
         return Judged(outcome.name, person, voice, nearest, figures)
-
-
-def images_of(frames: Tensor) -> Tensor:
-    """Turn frames (V, H, W, 3) of bytes into images (V, 3, H, W) in [-1, 1]."""
-    return frames.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def row(name: str, person: str, voice: str, nearest: str, figures: dict[str, float]) -> tuple[str, ...]:

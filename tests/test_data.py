@@ -425,15 +425,15 @@ def test_a_step_hears_wholes_and_segments(store, tmp_path):
 
 
 @pytest.mark.parametrize(("most", "count"), [(16384, 3), (8, 2), (1, 1)])
-def test_a_stage_that_ends_is_shown_wholes_and_segments_of_every_clip(store, tmp_path, most, count):
+def test_a_stage_that_starts_is_shown_wholes_and_segments_of_every_clip(store, tmp_path, most, count):
     arrays = heard(store, tmp_path / "heard", 3)
 
-    class Remembers(Stage):
+    class Prepares(Stage):
         fields = (Summary(segments=3), SegmentSummaries(segments=3, most=most))
         options = StageOptions(steps=1, batch=4)
 
     frozen = {FrozenFeatures("speech"): arrays, FrozenFeatures("segments", count=3): arrays}
-    batches = loader_of(Sources(store, 16000, frozen), Remembers(), "remembers")
+    batches = loader_of(Sources(store, 16000, frozen), Prepares(), "prepares")
     assert batches(0).get("segments") is None
     clips = batches.training_clips(4)
     assert clips["segments"].shape == (4, 1 + count, 2)

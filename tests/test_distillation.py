@@ -18,6 +18,7 @@ from s2vkit_stages.erase import eraser, principal
 from s2vkit_stages.held_out import agreement, retrieval
 from s2vkit_students import LinearOptions, MlpOptions
 from s2vkit_students.students import Linear, Mlp
+from safetensors.torch import load_file
 from torch import nn
 
 from s2vkit import FrozenFeatures, LossOptions, RecipeError, Targets
@@ -265,8 +266,6 @@ def test_a_student_without_a_last_layer_is_refused_only_if_it_is_asked_for():
 
 
 def test_a_run_erases_once_after_the_last_step(tmp_path):
-    from safetensors.torch import load_file
-
     from s2vkit.files import remove
 
     said = ("stages.distill.erase=0.99", "stages.distill.average=0.9")
@@ -295,8 +294,6 @@ HEARD = ("students.identity.input_norm=discriminant", "students.emotion.input_no
 
 
 def test_a_discriminant_is_learnt_before_the_first_step_and_kept_by_a_longer_run(tmp_path):
-    from safetensors.torch import load_file
-
     path = tmp_path / "run" / "stages" / "distill" / "weights.safetensors"
     run_toy(tmp_path, *HEARD, "stages.distill.segments=3", stages=["distill"])
     first = load_file(path)
@@ -312,8 +309,6 @@ def test_a_discriminant_is_learnt_before_the_first_step_and_kept_by_a_longer_run
 
 
 def test_what_starts_from_a_trained_model_keeps_its_directions(tmp_path):
-    from safetensors.torch import load_file
-
     run_toy(tmp_path / "old", *HEARD)
     more = (*HEARD, f"start_from.run={tmp_path / 'old' / 'run'}", "data.speakers=3")
     run_toy(tmp_path / "new", *more, stages=["distill"])
