@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from s2vkit_composer import FrameDecoderOptions
 from s2vkit_composer.blocks import ConcatUpConv, UpBlock
 from s2vkit_composer.decoder import FrameDecoder
@@ -234,6 +235,7 @@ def evaluators(spectral):
     return [
         IdentityMaps(IdentityMapsOptions(spectral_norm=spectral), **SIZES),
         Patch(PatchOptions(channels=8, spectral_norm=spectral), **SIZES),
+        Patch(PatchOptions(channels=8, detail=10, spectral_norm=spectral), **SIZES),
         SpeechSync(SpeechSyncOptions(channels=8, spectral_norm=spectral), **SIZES),
         SpeechSync(SpeechSyncOptions(channels=8, region="lower", spectral_norm=spectral), **SIZES),
     ]
@@ -283,6 +285,36 @@ def test_synchrony_sees_both_sides_and_only_its_region():
     assert not torch.allclose(full(frames, features.flip(0)), full(frames, features))
     assert not torch.allclose(full(upper_changed, features), full(frames, features))
     assert torch.equal(lower(upper_changed, features), lower(frames, features))
+
+
+def told_apart(detail, steps=60):
+    """Train D_fr on broad colours with and without a little grain; its share of right answers."""
+    torch.manual_seed(0)
+    sizes = {"size": 32, "features": FEATURES, "map_shapes": []}
+    evaluator = Patch(PatchOptions(channels=8, detail=detail), **sizes)
+    optimizer = torch.optim.Adam(evaluator.parameters(), 1e-3)
+    sharp = torch.arange(32) % 2 == 0
+    for _ in range(steps + 1):
+        frames = 0.5 * F.interpolate(torch.randn(32, 3, 4, 4), 32, mode="bicubic")
+        frames[sharp] += 0.03 * torch.randn(16, 1, 32, 32)
+        scores = evaluator(frames)
+        loss = scores[sharp].square().mean() + (scores[~sharp] - 1).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    right = (scores[sharp] < 0.5).float().mean() + (scores[~sharp] > 0.5).float().mean()
+    return right.item() / 2
+
+
+def test_detail_is_learnt_in_few_steps_where_it_has_a_channel():
+    assert told_apart(detail=10) > 0.9
+    assert told_apart(detail=0) < 0.6
+
+
+def test_layers_with_a_channel_of_detail_are_those_that_score():
+    evaluator = Patch(PatchOptions(channels=8, detail=10), **SIZES)
+    (frames,) = shown(evaluator)
+    assert torch.equal(evaluator.score(evaluator.layers(frames)[-1]), evaluator(frames))
 
 
 def test_spectral_norm_bounds_the_weights():

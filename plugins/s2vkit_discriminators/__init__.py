@@ -33,6 +33,14 @@ class PatchOptions(Options):
         default=32, ge=4, le=512, description="channels of the first layer; doubled, at most to 4x"
     )
     layers: int = Field(default=3, ge=1, le=6, description="layers that halve the image")
+    detail: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=100.0,
+        description="gain of a channel beside the colours that shows fine detail alone, the Laplacian of "
+        "brightness; without it what is soft is told from what is sharp only after thousands of steps; "
+        "0: none, as in the paper",
+    )
     spectral_norm: bool = Field(default=False, description="spectral norm on every layer")
 
 

@@ -28,9 +28,9 @@ def _halving(layer: Layer, inputs: int, out: int) -> nn.Sequential:
     return nn.Sequential(layer(nn.Conv2d(inputs, out, 4, 2, 1)), leaky())
 
 
-def _trunk(layer: Layer, channels: int, layers: int) -> tuple[nn.Sequential, int]:
-    """Make layers that halve RGB images, and say how many channels come out."""
-    widths = widths_of(3, channels, 4, layers)
+def _trunk(layer: Layer, channels: int, layers: int, inputs: int = 3) -> tuple[nn.Sequential, int]:
+    """Make layers that halve images of so many channels, and say how many channels come out."""
+    widths = widths_of(inputs, channels, 4, layers)
     trunk = [_halving(layer, widths[i], widths[i + 1]) for i in range(layers)]
     return nn.Sequential(*trunk), widths[-1]
 
@@ -99,15 +99,22 @@ def _head(layer: Layer, inputs: int, channels: int, halvings: int, side: int) ->
 class Patch(Discriminator):
     """D_fr (Eq. 5): scores overlapping patches of single frames; no norm, leaky ReLU.
 
-    It has `layers` halving layers, or fewer where the frame would get smaller than 2x2.
+    It has `layers` halving layers, or fewer where the frame would get smaller than 2x2. Detail is a
+    hundredth of the variance of a face, so from colours alone it is learnt last; with `detail` it is
+    a channel of its own, as large as colours are.
     """
+
+    laplacian: Tensor
 
     def __init__(self, options: PatchOptions, *, size: int, features: int, map_shapes: list[Shape]) -> None:
         super().__init__()
         layer = layer_of(options.spectral_norm)
         layers = min(options.layers, int(math.log2(size)) - 1)
-        self.trunk, out = _trunk(layer, options.channels, layers)
+        self.detail = options.detail
+        self.trunk, out = _trunk(layer, options.channels, layers, 4 if self.detail else 3)
         self.score = layer(nn.Conv2d(out, 1, 3, padding=1))
+        around = torch.tensor([[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]])
+        self.register_buffer("laplacian", around[None, None], persistent=False)
         self.to(memory_format=torch.channels_last)
 
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
@@ -116,13 +123,19 @@ class Patch(Discriminator):
 
     def forward(self, images: Tensor) -> Tensor:
         """Score (N, 3, H, W) in [-1, 1]: (N, 1, h, w), h = H / 2**layers."""
-        images = images.contiguous(memory_format=torch.channels_last)
-        scores: Tensor = self.score(self.trunk(images))
+        scores: Tensor = self.score(self.trunk(self._shown(images)))
         return scores
+
+    def _shown(self, images: Tensor) -> Tensor:
+        """Add the channel of detail, if there is one: (N, 3 or 4, H, W)."""
+        if self.detail:
+            detail = F.conv2d(images.mean(1, keepdim=True), self.laplacian, padding=1)
+            images = torch.cat([images, self.detail * detail], 1)
+        return images.contiguous(memory_format=torch.channels_last)
 
     def layers(self, images: Tensor) -> list[Tensor]:
         """Return the activations of every layer for (N, 3, H, W): for the matching of features."""
-        found = [images.contiguous(memory_format=torch.channels_last)]
+        found = [self._shown(images)]
         for layer in self.trunk:
             found.append(layer(found[-1]))
         return found[1:]
