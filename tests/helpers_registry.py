@@ -89,6 +89,7 @@ class AdversarialOptions(StageOptions):
     optimizer_keys: ClassVar[Literal["networks"]] = "networks"
     optimizers: dict[str, OptimizerSlot] = Field(description="one for each network")
     losses: ComposeLosses = Field(description="the terms")
+    discriminators: list[str] = Field(default=[], description="those that take part")
     weights: dict[str, float] = Field(default={}, description="weight of each discriminator")
 
 

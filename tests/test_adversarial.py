@@ -4,6 +4,7 @@ from itertools import product
 
 import pytest
 import torch
+from helpers_toy import run_toy
 from s2vkit_composer import ModulatedDecoderOptions
 from s2vkit_composer.modulated import ModulatedDecoder
 from s2vkit_discriminators import SdfaFrameOptions, SdfaSequenceOptions, SdfaSyncOptions, SpeechSyncOptions
@@ -16,6 +17,7 @@ from s2vkit_lsgan import LsganOptions
 from s2vkit_lsgan.losses import Lsgan
 from s2vkit_stages.adversarial import Adversarial
 from s2vkit_stages.terms import FeatureMatchingTerm, PerceptualTerm
+from safetensors.torch import load_file
 from torch import nn
 
 from s2vkit import AdversarialLossOptions, Batch, GeneratorOutput, RecipeError
@@ -137,6 +139,46 @@ def test_mouths_must_be_measured_where_they_are_wanted():
     torch.testing.assert_close(conditioning.mouths, measured)
     stage.finish(clips)
     assert graph.generator.mouths.means.any()
+
+
+# Several stages
+
+SHARPEN = """
+discriminators: {detail: {use: patch, channels: 4, detail: 10}}
+stages:
+  compose: {discriminators: [identity, frame, sync]}
+  sharpen:
+    use: adversarial
+    after: [compose]
+    discriminators: [detail]
+    steps: 3
+    batch: 2
+    frames: 2
+    optimizers: {generator: {use: adam, lr: 1.0e-5}, detail: {use: adam, lr: 1.0e-3}}
+    losses: {adversarial: lsgan, similarity: {use: l1, weight: 10}}
+  train_evaluators: null
+  evaluate: null
+"""
+
+
+def test_a_second_stage_goes_on_with_the_generator_against_another_discriminator(tmp_path):
+    run_toy(tmp_path, more=(SHARPEN,))
+    stages = tmp_path / "run" / "stages"
+    before, after = (load_file(stages / name / "weights.safetensors") for name in ("compose", "sharpen"))
+    assert discriminators_of(before) == {"identity", "frame", "sync"}
+    assert discriminators_of(after) == {"detail"}
+    moved = {k: (after[k] - before[k]).abs().max().item() for k in before if is_weight(k)}
+    assert 0 < max(moved.values()) < 1e-3  # three small steps from there, not from new weights
+    made = load_file(tmp_path / "run" / "model" / "model.safetensors")
+    assert all(torch.equal(made[k], after[k]) for k in moved)
+
+
+def discriminators_of(weights):
+    return {key.split("/")[0].split(".")[1] for key in weights if key.startswith("discriminator.")}
+
+
+def is_weight(key):
+    return key.startswith("generator/") and key.endswith("weight")
 
 
 # The speed-ups change nothing

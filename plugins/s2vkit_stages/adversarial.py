@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -45,6 +45,9 @@ class Adversarial(Stage):
     held_out, held_out_runs = 64, 4  # their frames are generated at once
 
     def __init__(self, options: AdversarialOptions, *, graph: Graph) -> None:
+        if options.discriminators:
+            taking_part = {name: graph.discriminators[name] for name in options.discriminators}
+            graph = replace(graph, discriminators=taking_part)
         self.options, self.graph = options, graph
         self.sample_pictures, self.validate_every = options.samples, options.validate_every
         self.validation = options.validation
@@ -63,7 +66,7 @@ class Adversarial(Stage):
         self.progress_metrics = tuple(f"discriminator_accuracy.{name}" for name in self.discriminators)
 
     def optimizers(self) -> dict[str, Slot]:
-        """Train the generator and every discriminator, each with its own optimizer."""
+        """Train the generator and the discriminators, each with its own optimizer."""
         names = {"generator": "generator", **{name: f"discriminator.{name}" for name in self.discriminators}}
         return {names[key]: slot for key, slot in self.options.optimizers.items() if key in names}
 

@@ -69,7 +69,7 @@ class CollapseOptions(Options):
 
 
 class AdversarialOptions(StageOptions):
-    """Train the generator against every discriminator (Eqs. 4-10)."""
+    """Train the generator against the discriminators (Eqs. 4-10)."""
 
     optimizer_keys: ClassVar[Literal["", "networks"]] = "networks"
     batch: int = Field(default=16, ge=1, description="clips in a step")
@@ -82,8 +82,12 @@ class AdversarialOptions(StageOptions):
         description="versions of each clip's speech to train on beside the recorded one: as other "
         "recordings of it might sound, some after silence",
     )
+    discriminators: list[str] = Field(
+        default=[],
+        description="names of those that take part, where a recipe has several stages like this; none: all",
+    )
     optimizers: dict[str, OptimizerSlot] = Field(
-        description="one for the generator and one for each discriminator"
+        description="one for the generator and one for each discriminator that takes part"
     )
     losses: ComposeLosses = Field(description="the terms of Eq. 10")
     average: float = Field(

@@ -5,9 +5,8 @@ Works on stand-ins too: of a slot that could not be resolved nothing is asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from s2vkit.options import Options, Slot, StageOptions, label_of_evaluator, slot_fields, value_of
 from s2vkit.recipe.nodes import Map, Path, children, find, is_null, place_of
@@ -191,9 +190,12 @@ class Wired:
         self.recipe = self.recipe.model_copy(update={"stages": stages})
 
     def _networks(self, options: Options, path: tuple[str, ...]) -> Options:
-        present = {"generator", *self.recipe.discriminators}
         if not (self.sound("discriminators") and self.sound(*path, "optimizers")):
             return options
+        everybody = {*self.recipe.discriminators}
+        listed = value_of(options, "discriminators") or everybody
+        self._unknown_networks(listed, everybody, (*path, "discriminators"))
+        present = {"generator", *everybody.intersection(listed)}
         written = find(self.root, ("discriminators",))
         gone = {str(name) for name, _ in children(written.value)} - present if written else set()
         changed = {}
@@ -211,7 +213,7 @@ class Wired:
                 self.add(below, f"no optimizer for {role}", hint)
         return options.model_copy(update=changed)
 
-    def _unknown_networks(self, given: dict[str, Any], known: set[str], path: Path) -> None:
+    def _unknown_networks(self, given: Iterable[str], known: set[str], path: Path) -> None:
         for name in given:
             if name not in known:
                 near = nearest(name, known)
