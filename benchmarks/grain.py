@@ -17,10 +17,12 @@ import numpy as np
 import torch
 from measuring import print_table
 from s2vkit_metrics.detail import crop, laplacian
-from s2vkit_metrics.likeness import luma
+from s2vkit_metrics.likeness import luma, unit
 from s2vkit_metrics.structure import ssim
 from s2vkit_synthetic import SyntheticOptions, corpus
 from torch import Tensor
+
+from s2vkit.interfaces.pixels import to_images
 
 REGIONS = ("face", "mouth")
 EVERY = 6  # of a clip's frames, one of so many is measured
@@ -53,7 +55,7 @@ def _shares(clips: corpus.SyntheticCorpus, index: int) -> list[float]:
 
 def _frames(clips: corpus.SyntheticCorpus, index: int) -> Tensor:
     frames = np.asarray(clips.load(index).frames)[::EVERY]
-    return torch.from_numpy(frames).movedim(-1, 1).float().contiguous() / 255
+    return unit(to_images(torch.from_numpy(frames)))
 
 
 def _sharpness(frames: Tensor, region: str) -> float:
