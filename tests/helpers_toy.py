@@ -40,7 +40,7 @@ teachers:
   identity: {{use: vggface, width: 0.0625}}
   emotion: {{use: senet50, width: 0.0625, layers: [1, 1, 1, 1]}}
 students: {{identity: {{hidden: [16]}}, emotion: {{hidden: [16]}}}}
-generator: {{width: 16, identity_width: 16}}
+generator: {{width: 16, identity_width: 16, hearing: [8, 4]}}
 discriminators:
   identity: {{channels: 4}}
   frame: {{channels: 4}}
@@ -53,6 +53,7 @@ stages:
     {{after: [train_teachers], steps: 6, batch: 4, cached_frames: {{emotion: 4}},
      sampled_frames: {{emotion: 2}}}}
   pretrain_sync: {{steps: 4, batch: 4}}
+  pretrain_mouth: {{steps: 4, batch: 4, frames: 4}}
   compose: {{steps: 4, batch: 2, frames: 2}}
 compute: {{workers: 0, threads: 1}}
 """

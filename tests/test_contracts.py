@@ -52,11 +52,11 @@ TINY = {
     ("generator", "frame_decoder"): [
         {"width": 32, "identity_width": 16},
         {"width": 32, "start_input": "none"},
-        {"width": 32, "canvas": 8},
+        {"width": 32, "canvas": 8, "hearing": [12, 6]},
     ],
     ("generator", "skip_decoder"): [
         {"width": 32, "identity_width": 16},
-        {"width": 32, "context_radius": 2, "canvas": 8},
+        {"width": 32, "context_radius": 2, "canvas": 8, "hearing": [6]},
     ],
     ("generator", "modulated_decoder"): [
         {"width": 16, "min_width": 8, "capacity": 128, "context_radius": 1, "pose_size": 3},
@@ -179,6 +179,7 @@ TINY = {
     ("metric", "mouth_movement"): [{}],
     ("metric", "mouth_against_clean"): [{}],
     ("stage", "sync_pairs"): [{"optimizer": ADAM, "adversarial": "lsgan"}],
+    ("stage", "mouth_from_speech"): [{"optimizer": ADAM, "frames": 4}, {"optimizer": ADAM, "variants": 2}],
     ("stage", "evaluate"): [
         {"metrics": {"ssim": "ssim", "evaluated": "identity_accuracy"}},
         {"metrics": {"map": {"use": "code_map", "of": "emotion"}, "ssim": "ssim"}},

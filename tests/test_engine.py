@@ -366,7 +366,15 @@ def results_in(folder, *sets):
     return {step.name: step.result for step in plan.steps}
 
 
-EVERYTHING = {"train_teachers", "train_evaluators", "distill", "pretrain_sync", "compose", "evaluate"}
+EVERYTHING = {
+    "train_teachers",
+    "train_evaluators",
+    "distill",
+    "pretrain_sync",
+    "pretrain_mouth",
+    "compose",
+    "evaluate",
+}
 
 
 @pytest.mark.parametrize(
@@ -374,7 +382,8 @@ EVERYTHING = {"train_teachers", "train_evaluators", "distill", "pretrain_sync", 
     [
         ("discriminators.frame.channels=8", {"compose", "evaluate"}),
         ("stages.compose.losses.adversarial=hinge", {"compose", "evaluate"}),
-        ("generator.width=32", {"compose", "evaluate"}),
+        ("generator.width=32", {"pretrain_mouth", "compose", "evaluate"}),
+        ("stages.pretrain_mouth.steps=3", {"pretrain_mouth", "compose", "evaluate"}),
         ("students.identity.hidden=[8]", {"distill", "compose", "evaluate"}),
         ("teachers.emotion.width=0.125", {"train_teachers", "distill", "compose", "evaluate"}),
         ("evaluators.identity.input_size=48", {"train_evaluators", "evaluate"}),
@@ -383,8 +392,8 @@ EVERYTHING = {"train_teachers", "train_evaluators", "distill", "pretrain_sync", 
             "stages.evaluate.cached_frames={emotion: 9}",
             {"evaluate"},
         ),  # no stage's result depends on another's
-        ("alignment.shift=0.1", {"distill", "compose", "evaluate"}),
-        ("audio_encoder.n_mels=40", {"distill", "compose", "evaluate"}),
+        ("alignment.shift=0.1", {"distill", "pretrain_mouth", "compose", "evaluate"}),
+        ("audio_encoder.n_mels=40", {"distill", "pretrain_mouth", "compose", "evaluate"}),
         ("data.sentences=3", EVERYTHING),
         ("seed=9", EVERYTHING),
         ("compute.workers=3", set()),
@@ -466,6 +475,7 @@ def test_a_whole_run_leaves_curves_and_a_page(tmp_path, monkeypatch):
         "train_evaluators",
         "distill",
         "pretrain_sync",
+        "pretrain_mouth",
         "compose",
     }
     page = (run / "report.html").read_text()

@@ -73,6 +73,7 @@ def test_every_training_stage_is_among_them(losses):
         "train_evaluators",
         "distill",
         "pretrain_sync",
+        "pretrain_mouth",
         "compose",
     }
 

@@ -151,11 +151,12 @@ def test_a_run_keeps_what_its_page_needs(tmp_path, no_curves):
         "train_evaluators",
         "distill",
         "pretrain_sync",
+        "pretrain_mouth",
         "compose",
         "evaluate",
     ]
     parts = {part["part"]: part for part in graph["parts"]}
-    assert parts["generator"]["trained_in"] == ["compose"]
+    assert parts["generator"]["trained_in"] == ["pretrain_mouth", "compose"]
     assert parts["encoder"]["graphs"] == ["training", "inference"]
     flows = {(f["from"], f["to"]): f["what"] for f in graph["flows"]}
     assert flows["teacher.identity", "student.identity"] == "target"

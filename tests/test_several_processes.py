@@ -29,6 +29,8 @@ SETS = (
     'stages.pretrain={"use": "contrastive", "steps": 2, "batch": 4, "sampling": "uniform", "negatives": 8,'
     f' "predictor": "linear", "score": "scaled", "optimizer": {{"use": "adam", "lr": 0.001, {SOFT}}}}}',
     *(f"stages.{name}.steps=2" for name in ("train_teachers", "train_evaluators", "distill", "compose")),
+    "stages.pretrain_mouth.steps=2",
+    f'stages.pretrain_mouth.optimizer={{"use": "adamw", "lr": 0.001, {SOFT}}}',
     *(
         f'stages.train_{name}.optimizer={{"use": "adam", "lr": 0.001, {SOFT}}}'
         for name in ("teachers", "evaluators")
@@ -47,7 +49,7 @@ SETS = (
     ),
 )
 QUICK = "compose"
-ALL = "pretrain,train_teachers,train_evaluators,distill,compose"
+ALL = "pretrain,train_teachers,train_evaluators,distill,pretrain_mouth,compose"
 thorough = pytest.mark.skipif("S2VKIT_DISTRIBUTED" not in os.environ, reason="nox -s distributed")
 
 

@@ -131,14 +131,17 @@ def test_a_run_keeps_what_it_started_from_and_depends_on_it(tmp_path, source):
         "data.speakers=3",
         *(f"stages.{name}=null" for name in ("train_teachers", "evaluate")),
         "stages.distill.after=[]",
-        *(f"stages.{name}.steps=1" for name in ("train_evaluators", "distill", "pretrain_sync", "compose")),
+        *(
+            f"stages.{name}.steps=1"
+            for name in ("train_evaluators", "distill", "pretrain_sync", "pretrain_mouth", "compose")
+        ),
     )
     printed = run_toy(tmp_path, *sets, quiet=True)
     assert "new identity: " in printed
     kept = load_file(tmp_path / "run" / "start" / "weights.safetensors")
     assert all(torch.equal(kept[key], value) for key, value in weights(source[1]).items())
     done = {path: read_json(path) for path in (tmp_path / "run").rglob("done.json")}
-    assert len(done) == 4
+    assert len(done) == 5
     shutil.move(tmp_path / "source", tmp_path / "gone")
     run_toy(tmp_path, *sets, quiet=True)
     assert {path: read_json(path) for path in done} == done

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from s2vkit.files import read_json
 
-KEPT = ["distill", "pretrain_sync", "train_evaluators", "train_teachers"]
+KEPT = ["distill", "pretrain_mouth", "pretrain_sync", "train_evaluators", "train_teachers"]
 
 
 pytestmark = pytest.mark.usefixtures("no_curves")

@@ -54,7 +54,7 @@ def test_what_comes_out_the_same_is_trained_once(tmp_path):
     sweep = swept(tmp_path, "stages.compose.steps=2,3")
     show_sharing(sweep, Console(file=text, width=240), REGISTRY)
     first, second = (line for line in text.getvalue().splitlines() if "compose.steps" in line)
-    assert "train_teachers, train_evaluators, distill, pretrain_sync, compose" in first
+    assert "train_teachers, train_evaluators, distill, pretrain_sync, pretrain_mouth, compose" in first
     assert "train_teachers from 1, train_evaluators from 1, distill from 1" in second
     assert not (tmp_path / "run-sweep").exists()
 

@@ -51,6 +51,13 @@ class FrameDecoderOptions(IdentityBranchOptions):
     speech: float = Field(
         default=0.4, gt=0.0, le=10.0, description="length of scaled speech beside that of the emotion code"
     )
+    hearing: list[int] = Field(
+        default=[],
+        max_length=8,
+        description="sizes of the layers that hear the mouth in a speech feature, which a stage "
+        "`mouth_from_speech` teaches before frames are drawn; what the last one gives joins the feature; "
+        "empty: none, as in the paper",
+    )
 
 
 class SkipDecoderOptions(FrameDecoderOptions):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 import s2vkit
 
+_DROPPED, _LEAK = 0.1, 0.1  # between layers that learn to hear; without a leak, some fall silent
 _FAINT = 0.1  # deviation of a new picture of one size, beside a decoder's own of about 1
 
 
@@ -62,6 +63,30 @@ def picture_layers(widths: list[int]) -> nn.ModuleList:
 def unit_scale(code: Tensor) -> Tensor:
     """Bring a code (B, dim) to a mean square of 1 by its length: its direction is all that counts."""
     return F.normalize(code.float(), dim=-1) * code.shape[-1] ** 0.5
+
+
+class Hearing(nn.Module):
+    """Hears what moves the mouth in a speech feature: leaky ReLU layers (our choice, not the paper's).
+
+    What lips do is no linear function of c_t, and a start map is one.
+    """
+
+    def __init__(self, features: int, sizes: list[int]) -> None:
+        super().__init__()
+        self.level = nn.BatchNorm1d(features, affine=False)
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip([features, *sizes], sizes, strict=False))
+
+    def forward(self, speech: Tensor, *, learning: bool) -> Tensor:
+        """Hear (B, V, D): (B, V, E). What is `learning` goes by the level of the batch, and drops numbers."""
+        flat, level = speech.flatten(0, 1).float(), self.level
+        if learning:
+            x = level(flat)
+        else:
+            x = F.batch_norm(flat, level.running_mean, level.running_var, eps=level.eps)
+        for number, layer in enumerate(self.layers):
+            x = layer(F.dropout(x, _DROPPED, learning) if number else x)
+            x = F.leaky_relu(x, _LEAK)
+        return x.unflatten(0, speech.shape[:2])
 
 
 class Scaled(nn.Module):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from s2vkit import Conditioning, Generator, GeneratorOutput, RecipeError
 from s2vkit_composer import FrameDecoderOptions, IdentityBranchOptions
-from s2vkit_composer.blocks import Canvas, Scaled, Stem, UpBlock, plus, start_weights
+from s2vkit_composer.blocks import Canvas, Hearing, Scaled, Stem, UpBlock, plus, start_weights
 from s2vkit_composer.identity import IdentityBranch, Shape, default_shapes
 
 
@@ -62,8 +62,11 @@ class FrameDecoder(Generator):
         sides = [options.start << i for i in range(doublings)]
         self.map_sides, self.joined = sides, nearest_sides(sides, shapes)
         widths = [max(options.width >> i, options.min_width) for i in range(doublings + 1)]
-        self.scaled = Scaled(features, options.speech) if options.start_input == "scaled" else None
-        inputs = features + sum(codes[side] for side in self.sides)
+        self.hearing = Hearing(features, options.hearing) if options.hearing else None
+        self.hearing_size = options.hearing[-1] if options.hearing else 0
+        speech = self.hearing_size + features
+        self.scaled = Scaled(speech, options.speech) if options.start_input == "scaled" else None
+        inputs = speech + sum(codes[side] for side in self.sides)
         self.stem = Stem(inputs, widths[0], options.start, options.norm)
         self.blocks = nn.ModuleList(
             UpBlock(
@@ -97,6 +100,12 @@ class FrameDecoder(Generator):
         frames = self._bounded(drawn).unflatten(0, (clips, times))
         maps = identity.maps if identity is not None and self.gives_maps else []
         return GeneratorOutput(frames, maps, state=None if self.training else identity)
+
+    def hear(self, conditioning: Conditioning) -> Tensor:
+        """Return what `hearing` hears of the mouth: (B, V, E), with gradient."""
+        if self.hearing is None:
+            raise ValueError("the decoder was built without `hearing`")
+        return self.hearing(self._speech(conditioning), learning=self.training)
 
     def _inflated(self, codes: Conditioning) -> Inflated | None:
         """Inflate the identity code, unless the frames before had the same one."""
@@ -138,6 +147,10 @@ class FrameDecoder(Generator):
     def _vector(self, codes: Conditioning) -> Tensor:
         """Join speech and the emotion code: (B*V, features + emotion)."""
         speech = self._speech(codes)
+        if self.hearing is not None:
+            with torch.no_grad():
+                heard = self.hearing(speech, learning=False)
+            speech = torch.cat([heard, speech], -1)
         times = speech.shape[1]
         parts = [speech.flatten(0, 1)]
         for side in self.sides:

@@ -150,6 +150,24 @@ class SyncPairsOptions(StageOptions):
     )
 
 
+class MouthFromSpeechOptions(StageOptions):
+    """Teach a generator's `hearing` what speech tells of the mouth, before it draws."""
+
+    batch: int = Field(default=16, ge=1, description="clips in a step")
+    frames: int = Field(default=32, ge=2, description="frames of each clip in a step")
+    variants: int = Field(
+        default=0,
+        ge=0,
+        le=16,
+        description="versions of each clip's speech, as other recordings of it might sound, of which a step "
+        "hears one",
+    )
+    optimizer: OptimizerSlot = Field(description="moves what hears, and the layer that it learns by")
+    validate_every: int = Field(
+        default=0, ge=0, role="monitor", description="steps between validations on the split val; 0: none"
+    )
+
+
 class EvaluateOptions(Options):
     """Make clips of a split from speech alone and measure them."""
 
@@ -204,6 +222,14 @@ def s2vkit_register(register: Register) -> None:
         SyncPairsOptions,
         summary="pre-trains the synchrony discriminator on matched and mismatched real pairs",
         reference="Prajwal et al. 2020 (lip-sync expert); van den Oord et al. 2018 (InfoNCE)",
+    )
+    register(
+        "stage",
+        "mouth_from_speech",
+        "s2vkit_stages.mouth_from_speech:MouthFromSpeech",
+        MouthFromSpeechOptions,
+        summary="teaches a generator's own layers what speech tells of the mouth, before it draws",
+        reference="ours",
     )
     register(
         "stage",

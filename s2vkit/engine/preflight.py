@@ -61,12 +61,7 @@ def check_evaluators(graph: Graph, stages: Mapping[str, Stage | Job], started: C
 
     `started` are parts that start from another run's weights.
     """
-    trained = set(started) | {
-        part
-        for stage in stages.values()
-        if isinstance(stage, Stage) and not stage.idle()
-        for part in stage.optimizers()
-    }
+    trained = set(started) | _trained(stages)
     for name, evaluator in graph.evaluators.items():
         if graph.evaluated(name) != name and not evaluator.pretrained and f"evaluator.{name}" not in trained:
             raise RecipeError(
@@ -80,6 +75,25 @@ def check_evaluators(graph: Graph, stages: Mapping[str, Stage | Job], started: C
             hint="add a stage to train it, as in recipes/landmarks.yaml: "
             "`landmarks: {use: landmarks, steps: 3000, optimizer: {use: adamw, lr: 2.0e-3}}`",
         )
+
+
+def check_hearing(graph: Graph, stages: Mapping[str, Stage | Job], started: Collection[str] = ()) -> None:
+    """Raise RecipeError if the generator is to hear the mouth, and nothing teaches it that."""
+    generator = graph.generator
+    if generator is None or generator.hearing is None or generator.pretrained or "generator" in started:
+        return
+    if "generator.hearing" not in _trained(stages):
+        raise RecipeError(
+            "generator: it is to hear the mouth in speech, and no stage teaches it that",
+            hint="add a stage `mouth_from_speech`, as in recipes/speech2video.yaml, before it draws, "
+            "or let it draw from the speech features: `generator.hearing=[]`",
+        )
+
+
+def _trained(stages: Mapping[str, Stage | Job]) -> set[str]:
+    """Name what stages train."""
+    learning = (stage for stage in stages.values() if isinstance(stage, Stage) and not stage.idle())
+    return {part for stage in learning for part in stage.optimizers()}
 
 
 @dataclass
@@ -111,7 +125,7 @@ def try_stages(
     except Exception as error:
         failure = reason_of(error)
     finally:
-        uncompile_all(graph.modules())
+        uncompile_all({**graph.modules(), **graph.inner_modules()})
         torch.compiler.reset()  # the run compiles networks of its own
     plain = replace(policy, compile=False)
     trial = Trial(time_stages(stages, builder, graph, plain), plain, failure)  # not the compiler's fault?

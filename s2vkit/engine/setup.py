@@ -14,7 +14,7 @@ from s2vkit.data.corpus import FootageCorpus
 from s2vkit.data.store import ClipStore
 from s2vkit.device import choose
 from s2vkit.engine.announce import announce, try_pending
-from s2vkit.engine.preflight import Trial, check_evaluators, check_labels, check_splits
+from s2vkit.engine.preflight import Trial, check_evaluators, check_hearing, check_labels, check_splits
 from s2vkit.engine.process_group import ProcessGroup, join_processes
 from s2vkit.engine.stop import Stopped
 from s2vkit.engine.view import View
@@ -74,6 +74,7 @@ class RunSetup:
         check_splits(self.dataset.clips(), self.stages)
         check_labels(self.graph)
         check_evaluators(self.graph, self.stages, self.started.parts)
+        check_hearing(self.graph, self.stages, self.started.parts)
         dataset: Any = self.dataset
         identity = dataset.identity if isinstance(dataset, FootageCorpus) else ""
         self.plan = Plan(

@@ -71,7 +71,7 @@ def load_stage(run: RunSetup, step: Step) -> None:
     """Load what a finished stage has trained."""
     folder = run.folder / "stages" / step.name
     if isinstance(step.stage, Stage):
-        modules = run.graph.modules()
+        modules = {**run.graph.modules(), **run.graph.inner_modules()}
         moved = {name: modules[name] for name in step.stage.optimizers() if name in modules}
         load_modules(folder / "weights.safetensors", moved)
 

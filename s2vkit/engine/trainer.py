@@ -50,8 +50,9 @@ class Trainer:
     ) -> None:
         self.stage, self.name, self.graph, self.batches = stage, name, graph, batches
         self.policy, self.seed, self.group = policy, seed, group or ProcessGroup()
-        everything: dict[str, nn.Module] = {**graph.modules(), **self._extras()}
         slots = stage.optimizers()
+        inner = {name: part for name, part in graph.inner_modules().items() if name in slots}
+        everything: dict[str, nn.Module] = {**graph.modules(), **inner, **self._extras()}
         policy.place_all(everything, training=slots)
         self.trained = {key: everything[key] for key in slots}
         self.optimization = Optimization(

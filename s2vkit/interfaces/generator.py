@@ -31,7 +31,13 @@ class Generator(nn.Module):
     warmup_frames: int = 0  # frames before the first one whose audio windows it takes too
     sees_frames: bool = False  # whether in training it is given the real frames, for what cannot be heard
     sees_mouths: bool = False  # whether in training it is given what landmarks measure of the mouth there
+    hearing: nn.Module | None  # layers of its own that hear the mouth, which a stage teaches alone
+    hearing_size: int = 0  # numbers that they give for a frame
     takes_times: bool = False  # whether a frame depends on its number in the clip, as a moving head's
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hearing = None
 
     def forward(self, conditioning: Conditioning) -> GeneratorOutput:
         """Generate B clips at V times: frames (B, V, 3, H, W) in [-1, 1]."""
@@ -41,5 +47,12 @@ class Generator(nn.Module):
         """Take in what cannot be heard of training clips, where it `sees_frames`; after the last step.
 
         `people` (B,) are the clips' numbers of their speakers, -1 where unknown.
+        """
+        raise NotImplementedError
+
+    def hear(self, conditioning: Conditioning) -> Tensor:
+        """Return what its `hearing` hears of the mouth in the speech (B, V, E), with gradient.
+
+        E is `hearing_size`. A stage teaches it before the generator learns to draw, which does not move it.
         """
         raise NotImplementedError

@@ -48,6 +48,11 @@ class Graph(InferenceGraph):
             named.update({f"{kind}.{name}": part for name, part in parts.items()})
         return named
 
+    def inner_modules(self) -> dict[str, nn.Module]:
+        """Name the modules within another that a stage may train alone: generator.hearing."""
+        hearing = self.generator.hearing if self.generator is not None else None
+        return {} if hearing is None else {"generator.hearing": hearing}
+
     def generator_fields(self) -> tuple[BatchField, ...]:
         """Return the fields of a batch that the generator needs beyond features and summary."""
         generator = self.generator

@@ -33,7 +33,7 @@ class Phase:
     """
 
     name: str
-    trains: tuple[str, ...]  # names of `Graph.modules()` or of `Stage.extras()`
+    trains: tuple[str, ...]  # names of `Graph.modules()`, `inner_modules()` or `Stage.extras()`
     loss: Loss
 
 

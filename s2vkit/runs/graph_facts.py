@@ -81,7 +81,10 @@ def _parts(
     for row in describe(graph, slots):
         name = row["part"]
         if name not in parts:
-            trained = [step.name for step in steps if name in _trains(step)]
+            within = f"{name}."
+            trained = [
+                step.name for step in steps if any(f"{part}.".startswith(within) for part in _trains(step))
+            ]
             file = ", ".join(Path(one["file"]).name for one in weights if _of_part(one, name))
             rest = {k: v for k, v in row.items() if k != "graph"}
             parts[name] = {**rest, "trained_in": trained, "checkpoint": file, "graphs": []}

@@ -165,7 +165,10 @@ class Plan:
         if isinstance(stage, Job):
             return {part for part in self.slots if part.split(".")[0] in stage.uses}
         networks = {name for field in stage.fields for name in field.networks()}
-        return (networks | set(stage.uses) | set(stage.optimizers())) & set(self.slots)
+        used = networks | set(stage.uses) | set(stage.optimizers())
+        used |= {_whole(part) for part in used}
+        inner = {part for part in self._trainer if _whole(part) in used & set(self.slots)}
+        return (used & set(self.slots)) | inner
 
     def _measuring(self, name: str, stage: Stage | Job) -> set[str]:
         """Name the parts that a stage's validation uses. Raises RecipeError if it cannot measure."""
@@ -212,6 +215,11 @@ def computed_before(folder: Path, depends_on: tuple[Any, ...]) -> str:
         if before and digest(*depends_on, device, precision) == before
     )
     return next(found, "")
+
+
+def _whole(part: str) -> str:
+    """Name what a part is in: `generator` of `generator.hearing`."""
+    return part.rpartition(".")[0]
 
 
 def _parameters(module: Any) -> Iterator[Any]:

@@ -26,9 +26,9 @@ def misspelt(part: Any, contract: type) -> Iterator[tuple[str, str]]:
 
 
 def hidden(part: Any, contract: type) -> list[str]:
-    """Name the submodules of a part that a method of its contract hides, since it has their name."""
+    """Name the submodules of a part that a name of its contract's class hides: a method's, or a value's."""
     inner = {name for name, _ in part.named_children()} if isinstance(part, nn.Module) else set()
-    return sorted(inner & _public(contract))
+    return sorted(inner & {name for name in dir(contract) if not name.startswith("_")})
 
 
 def _between(own: type, contract: type) -> list[type]:

@@ -108,6 +108,11 @@ def check_generator(subject: Subject) -> None:
         output = generator.train()(codes)
         _check_output(subject, output, maps if "identity_maps" in subject.entry.gives else [])
         with_gradient = [output.frames, *output.identity_maps]
+        if generator.hearing is not None:
+            size = generator.hearing_size
+            heard = generator.hear(codes)
+            subject.require_tensor("what it hears", heard, (2, 3, size))
+            with_gradient.append(heard)
         subject.require_gradients("training", generator, *with_gradient)
         generator.eval()
         with torch.no_grad():

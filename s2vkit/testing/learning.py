@@ -95,7 +95,7 @@ def check_stage(subject: Subject) -> None:
     wrong = [field for field in stage.fields if not isinstance(field, BatchField)]
     subject.require(not wrong, f"fields holds {wrong}, which are no fields of a batch")
     extras = {key: place(module) for key, module in stage.extras().items()}
-    modules: dict[str, nn.Module] = {**graph.modules(), **extras}
+    modules: dict[str, nn.Module] = {**graph.modules(), **graph.inner_modules(), **extras}
     slots = stage.optimizers()
     subject.require(slots, "moves nothing: optimizers() is empty")
     for key, slot in slots.items():

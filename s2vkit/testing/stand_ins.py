@@ -102,10 +102,11 @@ class Mind(Student):
 class Hand(Generator):
     """A generator."""
 
-    size = SIZE
+    size, hearing_size = SIZE, 4
 
     def __init__(self) -> None:
         super().__init__()
+        self.hearing = nn.Linear(FEATURES, self.hearing_size)
         self.draw = nn.Linear(FEATURES + IDENTITY + EMOTION, 3 * 16)
         self.inflate = nn.ModuleList(nn.Linear(IDENTITY, c) for c, _, _ in MAPS)
 
@@ -120,6 +121,12 @@ class Hand(Generator):
             for layer, (_, h, w) in zip(self.inflate, MAPS, strict=True)
         ]
         return GeneratorOutput(frames, maps)
+
+    def hear(self, conditioning: Conditioning) -> Tensor:
+        """Hear the mouth."""
+        assert self.hearing is not None
+        heard: Tensor = self.hearing(conditioning.features)
+        return heard
 
 
 class Witness(SyncEvaluator):
