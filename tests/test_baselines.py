@@ -132,7 +132,8 @@ def test_conditions_are_those_of_ours(name):
     for key in ("train_evaluators", "evaluate"):
         assert theirs["stages"][key] == ours["stages"][key]
     mine, their = ours["stages"]["compose"], theirs["stages"]["compose"]
-    assert [their[key] for key in ("steps", "average")] == [mine[key] for key in ("steps", "average")]
+    assert their["average"] == mine["average"]
+    assert 1 <= their["steps"] / mine["steps"] <= 1.25, "no fewer steps than ours, nor many more"
     for key in ("schedule", "warmup", "final"):
         assert their["optimizers"]["generator"][key] == mine["optimizers"]["generator"][key]
     seen = [stage["batch"] * stage["frames"] for stage in (their, mine)]

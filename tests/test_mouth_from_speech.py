@@ -2,12 +2,13 @@
 
 import pytest
 import torch
-from helpers_toy import REGISTRY, load_toy
+from helpers_toy import REGISTRY, load_toy, run_toy
 from s2vkit_composer import FrameDecoderOptions, SkipDecoderOptions
 from s2vkit_composer.decoder import FrameDecoder
 from s2vkit_composer.skip import SkipDecoder
 from s2vkit_stages import MouthFromSpeechOptions
 from s2vkit_stages.mouth_from_speech import MouthFromSpeech
+from safetensors.torch import load_file
 
 from s2vkit import Batch, Conditioning, RecipeError
 from s2vkit.build import Builder
@@ -102,6 +103,20 @@ def test_it_learns_what_no_linear_function_of_speech_tells():
     with torch.no_grad():
         untold = stage.validate(lessons(100000))["untold"]
     assert untold < 0.35  # a linear function leaves all of it: 1
+
+
+def test_the_stage_leaves_what_hears_alone_taught(tmp_path):
+    run_toy(tmp_path, "stages.pretrain_mouth.steps=5", stages=["pretrain_mouth"])
+    found = load_file(tmp_path / "run" / "stages" / "pretrain_mouth" / "weights.safetensors")
+    assert {key.split("/")[0] for key in found} == {"generator.hearing", "told"}
+    assert found["generator.hearing/level.num_batches_tracked"] == 5  # it learnt the level of speech too
+    run_toy(tmp_path, "stages.pretrain_mouth.steps=5", stages=["compose"])
+    drawn = load_file(tmp_path / "run" / "stages" / "compose" / "weights.safetensors")
+    heard = {
+        key.split("/")[1]: tensor for key, tensor in found.items() if key.startswith("generator.hearing")
+    }
+    assert heard
+    assert all(torch.equal(drawn[f"generator/hearing.{key}"], tensor) for key, tensor in heard.items())
 
 
 def test_a_generator_that_hears_and_is_taught_nothing_is_refused(tmp_path):

@@ -105,7 +105,7 @@ class FrameDecoder(Generator):
         """Return what `hearing` hears of the mouth: (B, V, E), with gradient."""
         if self.hearing is None:
             raise ValueError("the decoder was built without `hearing`")
-        return self.hearing(self._speech(conditioning), learning=self.training)
+        return self.hearing(self._speech(conditioning), learning=self.hearing.training)
 
     def _inflated(self, codes: Conditioning) -> Inflated | None:
         """Inflate the identity code, unless the frames before had the same one."""
