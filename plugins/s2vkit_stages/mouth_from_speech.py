@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import Batch, Conditioning, Context, Features, Frames, Graph, Slot, Stage
+from s2vkit import Batch, Conditioning, Features, Frames, Graph, Slot, Stage
 from s2vkit_stages import MouthFromSpeechOptions
 from s2vkit_stages.requirements import with_variants
 
@@ -29,9 +29,9 @@ class MouthFromSpeech(Stage):
     def __init__(self, options: MouthFromSpeechOptions, *, graph: Graph) -> None:
         self.options, self.generator = options, graph.generator
         self.validate_every = options.validate_every
-        radius = graph.generator.context_radius if graph.generator is not None else 0
-        found = (Frames(options.frames), Features(), *([Context(radius)] if radius else []))
-        self.fields = tuple(with_variants(field, options.variants) for field in found)
+        if not self.idle():
+            found = (Frames(options.frames), Features(), *graph.generator_fields())
+            self.fields = tuple(with_variants(field, options.variants) for field in found)
 
     def idle(self) -> str:
         """Report that the generator has no layers that hear."""
@@ -54,12 +54,12 @@ class MouthFromSpeech(Stage):
         """Tell the pictures from speech, beside what they are."""
         assert self.generator is not None
         heard = self.generator.hear(Conditioning(batch["features"], context=batch.get("context")))
-        return self.told(heard), _lower_half(batch["frames"])
+        return self.told(heard).float(), _lower_half(batch["frames"])
 
     def loss(self, batch: Batch, shared: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         """Return the mean square of what is told wrongly."""
         told, shown = shared
-        return {"picture": (told.float() - shown).square().mean()}
+        return {"picture": (told - shown).square().mean()}
 
     def validate(self, clips: Batch) -> dict[str, Tensor]:
         """Return the share of the variance of held-out pictures that is not told."""

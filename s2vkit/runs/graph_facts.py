@@ -81,20 +81,17 @@ def _parts(
     for row in describe(graph, slots):
         name = row["part"]
         if name not in parts:
-            within = f"{name}."
-            trained = [
-                step.name for step in steps if any(f"{part}.".startswith(within) for part in _trains(step))
-            ]
-            file = ", ".join(Path(one["file"]).name for one in weights if _of_part(one, name))
+            trained = [step.name for step in steps if any(_within(part, name) for part in _trains(step))]
+            file = ", ".join(Path(one["file"]).name for one in weights if _within(one["part"], name))
             rest = {k: v for k, v in row.items() if k != "graph"}
             parts[name] = {**rest, "trained_in": trained, "checkpoint": file, "graphs": []}
         parts[name]["graphs"].append(row["graph"])
     return list(parts.values())
 
 
-def _of_part(weights: dict[str, str], name: str) -> bool:
-    """Whether a file of weights is of a part, or of a component within it."""
-    return f"{weights['part']}.".startswith(f"{name}.")
+def _within(part: str, name: str) -> bool:
+    """Whether a part is the one of that name, or within it."""
+    return f"{part}.".startswith(f"{name}.")
 
 
 def _trains(step: Step) -> list[str]:
