@@ -55,5 +55,5 @@ def _shift(images: Tensor, max_shift: int) -> Tensor:
 
 def _grain(images: Tensor, place: int, count: int) -> Tensor:
     """Draw noise for a group of `count` images, in one order whatever their layout in memory."""
-    whole = images.new_empty((count, *images.shape[1:])).to(memory_format=torch.channels_last)
-    return whole.normal_()[place : place + len(images)]
+    channels, *sides = images.shape[1:]  # on strides other than those of its shape, `normal_` takes ten times
+    return images.new_empty((count, *sides, channels)).normal_().movedim(-1, 1)[place : place + len(images)]
