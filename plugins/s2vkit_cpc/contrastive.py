@@ -74,7 +74,8 @@ class Contrastive(Stage):
         """Score (B, A, K, C) against z (B, T, C): (B, A, 1 + negatives, K), the first is right."""
         count = self.options.predictions
         ahead = z[:, 1:].unfold(1, count, 1)  # (B, A, C, K) without a copy
-        right = torch.einsum("bakc,back->bak", predicted, ahead) / self.divisor(z.shape[2])
+        # Not einsum: as a product of matrices for each of these dot products it takes five times as long.
+        right = (predicted * ahead.transpose(2, 3)).sum(3) / self.divisor(z.shape[2])
         every = gather_rows(z)  # negatives come from the clips of all processes
 
         def draw(clips: int) -> Tensor:
