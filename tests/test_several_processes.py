@@ -20,7 +20,7 @@ from s2vkit.engine.log import read_log
 from s2vkit.engine.process_group import ProcessGroup
 from s2vkit.engine.whole_batch import WholeBatch
 from s2vkit.errors import RecipeError
-from s2vkit.interfaces.data_parallel import Part, computing_on, draw_rows
+from s2vkit.interfaces.data_parallel import Part, computing_on, draw_rows, means_over_processes
 
 HERE = Path(__file__).parent
 SOFT = '"eps": 1.0'  # without it, an optimizer makes whole steps of what is only rounding
@@ -124,6 +124,12 @@ def test_local_batch_norm_has_the_mean_of_the_statistics_of_each_process(tmp_pat
 
 
 @thorough
+def test_with_local_batch_norm_a_stage_that_has_none_is_the_same(tmp_path):
+    run_ranks(tmp_path, 2, "pretrain", *SETS, "compute.batch_norm=local")
+    compare(tmp_path, "pretrain")
+
+
+@thorough
 @pytest.mark.parametrize("batch_norm", ["synchronized", "local"])
 def test_a_rank_that_is_killed_at_any_moment_loses_nothing(tmp_path, batch_norm):
     norm = f"compute.batch_norm={batch_norm}"
@@ -171,6 +177,11 @@ def test_local_batch_norm_is_torchs_own():
         made = local(x)  # would wait for another process, if it asked for one
     assert torch.equal(made, alone(x))
     assert torch.equal(local.running_var, alone.running_var)
+
+
+def test_where_nothing_is_averaged_no_process_is_asked():
+    with computing_on(Part(0, 2)):  # a stage without batch norm has no statistics
+        assert means_over_processes([]) == []
 
 
 def test_torchs_functions_come_back_after_an_error():

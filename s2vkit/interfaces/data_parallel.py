@@ -123,7 +123,7 @@ def mean_over_processes(value: Tensor) -> Tensor:
 def means_over_processes(values: Sequence[Tensor]) -> list[Tensor]:
     """Average each value over processes, without gradient, in one message for all of them."""
     part = current_part()
-    if part.world == 1:
+    if part.world == 1 or not values:
         return list(values)
     flat = torch.cat([value.detach().float().reshape(-1) for value in values])
     mean = torch.stack(_swap([flat] * part.world)).mean(0)
