@@ -26,29 +26,20 @@ def make_rmsprop(options: RmspropOptions, parameters: Parameters) -> optim.Optim
 
 def make_adam(options: AdamOptions, parameters: Parameters) -> optim.Optimizer:
     """Make Adam of one part's parameters."""
-    moved = list(parameters)
-    return optim.Adam(
-        moved,
-        lr=options.lr,
-        betas=(options.beta1, options.beta2),
-        eps=options.eps,
-        weight_decay=options.weight_decay,
-        fused=_can_fuse(moved),
-    )
+    return _make_adam(optim.Adam, options, list(parameters))
 
 
 def make_adamw(options: AdamwOptions, parameters: Parameters) -> optim.Optimizer:
     """Make AdamW of one part's parameters."""
-    moved = list(parameters)
-    return optim.AdamW(
-        moved,
+    return _make_adam(optim.AdamW, options, list(parameters))
+
+
+def _make_adam(kind: type[optim.Adam], options: AdamOptions, parameters: list[nn.Parameter]) -> optim.Adam:
+    return kind(
+        parameters,
         lr=options.lr,
         betas=(options.beta1, options.beta2),
         eps=options.eps,
         weight_decay=options.weight_decay,
-        fused=_can_fuse(moved),
+        fused=all(one.is_floating_point() and one.device.type in _FUSED for one in parameters),
     )
-
-
-def _can_fuse(parameters: list[nn.Parameter]) -> bool:
-    return all(one.is_floating_point() and one.device.type in _FUSED for one in parameters)
