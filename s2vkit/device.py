@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -102,8 +102,12 @@ def choose(compute: Compute) -> Policy:
 def bf16_is_native(device: torch.device) -> bool:
     """Return whether a device computes bf16 itself, and so faster than fp32.
 
-    Older GPUs (T4, V100) emulate it slowly; on a CPU the casts cost more than small networks gain.
+    Older GPUs (T4, V100) emulate it slowly; of CPUs, those with AMX gain more by its matrix units than
+    the casts cost.
     """
+    if device.type == "cpu":
+        ask: Callable[[], Mapping[str, object]] = getattr(torch.cpu, "get_capabilities", dict)
+        return bool(ask().get("amx_bf16", False))  # not every torch can say
     if device.type != "cuda":
         return False
     with torch.cuda.device(device):

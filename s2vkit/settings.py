@@ -43,7 +43,8 @@ class Compute(Options):
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         default="auto",
-        description="auto: bf16 where the GPU computes it natively, else fp32; fp16 scales the losses",
+        description="auto: bf16 where the GPU computes it natively or the CPU has AMX, else fp32; fp16 "
+        "scales the losses",
     )
     deterministic: bool = Field(
         default=False, description="only operations that give the same bits each time; slower on a GPU"

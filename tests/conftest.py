@@ -36,6 +36,14 @@ def own_config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def same_precision_everywhere() -> Iterator[None]:
+    """Have `auto` take fp32 on every CPU: tests compare numbers, and on some it would take bf16."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("torch.cpu.get_capabilities", dict, raising=False)
+        yield
+
+
 @pytest.fixture(scope="module")
 def no_curves() -> Iterator[None]:
     """Draw no curves in this module's runs: their own tests do, and they take longest here."""

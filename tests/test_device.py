@@ -68,6 +68,21 @@ def test_bf16_is_chosen_only_where_it_is_native(two_gpus, monkeypatch):
     assert choose(Compute(device="cuda", precision="bf16")).precision == "bf16"
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: True)
     assert choose(Compute(device="cuda")).precision == "bf16"
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "precision"), [({"amx_bf16": True}, "bf16"), ({"avx2": True}, "fp32")]
+)
+def test_a_cpu_computes_in_bf16_where_it_has_amx(monkeypatch, capabilities, precision):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    chosen = choose(Compute(device="cpu", threads=torch.get_num_threads()))
+    assert (chosen.precision, chosen.channels_last) == (precision, precision == "bf16")
+    asked = Compute(device="cpu", precision="fp32", threads=torch.get_num_threads())
+    assert choose(asked).precision == "fp32"
+
+
+def test_a_torch_that_does_not_say_what_the_cpu_has_computes_in_fp32(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     assert not bf16_is_native(torch.device("cpu"))
 
 

@@ -148,6 +148,22 @@ def test_the_plan_says_that_a_stage_was_computed_otherwise_before(tmp_path):
     assert "computed on cpu in fp32 before, so again" in " ".join(said.split())
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["as it is", "of a version that did not tell"])
+def test_a_run_that_moves_to_another_processor_keeps_its_precision(tmp_path, monkeypatch, told):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
+    teachers(tmp_path)
+    about = read_json(tmp_path / "run" / "run.json")
+    assert about["precision"] == {"cpu": "fp32"}
+    if not told:
+        del about["precision"]
+        write_json(tmp_path / "run" / "run.json", about)
+    before = done_of(tmp_path)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
+    teachers(tmp_path)
+    assert done_of(tmp_path) == before
+    assert read_json(tmp_path / "run" / "run.json")["computed_on"].startswith("cpu (fp32")
+
+
 # Running nothing again
 
 

@@ -180,7 +180,7 @@ def _naming(name: str, stage: Stage, policy: Policy) -> Iterator[None]:
         if policy.precision != "fp32" and isinstance(error, RuntimeError):
             raise RecipeError(  # such as an LSTM of bf16, which many processors lack
                 f"stage '{name}' cannot do one step in {policy.precision} on {policy.device}: {reason}",
-                hint="set `compute.precision` to fp32 or auto; if that fails too, its parts do not fit",
+                hint="set `compute.precision` to fp32; if that fails too, its parts do not fit",
             ) from error
         raise RecipeError(
             f"stage '{name}' cannot do one step on fake data: {type(error).__name__}: {reason}",

@@ -12,7 +12,7 @@ from rich.markup import escape
 from s2vkit.build import Builder, data_spec_of
 from s2vkit.data.corpus import FootageCorpus
 from s2vkit.data.store import ClipStore
-from s2vkit.device import choose
+from s2vkit.device import Policy, choose
 from s2vkit.engine.announce import announce, try_pending
 from s2vkit.engine.preflight import Trial, check_evaluators, check_hearing, check_labels, check_splits
 from s2vkit.engine.process_group import ProcessGroup, join_processes
@@ -22,10 +22,12 @@ from s2vkit.interfaces.logger import Logger
 from s2vkit.recipe.load import Loaded
 from s2vkit.registry import Registry
 from s2vkit.runs.cache import Cache
+from s2vkit.runs.folder import precision_of
 from s2vkit.runs.plan import Plan
 from s2vkit.runs.split import write_split
 from s2vkit.runs.start_from import Start, Started, describe_start, keep_start, open_start, start
 from s2vkit.runs.warning_log import Notes
+from s2vkit.settings import Compute
 
 
 class RunSetup:
@@ -43,7 +45,7 @@ class RunSetup:
         self.console, self.stopped, self.view = console, stopped, View(console)
         self.notes, self.command = Notes(folder), ""
         self.group: ProcessGroup = join_processes()
-        self.policy, self.not_compiled = choose(self.recipe.compute), ""
+        self.policy, self.not_compiled = _choose(self.recipe.compute, folder), ""
         self.builder = Builder(self.recipe, registry)
         dataset = self.builder.dataset()
         self.dataset, self.registry = dataset, registry
@@ -140,3 +142,15 @@ class RunSetup:
         if self.stopped.is_set():
             raise Stopped
         self.view.advance(done, total)
+
+
+def _choose(compute: Compute, folder: Path) -> Policy:
+    """Choose what suits this machine, and of precisions the one that a run has begun in.
+
+    Elsewhere `auto` may choose another, and what is trained already would be trained again.
+    """
+    policy = choose(compute)
+    before = precision_of(folder).get(policy.device.type, policy.precision)
+    if compute.precision != "auto" or before == policy.precision:
+        return policy
+    return choose(Compute.model_validate({**compute.model_dump(), "precision": before}))

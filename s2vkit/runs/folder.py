@@ -45,7 +45,8 @@ def taken(folder: Path, *, fresh: bool, command: str = "", log_level: str = "inf
         clear_parts(folder)
         commands = _commands(folder, command)
         last = {"command": commands[-1]["command"]} if commands else {}
-        write_json(folder / "run.json", {**about(), **last, "commands": commands})
+        kept = {"precision": precision_of(folder)}
+        write_json(folder / "run.json", {**about(), **last, "commands": commands, **kept})
         with log_file(folder, log_level):
             yield folder
 
@@ -76,6 +77,16 @@ def _commands(folder: Path, command: str) -> list[dict[str, str]]:
     if not command or (known and known[-1].get("command") == command):
         return list(known)
     return [*known, {"command": command, "begun": now()}]
+
+
+def precision_of(folder: Path) -> dict[str, str]:
+    """Return in which precision a run has been computed on each kind of device, as run.json says."""
+    known = read_json(folder / "run.json")
+    if not isinstance(known, dict):
+        return {}
+    former = {"cpu": "fp32"} if "computed_on" in known else {}  # what `auto` was before it was written down
+    found = known.get("precision", former)
+    return dict(found) if isinstance(found, dict) else {}
 
 
 def tell(folder: Path, **facts: object) -> None:

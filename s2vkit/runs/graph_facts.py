@@ -14,7 +14,7 @@ from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.stage import Stage
 from s2vkit.recipe.schema import Recipe
 from s2vkit.registry import Registry
-from s2vkit.runs.folder import tell
+from s2vkit.runs.folder import precision_of, tell
 from s2vkit.runs.plan import Step
 from s2vkit.runs.published import published_weights
 
@@ -38,6 +38,7 @@ def keep_facts(run: Run) -> None:
         notes=run.loaded.dropped,
         compiled=_compiled(run),
         processes=run.group.part.world,
+        precision={**precision_of(run.folder), run.policy.device.type: run.policy.precision},
         **facts_of(run.policy),
     )
 
