@@ -68,7 +68,7 @@ def test_a_recollection_is_the_mlp_until_it_remembers():
 
 def test_a_voice_snaps_to_the_nearest_face_and_a_new_one_is_a_blend():
     student, faces = recollection(temperature=0.01), torch.randn(5, 7)
-    student.remember(faces, torch.tensor([0, 0, 1, 2, -1]))
+    student.remember(faces, torch.tensor([0, 0, 1, 2, -1]), torch.randn(5, 1, 10))
     means = torch.stack([faces[:2].mean(0), faces[2], faces[3]])
     with torch.no_grad():
         student.layers = torch.nn.Identity()
@@ -86,7 +86,7 @@ def test_a_voice_snaps_to_the_nearest_face_and_a_new_one_is_a_blend():
 
 def test_more_faces_than_slots_are_thinned_and_without_people_each_clip_is_one():
     student, faces = recollection(slots=3), torch.randn(9, 7)
-    student.remember(faces, None)
+    student.remember(faces, None, torch.randn(9, 1, 10))
     assert torch.equal(student.memory, faces[[0, 4, 8]])
 
 
@@ -105,6 +105,28 @@ def voices(people, clips, segments, inputs=10, seed=0):
 def nearest(points, others, who):
     means = torch.stack([others[who == one].mean(0) for one in who.unique()])
     return torch.cdist(points, means).argmin(1)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["people", "clips"])
+def test_a_voice_is_compared_with_voices_and_given_the_face_of_the_nearest(known):
+    who, heard = voices(6, 2, 5)
+    fresh, asked = voices(6, 3, 1, seed=1)
+    student = recollection(input_norm="discriminant", directions=4, by="voice", temperature=0.03)
+    student.prepare(heard, who)
+    faces = torch.randn(6, 7)
+    student.remember(faces[who], who if known else None, heard)
+    assert student.count == (6 if known else 12)
+    with torch.no_grad():
+        given = student(asked[:, 0])
+    assert torch.equal(torch.cdist(given, faces).argmin(1), fresh)
+    again = recollection(input_norm="discriminant", directions=4, by="voice", temperature=0.03)
+    again.load_state_dict(student.state_dict())
+    assert torch.equal(again(asked[:, 0]), given)
+
+
+def test_voices_are_compared_along_a_discriminant_only():
+    with pytest.raises(ValueError, match="input_norm: discriminant"):
+        RecollectionOptions(by="voice")
 
 
 @pytest.mark.parametrize("kinds", ["people", "clips"])

@@ -131,9 +131,11 @@ class Distill(Stage):
         """Erase what codes tell of other sides, where asked; let students remember what they can."""
         if self.erases:
             self._erase(clips)
+        segments = clips.get("segments")
+        heard = clips["summary"].unsqueeze(1) if segments is None else segments
         for side, student in self.graph.students.items():
             if student.remembers:
-                student.remember(clips[f"targets.{side}"], clips.labels.get(side))
+                student.remember(clips[f"targets.{side}"], clips.labels.get(side), heard)
 
     def _erase(self, clips: Batch) -> None:
         """Erase from each code what a line tells of the other sides.

@@ -1,6 +1,8 @@
 """Students: from the summary of the speech to a teacher's vector."""
 
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import model_validator
 
 from s2vkit import Field, Options, Register, hookimpl
 
@@ -47,6 +49,17 @@ class RecollectionOptions(MlpOptions):
         le=10.0,
         description="of the softmax over cosines: the smaller, the more a voice is given one face",
     )
+    by: Literal["face", "voice"] = Field(
+        default="face",
+        description="what is compared with what it stores: the face that it hears in a voice, or the voice "
+        "itself, along the directions of `input_norm: discriminant`",
+    )
+
+    @model_validator(mode="after")
+    def _check_voice(self) -> Self:
+        if self.by == "voice" and self.input_norm != "discriminant":
+            raise ValueError("`by: voice` compares voices along the directions of `input_norm: discriminant`")
+        return self
 
 
 @hookimpl

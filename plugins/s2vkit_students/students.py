@@ -107,6 +107,11 @@ class _Layers(Student):
     dim: int
     layers: nn.Sequential
 
+    @property
+    def discriminant(self) -> Discriminant:
+        """What brings summaries to directions, with `input_norm: discriminant`."""
+        return next(module for module in self.modules() if isinstance(module, Discriminant))
+
     def prepare(self, summaries: Tensor, kinds: Tensor) -> None:
         """Learn the discriminant of summaries (N, S, inputs) of clips of kinds (N,)."""
         for module in self.modules():

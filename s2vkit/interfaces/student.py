@@ -31,9 +31,10 @@ class Student(nn.Module):
         """
         raise NotImplementedError
 
-    def remember(self, targets: Tensor, people: Tensor | None) -> None:
+    def remember(self, targets: Tensor, people: Tensor | None, summaries: Tensor) -> None:
         """Take in the teacher's codes (N, dim) of the training clips, once it is trained.
 
         `people` (N,) numbers the speaker of each, -1 where unknown; None if no speaker is known.
+        `summaries` (N, S, inputs) are of the whole of each clip and, where a student `prepares`, of segments.
         """
         raise NotImplementedError
