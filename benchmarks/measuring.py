@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 import platform
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from s2vkit.engine.run import Run
+
+WARM = 3  # first steps that are not counted
 
 
 def machine() -> str:
@@ -61,6 +68,26 @@ def stopwatch() -> Iterator[Stopwatch]:
     watch, start = Stopwatch(), time.process_time()
     yield watch
     watch.seconds = time.process_time() - start
+
+
+def steps_a_second(run: Run, stage: str, steps: int) -> float:
+    """Train some steps of a stage, by the clock, with loading, logging and callbacks but no pictures."""
+    from s2vkit.engine.stage_run import trainer_of  # what measures processor time alone needs no engine
+    from s2vkit.engine.stop import Stopped
+
+    with closing(run.cache):
+        run.open_corpus()
+        step = next(step for step in run.plan.steps if step.name == stage)
+        step.stage.sample_pictures = 0
+        trainer, times = trainer_of(run, step, step.stage), list[float]()
+
+        def enough() -> bool:
+            times.append(time.perf_counter())
+            return len(times) > WARM + steps
+
+        with tempfile.TemporaryDirectory() as folder, suppress(Stopped):
+            trainer.run(Path(folder), save_seconds=1e9, stopped=enough)
+    return steps / (times[-1] - times[WARM])
 
 
 def load() -> str:

@@ -19,23 +19,17 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
 from pathlib import Path
 
-from measuring import load, machine, print_table
+from measuring import load, machine, print_table, steps_a_second
 from rich.console import Console
 
 from s2vkit.engine.run import Run
-from s2vkit.engine.stage_run import trainer_of
-from s2vkit.engine.stop import Stopped
-from s2vkit.interfaces.stage import Stage
 from s2vkit.plugins import registry
 from s2vkit.recipe.load import load_recipe
 
 ROOT = Path(__file__).parent.parent
-WARM = 3  # first steps that are not counted
 
 
 def main() -> None:
@@ -110,21 +104,9 @@ def _measure(given: argparse.Namespace) -> None:
         batch = loaded.recipe.stages[given.stage].options.batch // given.part
         loaded = load_recipe(given.recipe, [*sets, f"stages.{given.stage}.batch={batch}"], registry())
     run = Run(loaded, given.place / given.name, Console(quiet=True), threading.Event(), registry())
-    with closing(run.cache):
-        run.open_corpus()
-        step = next(step for step in run.plan.steps if step.name == given.stage)
-        assert isinstance(step.stage, Stage)
-        step.stage.sample_pictures = 0
-        trainer, times = trainer_of(run, step, step.stage), list[float]()
-
-        def enough() -> bool:
-            times.append(time.perf_counter())
-            return len(times) > WARM + given.steps
-
-        with tempfile.TemporaryDirectory() as folder, suppress(Stopped):
-            trainer.run(Path(folder), save_seconds=1e9, stopped=enough)
+    speed = steps_a_second(run, given.stage, given.steps)
     if run.group.leads:
-        print(given.steps / (times[-1] - times[WARM]))
+        print(speed)
 
 
 if __name__ == "__main__":

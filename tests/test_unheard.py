@@ -106,6 +106,21 @@ def test_a_walk_goes_to_and_fro_through_the_poses_of_a_clip_of_its_person():
     assert short.recalled(short.weights(voices), times).isfinite().all()
 
 
+def test_a_walk_leaves_out_how_a_head_is_seldom_held():
+    poses, voices = Poses(POSE, 5, moves=True), torch.eye(5)[:1]
+    codes = 0.1 * random(2, WALK, POSE, seed=3)
+    codes[0] += 6  # a clip apart from the others' mean is not gone through
+    codes[1, 35:] += 5
+    more = codes[1:].expand(3, -1, -1)
+    poses.remember(torch.cat([codes, more]), voices.expand(5, -1), torch.zeros(5, dtype=torch.long))
+    found = poses.recalled(poses.weights(voices), torch.arange(2 * WALK)[None])
+    assert found.abs().max() < 1
+    assert found.std(1).min() > 0.01
+    turning = Poses(POSE, 5, moves=True)
+    turning.remember(9 * random(1, WALK, POSE, seed=4), voices, None)
+    assert turning.recalled(turning.weights(voices), torch.arange(WALK)[None]).std(1).min() > 1
+
+
 def moving(**options):
     torch.manual_seed(0)
     small = {"width": 16, "min_width": 8, "capacity": 128, "pose_size": 3, **options}

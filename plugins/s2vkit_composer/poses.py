@@ -16,6 +16,7 @@ _NOISE = 0.1  # beside codes of variance 1: too few bits to know a frame by hear
 _SLOTS = 512  # people that are remembered
 _TEMPERATURE = 0.05  # of the choice among them
 WALK = 40  # frames of a clip whose poses are gone through
+_LEAST = 6  # frames before and after the middle one, however a head is held in them
 
 
 class Poses(nn.Module):
@@ -82,11 +83,13 @@ class Poses(nn.Module):
         self.count.fill_(len(found))
         for slot, one in enumerate(found):
             clips = names == one
-            held = codes[clips].flatten(0, 1)
-            self.poses[slot] = held[(held - held.mean(0)).square().sum(1).argmin()]
+            held = codes[clips]
+            far = (held - held.flatten(0, 1).mean(0)).square().sum(2)
+            clip, middle = divmod(int(far.argmin()), held.shape[1])
+            self.poses[slot] = held[clip, middle]
             self.keys[slot] = F.normalize(code[clips].float(), dim=-1).mean(0)
             if self.moves:
-                self.walks[slot] = _smooth(_fill(codes[clips][0], WALK))
+                self.walks[slot] = _smooth(_fill(_around(held[clip], middle), WALK))
             slots[clips] = slot
         return slots
 
@@ -95,6 +98,18 @@ def to_and_fro(times: Tensor, length: int) -> Tensor:
     """Map numbers of frames to places 0 ... length - 1, up and down again without end."""
     at = times % (2 * (length - 1))
     return torch.minimum(at, 2 * (length - 1) - at)
+
+
+def _around(codes: Tensor, middle: int) -> Tensor:
+    """Take of codes (V, size) those around `middle` that are as near to it as codes are to their mean.
+
+    What is further off, as in a turn of the head, a decoder has seen too seldom to draw it well. A few
+    frames are taken in any case.
+    """
+    far = ((codes - codes[middle]).square().sum(1) > codes.shape[1]).nonzero().flatten().tolist()
+    first = max((at + 1 for at in far if at < middle), default=0)
+    last = min((at for at in far if at > middle), default=len(codes))
+    return codes[min(first, max(0, middle - _LEAST)) : max(last, middle + _LEAST + 1)]
 
 
 def _fill(codes: Tensor, length: int) -> Tensor:
