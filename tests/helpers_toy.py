@@ -55,7 +55,7 @@ stages:
   pretrain_sync: {{steps: 4, batch: 4}}
   pretrain_mouth: {{steps: 4, batch: 4, frames: 4}}
   compose: {{steps: 4, batch: 2, frames: 2}}
-compute: {{workers: 0, threads: 1}}
+compute: {{workers: 0, threads: 1, precision: fp32}}
 """
 
 

@@ -151,7 +151,7 @@ def test_the_plan_says_that_a_stage_was_computed_otherwise_before(tmp_path):
 @pytest.mark.parametrize("told", [True, False], ids=["as it is", "of a version that did not tell"])
 def test_a_run_that_moves_to_another_processor_keeps_its_precision(tmp_path, monkeypatch, told):
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
-    teachers(tmp_path)
+    teachers(tmp_path, "compute.precision=auto")
     about = read_json(tmp_path / "run" / "run.json")
     assert about["precision"] == {"cpu": "fp32"}
     if not told:
@@ -159,7 +159,7 @@ def test_a_run_that_moves_to_another_processor_keeps_its_precision(tmp_path, mon
         write_json(tmp_path / "run" / "run.json", about)
     before = done_of(tmp_path)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
-    teachers(tmp_path)
+    teachers(tmp_path, "compute.precision=auto")
     assert done_of(tmp_path) == before
     assert read_json(tmp_path / "run" / "run.json")["computed_on"].startswith("cpu (fp32")
 

