@@ -63,6 +63,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=30, help="steps that are counted")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch-norm", choices=("synchronized", "local"), default="synchronized")
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
     parser.add_argument("--place", type=Path, help=argparse.SUPPRESS)  # of a process that is timed
     parser.add_argument("--name", help=argparse.SUPPRESS)
     parser.add_argument("--part", type=int, default=1, help=argparse.SUPPRESS)
@@ -98,6 +99,7 @@ def _measure(given: argparse.Namespace) -> None:
         "data.speakers=2",
         "compute.threads=1",
         f"compute.batch_norm={given.batch_norm}",
+        f"compute.precision={given.precision}",
     ]
     loaded = load_recipe(given.recipe, sets, registry())
     if given.part > 1:
