@@ -74,10 +74,12 @@ def steps_a_second(run: Run, stage: str, steps: int) -> float:
     """Train some steps of a stage, by the clock, with loading, logging and callbacks but no pictures."""
     from s2vkit.engine.stage_run import trainer_of  # what measures processor time alone needs no engine
     from s2vkit.engine.stop import Stopped
+    from s2vkit.interfaces.stage import Stage
 
     with closing(run.cache):
         run.open_corpus()
         step = next(step for step in run.plan.steps if step.name == stage)
+        assert isinstance(step.stage, Stage)
         step.stage.sample_pictures = 0
         trainer, times = trainer_of(run, step, step.stage), list[float]()
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import threading
+from contextlib import closing
 from pathlib import Path
 
 from measuring import load, machine, print_table, steps_a_second
@@ -39,14 +40,19 @@ def main() -> None:
     given = parser.parse_args()
     print(f"{machine()}, {load()} before the first round; auto takes {choose(Compute()).precision}")
     with tempfile.TemporaryDirectory() as place:
-        opened = _open(given.recipe, place, "fp32")
-        trained = [step.name for step in opened.plan.steps if isinstance(step.stage, Stage) and not step.idle]
         rows = []
-        for stage in given.stages or trained:
+        for stage in given.stages or _trained(given.recipe, place):
             rounds = [[_time(given, place, p, stage) for p in PRECISIONS] for _ in range(given.rounds)]
             exact, half = (max(found) for found in zip(*rounds, strict=True))
             rows.append((stage, f"{exact:.2f}", f"{half:.2f}", f"{half / exact:.2f}"))
     print_table(("stage", *(f"{precision}, steps a second" for precision in PRECISIONS), "times"), rows)
+
+
+def _trained(recipe: Path, place: str) -> list[str]:
+    """Name the stages of a recipe that train."""
+    run = _open(recipe, place, "fp32")
+    with closing(run.cache):
+        return [step.name for step in run.plan.steps if isinstance(step.stage, Stage) and not step.idle]
 
 
 def _time(given: argparse.Namespace, place: str, precision: str, stage: str) -> float:

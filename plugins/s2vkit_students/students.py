@@ -114,9 +114,7 @@ class _Layers(Student):
 
     def prepare(self, summaries: Tensor, kinds: Tensor) -> None:
         """Learn the discriminant of summaries (N, S, inputs) of clips of kinds (N,)."""
-        for module in self.modules():
-            if isinstance(module, Discriminant):
-                module.learn(summaries, kinds)
+        self.discriminant.learn(summaries, kinds)
 
     def features(self, summary: Tensor) -> Tensor:
         """Map the summary (B, inputs) to what the last layer is given (B, F)."""

@@ -153,4 +153,4 @@ def _choose(compute: Compute, folder: Path) -> Policy:
     before = precision_of(folder).get(policy.device.type, policy.precision)
     if compute.precision != "auto" or before == policy.precision:
         return policy
-    return choose(Compute.model_validate({**compute.model_dump(), "precision": before}))
+    return choose(compute.model_copy(update={"precision": before}))
