@@ -15,9 +15,12 @@ from s2vkit_timm import TimmOptions
 from s2vkit_timm.teacher import Timm
 from s2vkit_vggface import VggFaceOptions
 from s2vkit_vggface.teacher import VggFace
+from test_contracts import TINY
 from torch import nn
 
 from s2vkit import Checkpoint, InputError, RecipeError
+from s2vkit.nn import resize
+from s2vkit.plugins import registry
 
 LABELS = ("ann", "bob", "cas")
 SENET_MAP = json.loads(Path(s2vkit_senet.__file__).with_name("dag_to_timm.json").read_text())
@@ -287,3 +290,26 @@ def test_timm_says_what_it_does_not_know():
         Timm(TimmOptions(model="resnet_18"), size=64, labels=())
     with pytest.raises(RecipeError, match="widht"):
         Timm(TimmOptions(arguments={"widht": 3}), size=64, labels=())
+
+
+@pytest.mark.parametrize(
+    "name", [e.name for e in registry().of_kind("teacher") if "input_size" in e.options.model_fields]
+)
+def test_faces_of_another_size_are_seen_in_bf16_too(name):
+    entry = registry().get("teacher", name)
+    given = next(iter(TINY["teacher", name]))
+    teacher = entry.load()(entry.options(**given), size=96, labels=LABELS).eval()
+    blurred = images(size=96).bfloat16()  # as a convolution of the stage gives them
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        codes = teacher(blurred)
+    assert codes.shape == (2, teacher.dim)
+    assert codes.isfinite().all()
+
+
+def test_resizing_is_antialiased_and_of_float32():
+    stripes = torch.ones(1, 1, 8, 8)
+    stripes[..., ::2] = -1
+    found = resize(stripes.bfloat16(), 4)
+    assert (found.dtype, found.shape) == (torch.float32, (1, 1, 4, 4))
+    assert found.abs().max() < 0.3
+    assert resize(stripes, (8, 8)) is stripes

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from s2vkit import InputError, Teacher, fit_weights, read_weights
+from s2vkit.nn import resize
 from s2vkit_arcface import ArcFaceOptions
 
 CHANNELS = (64, 128, 256, 512)
@@ -105,9 +106,7 @@ class ArcFace(Teacher):
         ]
 
     def _embed(self, images: Tensor) -> Tensor:
-        target = (self.input_size, self.input_size)
-        if images.shape[2:] != target:
-            images = F.interpolate(images, target, mode="bilinear", antialias=True)
+        images = resize(images, self.input_size)
         return self.features(self.fc(self.bn2(self._trunk(images)[-1]).flatten(1)))
 
     def _trunk(self, images: Tensor) -> list[Tensor]:

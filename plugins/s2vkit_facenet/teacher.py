@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from s2vkit import InputError, ResourceError, Teacher, fit_weights, weights_file
+from s2vkit.nn import resize
 from s2vkit_facenet import CHECKPOINTS, FaceNetOptions
 from s2vkit_facenet.frozen_graph import open_facenet
 
@@ -55,9 +55,7 @@ class FaceNet(Teacher):
         return []
 
     def _prepare(self, images: Tensor) -> Tensor:
-        target = (self.input_size, self.input_size)
-        if images.shape[2:] != target:
-            images = F.interpolate(images, target, mode="bilinear", antialias=True)
+        images = resize(images, self.input_size)
         return images * (127.5 / 128.0)  # (x - 127.5) / 128 of RGB in 0-255
 
 

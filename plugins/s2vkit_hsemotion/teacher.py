@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from s2vkit import InputError, Teacher, Weights, fit_weights, open_weights, rename
+from s2vkit.nn import resize
 from s2vkit_hsemotion import HsEmotionOptions
 
 EIGHT = ("anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
@@ -83,9 +84,7 @@ class HsEmotion(Teacher):
         ]
 
     def _pool(self, images: Tensor) -> Tensor:
-        target = (self.input_size, self.input_size)
-        if images.shape[2:] != target:
-            images = F.interpolate(images, target, mode="bilinear", antialias=True)
+        images = resize(images, self.input_size)
         features = self.net.forward_features(self._prepare(images))
         return self.net.forward_head(features, pre_logits=True)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from s2vkit import Landmarks
+from s2vkit.nn import resize
 from s2vkit_landmarks import RegressedPointsOptions
 from s2vkit_landmarks.markup import GROUPS, POINTS
 
@@ -43,9 +43,7 @@ class RegressedPoints(Landmarks):
     def forward(self, frames: Tensor) -> Tensor:
         """Find the points in upright faces (N, 3, H, W) in [-1, 1]: (N, 68, 3)."""
         height, width = frames.shape[-2:]
-        images = frames
-        if (height, width) != (self.side, self.side):
-            images = F.interpolate(frames, (self.side, self.side), mode="bilinear", antialias=True)
+        images = resize(frames, self.side)
         found = 0.5 + _SPREAD * self.place(self.see(images)).float().unflatten(1, (POINTS, 2))
         points = found * found.new_tensor([width, height])
         return torch.cat([points, torch.zeros_like(points[..., :1])], 2)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from statistics import fmean
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from s2vkit import Metric, Outcome, PairLoss, Score
+from s2vkit.nn import resize
 from s2vkit_perceptual import LpipsLossOptions, LpipsOptions
 from s2vkit_perceptual.distance import Distance
 
@@ -68,6 +68,4 @@ class LpipsLoss(PairLoss):
             return found.mean()
 
     def _resize(self, frames: Tensor) -> Tensor:
-        if self.size is None or frames.shape[-2:] == (self.size, self.size):
-            return frames
-        return F.interpolate(frames, (self.size, self.size), mode="bilinear", antialias=True)
+        return frames if self.size is None else resize(frames, self.size)

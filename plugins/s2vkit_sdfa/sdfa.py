@@ -6,10 +6,10 @@ from contextlib import nullcontext
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from s2vkit import Conditioning, Generator, GeneratorOutput, RecipeError, draw_rows, fit_weights, read_weights
+from s2vkit.nn import resize
 from s2vkit_sdfa import SdfaFromVoiceOptions, SdfaOptions, SdfaSizes
 from s2vkit_sdfa.networks import (
     RATE,
@@ -78,7 +78,7 @@ class _Animator(Generator):
         return scale * drawn.to(content.device).expand(len(content), -1, -1)
 
     def _to_world(self, images: Tensor) -> Tensor:
-        return _resize(images, (self.size, self.size))
+        return resize(images, self.size)
 
 
 class Sdfa(_Animator):
@@ -118,7 +118,7 @@ class Sdfa(_Animator):
 
     def forward(self, codes: Conditioning) -> GeneratorOutput:
         """Draw frames (B, V, 3, size, size) in [-1, 1] of stills and sounds."""
-        images = _resize(_given(codes.reference_images, "reference images"), self.canvas)
+        images = resize(_given(codes.reference_images, "reference images"), self.canvas)
         frames, state = self.animate(codes, *self.encoder_id(images))
         return GeneratorOutput(frames, state=state)
 
@@ -182,12 +182,6 @@ def _given(value: Tensor | None, what: str) -> Tensor:
     if value is None:
         raise ValueError(f"SDFA was given no {what}")
     return value
-
-
-def _resize(images: Tensor, size: tuple[int, int]) -> Tensor:
-    if images.shape[-2:] == size:
-        return images
-    return F.interpolate(images, size, mode="bilinear", antialias=True)
 
 
 def _start_weights(module: nn.Module) -> None:

@@ -10,7 +10,7 @@ from timm.models.senet import SENet, SEResNetBottleneck
 from torch import Tensor, nn
 
 from s2vkit import Teacher, fit_weights
-from s2vkit.nn import scale_width
+from s2vkit.nn import resize, scale_width
 from s2vkit_senet import SenetOptions
 from s2vkit_senet.checkpoint import read_senet
 
@@ -94,9 +94,7 @@ class Senet(Teacher):
         return found[::-1]
 
     def _pool(self, images: Tensor) -> Tensor:
-        target = (self.input_size, self.input_size)
-        if images.shape[2:] != target:
-            images = F.interpolate(images, target, mode="bilinear", antialias=True)
+        images = resize(images, self.input_size)
         return self.net.forward_head(self.net.forward_features(self._prepare(images)), pre_logits=True)
 
     def _prepare(self, images: Tensor) -> Tensor:

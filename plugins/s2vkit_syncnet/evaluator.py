@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from s2vkit import InputError, SyncEvaluator, fit_weights, read_weights
-from s2vkit.nn import scale_width
+from s2vkit.nn import resize, scale_width
 from s2vkit_syncnet import SyncNetOptions
 from s2vkit_syncnet.mfcc import SAMPLE_RATE, mfcc
 
@@ -90,10 +89,7 @@ class SyncNet(SyncEvaluator):
         if self.region == "mouth":
             height, width = images.shape[2:]
             images = images[:, :, height // 2 :, width // 4 : width // 4 + width // 2]
-        side = (self.input_size, self.input_size)
-        if images.shape[2:] != side:
-            images = F.interpolate(images, side, mode="bilinear", antialias=True)
-        images = (images.flip(1) + 1) * 127.5
+        images = (resize(images, self.input_size).flip(1) + 1) * 127.5
         images = images.unflatten(0, (clips, count)).transpose(1, 2)
         return images - images.mean(2, keepdim=True) if self.motion else images
 

@@ -6,10 +6,10 @@ import difflib
 
 import timm
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from s2vkit import RecipeError, Teacher, fit_weights, read_weights
+from s2vkit.nn import resize
 from s2vkit_timm import TimmOptions
 
 SMALL = ("resnet10t", {"channels": [16, 32, 64, 128], "stem_width": 16})
@@ -44,9 +44,7 @@ class Timm(Teacher):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, dim) of (N, 3, H, W) in [-1, 1]."""
-        target = (self.input_size, self.input_size)
-        if images.shape[2:] != target:
-            images = F.interpolate(images, target, mode="bilinear", antialias=True)
+        images = resize(images, self.input_size)
         if self.published:
             images = ((images + 1.0) / 2.0 - self.mean) / self.std
         return self.net(images)

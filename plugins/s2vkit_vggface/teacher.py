@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from s2vkit import Teacher, fit_weights, read_weights
-from s2vkit.nn import scale_width
+from s2vkit.nn import resize, scale_width
 from s2vkit_vggface import VggFaceOptions
 
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolutions
@@ -82,10 +82,7 @@ class VggFace(Teacher):
         return self._trunk(images)[:1:-1]
 
     def _embed(self, images: Tensor, tap: str) -> Tensor:
-        if images.shape[2:] != (self.input_size, self.input_size):
-            target = (self.input_size, self.input_size)
-            images = F.interpolate(images, target, mode="bilinear", antialias=True)
-        top = F.max_pool2d(self._trunk(images)[-1], 2)
+        top = F.max_pool2d(self._trunk(resize(images, self.input_size))[-1], 2)
         x = self.fc7(self._drop(F.relu(self.fc6(top.flatten(1)))))
         return F.relu(x) if tap == "fc7" else x
 

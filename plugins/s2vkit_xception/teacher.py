@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from s2vkit import Teacher, fit_weights, weights_file
+from s2vkit.nn import resize
 from s2vkit_xception import CHECKPOINTS, MiniXceptionOptions
 from s2vkit_xception.keras_file import open_keras
 
@@ -38,9 +39,7 @@ class MiniXception(Teacher):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits of (N, 3, H, W) in [-1, 1]: (N, dim)."""
-        target = (self.input_size, self.input_size)
-        if images.shape[2:] != target:
-            images = F.interpolate(images, target, mode="bilinear", antialias=True)
+        images = resize(images, self.input_size)
         logits: Tensor = self.net((images * self.grey).sum(1, keepdim=True))
         return logits
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -14,3 +15,14 @@ def scale_width(count: int, width: float, multiple: int = 8) -> int:
 def valid_mask(lengths: Tensor, size: int) -> Tensor:
     """Mark what is no padding of sequences of (B,) lengths that are padded to a size: (B, size)."""
     return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
+
+
+def resize(images: Tensor, size: int | tuple[int, int]) -> Tensor:
+    """Resize images (N, C, H, W) to `size` (a side, or height and width): bilinear, antialiased.
+
+    It computes in float32, as CPUs have no antialiasing in bf16.
+    """
+    target = (size, size) if isinstance(size, int) else size
+    if images.shape[-2:] == target:
+        return images
+    return F.interpolate(images.float(), target, mode="bilinear", antialias=True)
