@@ -6,7 +6,7 @@ from typing import Protocol
 
 import pluggy
 
-from s2vkit.checkpoints import Checkpoint
+from s2vkit.checkpoints import Carrier, Checkpoint
 from s2vkit.options import Better, Options
 
 PROJECT = "s2vkit"
@@ -32,6 +32,7 @@ class Register(Protocol):
         reference: str = ...,
         checkpoints: tuple[Checkpoint, ...] = ...,
         better: Better = ...,
+        carriers: tuple[Carrier, ...] = ...,
     ) -> None:
         """Register a component; see `s2vkit.registry.Registry.add` for the arguments."""
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from s2vkit.checkpoints import Checkpoint
+from s2vkit.checkpoints import Carrier, Checkpoint
 from s2vkit.errors import PluginError
 from s2vkit.options import KINDS, Better, Options
 
@@ -67,6 +67,7 @@ class Entry:
     reference: str = ""
     checkpoints: tuple[Checkpoint, ...] = ()
     better: Better = "none"
+    carriers: tuple[Carrier, ...] = ()
 
     def load(self) -> Any:
         """Import the component; a failure keeps its cause and names the owner."""
@@ -182,6 +183,7 @@ class Collector:
         reference: str = "",
         checkpoints: tuple[Checkpoint, ...] = (),
         better: Better = "none",
+        carriers: tuple[Carrier, ...] = (),
     ) -> None:
         """Register a component.
 
@@ -190,7 +192,8 @@ class Collector:
         recipe's checker compares before anything is built; `summary` is one line;
         `reference` names the paper, equation or checkpoint; `checkpoints` are the files of
         weights that its option `checkpoint` reads; `better` says which way a metric's figures
-        are better. Raises PluginError.
+        are better; `carriers` are packages of which one has the file that its option `file` names
+        otherwise. Raises PluginError.
         """
         if kind not in KINDS:
             raise PluginError(f"unknown kind '{kind}'; kinds are {', '.join(KINDS)}")
@@ -202,12 +205,17 @@ class Collector:
             raise PluginError(f"{kind} '{name}': options must be a subclass of s2vkit.Options")
         if checkpoints and "checkpoint" not in options.model_fields:
             raise PluginError(f"{kind} '{name}' offers checkpoints but has no option 'checkpoint'")
+        if carriers and "file" not in options.model_fields:
+            raise PluginError(f"{kind} '{name}' names carriers of a file but has no option 'file'")
         if better not in get_args(Better) or (better != "none" and kind != "metric"):
             ways = ", ".join(get_args(Better))
             raise PluginError(f"{kind} '{name}': better={better!r}; a metric may say {ways}")
         self.entries.append(
             Entry(
-                kind, name, target, options, self.owner, gives, wants, summary, reference, checkpoints, better
+                *(kind, name, target, options, self.owner, gives, wants, summary, reference),
+                checkpoints=checkpoints,
+                better=better,
+                carriers=carriers,
             )
         )
 

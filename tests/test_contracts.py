@@ -22,6 +22,10 @@ TINY = {
     ],
     ("audio_encoder", "logmel"): [{"n_mels": 16}, {"n_mels": 8, "context": 2}],
     ("audio_encoder", "ge2e"): [{"hidden": 16, "layers": 2, "embedding": 12}, {"hidden": 16, "level": -24.0}],
+    ("audio_encoder", "moonshine"): [
+        {"width": 32, "layer": 1},
+        {"width": 32, "layer": 2, "past": 3, "block": 2, "ahead": 1, "level": -24.0},
+    ],
     ("audio_encoder", "joined"): [
         {"features": {"use": "cpc", "channels": 16}, "summary": {"use": "logmel", "n_mels": 8}},
         {
@@ -29,6 +33,7 @@ TINY = {
             "summary": {"use": "ge2e", "hidden": 16, "level": -24.0},
             "summarize": "summary",
         },
+        {"features": {"use": "moonshine", "width": 32}, "summary": {"use": "cpc", "channels": 16}},
     ],
     ("audio_encoder", "hubert"): [{"size": "tiny", "summary": "statistics"}],
     ("audio_encoder", "wav2vec2"): [{"size": "tiny"}],

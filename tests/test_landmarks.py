@@ -72,6 +72,20 @@ def test_points_are_in_pixels_of_the_frames_and_nan_without_a_face(interpreter, 
     assert mesh(frames[:0]).shape == (0, 468, 3)
 
 
+def test_a_frame_is_measured_once(interpreter, tmp_path, monkeypatch):
+    mesh = FaceMesh(FaceMeshOptions(file=str(tmp_path / "face_landmark.tflite")))
+    frames = torch.stack([torch.full((3, 64, 64), level) for level in (0.0, 0.2, 0.0, -1.0)])
+    first, seen = mesh.mouths(frames), []
+    monkeypatch.setattr(mesh, "_one", lambda picture: seen.append(picture) or np.zeros((468, 3), np.float32))
+    again = mesh.mouths(frames.flip(0))
+    assert not seen
+    assert torch.equal(again.flip(0).isnan(), first.isnan())
+    assert torch.equal(again.flip(0).nan_to_num(), first.nan_to_num())
+    assert first[3].isnan().all()
+    mesh.mouths(frames[:1] + 0.1)
+    assert len(seen) == 1
+
+
 def test_the_lips_of_the_mesh_are_pairs():
     groups = FaceMesh.groups
     assert len(groups["upper_inner_lip"]) == len(groups["lower_inner_lip"]) == 8

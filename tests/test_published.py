@@ -123,6 +123,23 @@ def test_pre_training_moves_the_encoder_of_the_features_alone(built):
     assert moved == {"features"}
 
 
+def test_pre_training_moves_the_other_encoder_where_that_of_the_features_cannot_be_trained():
+    sets = [
+        "audio_encoder={use: joined, features: {use: moonshine, width: 32, layer: 1, level: -24}, "
+        "summary: {use: cpc, front: log_mel, level: -24, channels: 16}}"
+    ]
+    recipe = load_recipe(RECIPES / "tiny.yaml", sets).recipe
+    builder = Builder(recipe, registry())
+    graph = builder.graph(data_spec_of(builder.dataset()))
+    stage = Contrastive(recipe.stages["pretrain"].options, graph=graph)
+    assert (stage.idle(), graph.encoder.dim, graph.encoder.pretrained) == ("", 32, False)
+    stage.extras()
+    batch = {"speech": torch.randn(2, 24000) * 0.1, "lengths": torch.tensor([24000, 20000])}
+    stage.loss(batch, stage.shared_forward(batch))["contrastive"].backward()
+    moved = {name.split(".")[0] for name, p in graph.encoder.named_parameters() if p.grad is not None}
+    assert moved == {"summary"}
+
+
 def test_a_model_with_two_encoders_needs_no_file_of_weights(built, tmp_path):
     builder, graph = built
     slot = builder.recipe.audio_encoder
@@ -148,14 +165,17 @@ def test_encoders_that_cannot_read_the_same_speech_are_refused(built, rate, leve
 
 def test_the_weights_of_a_recipe_are_listed_with_their_licences():
     found = published_weights(load_recipe(RECIPES / "people_pretrained.yaml").recipe, registry())
-    row = found[0]
-    assert (row["part"], row["component"], row["file"]) == (
-        "encoder.summary",
-        "ge2e",
-        "resemblyzer/pretrained.pt",
+    mouth, speaker = found[:2]
+    assert (mouth["part"], mouth["component"], mouth["file"]) == (
+        "encoder.features",
+        "moonshine",
+        "moonshine_voice/assets/tiny-en/encoder_model.ort",
     )
-    assert found[0]["licence"].startswith("Apache-2.0")
-    assert found[0]["package"].startswith("resemblyzer")
+    assert mouth["licence"].startswith("MIT")
+    assert (speaker["part"], speaker["component"]) == ("encoder.summary", "ge2e")
+    assert speaker["file"] == "resemblyzer/pretrained.pt"
+    assert speaker["licence"].startswith("Apache-2.0")
+    assert speaker["package"].startswith("resemblyzer")
     other = load_recipe(
         RECIPES / "speech2video.yaml", ["teachers.identity.checkpoint=a/vgg_face_dag.safetensors"]
     )

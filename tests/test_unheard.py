@@ -47,6 +47,25 @@ def test_a_mouth_is_told_from_other_speech_and_moves_as_far_as_it_did(people):
     assert found[:, 1].std() < 0.5 * shapes[..., 1].std()  # what speech does not move is not moved at random
 
 
+def test_what_speech_tells_of_a_mouth_is_in_deviations_of_its_person(people):
+    who, speech = people
+    far = torch.tensor([0.5, 1.0, 1.5, 0.0])[who][:, None, None]  # the last one's mouth stays shut
+    made = taught_by(people, far * speech[..., :2])
+    found = [told(made, speech, person).std() for person in range(4)]
+    assert 1.8 < found[1] / found[0] < 2.2
+    assert 2.7 < found[2] / found[0] < 3.3
+    assert 0 < found[3] < found[0]
+
+
+def test_mouths_of_runs_of_before_have_one_deviation_for_all(people):
+    made = taught_by(people, people[1][..., :2])
+    state = {name: value for name, value in made.state_dict().items() if name != "spreads"}
+    again = Mouths(FEATURES, slots=8)
+    again.load_state_dict(state)
+    assert torch.equal(again.spreads, torch.ones(8, 2))
+    assert torch.equal(again.from_speech, made.from_speech)
+
+
 def test_a_mouth_moves_as_much_further_as_is_asked(people):
     _, speech = people
     once, twice = Mouths(FEATURES, slots=8), Mouths(FEATURES, slots=8, strength=2.0)

@@ -36,7 +36,7 @@ class Contrastive(Stage):
         self.graph = graph
         self.fields = (Speech(options.window if options.vary else 0.0, options.vary),)
         self.same_speaker = options.sampling == "same_speaker"
-        encoder = graph.encoder
+        encoder = graph.encoder.contrasted()
         # At least two anchors, however short the window is set.
         self.steps = max(round(options.window * encoder.rate), options.predictions + 2)
         self.samples = round(self.steps * encoder.sample_rate / encoder.rate)
@@ -44,7 +44,7 @@ class Contrastive(Stage):
 
     def idle(self) -> str:
         """Explain why there is nothing to train, if so."""
-        encoder = self.graph.encoder
+        encoder = self.graph.encoder.contrasted()
         if not encoder.pretrainable:
             return f"{type(encoder).__name__.lower()} has nothing to pre-train"
         return "the audio encoder's weights came from a file" if encoder.pretrained else ""
@@ -55,7 +55,7 @@ class Contrastive(Stage):
 
     def extras(self) -> dict[str, nn.Module]:
         """Build the predictor, which only training needs."""
-        options, dim = self.options, self.graph.encoder.dim
+        options, dim = self.options, self.graph.encoder.contrasted().dim
         self.predictor = Predictors(options.predictor, dim, self.anchors, options.predictions)
         return {"predictor": self.predictor}
 

@@ -12,7 +12,8 @@ from s2vkit_joined import JoinedOptions
 class Joined(AudioEncoder):
     """Encodes speech by both of its encoders, each of which reads the same samples.
 
-    Contrastive pre-training trains `features`; the weights of `summary` are as they were built.
+    Contrastive pre-training trains the first of the two that can be trained so and has no weights from a
+    file; those of the other are as they were built.
     """
 
     def __init__(self, options: JoinedOptions, *, features: AudioEncoder, summary: AudioEncoder) -> None:
@@ -24,12 +25,23 @@ class Joined(AudioEncoder):
         self.summary_dim = summary.summary_dim + (features.summary_dim if self.both else 0)
         self.causal = features.causal and summary.causal
         self.level = features.level if summary.level is None else summary.level
-        self.pretrained, self.pretrainable = features.pretrained, features.pretrainable
+        trained = self.contrasted()
+        self.pretrained, self.pretrainable = trained.pretrained, trained.pretrainable
 
     def forward(self, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Encode (B, S) of (B,) lengths: features (B, A, dim), summary (B, summary_dim)."""
         features, own = self.features(speech, lengths)
-        return features, self.join(own, self.summary(speech, lengths)[1])
+        return features, self.join(own, self.summary.summarize(speech, lengths))
+
+    def summarize(self, speech: Tensor, lengths: Tensor) -> Tensor:
+        """Summarize (B, S) of (B,) lengths: (B, summary_dim)."""
+        other = self.summary.summarize(speech, lengths)
+        return self.join(self.features.summarize(speech, lengths), other) if self.both else other
+
+    def contrasted(self) -> AudioEncoder:
+        """Return the encoder that contrastive pre-training trains, or that of features where it has none."""
+        both = (self.features, self.summary)
+        return next((one for one in both if one.pretrainable and not one.pretrained), self.features)
 
     def join(self, own: Tensor, other: Tensor) -> Tensor:
         """Join the summary of the encoder of features and that of the other: (B, summary_dim)."""
@@ -41,12 +53,12 @@ class Joined(AudioEncoder):
         return None if features is None or summary is None else JoinedStream(self, features, summary)
 
     def encode(self, speech: Tensor) -> Tensor:
-        """Encode each step of speech (B, S) by itself, as `features` does: (B, A, dim)."""
-        return self.features.encode(speech)
+        """Encode each step of speech (B, S) by itself, as the trained one does: (B, A, its dim)."""
+        return self.contrasted().encode(speech)
 
     def context(self, steps: Tensor) -> Tensor:
-        """Compute the context of each of the steps (B, A, dim), as `features` does."""
-        return self.features.context(steps)
+        """Compute the context of each of the steps (B, A, its dim), as the trained one does."""
+        return self.contrasted().context(steps)
 
 
 class JoinedStream:

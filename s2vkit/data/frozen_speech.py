@@ -47,7 +47,7 @@ def encode_speech(
         speech, voices = _prepare([store.speech(i, encoder.sample_rate) for i in clips], encoder)
         steps, summary = _encode(encoder, speech, device)
         if sum(map(len, voices)) < sum(map(len, speech)):
-            summary = _encode(encoder, voices, device)[1]
+            summary = _summarize(encoder, voices, device)
         for row, i in enumerate(clips):
             record = store.clips[i]
             features[record.frame : record.frame + record.frames] = _align(
@@ -139,7 +139,7 @@ def encode_segments(
         return _prepare(pieces, encoder)[1]
 
     for (i, _), prepared in _training_speech(store, encoder, voices, progress):
-        segment_summaries[i] = _encode(encoder, prepared(), device)[1].float().cpu().numpy()
+        segment_summaries[i] = _summarize(encoder, prepared(), device).float().cpu().numpy()
     out.flush()
 
 
@@ -202,6 +202,12 @@ def _encode(
     steps, summary = encoder(speech.to(device), lengths.to(device))
     counts = speech_steps(lengths, encoder.sample_rate, encoder.rate, steps.shape[1]).tolist()
     return [one[None, : int(count)] for one, count in zip(steps, counts, strict=True)], summary
+
+
+def _summarize(encoder: AudioEncoder, clips: Sequence[np.ndarray], device: torch.device) -> Tensor:
+    """Summarize clips (S,): (B, E)."""
+    speech, lengths = pad_speech(list(clips))
+    return encoder.summarize(speech.to(device), lengths.to(device))
 
 
 def _count_frames(store: ClipReader) -> int:

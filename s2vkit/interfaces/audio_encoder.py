@@ -87,6 +87,15 @@ class AudioEncoder(nn.Module):
         """
         raise NotImplementedError
 
+    def summarize(self, speech: Tensor, lengths: Tensor) -> Tensor:
+        """Summarize (B, S) of (B,) lengths as `forward` does, without features: (B, summary_dim)."""
+        summary: Tensor = self(speech, lengths)[1]
+        return summary
+
+    def contrasted(self) -> AudioEncoder:
+        """Return what contrastive pre-training trains: this encoder, or a part of it."""
+        return self
+
     def stream(self) -> SpeechStream | None:
         """Begin an utterance that comes in pieces; by default it cannot be encoded so."""
         return None

@@ -15,7 +15,7 @@ from s2vkit.registry import Registry
 
 
 def check_carried(recipe: Recipe, registry: Registry, source: str) -> None:
-    """Check that every file that `checkpoint: installed` stands for is there; its content is not looked at.
+    """Check that every file of a package that the recipe takes is there; its content is not looked at.
 
     Raises ResourceError that names all that are missing, and one line that installs their packages.
     A component that no package carries a file for is left to the error that building it raises.
@@ -38,7 +38,9 @@ def check_carried(recipe: Recipe, registry: Registry, source: str) -> None:
 def _asked(options: Options, path: Path, registry: Registry) -> Iterator[tuple[Path, list[Carrier]]]:
     """Walk over the slots, at any depth, that take the file of a package."""
     for inner, slot in slots_in(options, path):
+        entry = registry.get(slot.kind, slot.use)
         if value_of(slot.options, "checkpoint") == INSTALLED:
-            offered = registry.get(slot.kind, slot.use).checkpoints
-            yield inner, [one.carrier for one in carried(slot.options, offered) if one.carrier]
+            yield inner, [one.carrier for one in carried(slot.options, entry.checkpoints) if one.carrier]
+        elif entry.carriers and value_of(slot.options, "file") is None:
+            yield inner, list(entry.carriers)
         yield from _asked(slot.options, inner, registry)
