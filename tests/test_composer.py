@@ -11,7 +11,7 @@ from s2vkit_composer.decoder import FrameDecoder
 from s2vkit_discriminators import IdentityMapsOptions, PatchOptions, SpeechSyncOptions
 from s2vkit_discriminators.speech2video import IdentityMaps, Patch, SpeechSync
 
-from s2vkit import Conditioning, Discriminator, Generator, RecipeError
+from s2vkit import Conditioning, Discriminator, Generator, GeneratorOutput, RecipeError
 
 SHAPES = [(12, 8, 8), (10, 16, 16), (6, 32, 32)]
 FEATURES, IDENTITY, EMOTION = 20, 24, 5
@@ -338,3 +338,15 @@ def test_discriminators_of_frames_fit_every_size(size):
     for region in ("full", "lower"):
         evaluator = SpeechSync(SpeechSyncOptions(channels=4, region=region), **sizes)
         assert evaluator(frames, features).shape == (2, 1)
+
+
+@pytest.mark.parametrize(("region", "rows", "columns"), [("full", 0, 0), ("lower", 32, 0), ("mouth", 32, 16)])
+def test_a_patch_discriminator_moves_what_it_sees_alone(region, rows, columns):
+    torch.manual_seed(0)
+    evaluator = Patch(PatchOptions(channels=4, detail=10, region=region), **SIZES)
+    frames = torch.rand(1, 2, 3, 64, 64, requires_grad=True)
+    evaluator(*evaluator.inputs({}, GeneratorOutput(frames, []))).square().sum().backward()
+    seen = frames.grad.abs().sum((0, 1, 2)) > 0
+    wanted = torch.zeros_like(seen)
+    wanted[rows:, columns : 64 - columns] = True
+    assert torch.equal(seen, wanted)

@@ -87,7 +87,7 @@ TINY = {
         {"optimizer": ADAM, "match": "normalized_l2", "extra": {"soft": "soft_targets"}}
     ],
     ("discriminator", "identity_maps"): [{"channels": 8}],
-    ("discriminator", "patch"): [{"channels": 8}],
+    ("discriminator", "patch"): [{"channels": 8}, {"channels": 8, "detail": 10, "region": "mouth"}],
     ("discriminator", "speech_sync"): [{"channels": 8, "joint": 16}, {"region": "lower"}],
     ("loss", "lsgan"): [{}, {"labels": "usual", "reduction": "sum"}, {"variant": "as_printed"}],
     ("discriminator", "multi_scale_patch"): [{"channels": 4}],

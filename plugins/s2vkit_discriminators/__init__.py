@@ -41,6 +41,10 @@ class PatchOptions(Options):
         "brightness; without it what is soft is told from what is sharp only after thousands of steps; "
         "0: none, as in the paper",
     )
+    region: Literal["full", "lower", "mouth"] = Field(
+        default="full",
+        description="the part of the face that it sees: all, the lower half, or of that the middle half",
+    )
     spectral_norm: bool = Field(default=False, description="spectral norm on every layer")
 
 

@@ -109,8 +109,9 @@ class Patch(Discriminator):
     def __init__(self, options: PatchOptions, *, size: int, features: int, map_shapes: list[Shape]) -> None:
         super().__init__()
         layer = layer_of(options.spectral_norm)
-        layers = min(options.layers, int(math.log2(size)) - 1)
-        self.detail = options.detail
+        side = size if options.region == "full" else size // 2
+        layers = min(options.layers, int(math.log2(side)) - 1)
+        self.detail, self.region = options.detail, options.region
         self.trunk, out = _trunk(layer, options.channels, layers, 4 if self.detail else 3)
         self.score = layer(nn.Conv2d(out, 1, 3, padding=1))
         around = torch.tensor([[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]])
@@ -118,8 +119,8 @@ class Patch(Discriminator):
         self.to(memory_format=torch.channels_last)
 
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
-        """Return single frames (N, 3, H, W)."""
-        return (output.frames.flatten(0, 1),)
+        """Return what is seen of single frames (N, 3, H, W)."""
+        return (part_of(output.frames.flatten(0, 1), self.region),)
 
     def forward(self, images: Tensor) -> Tensor:
         """Score (N, 3, H, W) in [-1, 1]: (N, 1, h, w), h = H / 2**layers."""
@@ -139,6 +140,15 @@ class Patch(Discriminator):
         for layer in self.trunk:
             found.append(layer(found[-1]))
         return found[1:]
+
+
+def part_of(images: Tensor, region: str) -> Tensor:
+    """Take the region of faces (N, 3, H, W): all, the `lower` half, or of that the middle half (`mouth`)."""
+    height, width = images.shape[2:]
+    if region == "full":
+        return images
+    lower = images[:, :, height // 2 :]
+    return lower if region == "lower" else lower[..., width // 4 : width - width // 4]
 
 
 class SpeechSync(Discriminator):
