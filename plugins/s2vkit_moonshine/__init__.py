@@ -39,7 +39,7 @@ CHECKPOINTS = (
             "assets/tiny-en/encoder_model.ort",
             "94e90a4654fc45cdfedb77c4c08e1739f48862998e58fada384b25118134f221",
             extra="people",
-            alone=False,
+            below="0.1",
         ),
     ),
 )
