@@ -6,15 +6,19 @@ import ctypes
 import os
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from s2vkit.errors import RecipeError, ResourceError
 from s2vkit.settings import DEVICE, Compute
+
+if TYPE_CHECKING:
+    from s2vkit.interfaces.stage import Stage
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
@@ -32,6 +36,11 @@ class Policy:
     compile: bool = False
     deterministic: bool = False
     local_batch_norm: bool = False  # of several processes, each by its own part of the batch
+    precise: Policy | None = None  # for what had better be computed in fp32, where that was left open
+
+    def of(self, stage: Stage) -> Policy:
+        """Return the choices for a stage."""
+        return self.precise if stage.precise and self.precise is not None else self
 
     def __str__(self) -> str:
         words = [self.precision]
@@ -73,18 +82,18 @@ def _lay_channels_last(module: nn.Module) -> None:
             tensor.data = tensor.data.contiguous(memory_format=_LAYOUTS[tensor.dim()])
 
 
-def choose(compute: Compute) -> Policy:
-    """Resolve `auto` on this machine.
+def choose(compute: Compute, auto: str = "") -> Policy:
+    """Resolve `auto` on this machine; `auto` is the precision that stands for it, where one is given.
 
     Raises RecipeError if the device's name is invalid, ResourceError if it is absent.
     """
     device = _device(compute.device)
     cuda = device.type == "cuda"
-    precision = compute.precision
+    precision: str = compute.precision
     if precision == "auto":
-        precision = "bf16" if bf16_is_native(device) else "fp32"
-    fast_layout = cuda or precision != "fp32"
-    channels_last = {"always": True, "never": False}.get(compute.channels_last, fast_layout)
+        precision = auto or ("bf16" if bf16_is_native(device) else "fp32")
+    layouts = {"always": True, "never": False}
+    channels_last = layouts.get(compute.channels_last, cuda or precision != "fp32")
     compiled = {"always": True, "never": False}.get(compute.compile, cuda and processes()[1] == 1)
     if compiled and processes()[1] > 1:
         raise RecipeError(
@@ -96,7 +105,11 @@ def choose(compute: Compute) -> Policy:
         keep_freed_memory()
         torch.set_num_threads(compute.threads or max(1, usable_cores() // processes()[1]))
     local = compute.batch_norm == "local" and processes()[1] > 1
-    return Policy(device, precision, channels_last, compiled, compute.deterministic, local)
+    policy = Policy(device, precision, channels_last, compiled, compute.deterministic, local)
+    if compute.precision != "auto" or precision == "fp32" or cuda:
+        return policy
+    exact = replace(policy, precision="fp32", channels_last=layouts.get(compute.channels_last, False))
+    return replace(policy, precise=exact)
 
 
 def bf16_is_native(device: torch.device) -> bool:

@@ -81,6 +81,25 @@ def test_a_cpu_computes_in_bf16_where_it_has_amx(monkeypatch, capabilities, prec
     assert choose(asked).precision == "fp32"
 
 
+@pytest.mark.parametrize("asked", ["auto", "bf16"])
+def test_what_figures_hang_on_is_computed_in_fp32_unless_bf16_was_asked_for(monkeypatch, asked):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
+    chosen = choose(Compute(device="cpu", precision=asked, threads=torch.get_num_threads()))
+    drawing, judging = SimpleNamespace(precise=False), SimpleNamespace(precise=True)
+    assert chosen.of(drawing) == chosen
+    exact = "fp32" if asked == "auto" else "bf16"
+    assert (chosen.of(judging).precision, chosen.of(judging).channels_last) == (exact, exact == "bf16")
+
+
+def test_a_run_goes_on_as_it_began_on_another_cpu(monkeypatch):
+    asked = Compute(device="cpu", threads=torch.get_num_threads())
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
+    there = choose(asked)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
+    assert choose(asked) != there
+    assert choose(asked, there.precision) == there
+
+
 def test_a_torch_that_does_not_say_what_the_cpu_has_computes_in_fp32(monkeypatch):
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     assert not bf16_is_native(torch.device("cpu"))

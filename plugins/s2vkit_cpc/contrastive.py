@@ -30,6 +30,7 @@ class Contrastive(Stage):
 
     options: ContrastiveOptions
     predictor: Predictors
+    precise = True
 
     def __init__(self, options: ContrastiveOptions, *, graph: Graph) -> None:
         self.options = options

@@ -25,6 +25,7 @@ class Classify(Stage):
     def __init__(self, options: ClassifyOptions, *, graph: Graph) -> None:
         self.options, self.graph = options, graph
         group = graph.teachers if options.of == "teacher" else graph.evaluators
+        self.precise = options.of == "evaluator"  # a judge sees alike on every machine
         evaluated = graph.evaluated if options.of == "evaluator" else str
         self.label = {name: evaluated(name) for name in group}
         chosen = self._chosen()

@@ -29,6 +29,7 @@ class Distill(Stage):
     """
 
     options: DistillOptions
+    precise = True
 
     def __init__(self, options: DistillOptions, *, graph: Graph) -> None:
         self.options, self.graph = options, graph

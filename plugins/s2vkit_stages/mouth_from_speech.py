@@ -25,6 +25,7 @@ class MouthFromSpeech(Stage):
 
     options: MouthFromSpeechOptions
     held_out = 64
+    precise = True
 
     def __init__(self, options: MouthFromSpeechOptions, *, graph: Graph) -> None:
         self.options, self.generator = options, graph.generator

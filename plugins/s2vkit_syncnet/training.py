@@ -29,6 +29,7 @@ class TrainSyncEvaluator(Stage):
     """
 
     options: SyncEvaluatorStageOptions
+    precise = True
 
     def __init__(self, options: SyncEvaluatorStageOptions, *, graph: Graph) -> None:
         self.options, self.graph = options, graph

@@ -151,6 +151,4 @@ def _choose(compute: Compute, folder: Path) -> Policy:
     """
     policy = choose(compute)
     before = precision_of(folder).get(policy.device.type, policy.precision)
-    if compute.precision != "auto" or before == policy.precision:
-        return policy
-    return choose(compute.model_copy(update={"precision": before}))
+    return policy if before == policy.precision else choose(compute, before)

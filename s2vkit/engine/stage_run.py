@@ -150,7 +150,9 @@ def _callbacks(run: RunSetup, stage: Stage, loader: BatchLoader) -> list[Callbac
     return [
         Starting(stage, partial(loader.training_clips, stage.start_with)),
         *_validation(run, stage),
-        Validation(stage, run.policy, partial(loader.held_out, stage.held_out, stage.held_out_runs)),
+        Validation(
+            stage, run.policy.of(stage), partial(loader.held_out, stage.held_out, stage.held_out_runs)
+        ),
         *(writers if run.group.leads else []),
         Monitor(stage.thresholds(), run.warn),
         Finishing(

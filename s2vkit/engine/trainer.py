@@ -49,7 +49,8 @@ class Trainer:
         group: ProcessGroup | None = None,
     ) -> None:
         self.stage, self.name, self.graph, self.batches = stage, name, graph, batches
-        self.policy, self.seed, self.group = policy, seed, group or ProcessGroup()
+        self.policy = policy = policy.of(stage)
+        self.seed, self.group = seed, group or ProcessGroup()
         slots = stage.optimizers()
         inner = {name: part for name, part in graph.inner_modules().items() if name in slots}
         everything: dict[str, nn.Module] = {**graph.modules(), **inner, **self._extras()}

@@ -67,6 +67,9 @@ class Stage:
     finish_with: int = 0  # training clips that `finish` is shown at most; 0: it is not called
     finish_runs: int = 0  # runs of frames of each of them; 0: as many as in training
     finish_consecutive: bool = False  # whether these follow upon each other, or are spread over the clip
+    precise: bool = False
+    """Whether on a CPU it is computed in fp32, though `precision: auto` takes bf16 there: where that
+    would gain nothing, or figures hang on it."""
     validate_every: int = 0  # steps between calls of `validate` on held-out clips; 0: none
     validation: ValidationOptions | None = None  # of clips that the generator has generated; None: none
 

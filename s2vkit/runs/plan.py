@@ -108,7 +108,7 @@ class Plan:
             [self.versions[p] for p in uses],
             self._reads(stage),
         )
-        identity = digest(*depends_on, *computed_with(self.policy, trained=isinstance(stage, Stage)))
+        identity = digest(*depends_on, *computed_with(self.policy, stage))
         before = {self._trainer[part] for part in {*uses, *measuring} if part in self._trainer}
         idle = stage.idle() if isinstance(stage, Stage) else ""
         progress = Progress() if idle else self._progress(name, stage, identity)
@@ -200,9 +200,9 @@ def _hash_of(name: str, started: Mapping[str, str]) -> list[str]:
     return [started[name]] if name in started else []
 
 
-def computed_with(policy: Policy, *, trained: bool) -> list[str]:
+def computed_with(policy: Policy, stage: Stage | Job) -> list[str]:
     """Name the kind of device and the precision, which weights follow from; jobs compute in fp32."""
-    return [policy.device.type, policy.precision if trained else "fp32"]
+    return [policy.device.type, policy.of(stage).precision if isinstance(stage, Stage) else "fp32"]
 
 
 def computed_before(folder: Path, depends_on: tuple[Any, ...]) -> str:
