@@ -79,6 +79,52 @@ def test_an_encoder_as_a_function_encodes_as_at_once(tmp_path, front, summary, c
     torch.testing.assert_close(summed, wanted_summary, atol=1e-5, rtol=0)
 
 
+JOINED = """
+audio_encoder:
+  use: joined
+  features: {use: moonshine, width: 32, layer: 1, past: 6, block: 8, ahead: 4, level: -24}
+  summary: {use: ge2e, hidden: 16, layers: 1, embedding: 8, level: -24}
+  summarize: SUMMARIZE
+"""
+
+
+@pytest.mark.parametrize("summarize", ["both", "summary"])
+@pytest.mark.parametrize("seconds", [0.02, 0.3, 1.7, 5.0])
+def test_two_encoders_as_a_function_encode_as_at_once(tmp_path, summarize, seconds):
+    encoder = build(tmp_path, JOINED.replace("SUMMARIZE", summarize)).graph().encoder.eval()
+    step, samples = encoder.step(1), round(16000 * seconds)
+    speech = 0.1 * torch.randn(1, samples, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        wanted, wanted_summary = encoder(speech, torch.tensor([samples]))
+        pieces = torch.nn.functional.pad(speech, (0, -samples % step.samples + 2 * step.samples))
+        state, found = step.begin(), []
+        for piece in pieces.split(step.samples, 1):
+            features, summed, *state = step(piece, torch.tensor([max(samples, step.least)]), *state)
+            found.append(features)
+    given = torch.cat(found, 1)[:, step.late :][:, : wanted.shape[1]]
+    torch.testing.assert_close(given, wanted, atol=1e-5, rtol=0)
+    torch.testing.assert_close(summed, wanted_summary, atol=1e-5, rtol=0)
+
+
+def test_an_encoder_that_hears_further_ahead_than_a_block_is_no_function_of_pieces(tmp_path):
+    encoder = (
+        build(tmp_path, JOINED.replace("SUMMARIZE", "both").replace("ahead: 4", "ahead: 8")).graph().encoder
+    )
+    assert encoder.step(1) is None
+    assert encoder.stream() is not None
+
+
+@pytest.mark.parametrize("form", ["onnx", "torch_export"])
+def test_a_model_with_two_encoders_draws_the_same_once_exported(tmp_path, form):
+    builder = build(tmp_path, JOINED.replace("SUMMARIZE", "summary"))
+    graph = builder.graph()
+    codes = {side: {"one": torch.ones(student.dim)} for side, student in graph.students.items()}
+    builder.save_bundle(tmp_path / "model", graph, codes)
+    folder = job.export_model(tmp_path / "model", tmp_path / "out", form=form).folder
+    parity = compare(load_model(tmp_path / "model", device="cpu").pipeline, open_exported(folder))
+    assert max(parity.frames, parity.pieces) <= LARGEST
+
+
 def test_an_export_draws_what_the_model_draws_whole_and_in_pieces(model, exported):
     folder = exported.folder
     parity = compare(load_model(model, device="cpu").pipeline, open_exported(folder))

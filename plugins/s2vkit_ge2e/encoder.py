@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchaudio.transforms import MelSpectrogram
 
-from s2vkit import AudioEncoder, SpeechStream, fit_weights, read_weights, rename, weights_file
+from s2vkit import AudioEncoder, SpeechStep, SpeechStream, fit_weights, read_weights, rename, weights_file
 from s2vkit.nn import valid_mask
 from s2vkit_ge2e import CHECKPOINTS, Ge2eOptions
 
@@ -69,6 +69,20 @@ class Ge2e(AudioEncoder):
         from s2vkit_ge2e.streaming import Ge2eStream
 
         return Ge2eStream(self) if self.causal else None
+
+    def summary_step(self, samples: int) -> SpeechStep | None:
+        """Return the summary of the stream as a function of pieces; see `SpeechStep`.
+
+        None if its loudness must be known first, or in a piece more than one partial may end.
+        """
+        from s2vkit_ge2e.stepping import Ge2eSummaryStep
+
+        return Ge2eSummaryStep(self, samples) if self.causal and samples < EVERY * HOP else None
+
+    @property
+    def mel(self) -> MelSpectrogram:
+        """The transform from samples to mel energies."""
+        return self._mel[0]
 
     def spectra(self, speech: Tensor) -> Tensor:
         """Compute the mel energies (B, A, n_mels) of each whole window of speech (B, S)."""

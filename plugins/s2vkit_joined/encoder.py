@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from s2vkit import AudioEncoder, RecipeError, SpeechStream
+from s2vkit import AudioEncoder, RecipeError, SpeechStep, SpeechStream
 from s2vkit_joined import JoinedOptions
 
 
@@ -52,6 +52,12 @@ class Joined(AudioEncoder):
         features, summary = self.features.stream(), self.summary.stream()
         return None if features is None or summary is None else JoinedStream(self, features, summary)
 
+    def step(self, steps: int) -> SpeechStep | None:
+        """Return the stream as a function of pieces, if both encoders can, one of them for its summary."""
+        features = self.features.step(steps)
+        summary = None if features is None else self.summary.summary_step(features.samples)
+        return None if features is None or summary is None else JoinedStep(self, features, summary)
+
     def encode(self, speech: Tensor) -> Tensor:
         """Encode each step of speech (B, S) by itself, as the trained one does: (B, A, its dim)."""
         return self.contrasted().encode(speech)
@@ -80,6 +86,31 @@ class JoinedStream:
         """End the utterance: the last features (B, A, dim), and the summary (B, summary_dim)."""
         (rest, own), (_, other) = self.of_features.finish(), self.of_summary.finish()
         return rest, self.encoder.join(own, other)
+
+
+class JoinedStep(SpeechStep):
+    """The stream as a function of pieces, of the functions of both encoders."""
+
+    def __init__(self, encoder: Joined, features: SpeechStep, summary: SpeechStep) -> None:
+        super().__init__()
+        self.encoder, self.of_features, self.of_summary = encoder, features, summary
+        self.samples, self.late = features.samples, features.late
+        self.least = max(features.least, summary.least)
+        self.names = (
+            *(f"features_{name}" for name in features.names),
+            *(f"summary_{name}" for name in summary.names),
+        )
+
+    def begin(self) -> tuple[Tensor, ...]:
+        """Return the state of an utterance that has not begun."""
+        return *self.of_features.begin(), *self.of_summary.begin()
+
+    def forward(self, speech: Tensor, total: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        """Encode a piece; see `SpeechStep`."""
+        own = len(self.of_features.names)
+        features, summary, *after = self.of_features(speech, total, *state[:own])
+        _, other, *rest = self.of_summary(speech, total, *state[own:])
+        return features, self.encoder.join(summary, other), *after, *rest
 
 
 def _check(features: AudioEncoder, summary: AudioEncoder) -> None:

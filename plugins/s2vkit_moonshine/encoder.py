@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from s2vkit import AudioEncoder, SpeechStream, fit_weights, rename, weights_file
+from s2vkit import AudioEncoder, SpeechStep, SpeechStream, fit_weights, rename, weights_file
 from s2vkit.nn import exact_on_device, valid_mask
 from s2vkit_moonshine import CHECKPOINTS, MoonshineOptions
 from s2vkit_moonshine.network import FIELD, HOP, Convolutions, Layer, turns
@@ -54,17 +54,27 @@ class Moonshine(AudioEncoder):
         features, heard = (
             torch.cat(part).unflatten(0, windows.shape[:2]).flatten(1, 2) for part in zip(*found, strict=True)
         )
-        return features[:, : int(steps.max())], _pool(_sums(heard, steps))
+        return features[:, : int(steps.max())], pool(sums(heard, valid_mask(steps, heard.shape[1])))
 
     def summarize(self, speech: Tensor, lengths: Tensor) -> Tensor:
         """Summarize (B, S) of (B,) lengths, without the transformer: (B, summary_dim)."""
         windows, steps = self._windows(speech, lengths)
         found = [self.hear(some) for some in windows.flatten(0, 1).split(_AT_ONCE)]
-        return _pool(_sums(torch.cat(found).unflatten(0, windows.shape[:2]).flatten(1, 2), steps))
+        heard = torch.cat(found).unflatten(0, windows.shape[:2]).flatten(1, 2)
+        return pool(sums(heard, valid_mask(steps, heard.shape[1])))
 
     def stream(self) -> SpeechStream:
         """Begin an utterance that comes in pieces; a step waits for its block and what is after it."""
         return MoonshineStream(self)
+
+    def step(self, steps: int) -> SpeechStep | None:
+        """Return the stream as a function of pieces of a block, whatever is asked; see `SpeechStep`.
+
+        None if more is heard after a block than the next one has.
+        """
+        from s2vkit_moonshine.stepping import MoonshineStep
+
+        return MoonshineStep(self) if self.ahead * HOP + BEFORE < self.block * HOP else None
 
     def encode_blocks(self, windows: Tensor) -> tuple[Tensor, Tensor]:
         """Encode windows (N, S) of a block each: its steps (N, block, dim), and what convolutions heard."""
@@ -131,9 +141,8 @@ class MoonshineStream:
         if self.sums is None:  # live, before the first block is whole: as if the speech ended here
             assert self.kept is not None
             window = F.pad(self.kept, (0, self.encoder.window - self.kept.shape[1]))
-            steps = torch.full((len(window),), min(self.encoder.block, max(1, self.samples // HOP)))
-            return _pool(_sums(self.encoder.hear(window), steps.to(window.device)))
-        return _pool(self.sums)
+            return pool(self._sum(self.encoder.hear(window), max(1, self.samples // HOP)))
+        return pool(self.sums)
 
     def _block(self, count: int) -> Tensor:
         """Encode the block that has come: its first `count` steps."""
@@ -141,20 +150,24 @@ class MoonshineStream:
         features, heard = self.encoder.encode_blocks(self.kept[:, : self.encoder.window])
         self.kept = self.kept[:, self.encoder.block * HOP :]
         self.steps += count
-        found = _sums(heard, torch.full((len(heard),), count, device=heard.device))
+        found = self._sum(heard, count)
         self.sums = found if self.sums is None else self.sums + found
         return features[:, :count]
 
-
-def _sums(heard: Tensor, steps: Tensor) -> Tensor:
-    """Return the number of steps (B,) and the sums of these of (B, A, dim) and of squares: (B, 1 + 2 dim)."""
-    heard = exact_on_device(heard) * valid_mask(steps, heard.shape[1]).unsqueeze(2)
-    return torch.cat([steps.unsqueeze(1).to(heard), heard.sum(1), heard.square().sum(1)], 1)
+    def _sum(self, heard: Tensor, count: int) -> Tensor:
+        return sums(heard, torch.arange(heard.shape[1], device=heard.device).unsqueeze(0) < count)
 
 
-def _pool(sums: Tensor) -> Tensor:
+def sums(heard: Tensor, valid: Tensor) -> Tensor:
+    """Return the number of valid (B, A) steps, and the sums of them and of their squares: (B, 1 + 2 dim)."""
+    heard = exact_on_device(heard) * valid.unsqueeze(2)
+    count = valid.sum(1, keepdim=True).expand(len(heard), 1)
+    return torch.cat([count.to(heard), heard.sum(1), heard.square().sum(1)], 1)
+
+
+def pool(sums: Tensor) -> Tensor:
     """Return mean and deviation (B, 2 dim) of sums (B, 1 + 2 dim)."""
-    mean, squares = (sums[:, 1:] / sums[:, :1]).chunk(2, 1)
+    mean, squares = (sums[:, 1:] / sums[:, :1].clamp(min=1)).chunk(2, 1)
     return torch.cat([mean, (squares - mean.square()).clamp(min=0).add(1e-6).sqrt()], 1).float()
 
 

@@ -104,6 +104,10 @@ class AudioEncoder(nn.Module):
         """Return the stream as a function of pieces of so many steps; by default there is none."""
         return None
 
+    def summary_step(self, samples: int) -> SpeechStep | None:
+        """Return a function of pieces of so many samples that summarizes and gives no features (A = 0)."""
+        return None
+
     def encode(self, speech: Tensor) -> Tensor:
         """Encode each step of speech (B, S) by itself: (B, A, dim)."""
         raise NotImplementedError
