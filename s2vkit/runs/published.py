@@ -7,7 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from s2vkit.build import part_slots
-from s2vkit.checkpoints import INSTALLED, Checkpoint, carried
+from s2vkit.checkpoints import INSTALLED, Carrier, Checkpoint, carried
+from s2vkit.installed import is_carried
 from s2vkit.options import Options, Slot, value_of
 from s2vkit.recipe.schema import Recipe
 from s2vkit.recipe.wiring import slots_in
@@ -15,7 +16,7 @@ from s2vkit.registry import Registry
 
 
 def published_weights(recipe: Recipe, registry: Registry) -> list[dict[str, str]]:
-    """List every file of weights that a recipe names: part, component, file, package, licence, source.
+    """List every file of weights that a recipe takes: part, component, file, package, licence, source.
 
     What is not known of a file is empty.
     """
@@ -23,11 +24,12 @@ def published_weights(recipe: Recipe, registry: Registry) -> list[dict[str, str]
     stages = {f"stage.{name}": slot for name, slot in recipe.stages.items()}
     for name, top in {**part_slots(recipe), **stages}.items():
         for part, slot in _within(name, top):
-            given = value_of(slot.options, "checkpoint")
+            entry, given = registry.get(slot.kind, slot.use), value_of(slot.options, "checkpoint")
             if given:
-                offered = registry.get(slot.kind, slot.use).checkpoints
-                facts = _facts(str(given), slot.options, offered)
+                facts = _facts(str(given), slot.options, entry.checkpoints)
                 rows.append({"part": part, "component": slot.use, **facts})
+            elif entry.carriers and value_of(slot.options, "file") is None:
+                rows.append({"part": part, "component": slot.use, **_carried_by(entry.carriers)})
     return rows
 
 
@@ -48,6 +50,13 @@ def _facts(given: str, options: Options, offered: tuple[Checkpoint, ...]) -> dic
         "licence": found.licence if found else "",
         "source": found.source if found else "",
     }
+
+
+def _carried_by(carriers: tuple[Carrier, ...]) -> dict[str, str]:
+    """Return the facts of a file that one of these packages has: the first that is installed."""
+    one = next((carrier for carrier in carriers if is_carried([carrier])), carriers[0])
+    package = _with_version(one.distribution)
+    return {"file": one.path, "package": package, "licence": one.licence, "source": ""}
 
 
 def _is(given: str, offered: Checkpoint) -> bool:
