@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -17,13 +17,16 @@ from torch import nn
 from s2vkit.errors import RecipeError, ResourceError
 from s2vkit.settings import DEVICE, Compute
 
-if TYPE_CHECKING:
-    from s2vkit.interfaces.stage import Stage
-
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
 _CUBLAS = "CUBLAS_WORKSPACE_CONFIG"  # what cuBLAS wants before it computes the same twice
 _DETERMINISTIC_CUBLAS = (":4096:8", ":16:8")
+
+
+class MayBePrecise(Protocol):
+    """What says whether it had better be computed in fp32, as a stage does."""
+
+    precise: bool
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Policy:
     local_batch_norm: bool = False  # of several processes, each by its own part of the batch
     precise: Policy | None = None  # for what had better be computed in fp32, where that was left open
 
-    def of(self, stage: Stage) -> Policy:
+    def of(self, stage: MayBePrecise) -> Policy:
         """Return the choices for a stage."""
         return self.precise if stage.precise and self.precise is not None else self
 

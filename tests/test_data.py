@@ -13,7 +13,7 @@ from helpers_batches import loader_of
 from helpers_shelf import held_by_another, hold_lock
 from helpers_toy import Toy, ToyOptions
 
-from s2vkit import FrozenFeatures, SegmentSummaries, Stage, StageOptions, Summary, align
+from s2vkit import AudioEncoder, FrozenFeatures, SegmentSummaries, Stage, StageOptions, Summary, align
 from s2vkit.data.array_writers import FolderWriter
 from s2vkit.data.arrays import Arrays, new_array
 from s2vkit.data.cache_entries import cached
@@ -352,12 +352,12 @@ def test_a_lock_is_held_by_one_process(tmp_path):
 # What is heard once
 
 
-class Ear:
+class Ear(AudioEncoder):
     """An encoder whose summary is a clip's length and its mean square."""
 
     sample_rate, rate, dim, summary_dim, level = 16000, 100.0, 1, 2, None
 
-    def __call__(self, speech, lengths):
+    def forward(self, speech, lengths):
         valid = torch.arange(speech.shape[1]) < lengths.unsqueeze(1)
         power = (speech.square() * valid).sum(1) / lengths
         steps = speech[:, ::160].unsqueeze(2)
