@@ -16,13 +16,14 @@ from unittest import mock
 import numpy as np
 import torch
 from measuring import print_table
-from s2vkit_metrics.detail import crop, laplacian
+from s2vkit_metrics.detail import laplacian
 from s2vkit_metrics.likeness import luma, unit
 from s2vkit_metrics.structure import ssim
 from s2vkit_synthetic import SyntheticOptions, corpus
 from torch import Tensor
 
 from s2vkit.interfaces.pixels import to_images
+from s2vkit.nn import face_part
 
 REGIONS = ("face", "mouth")
 EVERY = 6  # of a clip's frames, one of so many is measured
@@ -59,7 +60,7 @@ def _frames(clips: corpus.SyntheticCorpus, index: int) -> Tensor:
 
 
 def _sharpness(frames: Tensor, region: str) -> float:
-    return float(laplacian(crop(luma(frames), region)).abs().mean())
+    return float(laplacian(face_part(luma(frames), region)).abs().mean())
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 from s2vkit.checkpoints import Carrier, Checkpoint
 from s2vkit.errors import PluginError
-from s2vkit.options import KINDS, Better, Options
+from s2vkit.options import KINDS, Better, Options, value_of
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _TARGET = re.compile(r"[\w.]+:\w+")
@@ -68,6 +68,10 @@ class Entry:
     checkpoints: tuple[Checkpoint, ...] = ()
     better: Better = "none"
     carriers: tuple[Carrier, ...] = ()
+
+    def carriers_for(self, options: Options) -> tuple[Carrier, ...]:
+        """Return the packages of which one has the file that these options leave open."""
+        return self.carriers if value_of(options, "file") is None else ()
 
     def load(self) -> Any:
         """Import the component; a failure keeps its cause and names the owner."""

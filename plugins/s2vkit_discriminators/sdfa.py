@@ -24,6 +24,7 @@ from s2vkit import (
     ReferenceImages,
     windows,
 )
+from s2vkit.nn import face_part
 from s2vkit_discriminators import SdfaFrameOptions, SdfaSequenceOptions, SdfaSyncOptions
 from s2vkit_discriminators.layers import Shape, halvings, layer_of, leaky, space_time, widths_of
 
@@ -120,7 +121,7 @@ class SdfaSync(Discriminator):
 
     def forward(self, runs: Tensor, features: Tensor) -> Tensor:
         """Score (M, W, 3, H, W) in [-1, 1] with (M, W, D): (M, 1)."""
-        lower = runs[..., runs.shape[-2] // 2 :, :]
+        lower = face_part(runs, "lower")
         visual = self.see(lower.transpose(1, 2)).mean(2)  # over time
         mouth = self.mouth(F.adaptive_avg_pool2d(visual, (1, 2)).flatten(1))
         speech = self.speech(self.hear(features.transpose(1, 2)).mean(2))

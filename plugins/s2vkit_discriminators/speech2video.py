@@ -20,6 +20,7 @@ from s2vkit import (
     join,
 )
 from s2vkit import IdentityMaps as TeacherMaps
+from s2vkit.nn import face_part
 from s2vkit_discriminators import IdentityMapsOptions, PatchOptions, SpeechSyncOptions
 from s2vkit_discriminators.layers import SLOPE, Layer, Shape, layer_of, leaky, widths_of
 
@@ -120,7 +121,7 @@ class Patch(Discriminator):
 
     def inputs(self, batch: Batch, output: GeneratorOutput) -> Inputs:
         """Return what is seen of single frames (N, 3, H, W)."""
-        return (part_of(output.frames.flatten(0, 1), self.region),)
+        return (face_part(output.frames.flatten(0, 1), self.region),)
 
     def forward(self, images: Tensor) -> Tensor:
         """Score (N, 3, H, W) in [-1, 1]: (N, 1, h, w), h = H / 2**layers."""
@@ -142,15 +143,6 @@ class Patch(Discriminator):
         return found[1:]
 
 
-def part_of(images: Tensor, region: str) -> Tensor:
-    """Take the region of faces (N, 3, H, W): all, the `lower` half, or of that the middle half (`mouth`)."""
-    height, width = images.shape[2:]
-    if region == "full":
-        return images
-    lower = images[:, :, height // 2 :]
-    return lower if region == "lower" else lower[..., width // 4 : width - width // 4]
-
-
 class SpeechSync(Discriminator):
     """D_sync (Eq. 6): scores a frame together with a speech feature, real where they agree.
 
@@ -164,11 +156,11 @@ class SpeechSync(Discriminator):
         self, options: SpeechSyncOptions, *, size: int, features: int, map_shapes: list[Shape]
     ) -> None:
         super().__init__()
-        self.lower = options.region == "lower"
+        self.region = options.region
         layer, joint = layer_of(options.spectral_norm), options.joint
         layers = max(1, round(math.log2(size / 4)))
         self.trunk, out = _trunk(layer, options.channels, layers)
-        high = max(1, (size // 2 if self.lower else size) >> layers)
+        high = max(1, (size // 2 if self.region == "lower" else size) >> layers)
         self.image = layer(nn.Linear(out * high * (size >> layers), joint))
         self.speech = nn.Sequential(
             layer(nn.Linear(features, joint)), nn.LeakyReLU(SLOPE), layer(nn.Linear(joint, joint))
@@ -200,9 +192,7 @@ class SpeechSync(Discriminator):
         return self._agreement(torch.cat([*codes, codes[0]]), features).chunk(3)
 
     def _encode(self, images: Tensor) -> Tensor:
-        if self.lower:
-            images = images[:, :, images.shape[2] // 2 :]
-        images = images.contiguous(memory_format=torch.channels_last)
+        images = face_part(images, self.region).contiguous(memory_format=torch.channels_last)
         return F.leaky_relu(self.image(self.trunk(images).flatten(1)), SLOPE)
 
     def _agreement(self, images: Tensor, features: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from s2vkit import Batch, Discriminator, GeneratorOutput, Inputs
+from s2vkit.nn import face_part
 from s2vkit_discriminators import SyncExpertOptions
 from s2vkit_discriminators.layers import Shape, halvings, leaky, widths_of
 from s2vkit_discriminators.log_mel import LogMelRuns
@@ -29,7 +30,7 @@ class SyncExpert(Discriminator):
         super().__init__()
         self.fields = (LogMelRuns(options.frames, options.n_mels, options.context),)
         self.run_length, self.runs = options.frames, options.frames > 1
-        self.lower = options.region == "lower"
+        self.region = options.region
         layers = halvings(size, 8)
         self.see = _tower(options.frames, options.channels, layers, (2, 4), options.joint)
         self.hear = _tower(1, options.channels, 3, (5, 3), options.joint)
@@ -57,9 +58,7 @@ class SyncExpert(Discriminator):
     def embed(self, *inputs: Tensor | list[Tensor]) -> tuple[Tensor, Tensor]:
         """Return the embeddings of runs (M, joint) and of speech (N, joint), both of length 1."""
         runs, speech = (_tensor(one) for one in inputs)
-        images = runs.mean(2)  # grey, the frames as channels
-        if self.lower:
-            images = images[:, :, images.shape[2] // 2 :]
+        images = face_part(runs.mean(2), self.region)  # grey, the frames as channels
         images = images.contiguous(memory_format=torch.channels_last)
         return F.normalize(self.see(images), dim=1), F.normalize(self.hear(speech.unsqueeze(1)), dim=1)
 

@@ -86,7 +86,7 @@ class Ge2e(AudioEncoder):
 
     def spectra(self, speech: Tensor) -> Tensor:
         """Compute the mel energies (B, A, n_mels) of each whole window of speech (B, S)."""
-        mel = self._mel[0].to(speech.device)
+        mel = self.mel.to(speech.device)
         return mel(speech.float()).transpose(1, 2)
 
     def embed(self, mel: Tensor) -> Tensor:

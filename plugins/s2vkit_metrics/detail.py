@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from s2vkit import Metric, Options, Outcome, Score
+from s2vkit.nn import face_part
 from s2vkit_metrics import RegionOptions
 from s2vkit_metrics.evaluating import ask, evaluator_of
 from s2vkit_metrics.likeness import luma, unit
@@ -65,7 +66,7 @@ class Sharpness(Share):
 
     def figure(self, outcome: Outcome, which: str, frames: int) -> float:
         """Average the absolute Laplacian over pixels and frames."""
-        parts = crop(lumas(outcome, which)[:frames], self.region).split(_FEW)
+        parts = face_part(lumas(outcome, which)[:frames], self.region).split(_FEW)
         return float(torch.cat([laplacian(part).abs_().mean((1, 2, 3)) for part in parts]).mean())
 
 
@@ -81,7 +82,7 @@ class Movement(Share):
 
     def figure(self, outcome: Outcome, which: str, frames: int) -> float:
         """Average the deviation over time of all pixels."""
-        parts = crop(lumas(outcome, which)[:frames], self.region).split(_ROWS, dim=-2)
+        parts = face_part(lumas(outcome, which)[:frames], self.region).split(_ROWS, dim=-2)
         return float(
             torch.cat([(part - part.mean(0)).square_().mean(0).sqrt_() for part in parts], -2).mean()
         )
@@ -124,11 +125,3 @@ def laplacian(pictures: Tensor) -> Tensor:
     found -= pictures[..., 1:-1, 2:]
     found -= pictures[..., :-2, 1:-1]
     return found.sub_(pictures[..., 2:, 1:-1])
-
-
-def crop(pictures: Tensor, region: str) -> Tensor:
-    """Take the face (all of it), or the mouth: the lower half, less a quarter on either side."""
-    height, width = pictures.shape[-2:]
-    if region == "face":
-        return pictures
-    return pictures[..., height // 2 :, width // 4 : width - width // 4]

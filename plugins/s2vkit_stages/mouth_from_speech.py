@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from s2vkit import Batch, Conditioning, Features, Frames, Graph, Slot, Stage
+from s2vkit.nn import face_part
 from s2vkit_stages import MouthFromSpeechOptions
 from s2vkit_stages.requirements import with_variants
 
@@ -70,6 +71,6 @@ class MouthFromSpeech(Stage):
 
 def _lower_half(frames: Tensor) -> Tensor:
     """Show the lower half of frames (B, V, 3, H, W) small, grey, less the mean of a clip's: (B, V, N)."""
-    grey = frames[..., frames.shape[-2] // 2 :, :].float().mean(2)
+    grey = face_part(frames, "lower").float().mean(2)
     small = F.adaptive_avg_pool2d(grey, _SHOWN).flatten(2)
     return small - small.mean(1, keepdim=True)

@@ -26,3 +26,12 @@ def resize(images: Tensor, size: int | tuple[int, int]) -> Tensor:
     if images.shape[-2:] == target:
         return images
     return F.interpolate(images.float(), target, mode="bilinear", antialias=True)
+
+
+def face_part(images: Tensor, region: str) -> Tensor:
+    """Take a region of faces (..., H, W): `full` or `face`, the `lower` half, or its middle half, `mouth`."""
+    if region in ("full", "face"):
+        return images
+    height, width = images.shape[-2:]
+    lower = images[..., height // 2 :, :]
+    return lower if region == "lower" else lower[..., width // 4 : width - width // 4]

@@ -41,6 +41,6 @@ def _asked(options: Options, path: Path, registry: Registry) -> Iterator[tuple[P
         entry = registry.get(slot.kind, slot.use)
         if value_of(slot.options, "checkpoint") == INSTALLED:
             yield inner, [one.carrier for one in carried(slot.options, entry.checkpoints) if one.carrier]
-        elif entry.carriers and value_of(slot.options, "file") is None:
-            yield inner, list(entry.carriers)
+        elif carriers := entry.carriers_for(slot.options):
+            yield inner, list(carriers)
         yield from _asked(slot.options, inner, registry)

@@ -28,8 +28,8 @@ def published_weights(recipe: Recipe, registry: Registry) -> list[dict[str, str]
             if given:
                 facts = _facts(str(given), slot.options, entry.checkpoints)
                 rows.append({"part": part, "component": slot.use, **facts})
-            elif entry.carriers and value_of(slot.options, "file") is None:
-                rows.append({"part": part, "component": slot.use, **_carried_by(entry.carriers)})
+            elif carriers := entry.carriers_for(slot.options):
+                rows.append({"part": part, "component": slot.use, **_carried_by(carriers)})
     return rows
 
 
