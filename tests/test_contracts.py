@@ -106,6 +106,7 @@ TINY = {
     ("loss", "l1"): [{}, {"region": "full", "reduction": "sum"}],
     ("loss", "l2"): [{}],
     ("loss", "smooth_gradient"): [{}, {"gradient": "sobel"}, {"smoother": "guided"}],
+    ("loss", "ssim"): [{}, {"stride": 2}],
     ("optimizer", "rmsprop"): [{"lr": 1e-3, "momentum": 0.5}],
     ("optimizer", "adam"): [{"lr": 1e-3}],
     ("optimizer", "adamw"): [{"lr": 1e-3}],

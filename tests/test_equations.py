@@ -6,11 +6,12 @@ import math
 import pytest
 import torch
 from s2vkit_gan_losses.losses import Hinge, NonSaturating, Wasserstein
-from s2vkit_losses import PixelOptions, SmoothGradientOptions, SoftTargetsOptions
+from s2vkit_losses import PixelOptions, SmoothGradientOptions, SoftTargetsOptions, SsimLossOptions
 from s2vkit_losses.codes import NormalizedL2, SoftTargets
-from s2vkit_losses.frames import L1, L2, SmoothGradient
+from s2vkit_losses.frames import L1, L2, SmoothGradient, StructuralSimilarity
 from s2vkit_lsgan import LsganOptions
 from s2vkit_lsgan.losses import Lsgan
+from s2vkit_metrics.structure import ssim
 
 from s2vkit import AdversarialLossOptions, LossOptions, PluginError
 
@@ -297,3 +298,52 @@ def test_eq9_with_a_guided_filter_by_loops():
     expected = sum(abs(b - a) for a, b in itertools.pairwise(kept)) / (side - 1)
     assert loss(frame, torch.zeros_like(frame)).item() == pytest.approx(expected, abs=1e-5)
     assert abs(kept[3] - kept[2]) > 0.6  # the edge is kept
+
+
+def test_ssim_as_a_loss_is_one_minus_the_metric():
+    torch.manual_seed(0)
+    true = torch.rand(3, 3, 24, 24) * 2 - 1
+    made = (0.6 * true + 0.4 * torch.rand_like(true)).requires_grad_()
+    loss = StructuralSimilarity(SsimLossOptions())
+    value = loss(made, true)
+    measured = ssim((made.detach() + 1) / 2, (true + 1) / 2).mean()
+    assert value.item() == pytest.approx(1 - measured.item(), abs=1e-5)
+    value.backward()
+    moved = made.detach() - 0.1 * made.grad / made.grad.norm()
+    assert loss(moved, true) < value
+    assert loss(true, true).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_ssim_as_a_loss_asks_for_contrast_where_eq8_asks_for_the_mean():
+    """Half of what a texture does is told, half is chance: L1 wants the told half, SSIM more of it."""
+    torch.manual_seed(0)
+    told, chance = torch.randn(2, 8, 3, 32, 32) * 0.1
+
+    def best(loss):
+        return min((0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4), key=lambda scale: loss(scale * told, told + chance))
+
+    assert best(L2(PixelOptions(region="full"))) == pytest.approx(1.0, abs=0.11)
+    assert best(StructuralSimilarity(SsimLossOptions())) > 1.15
+
+
+def test_ssim_as_a_loss_over_some_windows_is_about_that_over_all():
+    torch.manual_seed(0)
+    true = torch.rand(3, 3, 48, 48) * 2 - 1
+    made = 0.6 * true + 0.4 * torch.rand_like(true)
+    all_windows, some = (StructuralSimilarity(SsimLossOptions(stride=step))(made, true) for step in (1, 3))
+    assert some.item() == pytest.approx(all_windows.item(), rel=0.03)
+    assert some.item() != all_windows.item()
+
+
+def test_ssim_as_a_loss_is_as_exact_under_bfloat16():
+    torch.manual_seed(0)
+    made, true = torch.rand(2, 2, 3, 16, 16)
+    loss = StructuralSimilarity(SsimLossOptions())
+    with torch.autocast("cpu", torch.bfloat16):
+        low = loss(made, true)
+    assert low.item() == pytest.approx(loss(made, true).item(), rel=1e-6)
+
+
+def test_ssim_as_a_loss_refuses_an_even_kernel():
+    with pytest.raises(PluginError, match="kernel 4 is even"):
+        StructuralSimilarity(SsimLossOptions(kernel=4))

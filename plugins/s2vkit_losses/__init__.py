@@ -63,6 +63,14 @@ class SmoothGradientOptions(LossOptions):
     )
 
 
+class SsimLossOptions(LossOptions):
+    """Options of structural similarity as a loss."""
+
+    kernel: int = Field(default=11, ge=3, le=31, description="width of the window, odd, in pixels")
+    sigma: float = Field(default=1.5, gt=0.0, description="spread of the window, in pixels")
+    stride: int = Field(default=1, ge=1, le=8, description="pixels from one window to the next")
+
+
 @hookimpl
 def s2vkit_register(register: Register) -> None:
     """Register the losses of pairs."""
@@ -127,4 +135,13 @@ def s2vkit_register(register: Register) -> None:
         gives=("pair", "frames"),
         summary="absolute difference of the gradients of smoothed frames",
         reference="Si et al. 2021, Eq. 9; He et al. 2013 (guided filter)",
+    )
+    register(
+        "loss",
+        "ssim",
+        "s2vkit_losses.frames:StructuralSimilarity",
+        SsimLossOptions,
+        gives=("pair", "frames"),
+        summary="1 - structural similarity: contrast and structure of what can be told",
+        reference="Wang et al. 2004; as a loss Zhao et al. 2017",
     )
