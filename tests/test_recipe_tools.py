@@ -13,6 +13,7 @@ import yaml
 from helpers_cli import call
 
 from s2vkit.plugins import registry
+from s2vkit.recipe.comparison import load_comparison
 from s2vkit.recipe.json_schema import recipe_schema
 from s2vkit.recipe.load import load_recipe
 from s2vkit.recipe.shipped import copy_shipped, find_shipped, shipped_recipes
@@ -46,8 +47,10 @@ def test_a_copied_recipe_resolves_to_the_same_as_the_original(tmp_path):
 
 
 def test_a_comparison_is_copied_with_its_systems(tmp_path):
-    names = {path.name for path in copy_shipped("table1", tmp_path)}
-    assert names == {"table1.yaml", "sdfa.yaml", "s2f_sdfa.yaml", "speech2video.yaml"}
+    names = {path.relative_to(tmp_path).as_posix() for path in copy_shipped("table1", tmp_path)}
+    recipes = {"sdfa.yaml", "s2f_sdfa.yaml", "ablations/no_structure.yaml", "speech2video.yaml"}
+    assert names == {"table1.yaml", *recipes}
+    assert load_comparison(tmp_path / "table1.yaml").runs
 
 
 def test_the_commands_list_copy_and_never_overwrite(capsys, tmp_path):
@@ -106,7 +109,7 @@ def test_an_explained_recipe_is_the_same_recipe_with_every_key_described(capsys,
     keys = [i for i, line in enumerate(lines) if not line.lstrip().startswith(("#", "use:"))]
     undescribed = [lines[i] for i in keys if i == 0 or not lines[i - 1].lstrip().startswith("#")]
     # names of mappings of slots
-    names = {"identity", "emotion", "frame", "sync", "mouth_aperture", "generator", "mouth"}
+    names = {"identity", "emotion", "frame", "sync", "mouth_aperture", "generator", "mouth", "structure"}
     stages = set(load_recipe(path).recipe.stages)
     metrics = {"identity_accuracy", "emotion_accuracy", "mouth_aperture_correlation", "ssim", "psnr"}
     metrics |= {"mouth_movement", "face_sharpness", "mouth_sharpness"}
