@@ -60,11 +60,7 @@ class SmoothGradient(PairLoss):
 
     def __init__(self, options: SmoothGradientOptions) -> None:
         super().__init__()
-        if options.kernel % 2 == 0:
-            raise PluginError(
-                f"loss 'smooth_gradient': kernel {options.kernel} is even",
-                hint="say an odd number of pixels, such as 5",
-            )
+        check_odd(options.kernel, "smooth_gradient", such_as=5)
         self.kernel, self.sigma = options.kernel, options.sigma
         self.sobel = options.gradient == "sobel"
         self.guided, self.edge = options.smoother == "guided", options.edge
@@ -110,14 +106,8 @@ class StructuralSimilarity(PairLoss):
 
     def __init__(self, options: SsimLossOptions) -> None:
         super().__init__()
-        if options.kernel % 2 == 0:
-            raise PluginError(
-                f"loss 'ssim': kernel {options.kernel} is even",
-                hint="say an odd number of pixels, such as 11",
-            )
-        offsets = torch.arange(options.kernel) - options.kernel // 2
-        taps = torch.exp(-0.5 * (offsets / options.sigma) ** 2)
-        self.taps, self.stride = taps / taps.sum(), options.stride
+        check_odd(options.kernel, "ssim", such_as=11)
+        self.taps, self.stride = gaussian_taps(options.kernel, options.sigma), options.stride
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compare frames (N, 3, H, W) at least as large as a window: a scalar of 0 to 2."""
@@ -140,14 +130,25 @@ class StructuralSimilarity(PairLoss):
         return list(planes[0].chunk(len(maps)))
 
 
+def check_odd(kernel: int, loss: str, *, such_as: int) -> None:
+    """Raise PluginError if a window has no middle."""
+    if kernel % 2 == 0:
+        raise PluginError(
+            f"loss '{loss}': kernel {kernel} is even", hint=f"say an odd number of pixels, such as {such_as}"
+        )
+
+
+def gaussian_taps(kernel: int, sigma: float) -> Tensor:
+    """Return the weights (kernel,) of a Gaussian window; they sum to 1."""
+    taps = torch.exp(-0.5 * ((torch.arange(kernel) - kernel // 2) / sigma) ** 2)
+    return taps / taps.sum()
+
+
 def gaussian_matrix(side: int, kernel: int, sigma: float) -> Tensor:
     """Make the (side, side) matrix that blurs a line, its borders reflected without repeat."""
-    radius = kernel // 2
-    offsets = torch.arange(-radius, radius + 1)
-    taps = torch.exp(-0.5 * (offsets / sigma) ** 2)
-    at = (torch.arange(side)[:, None] + offsets).abs()
+    at = (torch.arange(side)[:, None] + torch.arange(kernel) - kernel // 2).abs()
     at = torch.minimum(at, (2 * (side - 1) - at)).clamp(0, side - 1)
-    rows = (taps / taps.sum()).expand(side, -1)
+    rows = gaussian_taps(kernel, sigma).expand(side, -1)
     return torch.zeros(side, side).scatter_add_(1, at, rows)
 
 
