@@ -52,9 +52,8 @@ class Ge2eSummaryStep(SpeechStep):
         heard = torch.minimum(position, total)
         partials = over + torch.arange(_OPEN + 1, device=speech.device)
         codes = self.encoder.embed(self._spectra(recent[0], position, partials))
-        done = (
-            self._end(partials) <= heard
-        )  # the first at most: pieces are shorter than what partials lie apart
+        # The first at most is over: pieces are shorter than what partials lie apart.
+        done = self._end(partials) <= heard
         embedded = embedded + (codes * done.unsqueeze(1)).sum(0, keepdim=True)
         over = over + done.sum().unsqueeze(0)
         count = self._count(heard)
