@@ -89,7 +89,7 @@ def steps_a_second(run: Run, stage: str, steps: int) -> float:
 
         with tempfile.TemporaryDirectory() as folder, suppress(Stopped):
             trainer.run(Path(folder), save_seconds=1e9, stopped=enough)
-    return steps / (times[-1] - times[WARM])
+    return (len(times) - 1 - WARM) / (times[-1] - times[WARM])
 
 
 def load() -> str:
