@@ -70,6 +70,16 @@ def test_workers_load_the_batches_that_one_process_loads(sources):
         assert same(batches(1), alone(1))  # once more, when the workers have ended
 
 
+def test_pictures_travel_as_bytes_and_are_numbers_on_the_device(sources):
+    loaded = BatchDataset(sources, Sees(), "sees", seed=1)[0].batch
+    assert (loaded["frames"].dtype, loaded["speech"].dtype) == (torch.uint8, torch.float32)
+    there = loaded.to(torch.device("cpu"))
+    assert there["frames"].dtype is torch.float32
+    assert there["frames"].shape == (*loaded["frames"].shape[:2], 3, *loaded["frames"].shape[2:4])
+    torch.testing.assert_close(there["frames"], loaded["frames"].movedim(-1, -3) / 127.5 - 1)
+    assert there.to(torch.device("cpu"))["frames"].equal(there["frames"])
+
+
 def test_an_error_of_a_worker_is_one_plain_message():
     with pytest.raises(InputError, match="a damaged clip") as caught:
         _next(iter([InputError("a damaged clip", hint="mend it")]))

@@ -1,7 +1,8 @@
 """The batch that flows through every graph, and the alignment of speech to video frames.
 
 Letters: B clips, S samples, A feature steps, V video frames, N images, H = W = size.
-Speech is float32 in [-1, 1]; frames on the device are float RGB in [-1, 1].
+Speech is float32 in [-1, 1]; frames on the device are float RGB in [-1, 1]. As they are loaded, and
+on the way to the device, pictures are uint8 (..., H, W, 3): a quarter of the bytes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from s2vkit.interfaces.pixels import to_images
 
 
 @dataclass
@@ -47,8 +50,13 @@ class Batch:
             yield from value if isinstance(value, list) else [value]
 
     def to(self, device: torch.device, *, non_blocking: bool = False) -> Batch:
-        """Return a copy on a device."""
-        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+        """Return a copy on a device, where pictures that were bytes are float (..., 3, H, W) in [-1, 1]."""
+
+        def put(tensor: Tensor) -> Tensor:
+            there = tensor.to(device, non_blocking=non_blocking)
+            return to_images(there) if there.dtype is torch.uint8 else there
+
+        return self._map(put)
 
     def pin_memory(self) -> Batch:
         """Return a copy in memory that a GPU can read while it computes; a DataLoader calls this."""

@@ -132,7 +132,10 @@ class BatchField:
     """
 
     def load(self, source: BatchSource, sample: ClipSample) -> dict[str, Value]:
-        """Load the values of a batch, by key, on the CPU: tensors whose first dimension is B."""
+        """Load the values of a batch, by key, on the CPU: tensors whose first dimension is B.
+
+        Pictures may be uint8 (..., H, W, 3): they become float (..., 3, H, W) in [-1, 1] on the device.
+        """
         raise NotImplementedError
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:

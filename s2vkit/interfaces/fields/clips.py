@@ -18,7 +18,6 @@ from s2vkit.interfaces.fields.base import (
     Value,
     channels_last,
 )
-from s2vkit.interfaces.pixels import to_images
 from s2vkit.options import Reference
 from s2vkit.speech.changes import vary
 from s2vkit.speech.level import normalize_speech
@@ -30,7 +29,7 @@ FAKE_SECONDS = 2.5  # of speech in a made-up clip
 class Frames(BatchField):
     """`frames` (B, V, 3, H, W) in [-1, 1] and `times` (B, V), their numbers in their clips.
 
-    V is `n`; they are sampled in runs of `window` consecutive ones.
+    V is `n`; they are sampled in runs of `window` consecutive ones. They are loaded as bytes, see `Batch`.
     """
 
     n: int = 1
@@ -44,7 +43,7 @@ class Frames(BatchField):
         """Read the sampled frames."""
         pairs = zip(sample.clips.tolist(), sample.frames, strict=True)
         frames = np.stack([source.store.frames(clip, at) for clip, at in pairs])
-        return {"frames": to_images(torch.from_numpy(frames)), "times": torch.from_numpy(sample.frames)}
+        return {"frames": torch.from_numpy(frames), "times": torch.from_numpy(sample.frames)}
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
         """Return fake frames."""
@@ -110,7 +109,7 @@ class ReferenceImages(BatchField):
             others = [store.others(clip) for clip in clips]
             chosen = [among[int(part * len(among))] for part, among in zip(random, others, strict=True)]
             images = np.stack([store.frames(clip, np.zeros(1, int))[0] for clip in chosen])
-        return {"reference_images": to_images(torch.from_numpy(images))}
+        return {"reference_images": torch.from_numpy(images)}
 
     def fake(self, sizes: BatchSizes, noise: Callable[..., Tensor]) -> dict[str, Value]:
         """Return fake images."""
