@@ -24,6 +24,7 @@ class ClassifyOptions(StageOptions):
     batch: int = Field(default=64, ge=1, description="clips in a step, one frame of each")
     optimizer: OptimizerSlot = Field(description="moves every network of the group")
     shift: int = Field(default=2, ge=0, description="largest random shift, in pixels")
+    flip: bool = Field(default=False, description="mirror half of the images, in groups at random")
     blur: float = Field(default=0.0, ge=0.0, le=1.0, description="share of images that are blurred at random")
     colour: float = Field(
         default=0.0,

@@ -14,7 +14,7 @@ _GROUPS = 8  # of images, each varied its own way
 
 
 def vary(images: Tensor, options: ClassifyOptions) -> Tensor:
-    """Shift, tint, blur and roughen images (N, 3, H, W) in [-1, 1]; the same for one RNG state."""
+    """Shift, mirror, tint, blur and roughen images (N, 3, H, W) in [-1, 1]; the same for one RNG state."""
     part = current_part()
     whole, first = len(images) * part.world, part.rank * len(images)
     size, varied = -(-whole // _GROUPS), []
@@ -33,6 +33,8 @@ def _vary(images: Tensor, options: ClassifyOptions, place: int, count: int) -> T
     """Vary the images from `place` on of a group of `count`, drawing for all of it."""
     if options.shift:
         images = _shift(images, options.shift)
+    if options.flip and torch.rand(()) < 0.5:
+        images = images.flip(-1)
     if options.colour:
         c = options.colour
         jitter = v2.ColorJitter(brightness=c, contrast=c, saturation=c)
