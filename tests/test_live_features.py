@@ -7,15 +7,21 @@ import pickle
 import threading
 from contextlib import closing
 
+import numpy as np
 import pytest
 import torch
 from helpers_toy import REGISTRY, load_toy
 from rich.console import Console
 
 from s2vkit import FrozenFeatures
+from s2vkit.data.array_writers import FolderWriter
+from s2vkit.data.arrays import Arrays, new_array
+from s2vkit.data.batch_clips import BatchClips
+from s2vkit.data.shares import merge_shares, share_of
 from s2vkit.engine.loading import BatchDataset, BatchLoader
 from s2vkit.engine.run import Run
 from s2vkit.engine.trainer import Trainer
+from s2vkit.interfaces.data_parallel import Part
 
 SEGMENTS, VARIANTS = "stages.distill.segments=2", "stages.compose.variants=2"
 
@@ -73,6 +79,41 @@ def test_live_batches_are_the_cached_ones(both, name):
         for key in one.data:
             for a, b in zip(tensors(one, key), tensors(other, key), strict=True):
                 torch.testing.assert_close(a, b, rtol=2e-3, atol=2e-3, msg=key)
+
+
+@pytest.mark.parametrize("processes", [3, 50])
+@pytest.mark.parametrize("name", ["distill", "compose"])
+def test_features_that_processes_compute_each_of_its_clips_are_those_of_one(both, tmp_path, name, processes):
+    run, networks = both[0].run, both[0].run.cache.networks
+    clips = len(run.store.clips)
+    for number, (features, whole) in enumerate(both[0].sources(name).arrays.items()):
+        picks, shares = networks.picks(features, run.store), []
+        for rank in range(processes):
+            own = share_of(clips, Part(rank, processes))
+            (folder := tmp_path / f"{number}-{rank}").mkdir()
+            shares.append((own, folder))
+            if len(own):
+                some = BatchClips(run.store, own, run.graph.encoder.sample_rate)
+                networks.encode(features, some, picks[own], FolderWriter(folder))
+        assert sorted(clip for own, _ in shares for clip in own) == list(range(clips))
+        (merged := tmp_path / f"{number}").mkdir()
+        merge_shares(features, run.store, shares, merged)
+        assert Arrays(merged).names() == whole.names()
+        for array in whole.names():
+            assert Arrays(merged)[array].dtype == whole[array].dtype
+            np.testing.assert_allclose(Arrays(merged)[array], whole[array], rtol=2e-3, atol=2e-3)
+
+
+def test_an_array_that_is_wide_in_one_share_is_wide(both, tmp_path):
+    store, features = both[0].run.store, FrozenFeatures("maps", "identity")
+    shares = [(share_of(len(store.clips), Part(rank, 2)), tmp_path / str(rank)) for rank in range(2)]
+    for (own, folder), dtype in zip(shares, (np.float16, np.float32), strict=True):
+        folder.mkdir()
+        new_array(folder / "maps0.npy", (len(own), 2), dtype)[:] = 1e5 if dtype == np.float32 else 1
+    merge_shares(features, store, shares, tmp_path)
+    found = Arrays(tmp_path)["maps0"]
+    assert found.dtype == np.float32
+    assert found[:4, 0].tolist() == [1, 1e5, 1, 1e5]
 
 
 def tensors(batch, key):

@@ -25,7 +25,10 @@ class Evaluate(Job):
     Beside it lies `clips.csv`: a line a clip, its labels, its figure by each metric that has one.
     Metrics of generated clips see every clip; probes see what was heard in the training clips and
     in the split's. Where there are only probes, no clip is made and no evaluator is asked.
+    Of several processes each has some of the metrics, which see all clips in order; probes are rank 0's.
     """
+
+    shared = True
 
     def __init__(self, options: EvaluateOptions, *, graph: Graph) -> None:
         self.options = options
@@ -51,16 +54,18 @@ class Evaluate(Job):
 
     def run(self, work: Work) -> None:
         """Update every metric with every clip of the split, and run every probe."""
-        found, split = self._probe(work), self.options.split
+        found, split = self._probe(work) if work.part.rank == 0 else {}, self.options.split
         labels: dict[str, dict[str, str]] = {}
+        own = {name: self.metrics[name] for name in list(self.metrics)[work.part.rank :: work.part.world]}
         for outcome in work.outcomes(split, self.options.clips, self.options.under) if self.metrics else ():
             labels[outcome.name] = outcome.labels
-            for metric in self.metrics.values():
+            for metric in own.values():
                 metric.update(outcome)
-        found.update({name: metric.compute() for name, metric in self.metrics.items()})
+        found = work.collect({**found, **{name: metric.compute() for name, metric in own.items()}})
+        found = {name: found[name] for name in self.options.metrics}  # in the order of the recipe
         if self.metrics:
             work.save_text("clips.csv", clips_csv(split, labels, found))
-        work.save("metrics.json", {name: score_facts(found[name]) for name in self.options.metrics})
+        work.save("metrics.json", {name: score_facts(score) for name, score in found.items()})
 
     def _probe(self, work: Work) -> dict[str, Score]:
         if not self.probes:

@@ -99,6 +99,10 @@ class Arrays:
     def __reduce__(self) -> tuple[type[Arrays], tuple[Path]]:
         return Arrays, (self.folder,)  # a pickled memory map would be a copy of the whole file
 
+    def names(self) -> list[str]:
+        """Name the arrays."""
+        return list(self._arrays)
+
     def named(self, prefix: str) -> list[np.ndarray]:
         """Return the arrays PREFIX0, PREFIX1 and so on, in order."""
         names = [f"{prefix}{i}" for i in range(len(self._arrays))]

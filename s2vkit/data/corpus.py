@@ -146,9 +146,13 @@ class FootageCorpus(Dataset):
             rank=rank,
             max_rejected=max_rejected,
         )
+        self.look_again()
+        return whole
+
+    def look_again(self) -> None:
+        """Forget what was known of the folder: it may be prepared by now."""
         for known in ("ready", "index", "identity", "labels"):
             self.__dict__.pop(known, None)
-        return whole
 
     def unknown_videos(self) -> int:
         """Count the videos of the root that the prepared corpus was not made of."""

@@ -56,6 +56,10 @@ class ProcessGroup:
         """Give the value that rank 0 has, in every process."""
         return value
 
+    def exchange(self, value: Any) -> list[Any]:
+        """Give the values of all processes, in order of their ranks."""
+        return [value]
+
     def take_modules(self, modules: Mapping[str, nn.Module]) -> None:
         """Take over the weights of rank 0."""
 
@@ -105,6 +109,13 @@ class SeveralProcesses(ProcessGroup):
         with self._answering():
             dist.broadcast_object_list(holder, group=self._slow, device=torch.device("cpu"))
         return holder[0]
+
+    def exchange(self, value: Any) -> list[Any]:
+        """Give the values of all processes, in order of their ranks; tensors must be on the CPU."""
+        values = [None] * self.part.world
+        with self._answering():
+            dist.all_gather_object(values, value, group=self._slow)
+        return values
 
     @torch.no_grad()
     def take_modules(self, modules: Mapping[str, nn.Module]) -> None:

@@ -75,11 +75,12 @@ def run_recipe(
             run.try_out()
         if run.not_compiled:
             run.notes.add(f"not compiled: {run.not_compiled}")
+        run.group.from_leader(loaded.data)
         run.cut_footage()
         run.command, run.profile = command, profile
         keep_facts(run)
         progress = [step.progress for step in run.plan.steps]
-        run.group.from_leader((loaded.data, progress, run.policy.compile))
+        run.group.from_leader((progress, run.policy.compile))
         with closing(run.cache), run.notes.listening(), run.notes.telling_why():
             run.all(stages)
         show_figures(run)
@@ -88,11 +89,12 @@ def run_recipe(
 
 def _follow(loaded: Loaded, folder: Path, stages: Sequence[str], registry: Registry) -> Path:
     """Train beside rank 0, which has taken the run folder and decides what is still to be done."""
-    with stop_flag() as stopped:
+    with naming_full_disk(folder, Path(loaded.recipe.cache)), stop_flag() as stopped:
         group = join_processes()
-        recipe, progress, compiles = group.from_leader(None)
-        check_same(loaded.path, loaded.data, recipe, group.part.rank)
+        check_same(loaded.path, loaded.data, group.from_leader(None), group.part.rank)
         run = Run(loaded, folder, Console(quiet=True), stopped, registry)
+        run.cut_footage()
+        progress, compiles = group.from_leader(None)
         run.policy = replace(run.policy, compile=compiles)  # rank 0 has tried it
         for step, known in zip(run.plan.steps, progress, strict=True):
             step.progress = known

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from s2vkit.build import Builder, data_spec_of
 from s2vkit.data.corpus import FootageCorpus
+from s2vkit.data.preparation.ranks import Rank
 from s2vkit.data.store import ClipStore
 from s2vkit.device import Policy, choose
 from s2vkit.engine.announce import announce, try_pending
@@ -89,7 +90,7 @@ class RunSetup:
             identity,
             self.started.parts,
         )
-        self.cache = Cache(self.plan, self.dataset, self.policy, self.view, self.progress)
+        self.cache = Cache(self.plan, self.dataset, self.policy, self.view, self.progress, self.group)
 
     def announce(self) -> None:
         """Print what will be done and about how long it takes here."""
@@ -118,13 +119,21 @@ class RunSetup:
             self.notes.add(what)
 
     def cut_footage(self) -> None:
-        """Cut clips out of footage that is not prepared, and plan anew; the graph stays if it fits."""
-        if not isinstance(self.dataset, FootageCorpus) or self.dataset.ready:
+        """Cut clips out of footage that is not prepared, and plan anew; the graph stays if it fits.
+
+        Of several processes each cuts its share.
+        """
+        footage = self.dataset if isinstance(self.dataset, FootageCorpus) else None
+        if not self.group.from_leader(footage is not None and not footage.ready):
             return
+        assert footage is not None
         with self.view:
             self.view.begin("cutting clips")
-            self.dataset.prepare(workers=self.recipe.compute.workers, progress=self.progress)
-            self.view.end(str(self.dataset.folder))
+            share, workers = self.group.part, self.recipe.compute.workers
+            footage.prepare(workers=workers, progress=self.progress, rank=Rank(share.rank, share.world))
+            self.group.wait()
+            self.view.end(str(footage.folder))
+        footage.look_again()
         if data_spec_of(self.dataset) == self.graph.data_spec:
             self._plan()
         else:

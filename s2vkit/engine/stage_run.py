@@ -21,6 +21,7 @@ from s2vkit.engine.checkpoint import take_sound
 from s2vkit.engine.loading import BatchDataset, BatchLoader, default_workers
 from s2vkit.engine.log import spent
 from s2vkit.engine.memory import Peak
+from s2vkit.engine.process_group import ProcessGroup
 from s2vkit.engine.setup import RunSetup
 from s2vkit.engine.sources import Sources
 from s2vkit.engine.trainer import Trainer
@@ -54,9 +55,9 @@ def run_stage(run: RunSetup, step: Step) -> None:
     start, peak = time.monotonic() - spent(folder / "log.jsonl"), Peak(run.policy.device)
     run.notes.stage = step.name
     if isinstance(step.stage, Job):
-        if run.group.leads:
+        if run.group.leads or step.stage.shared:
             run.view.begin(step.name)
-            step.stage.run(work_of(run, step))
+            step.stage.run(work_of(run, step, group=run.group if step.stage.shared else None))
             run.view.end()
     else:
         _train(run, step, step.stage, folder)
@@ -117,6 +118,7 @@ def _train(run: RunSetup, step: Step, stage: Stage, folder: Path) -> None:
 
 def trainer_of(run: RunSetup, step: Step, stage: Stage) -> Trainer:
     """Return what trains a stage, with its batches and callbacks; what it reads is cached first."""
+    run.cache.fill(stage, run.store)
     with run.group.first():
         sources = run.cache.sources(stage, run.store)
     seed = run.recipe.seed
@@ -187,9 +189,16 @@ def _measure(run: RunSetup, options: ValidationOptions, state: TrainingState) ->
 
 
 def work_of(
-    run: RunSetup, step: Step | None = None, folder: Path | None = None, graph: Graph | None = None
+    run: RunSetup,
+    step: Step | None = None,
+    folder: Path | None = None,
+    graph: Graph | None = None,
+    group: ProcessGroup | None = None,
 ) -> RunWork:
-    """Return the `Work` of a job; its results go into `folder`, or the run's own. `graph`: another one."""
+    """Return the `Work` of a job; its results go into `folder`, or the run's own. `graph`: another one.
+
+    `group`: the processes that do the job together; none: this one alone.
+    """
     exact = choose(run.recipe.compute.model_copy(update={"precision": "fp32"}))
     graph = graph or run.graph
     pipeline = InferencePipeline(graph, run.recipe.alignment, exact)
@@ -199,4 +208,4 @@ def work_of(
         return run.cache.sources(step.stage, run.store)
 
     place = folder or run.folder
-    return RunWork(graph, place, run.store, pipeline, run.progress, sources)
+    return RunWork(graph, place, run.store, pipeline, run.progress, sources, group)

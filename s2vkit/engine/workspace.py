@@ -11,6 +11,7 @@ from torch import Tensor
 
 from s2vkit.data.store import ClipStore
 from s2vkit.engine.conditioning import condition_clip
+from s2vkit.engine.process_group import ProcessGroup
 from s2vkit.engine.sources import Sources
 from s2vkit.files import write_json, write_text
 from s2vkit.inference.pipeline import InferencePipeline
@@ -33,7 +34,11 @@ class RunWork:
         pipeline: InferencePipeline,
         progress: Callable[[int, int], None],
         sources: Callable[[], Sources],
+        group: ProcessGroup | None = None,
     ) -> None:
+        """`group`: the processes that share the job; without it this one does all of it."""
+        self._group = group or ProcessGroup()
+        self.part = self._group.part
         self.graph, self.folder, self.store = graph, folder, store
         self.pipeline, self.progress, self.sources = pipeline, progress, sources
         kinds = ("teacher", "evaluator", "sync_evaluator", "landmarks")  # the pipeline has placed the others
@@ -45,20 +50,36 @@ class RunWork:
         clips = self.store.split(split)
         if max_clips is not None and max_clips < len(clips):
             clips = [clips[i * len(clips) // max_clips] for i in range(max_clips)]
-        for done, clip in enumerate(clips, 1):
-            yield self.outcome(clip, under)
-            self.progress(done, len(clips))
+        for first in range(0, len(clips), self.part.world):
+            some = clips[first : first + self.part.world]
+            for done, (clip, drawn) in enumerate(zip(some, self._draw_each(some, under), strict=True), 1):
+                yield self._outcome(clip, *drawn)
+                self.progress(first + done, len(clips))
+
+    def _draw_each(self, clips: list[int], under: str | None) -> list[tuple[Tensor, Tensor | None]]:
+        """Generate clips, each in another process."""
+        rank, device = self.part.rank, self.pipeline.policy.device
+        own = self._draw(clips[rank], under) if rank < len(clips) else (None, None)
+        if self.part.world == 1:
+            return [own]  # type: ignore[list-item]
+        cpu = torch.device("cpu")
+        all_ = self._group.exchange(tuple(_on(cpu, one) for one in own))[: len(clips)]
+        return [(_on(device, generated), _on(device, clean)) for generated, clean in all_]  # type: ignore[misc]
 
     def outcome(self, clip: int, under: str | None = None) -> Outcome:
         """Generate one clip from its speech, or from its speech changed and from itself."""
+        return self._outcome(clip, *self._draw(clip, under))
+
+    def _draw(self, clip: int, under: str | None) -> tuple[Tensor, Tensor | None]:
+        """Generate one clip; where its speech is changed, from the speech as it is too."""
+        generated = torch.cat(list(self.pipeline.generate(condition_clip(self.pipeline, self.store, clip))))
+        if under is None:
+            return generated, None
+        changed = condition_clip(self.pipeline, self.store, clip, RECORDING_CONDITIONS[under])
+        return torch.cat(list(self.pipeline.generate(changed))), generated
+
+    def _outcome(self, clip: int, generated: Tensor, clean: Tensor | None) -> Outcome:
         record = self.store.clips[clip]
-        conditioning = condition_clip(self.pipeline, self.store, clip)
-        generated = torch.cat(list(self.pipeline.generate(conditioning)))
-        clean = None
-        if under is not None:
-            clean = generated
-            changed = condition_clip(self.pipeline, self.store, clip, RECORDING_CONDITIONS[under])
-            generated = torch.cat(list(self.pipeline.generate(changed)))
         real = to_images(torch.from_numpy(self.store.frames(clip))).to(generated.device)
         return Outcome(
             record.name,
@@ -103,10 +124,20 @@ class RunWork:
             for side, student in self.graph.students.items()
         }
 
+    def collect(self, found: dict[str, Any]) -> dict[str, Any]:
+        """Return what all processes that share the job have found, by name; all must call it."""
+        return {name: one for part in self._group.exchange(found) for name, one in part.items()}
+
     def save(self, name: str, data: Any) -> None:
         """Write a result of the run; figures that are not finite become null, as JSON requires."""
-        write_json(self.folder / name, finite(data))
+        if self._group.leads:
+            write_json(self.folder / name, finite(data))
 
     def save_text(self, name: str, text: str) -> None:
         """Write a result of the run that is text."""
-        write_text(self.folder / name, text)
+        if self._group.leads:
+            write_text(self.folder / name, text)
+
+
+def _on(device: torch.device, frames: Tensor | None) -> Tensor | None:
+    return None if frames is None else frames.to(device)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from s2vkit.interfaces.batch import Batch
 from s2vkit.interfaces.callback import Callback
+from s2vkit.interfaces.data_parallel import Part
 from s2vkit.interfaces.fields import BatchField
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.metric import Outcome, ProbeData
@@ -140,12 +141,18 @@ class Work(Protocol):
 
     graph: Graph
     folder: Path  # the run folder
+    part: Part  # of the work that this process does; the whole, unless a job is `shared`
 
     def outcomes(self, split: str, max_clips: int | None, under: str | None = None) -> Iterator[Outcome]:
         """Generate clips of a split from their speech alone, each with the real clip.
 
-        With `under`, from recordings changed as `s2vkit.speech.conditions` says.
+        With `under`, from recordings changed as `s2vkit.speech.conditions` says. Processes that share a job
+        divide the generating, and each of them is given every clip.
         """
+        ...
+
+    def collect(self, found: dict[str, Any]) -> dict[str, Any]:
+        """Return what all processes that share the job have found, by name; all must call it."""
         ...
 
     def probe_data(self, split: str) -> ProbeData:
@@ -167,6 +174,8 @@ class Job:
     leaves: tuple[str, ...] = ()  # files of the run folder that are its result
     splits: tuple[str, ...] = ()  # splits of the corpus that it needs clips of
     fields: tuple[BatchField, ...] = ()  # what `Work.heard` gives, of which frozen features
+    shared: bool = False
+    """Whether several processes run it together, each its `Work.part`; else rank 0 runs it alone."""
     uses: tuple[str, ...] = ("encoder", "student", "generator", "evaluator", "sync_evaluator", "landmarks")
     """Kinds of parts whose weights its result depends on."""
 

@@ -12,15 +12,19 @@ from rich.markup import escape
 
 from s2vkit.data.array_writers import FolderWriter
 from s2vkit.data.arrays import Arrays
+from s2vkit.data.batch_clips import BatchClips
 from s2vkit.data.cache_entries import cached, holding
 from s2vkit.data.corpus import FootageCorpus
 from s2vkit.data.preparation.prepare import prepare
+from s2vkit.data.shares import merge_shares, share_of
 from s2vkit.data.store import ClipStore
 from s2vkit.device import Policy
 from s2vkit.engine.frozen_networks import FrozenNetworks
+from s2vkit.engine.process_group import ProcessGroup
 from s2vkit.engine.sources import Sources
 from s2vkit.engine.view import View
-from s2vkit.files import recover_folder
+from s2vkit.files import recover_folder, remove
+from s2vkit.interfaces.data_parallel import Part
 from s2vkit.interfaces.dataset import Dataset
 from s2vkit.interfaces.fields import FrozenFeatures
 from s2vkit.interfaces.stage import Job, Stage
@@ -31,6 +35,7 @@ from s2vkit.runs.plan import Plan
 _SHOWN = 5  # clips rejected that are named
 _FRAMES = 60  # of a clip that nobody has counted
 _SPEECH = 2700  # bytes of speech for each frame, at 16 kHz and 25 frames a second with some to spare
+_SHARES = "shares"  # the folder in which processes leave their shares of features, until they are merged
 _BEGUN = {
     "speech": "speech features of every clip",
     "variants": "varied speech of training clips",
@@ -47,10 +52,16 @@ class Cache:
     """
 
     def __init__(
-        self, plan: Plan, dataset: Dataset, policy: Policy, view: View, progress: Callable[[int, int], None]
+        self,
+        plan: Plan,
+        dataset: Dataset,
+        policy: Policy,
+        view: View,
+        progress: Callable[[int, int], None],
+        group: ProcessGroup | None = None,
     ) -> None:
         self.plan, self.dataset, self.policy = plan, dataset, policy
-        self.view, self.progress = view, progress
+        self.view, self.progress, self.group = view, progress, group or ProcessGroup()
         self.recipe, self.graph = plan.recipe, plan.graph
         self.networks = FrozenNetworks(plan.graph, policy, self.recipe.alignment, self.recipe.seed)
         self.folder = Path(self.recipe.cache)
@@ -114,17 +125,41 @@ class Cache:
 
         Those of one group are read together: they are all live, or none is.
         """
+        kept, live = self._divide(groups, store)
+        arrays = {one: self._kept(one, store, self._compute) for one in kept}
+        picks = {one: self.networks.picks(one, store) for one in live}
+        return Sources(
+            store, self.graph.encoder.sample_rate, arrays, picks, self.networks, self.graph.encoder.level
+        )
+
+    def fill(self, stage: Stage, store: ClipStore) -> None:
+        """Compute what a stage reads and is not cached yet, each process its share; all come here."""
+        if self.group.part.world == 1:
+            return
+        missing: list[FrozenFeatures] = []
+        if self.group.leads:
+            kept, _ = self._divide([field.frozen() for field in stage.fields], store)
+            missing = [one for one in kept if not recover_folder(self._folder(one, store))]
+        for one in self.group.from_leader(missing):
+            if self.group.leads:
+                self._kept(one, store, self._compute_together)  # unless another run just has
+                self.group.from_leader(None)
+            else:
+                while (place := self.group.from_leader(None)) is not None:
+                    self._compute_share(one, store, place)
+                    self.group.wait()
+
+    def _divide(
+        self, groups: Sequence[tuple[FrozenFeatures, ...]], store: ClipStore
+    ) -> tuple[list[FrozenFeatures], list[FrozenFeatures]]:
+        """Divide what groups of features ask for into what is cached and what is live."""
         asked = dict.fromkeys(one for group in groups for one in group)
         frames = sum(clip.frames for clip in store.clips)
         large = self.live(len(store.clips), frames)
         live = {one for one in asked if one in large and not self._is_kept(one, store)}
         while more := {one for group in groups if live.intersection(group) for one in group} - live:
             live |= more
-        arrays = {one: self._kept(one, store) for one in asked if one not in live}
-        picks = {one: self.networks.picks(one, store) for one in asked if one in live}
-        return Sources(
-            store, self.graph.encoder.sample_rate, arrays, picks, self.networks, self.graph.encoder.level
-        )
+        return [one for one in asked if one not in live], [one for one in asked if one in live]
 
     def count(self) -> tuple[int, int]:
         """Count clips and frames of the corpus; frames are guessed where it is not prepared yet."""
@@ -182,19 +217,48 @@ class Cache:
             return f"faces-{side}", [count, (seed, side) if count > 1 else None]
         return "faces-maps", ["maps"]
 
-    def _kept(self, features: FrozenFeatures, store: ClipStore) -> Arrays:
+    def _kept(
+        self,
+        features: FrozenFeatures,
+        store: ClipStore,
+        compute: Callable[[FrozenFeatures, ClipStore, Path], None],
+    ) -> Arrays:
         """Open features that are cached, computing them first where they are not there."""
 
         def begin(out: Path) -> None:
             self.view.begin(_BEGUN[features.what].format(side=features.side))
-            picks = self.networks.picks(features, store)
-            self.networks.encode(features, store, picks, FolderWriter(out), self.progress)
+            compute(features, store, out)
             self.view.end("kept")
 
         folder = self._folder(features, store)
         self._hold(folder)
         part = self.networks.part(features)
         return cached(folder, begin, f"{self.plan.slots[part].use} on {self.recipe.data.use}")
+
+    def _compute(self, features: FrozenFeatures, store: ClipStore, out: Path) -> None:
+        picks = self.networks.picks(features, store)
+        self.networks.encode(features, store, picks, FolderWriter(out), self.progress)
+
+    def _compute_together(self, features: FrozenFeatures, store: ClipStore, out: Path) -> None:
+        """Compute features with the other processes, which wait to be told where."""
+        place = out / _SHARES
+        place.mkdir()
+        self.group.from_leader(place)
+        self._compute_share(features, store, place)
+        self.group.wait()
+        world = self.group.part.world
+        shares = [(share_of(len(store.clips), Part(n, world)), place / str(n)) for n in range(world)]
+        merge_shares(features, store, shares, out)
+        remove(place)
+
+    def _compute_share(self, features: FrozenFeatures, store: ClipStore, place: Path) -> None:
+        """Compute features of this process's clips, into a folder of its own."""
+        clips = share_of(len(store.clips), self.group.part)
+        if len(clips):
+            own = BatchClips(store, clips, self.graph.encoder.sample_rate)
+            (folder := place / str(self.group.part.rank)).mkdir()
+            picks = self.networks.picks(features, store)[clips]
+            self.networks.encode(features, own, picks, FolderWriter(folder), self.progress)
 
     def _hold(self, folder: Path) -> None:
         """Keep an entry from being pruned until `close`."""

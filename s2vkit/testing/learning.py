@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn, optim
 
 from s2vkit.interfaces.batch import Batch
+from s2vkit.interfaces.data_parallel import WHOLE
 from s2vkit.interfaces.fields import BatchField
 from s2vkit.interfaces.graph import Graph
 from s2vkit.interfaces.loss import AdversarialLoss, IndependenceLoss, PairLoss
@@ -154,7 +155,7 @@ class _Desk:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.folder = Path()
+        self.folder, self.part = Path(), WHOLE
         self.saved: dict[str, str] = {}
 
     def outcomes(self, split: str, max_clips: int | None, under: str | None = None) -> Iterator[Outcome]:
@@ -162,6 +163,9 @@ class _Desk:
 
     def probe_data(self, split: str) -> ProbeData:
         return probe_data(24, 1) if split == "train" else probe_data(12, 2)
+
+    def collect(self, found: dict[str, Any]) -> dict[str, Any]:
+        return found
 
     def save(self, name: str, data: Any) -> None:
         self.saved[name] = json.dumps(data)
