@@ -52,8 +52,8 @@ def test_the_level_of_the_speech_does_not_matter():
 
 
 def test_speech_is_cut_around_the_frames_it_belongs_to():
-    spectrum = torch.arange(200.0).expand(3, -1)
-    cut = LogMelRuns(window=5, n_mels=3, context=0.1).cut(spectrum, np.array([0, 10]), 25.0)
+    spectrum = np.broadcast_to(np.arange(200.0), (3, 200))
+    (cut,) = LogMelRuns(window=5, n_mels=3, context=0.1).cut([spectrum], np.array([[0, 10]]), 25.0)
     assert cut.shape == (2, 3, 40)
     assert cut[1, 0].tolist() == list(range(30, 70))  # frames 10 to 14 are steps 40 to 59
     assert cut[0, 0, :11].tolist() == [0.0] * 11  # what was before the clip is its first step
@@ -75,9 +75,9 @@ def test_matched_and_mismatched_speech_are_read_at_their_own_times():
     sample = SimpleNamespace(clips=np.array([0]), frames=frames, indices=indices)
     field = LogMelRuns(window=1, n_mels=20)
     found = field.load(SimpleNamespace(store=store, sample_rate=16000), sample)
-    spectrum = spectrum_of(torch.from_numpy(store.speech(0, 16000)), 16000, 20)
-    assert torch.equal(found["log_mel_runs"][0], field.cut(spectrum, frames[0], 25.0))
-    assert torch.equal(found["mismatched_log_mel_runs"][0], field.cut(spectrum, others[0], 25.0))
+    spectra = [spectrum_of(torch.from_numpy(store.speech(0, 16000)), 16000, 20).numpy()]
+    assert torch.equal(found["log_mel_runs"], field.cut(spectra, frames, 25.0))
+    assert torch.equal(found["mismatched_log_mel_runs"], field.cut(spectra, others, 25.0))
 
 
 def test_the_expert_sees_the_lower_half_of_the_face_alone():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -39,26 +39,23 @@ class LogMelRuns(BatchField):
 
     def load(self, source: BatchSource, sample: ClipSample) -> dict[str, Any]:
         """Cut the spectra of the clips around their frames, and around the mismatched ones."""
-        fps = source.store.index.fps
-        kinds = {"log_mel_runs": sample.frames, "mismatched_log_mel_runs": sample.indices.others}
+        fps, window = source.store.index.fps, self.window
+        both = np.concatenate([sample.frames[:, ::window], sample.indices.others[:, ::window]], 1)
         spectra = [
             log_mel(source.store, clip, source.sample_rate, self.n_mels) for clip in sample.clips.tolist()
         ]
-        return {
-            key: torch.stack(
-                [
-                    self.cut(spectrum, at[:: self.window], fps)
-                    for spectrum, at in zip(spectra, frames, strict=True)
-                ]
-            )
-            for key, frames in kinds.items()
-        }
+        runs, mismatched = self.cut(spectra, both, fps).chunk(2, 1)
+        return {"log_mel_runs": runs.contiguous(), "mismatched_log_mel_runs": mismatched.contiguous()}
 
-    def cut(self, spectrum: Tensor, starts: np.ndarray, fps: float) -> Tensor:
-        """Cut a spectrum (n_mels, A) around runs that begin at `starts` (R,): (R, n_mels, S)."""
-        first = torch.from_numpy(np.round(starts * RATE / fps)).long() - round(self.context * RATE)
-        at = first[:, None] + torch.arange(self.steps(fps))
-        return spectrum[:, at.clamp(0, spectrum.shape[1] - 1)].transpose(0, 1)
+    def cut(self, spectra: Sequence[np.ndarray], starts: np.ndarray, fps: float) -> Tensor:
+        """Cut spectra (n_mels, A) around R runs of each, that begin at `starts` (B, R): (B, R, n_mels, S)."""
+        first = np.round(starts * RATE / fps).astype(int) - round(self.context * RATE)
+        last = np.array([spectrum.shape[1] - 1 for spectrum in spectra])[:, None, None]
+        at = np.minimum(np.maximum(first[..., None] + np.arange(self.steps(fps)), 0), last)
+        found = np.empty((*starts.shape, self.n_mels, at.shape[-1]), np.float32)
+        for out, spectrum, steps in zip(found, spectra, at, strict=True):
+            out[:] = spectrum[:, steps].swapaxes(0, 1)
+        return torch.from_numpy(found)
 
     def steps(self, fps: float) -> int:
         """Count the steps of a run and its context."""
@@ -72,9 +69,10 @@ class LogMelRuns(BatchField):
 
 
 @lru_cache(maxsize=_CLIPS)
-def log_mel(store: Any, clip: int, rate: int, n_mels: int) -> Tensor:
+def log_mel(store: Any, clip: int, rate: int, n_mels: int) -> np.ndarray:
     """Return the normalised log-mel spectrum of a clip's speech (n_mels, A), 100 steps a second."""
-    return spectrum_of(torch.from_numpy(store.speech(clip, rate)), rate, n_mels)
+    found: np.ndarray = spectrum_of(torch.from_numpy(store.speech(clip, rate)), rate, n_mels).numpy()
+    return found
 
 
 def spectrum_of(speech: Tensor, rate: int, n_mels: int) -> Tensor:

@@ -70,9 +70,10 @@ def flush(*arrays: np.ndarray) -> None:
 def open_array(path: Path) -> np.ndarray:
     """Open a .npy file through memory. Raises InputError if it is missing or damaged."""
     try:
-        array: np.ndarray = np.load(path, mmap_mode="r")
+        mapped = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise damaged(path, error) from error
+    array: np.ndarray = mapped.view(np.ndarray)  # a memmap takes three times as long to take a part of
     return array
 
 

@@ -60,8 +60,9 @@ class FeatureField(_OfEncoder):
             random = sample.generator("variants", sample.step)
             most = self.variants + 1
             chosen = sample.draw(lambda count: torch.randint(most, (count,), generator=random)).numpy()
-            for row in np.flatnonzero(chosen):
-                features[row] = torch.from_numpy(variants[chosen[row] - 1, places[row]]).float()
+            rows = np.flatnonzero(chosen)
+            versions = (chosen[rows] - 1).reshape(-1, *[1] * (places.ndim - 1))
+            features[rows] = torch.from_numpy(variants[versions, places[rows]]).float()
         return features
 
 
