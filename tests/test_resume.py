@@ -61,6 +61,19 @@ def test_ctrl_c_saves_and_the_run_goes_on(tmp_path, whole, monkeypatch, where):
     assert results(tmp_path) == whole
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_weights_with_channels_last_go_on_with_their_own_moments(tmp_path, monkeypatch, precision):
+    sets = (*SETS, "compute.channels_last=always", f"compute.precision={precision}")
+    run_toy(tmp_path / "whole", *sets)
+    for phase in ("train_teachers", "train_evaluators", "compose"):  # by fused Adam and by RMSprop
+        with monkeypatch.context() as patch:
+            patch.setattr(View, "advance", interrupted_in(phase, View.advance))
+            with pytest.raises(Stopped):
+                run_toy(tmp_path / "stopped", *sets)
+    run_toy(tmp_path / "stopped", *sets)
+    assert results(tmp_path / "stopped") == results(tmp_path / "whole")
+
+
 def test_ctrl_c_ends_the_command_with_130(tmp_path):
     recipe = write_recipe(tmp_path)
     env = {**ALONE, **install_toy(tmp_path / "site")}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, optim
 
 from s2vkit.errors import RunFolderError
@@ -53,6 +54,7 @@ def load_state(folder: Path, modules: Modules, optimizers: Optimizers) -> int:
         for name, optimizer in optimizers.items():
             moments = under(tensors, f"optimizer/{name}/")
             optimizer.load_state_dict(_optimizer_state(plain["optimizers"][name], moments))
+            _lay_out(optimizer)
         return int(plain["step"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunFolderError(f"{folder}: damaged: {error!r}", hint=ANEW) from error
@@ -124,6 +126,17 @@ def _check(folder: Path) -> None:
 
 def _digests(folder: Path) -> dict[str, str]:
     return {name: sha256_of(folder / name) for name in _HASHED}
+
+
+def _lay_out(optimizer: optim.Optimizer) -> None:
+    """Lay out what an optimizer keeps of each weight as the weight itself, channels last or not.
+
+    A checkpoint holds plain layouts, and torch's fused optimizers pair numbers by their place in memory.
+    """
+    for weight, values in optimizer.state.items():
+        for key, value in values.items():
+            if isinstance(value, Tensor) and value.shape == weight.shape:
+                values[key] = torch.empty_like(weight, dtype=value.dtype).copy_(value)
 
 
 def _optimizer_state(stored: dict[str, Any], moments: Mapping[str, Tensor]) -> dict[str, Any]:
