@@ -43,7 +43,8 @@ def main() -> None:
             load_modules(weights, {SYNC: run.graph.modules()[SYNC].eval()})
             for split in ("val", "test"):
                 drawn = BatchDataset(sources, step.stage, PAIRS, seed=run.recipe.seed, split=split)
-                batches = (drawn.complete(drawn[number]) for number in range(given.batches))
+                loaded = (drawn.complete(drawn[number]) for number in range(given.batches))
+                batches = (one.to(torch.device("cpu")) for one in loaded)
                 found = [float(step.stage.validate(batch)["auc"]) for batch in batches]
                 rows.append((when, split, f"{fmean(found):.3f}"))
     print_table(("when", "split", "AUC"), rows)

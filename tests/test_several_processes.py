@@ -103,7 +103,7 @@ def test_a_process_that_has_read_another_recipe_than_rank_0_is_reported(tmp_path
         part = Part(1, 2)
 
         def from_leader(self, value):
-            return load_toy(tmp_path, "stages.compose.steps=5").data
+            return load_toy(tmp_path, "stages.compose.steps=5").data, "fp32"
 
     monkeypatch.setattr("s2vkit.engine.run.join_processes", Follower)
     with pytest.raises(RecipeError, match="rank 1 has read another recipe than rank 0"):

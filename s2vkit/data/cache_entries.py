@@ -27,7 +27,7 @@ from s2vkit.files import (
     write_json,
 )
 
-KINDS = ("corpus", "speech", "faces")
+KINDS = ("corpus", "speech", "variants", "faces")
 ABOUT = "about.json"
 _USES = ".uses"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -146,11 +147,26 @@ class FootageCorpus(Dataset):
             rank=rank,
             max_rejected=max_rejected,
         )
-        self.look_again()
+        self._look_again()
         return whole
 
-    def look_again(self) -> None:
-        """Forget what was known of the folder: it may be prepared by now."""
+    def await_ready(self, seconds: float = 90.0) -> None:
+        """Look again at a folder that another process has prepared; a network's may show that late.
+
+        Raises InputError if it stays unprepared.
+        """
+        until = time.monotonic() + seconds
+        self._look_again()
+        while not self.ready:
+            if time.monotonic() > until:
+                raise InputError(
+                    f"{self.folder}: another process has prepared the corpus, but it is not seen here",
+                    hint="put `data.corpus` where all machines see the same folder, and run it again",
+                )
+            time.sleep(0.5)
+            self._look_again()
+
+    def _look_again(self) -> None:
         for known in ("ready", "index", "identity", "labels"):
             self.__dict__.pop(known, None)
 

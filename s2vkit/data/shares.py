@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from s2vkit.data.arrays import Arrays, flush, new_array
+from s2vkit.data.arrays import Arrays, flush, new_array, open_array
 from s2vkit.data.store import ClipStore
 from s2vkit.interfaces.data_parallel import Part
 from s2vkit.interfaces.fields import FrozenFeatures
@@ -26,11 +26,12 @@ def merge_shares(
     """Make one folder of arrays from those of all processes: of each the clips and its folder.
 
     An array is float16 where it is in every share, else float32. Processes write files of their own, as
-    those of several machines must not write into the same one.
+    those of several machines must not write into the same one; each goes once it is merged.
     """
-    parts = [(clips, Arrays(folder)) for clips, folder in shares if len(clips)]
-    for name in parts[0][1].names():
-        arrays = [arrays[name] for _, arrays in parts]
+    parts = [(clips, folder) for clips, folder in shares if len(clips)]
+    for name in Arrays(parts[0][1]).names():
+        files = [folder / f"{name}.npy" for _, folder in parts]
+        arrays = [open_array(file) for file in files]
         axis = 1 if features.what == "variants" else 0
         shape = list(arrays[0].shape)
         shape[axis] = sum(clip.frames for clip in store.clips) if name == _OF_FRAMES else len(store.clips)
@@ -39,6 +40,8 @@ def merge_shares(
             rows = _rows(store, clips) if name == _OF_FRAMES else clips
             whole[(slice(None),) * axis + (rows,)] = array
         flush(whole)
+        for file in files:
+            file.unlink()
 
 
 def _rows(store: ClipStore, clips: np.ndarray) -> np.ndarray:

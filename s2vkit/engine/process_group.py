@@ -27,7 +27,7 @@ from s2vkit.options import Slot
 
 STEP_TIMEOUT = "S2VKIT_STEP_TIMEOUT"  # seconds that a collective within training takes at most
 _PIECE = 1_250_000  # numbers in a message of gradients, at least: 5 MB
-WAIT_TIMEOUT = timedelta(days=30)  # while rank 0 prepares, evaluates or draws
+WAIT_TIMEOUT = timedelta(days=30)  # while processes prepare, evaluate or wait for rank 0
 
 
 class ProcessGroup:
@@ -37,7 +37,7 @@ class ProcessGroup:
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes, prepares, evaluates and prints: rank 0 does."""
+        """Whether this process writes and prints, and does what is not shared: rank 0 does."""
         return self.part.rank == 0
 
     def wait(self) -> None:

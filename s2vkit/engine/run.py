@@ -75,7 +75,7 @@ def run_recipe(
             run.try_out()
         if run.not_compiled:
             run.notes.add(f"not compiled: {run.not_compiled}")
-        run.group.from_leader(loaded.data)
+        run.group.from_leader((loaded.data, run.policy.precision))
         run.cut_footage()
         run.command, run.profile = command, profile
         keep_facts(run)
@@ -88,11 +88,12 @@ def run_recipe(
 
 
 def _follow(loaded: Loaded, folder: Path, stages: Sequence[str], registry: Registry) -> Path:
-    """Train beside rank 0, which has taken the run folder and decides what is still to be done."""
+    """Work beside rank 0, which has taken the run folder and decides what is still to be done."""
     with naming_full_disk(folder, Path(loaded.recipe.cache)), stop_flag() as stopped:
         group = join_processes()
-        check_same(loaded.path, loaded.data, group.from_leader(None), group.part.rank)
-        run = Run(loaded, folder, Console(quiet=True), stopped, registry)
+        recipe, precision = group.from_leader(None)
+        check_same(loaded.path, loaded.data, recipe, group.part.rank)
+        run = Run(loaded, folder, Console(quiet=True), stopped, registry, precision)
         run.cut_footage()
         progress, compiles = group.from_leader(None)
         run.policy = replace(run.policy, compile=compiles)  # rank 0 has tried it

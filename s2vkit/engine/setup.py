@@ -40,13 +40,20 @@ class RunSetup:
     profile = False  # whether a trace of some steps of each stage is written
 
     def __init__(
-        self, loaded: Loaded, folder: Path, console: Console, stopped: threading.Event, registry: Registry
+        self,
+        loaded: Loaded,
+        folder: Path,
+        console: Console,
+        stopped: threading.Event,
+        registry: Registry,
+        precision: str = "",
     ) -> None:
+        """`precision`: rank 0's, where this process works beside it; empty: as the folder or machine says."""
         self.loaded, self.recipe, self.folder = loaded, loaded.recipe, folder
         self.console, self.stopped, self.view = console, stopped, View(console)
         self.notes, self.command = Notes(folder), ""
         self.group: ProcessGroup = join_processes()
-        self.policy, self.not_compiled = _choose(self.recipe.compute, folder), ""
+        self.policy, self.not_compiled = _choose(self.recipe.compute, folder, precision), ""
         self.builder = Builder(self.recipe, registry)
         dataset = self.builder.dataset()
         self.dataset, self.registry = dataset, registry
@@ -132,8 +139,11 @@ class RunSetup:
             share, workers = self.group.part, self.recipe.compute.workers
             footage.prepare(workers=workers, progress=self.progress, rank=Rank(share.rank, share.world))
             self.group.wait()
+            if self.group.leads:
+                footage.prepare(workers=workers, progress=self.progress)  # if nobody saw that all was done
+            self.group.wait()
             self.view.end(str(footage.folder))
-        footage.look_again()
+        footage.await_ready()
         if data_spec_of(self.dataset) == self.graph.data_spec:
             self._plan()
         else:
@@ -153,11 +163,11 @@ class RunSetup:
         self.view.advance(done, total)
 
 
-def _choose(compute: Compute, folder: Path) -> Policy:
+def _choose(compute: Compute, folder: Path, precision: str) -> Policy:
     """Choose what suits this machine, and of precisions the one that a run has begun in.
 
     Elsewhere `auto` may choose another, and what is trained already would be trained again.
     """
     policy = choose(compute)
-    before = precision_of(folder).get(policy.device.type, policy.precision)
+    before = precision or precision_of(folder).get(policy.device.type, policy.precision)
     return policy if before == policy.precision else choose(compute, before)

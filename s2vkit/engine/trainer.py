@@ -81,6 +81,7 @@ class Trainer:
             self._loop(folder / "checkpoint", save_seconds, stopped)
             uncompile_all(self.trained)  # what comes now has other shapes
             self._notify("on_train_end")
+            self.group.take_modules(self.trained)  # so that all go on with what rank 0 saves
         check_weights(self.state)
         if self.group.leads:
             save_modules(folder / "weights.safetensors", self.trained)

@@ -53,18 +53,19 @@ class RunWork:
         for first in range(0, len(clips), self.part.world):
             some = clips[first : first + self.part.world]
             for done, (clip, drawn) in enumerate(zip(some, self._draw_each(some, under), strict=True), 1):
-                yield self._outcome(clip, *drawn)
+                yield self._outcome(clip, *(self._placed(frames) for frames in drawn))
                 self.progress(first + done, len(clips))
 
-    def _draw_each(self, clips: list[int], under: str | None) -> list[tuple[Tensor, Tensor | None]]:
-        """Generate clips, each in another process."""
-        rank, device = self.part.rank, self.pipeline.policy.device
-        own = self._draw(clips[rank], under) if rank < len(clips) else (None, None)
+    def _draw_each(self, clips: list[int], under: str | None) -> list[tuple[Tensor | None, ...]]:
+        """Generate clips, each in another process: their frames, on the CPU where there are several."""
+        rank = self.part.rank
+        own = self._draw(clips[rank], under) if rank < len(clips) else ()
         if self.part.world == 1:
-            return [own]  # type: ignore[list-item]
-        cpu = torch.device("cpu")
-        all_ = self._group.exchange(tuple(_on(cpu, one) for one in own))[: len(clips)]
-        return [(_on(device, generated), _on(device, clean)) for generated, clean in all_]  # type: ignore[misc]
+            return [own]
+        return self._group.exchange(tuple(None if one is None else one.cpu() for one in own))[: len(clips)]
+
+    def _placed(self, frames: Tensor | None) -> Tensor | None:
+        return None if frames is None else frames.to(self.pipeline.policy.device)
 
     def outcome(self, clip: int, under: str | None = None) -> Outcome:
         """Generate one clip from its speech, or from its speech changed and from itself."""
@@ -78,7 +79,8 @@ class RunWork:
         changed = condition_clip(self.pipeline, self.store, clip, RECORDING_CONDITIONS[under])
         return torch.cat(list(self.pipeline.generate(changed))), generated
 
-    def _outcome(self, clip: int, generated: Tensor, clean: Tensor | None) -> Outcome:
+    def _outcome(self, clip: int, generated: Tensor | None, clean: Tensor | None) -> Outcome:
+        assert generated is not None
         record = self.store.clips[clip]
         real = to_images(torch.from_numpy(self.store.frames(clip))).to(generated.device)
         return Outcome(
@@ -137,7 +139,3 @@ class RunWork:
         """Write a result of the run that is text."""
         if self._group.leads:
             write_text(self.folder / name, text)
-
-
-def _on(device: torch.device, frames: Tensor | None) -> Tensor | None:
-    return None if frames is None else frames.to(device)

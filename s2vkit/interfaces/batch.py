@@ -53,10 +53,13 @@ class Batch:
         """Return a copy on a device, where pictures that were bytes are float (..., 3, H, W) in [-1, 1]."""
 
         def put(tensor: Tensor) -> Tensor:
-            there = tensor.to(device, non_blocking=non_blocking)
-            return to_images(there) if there.dtype is torch.uint8 else there
+            return tensor.to(device, non_blocking=non_blocking)
 
-        return self._map(put)
+        there = self._map(put)
+        for key, value in there.data.items():
+            if isinstance(value, Tensor) and _is_picture(value):
+                there.data[key] = to_images(value)
+        return there
 
     def pin_memory(self) -> Batch:
         """Return a copy in memory that a GPU can read while it computes; a DataLoader calls this."""
@@ -69,6 +72,10 @@ class Batch:
             for key, value in self.data.items()
         }
         return Batch(self.names, labels, data, self.window)
+
+
+def _is_picture(value: Tensor) -> bool:
+    return value.dtype is torch.uint8 and value.dim() >= 4 and value.shape[-1] == 3
 
 
 @dataclass

@@ -152,7 +152,7 @@ class Work(Protocol):
         ...
 
     def collect(self, found: dict[str, Any]) -> dict[str, Any]:
-        """Return what all processes that share the job have found, by name; all must call it."""
+        """Return what all processes that share the job have found, by name; no tensors on a GPU."""
         ...
 
     def probe_data(self, split: str) -> ProbeData:
@@ -160,11 +160,11 @@ class Work(Protocol):
         ...
 
     def save(self, name: str, data: Any) -> None:
-        """Write `data` as JSON to NAME in the run folder, atomically."""
+        """Write `data` as JSON to NAME in the run folder, atomically; of several processes, rank 0 does."""
         ...
 
     def save_text(self, name: str, text: str) -> None:
-        """Write `text` to NAME in the run folder, atomically."""
+        """Write `text` to NAME in the run folder, atomically; of several processes, rank 0 does."""
         ...
 
 
@@ -175,7 +175,10 @@ class Job:
     splits: tuple[str, ...] = ()  # splits of the corpus that it needs clips of
     fields: tuple[BatchField, ...] = ()  # what `Work.heard` gives, of which frozen features
     shared: bool = False
-    """Whether several processes run it together, each its `Work.part`; else rank 0 runs it alone."""
+    """Whether several processes run it together, each its `Work.part`; else rank 0 runs it alone.
+
+    All must go through `outcomes` to the end and call `collect` as often, and write by `save` alone.
+    """
     uses: tuple[str, ...] = ("encoder", "student", "generator", "evaluator", "sync_evaluator", "landmarks")
     """Kinds of parts whose weights its result depends on."""
 

@@ -241,6 +241,8 @@ class Cache:
 
     def _compute_together(self, features: FrozenFeatures, store: ClipStore, out: Path) -> None:
         """Compute features with the other processes, which wait to be told where."""
+        size = self.networks.size(features, len(store.clips), sum(clip.frames for clip in store.clips))
+        check_disk_space(out, int(2.1 * size), f"the {features.title}, in shares and whole")
         place = out / _SHARES
         place.mkdir()
         self.group.from_leader(place)

@@ -140,7 +140,7 @@ class _Preparation:
                 self.example = result
         self.progress(self.tally.total(), self.total)
         try:
-            stop_if_hopeless(self.tally, self.total, self.max_rejected, self.example)
+            stop_if_hopeless(self.tally, len(self.listing.sources), self.max_rejected, self.example)
         except InputError:
             write_report(self.out, self.listing, self._so_far())
             raise
