@@ -200,6 +200,7 @@ def work_of(
     `group`: the processes that do the job together; none: this one alone.
     """
     exact = choose(run.recipe.compute.model_copy(update={"precision": "fp32"}))
+    exact = replace(exact, channels_last=run.policy.channels_last)  # as training leaves weights, or not yet
     graph = graph or run.graph
     pipeline = InferencePipeline(graph, run.recipe.alignment, exact)
 
