@@ -111,7 +111,7 @@ def choose(compute: Compute, auto: str = "") -> Policy:
     policy = Policy(device, precision, channels_last, compiled, compute.deterministic, local)
     if compute.precision != "auto" or precision == "fp32" or cuda:
         return policy
-    exact = replace(policy, precision="fp32", channels_last=layouts.get(compute.channels_last, False))
+    exact = replace(policy, precision="fp32")  # in one layout, whatever stages have placed a network before
     return replace(policy, precise=exact)
 
 

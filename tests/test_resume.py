@@ -61,11 +61,13 @@ def test_ctrl_c_saves_and_the_run_goes_on(tmp_path, whole, monkeypatch, where):
     assert results(tmp_path) == whole
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_weights_with_channels_last_go_on_with_their_own_moments(tmp_path, monkeypatch, precision):
-    sets = (*SETS, "compute.channels_last=always", f"compute.precision={precision}")
+@pytest.mark.parametrize("chosen", ["precision=fp32", "precision=bf16", "precision=auto"])
+def test_weights_with_channels_last_go_on_with_their_own_moments(tmp_path, monkeypatch, chosen):
+    layout = "auto" if "auto" in chosen else "always"  # `auto`: bf16 and channels last, but stages in fp32
+    monkeypatch.setattr("s2vkit.device.bf16_is_native", lambda device: True)
+    sets = (*SETS, f"compute.channels_last={layout}", f"compute.{chosen}")
     run_toy(tmp_path / "whole", *sets)
-    for phase in ("train_teachers", "train_evaluators", "compose"):  # by fused Adam and by RMSprop
+    for phase in ("train_teachers", "train_evaluators", "compose", "evaluate"):  # fused Adam, and RMSprop
         with monkeypatch.context() as patch:
             patch.setattr(View, "advance", interrupted_in(phase, View.advance))
             with pytest.raises(Stopped):
