@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from s2vkit.device import choose
 from s2vkit.engine.callbacks.best import GeneratedValidation
 from s2vkit.engine.callbacks.finishing import Finishing
 from s2vkit.engine.callbacks.loggers import Loggers
@@ -199,8 +198,7 @@ def work_of(
 
     `group`: the processes that do the job together; none: this one alone.
     """
-    exact = choose(run.recipe.compute.model_copy(update={"precision": "fp32"}))
-    exact = replace(exact, channels_last=run.policy.channels_last)  # as training leaves weights, or not yet
+    exact = replace(run.policy, precision="fp32")  # weights lie as training leaves them
     graph = graph or run.graph
     pipeline = InferencePipeline(graph, run.recipe.alignment, exact)
 
