@@ -8,15 +8,19 @@ from dataclasses import replace
 import pytest
 import torch
 from helpers_toy import REGISTRY, load_toy, run_toy
+from rich.console import Console
 from safetensors.torch import load_file
 
+from s2vkit.benchmark.measure import opened, read_or_measure
+from s2vkit.benchmark.request import Asked
 from s2vkit.build import Builder, data_spec_of
 from s2vkit.errors import RecipeError, RunFolderError
 from s2vkit.files import read_json, write_json
 from s2vkit.runs.folder import about
 from s2vkit.runs.start_from import describe_start, open_start, start
 from s2vkit.settings import StartFrom
-from s2vkit.tensors import save_modules
+from s2vkit.tensors import save_modules, under, write_tensors
+from s2vkit.videos.networks import networks_of
 
 pytestmark = pytest.mark.usefixtures("no_curves")
 
@@ -124,18 +128,28 @@ def test_what_does_not_fit_is_reported(tmp_path, source, sets, options, error, m
         begin(tmp_path, options.pop("run", source[0]), *sets, **options)
 
 
+def added_to(source):
+    """Give the settings by which a run adds a third person to another, quickly."""
+    trained = ("train_evaluators", "distill", "pretrain_sync", "pretrain_mouth", "compose")
+    return (
+        f"start_from.run={source}",
+        "data.speakers=3",
+        "stages.train_teachers=null",
+        "stages.distill.after=[]",
+        *(f"stages.{name}.steps=1" for name in trained),
+    )
+
+
+def change(run, stage, part):
+    """Train a part of a finished run otherwise, behind its back."""
+    path = run / "stages" / stage / "weights.safetensors"
+    tensors = load_file(path)
+    write_tensors({key: 0 * v if key.startswith(f"{part}/") else v for key, v in tensors.items()}, path)
+
+
 def test_a_run_keeps_what_it_started_from_and_depends_on_it(tmp_path, source):
     shutil.copytree(source[0], tmp_path / "source")
-    sets = (
-        f"start_from.run={tmp_path / 'source'}",
-        "data.speakers=3",
-        *(f"stages.{name}=null" for name in ("train_teachers", "evaluate")),
-        "stages.distill.after=[]",
-        *(
-            f"stages.{name}.steps=1"
-            for name in ("train_evaluators", "distill", "pretrain_sync", "pretrain_mouth", "compose")
-        ),
-    )
+    sets = (*added_to(tmp_path / "source"), "stages.evaluate=null")
     printed = run_toy(tmp_path, *sets, quiet=True)
     assert "new identity: " in printed
     kept = load_file(tmp_path / "run" / "start" / "weights.safetensors")
@@ -146,7 +160,26 @@ def test_a_run_keeps_what_it_started_from_and_depends_on_it(tmp_path, source):
     run_toy(tmp_path, *sets, quiet=True)
     assert {path: read_json(path) for path in done} == done
     shutil.move(tmp_path / "gone", tmp_path / "source")
-    path = tmp_path / "source" / "stages" / "voice" / "weights.safetensors"
-    path.write_bytes((path.read_bytes()[:-4]) + b"\0\0\0\0")
+    change(tmp_path / "source", "voice", "student.emotion")
     printed = run_toy(tmp_path, *sets, dry=True)
     assert printed.count("changed, so again") == 2  # distill and compose, not the evaluators
+
+
+def test_a_finished_run_is_measured_by_the_evaluators_that_it_started_from(tmp_path, source):
+    shutil.copytree(source[0], tmp_path / "source")
+    run_toy(tmp_path, *added_to(tmp_path / "source"), "stages.train_evaluators.only=[identity]", quiet=True)
+    change(tmp_path / "source", "faces", "evaluator.emotion")
+    run, console = tmp_path / "run", Console(quiet=True)
+    figures = read_or_measure(run, Asked(split="val"), console, REGISTRY).figures
+    assert {"identity_accuracy", "emotion_accuracy"} <= set(figures)
+    ours = source[1].modules()["evaluator.emotion"].state_dict()
+    with opened(run, console, REGISTRY) as taken_up:
+        assert same(taken_up.graph.modules()["evaluator.emotion"].state_dict(), ours)
+    trained = load_file(run / "stages" / "train_evaluators" / "weights.safetensors")
+    networks = networks_of(run, REGISTRY).named()
+    assert same(networks["evaluator.emotion"].state_dict(), ours)
+    assert same(networks["evaluator.identity"].state_dict(), under(trained, "evaluator.identity/"))
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)

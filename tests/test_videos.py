@@ -19,11 +19,13 @@ from s2vkit.ahead import ahead
 from s2vkit.build import Builder, data_spec_of
 from s2vkit.cli.guard import guard
 from s2vkit.cli.main import cli
+from s2vkit.files import write_json
 from s2vkit.interfaces.metric import Metric, Outcome, Score
 from s2vkit.interfaces.pixels import to_images
 from s2vkit.media import VideoWriter
 from s2vkit.plugins import registry
 from s2vkit.recipe.load import dump_recipe, load_recipe
+from s2vkit.runs.folder import about
 from s2vkit.tensors import save_modules
 from s2vkit.videos.networks import networks_of
 from s2vkit.videos.offset import offset_of
@@ -383,7 +385,8 @@ def trained(tmp_path_factory):
         (run / "stages" / stage).mkdir(parents=True)
         (run / "stages" / stage / "done.json").write_text(json.dumps({"result": stage}))
     (run / "recipe.yaml").write_text(dump_recipe(loaded))
-    (run / "run.json").write_text("{}")
+    (run / "graph.json").write_text(json.dumps({"stages": [{"name": name} for name in loaded.recipe.stages]}))
+    write_json(run / "run.json", about())
     builder = Builder(loaded.recipe, registry())
     evaluators, _ = builder.evaluators(data_spec_of(builder.dataset()))
     with torch.no_grad():

@@ -36,7 +36,7 @@ def opened(
     place += [f"compute.device={json.dumps(device)}"] if device else []
     loaded = load_recipe(folder / "recipe.yaml", [*sets, *place], registry)
     with stop_flag() as stopped:
-        run = Run(loaded, folder, console, stopped, registry)
+        run = Run(loaded, folder, console, stopped, registry, finished=True)
         run.cut_footage()
         with run.view, closing(run.cache):
             run.take_up()
@@ -97,7 +97,7 @@ def _sets(folder: Path, stage: str, split: str, asked: Asked) -> Iterator[str]:
 
 
 def _check_evaluators(run: Run, folder: Path) -> None:
-    """Raise RecipeError if an evaluator is untrained: its figures would mean nothing."""
+    """Raise RunFolderError if an evaluator is untrained: its figures would mean nothing."""
     graph = run.graph
     evaluators: dict[str, Any] = {
         f"evaluator.{name}": evaluator for name, evaluator in graph.evaluators.items()
@@ -106,7 +106,7 @@ def _check_evaluators(run: Run, folder: Path) -> None:
         evaluators["sync_evaluator"] = graph.sync_evaluator
     if graph.landmarks is not None:
         evaluators["landmarks"] = graph.landmarks
-    taught = run.plan.taught()
+    taught = run.plan.taught() | set(run.started.parts)
     for name, evaluator in evaluators.items():
         if name not in taught and not evaluator.pretrained:
             raise RunFolderError(

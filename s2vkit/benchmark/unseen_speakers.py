@@ -89,7 +89,7 @@ def voices_of(run: Run, sets: Sequence[str], registry: Registry) -> Iterator[Uns
         return
     output = f"output={json.dumps(str(run.folder), ensure_ascii=False)}"
     loaded = load_recipe(run.folder / "recipe.yaml", [*sets, output], registry)
-    other = Run(loaded, run.folder, run.console, run.stopped, registry)
+    other = Run(loaded, run.folder, run.console, run.stopped, registry, finished=True)
     with closing(other.cache):
         known = attributes_of(other.dataset.clips())
         yield _unseen(other.cache.open(), known, trained)

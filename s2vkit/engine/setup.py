@@ -47,8 +47,14 @@ class RunSetup:
         stopped: threading.Event,
         registry: Registry,
         precision: str = "",
+        *,
+        finished: bool = False,
     ) -> None:
-        """`precision`: rank 0's, where this process works beside it; empty: as the folder or machine says."""
+        """Build the run.
+
+        `precision` is rank 0's, where this process works beside it; empty: as the folder or machine
+        says. `finished`: it is only taken up, with the weights that it did start from.
+        """
         self.loaded, self.recipe, self.folder = loaded, loaded.recipe, folder
         self.console, self.stopped, self.view = console, stopped, View(console)
         self.notes, self.command = Notes(folder), ""
@@ -57,6 +63,7 @@ class RunSetup:
         self.builder = Builder(self.recipe, registry)
         dataset = self.builder.dataset()
         self.dataset, self.registry = dataset, registry
+        self.finished = finished
         self._build()
 
     def _build(self) -> None:
@@ -69,8 +76,9 @@ class RunSetup:
     def _start(self) -> None:
         """Load the weights that the recipe starts from, if it names any."""
         options = self.recipe.start_from
-        self.source, self.started = open_start(options, self.folder), Started({}, (), {})
-        if options is not None and self.source is not None:
+        self.source, self.started = None, Started({}, (), {})
+        if options is not None:
+            self.source = open_start(options, self.folder, finished=self.finished)
             self.started = start(self.graph, self.source, options, self.builder)
 
     def keep_start(self) -> None:

@@ -43,26 +43,24 @@ class Started:
     added: dict[str, list[str]]  # label -> classes that the source did not know
 
 
-def open_start(options: StartFrom | None, run: Path) -> Start | None:
-    """Read what a run starts from; once the source is gone, from the run's own copy.
+def open_start(options: StartFrom, run: Path, *, finished: bool = False) -> Start:
+    """Read what a run starts from; once it has finished or the source is gone, from its own copy.
 
     Raises RunFolderError if neither is there, or one is damaged.
     """
-    if options is None:
-        return None
     source, kept = Path(options.run).expanduser(), run / FOLDER
-    if not source.exists() and recover_folder(kept):
+    if (finished or not source.exists()) and recover_folder(kept):
         about = read_json(kept / _ABOUT) or {}
         labels = {name: tuple(classes) for name, classes in about.get("labels", {}).items()}
         return Start(source, read_tensors(kept / _WEIGHTS), labels)
     bundle = find_bundle(source)
     labels = read_config(read_json(bundle / "config.json"), str(bundle)).data.labels
     tensors = read_tensors(bundle / "model.safetensors")
-    return Start(source, tensors | (_trained(source) if is_run(source) else {}), dict(labels))
+    return Start(source, tensors | (trained_weights(source) if is_run(source) else {}), dict(labels))
 
 
-def _trained(run: Path) -> dict[str, Tensor]:
-    """Read what the stages of a run have trained, of a part that several train the last weights."""
+def trained_weights(run: Path) -> dict[str, Tensor]:
+    """Read what a run started from and its stages have trained, PART/KEY: the last weights of each part."""
     check_run(run)
     found = read_tensors(run / FOLDER / _WEIGHTS) if (run / FOLDER).is_dir() else {}
     for stage in (read_json(run / "graph.json") or {}).get("stages", []):

@@ -13,7 +13,8 @@ from s2vkit.errors import InputError, RunFolderError
 from s2vkit.options import Slot, label_of_evaluator
 from s2vkit.recipe.load import load_recipe
 from s2vkit.registry import Registry
-from s2vkit.tensors import fit, read_tensors, under
+from s2vkit.runs.start_from import trained_weights
+from s2vkit.tensors import fit, under
 from s2vkit.videos.build import weights_of
 
 
@@ -76,12 +77,11 @@ def networks_of(run: Path, registry: Registry) -> Networks:
     networks = Networks(world.size, *builder.evaluators(world), finder)
     found = networks.named()
     lacking = {name for name, network in found.items() if not network.pretrained}
-    for path in sorted(run.glob("stages/*/weights.safetensors")):
-        tensors = read_tensors(path)
-        for name in list(lacking):
-            if own := under(tensors, f"{name}/"):
-                fit(found[name], own, path, name)
-                lacking.discard(name)
+    tensors = trained_weights(run)
+    for name in list(lacking):
+        if own := under(tensors, f"{name}/"):
+            fit(found[name], own, run, name)
+            lacking.discard(name)
     if lacking or not found:
         what = (
             f"its {sorted(lacking)[0]} was taught by no stage" if lacking else "its recipe names no evaluator"
