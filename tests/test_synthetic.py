@@ -99,10 +99,28 @@ def test_by_clip_splits_70_15_15() -> None:
     assert shares == pytest.approx([0.70, 0.15, 0.15], abs=0.01)
 
 
+def test_a_speaker_may_have_few_training_clips() -> None:
+    whole = corpus(sentences=12)
+    fewer = corpus(sentences=12, train_clips={"1002": 10})
+
+    def of(one: SyntheticCorpus, speaker: str) -> list[tuple[str, str]]:
+        return [(c.name, c.split) for c in one.clips() if c.labels["identity"] == speaker]
+
+    assert of(fewer, "1001") == of(whole, "1001")
+    assert of(fewer, "1003") == of(whole, "1003")
+    assert set(of(fewer, "1002")) < set(of(whole, "1002"))
+    splits = [split for _, split in of(fewer, "1002")]
+    assert {k: splits.count(k) for k in ("train", "val", "test")} == {"train": 10, "val": 6, "test": 12}
+    last = len(fewer.clips()) - 1
+    assert same(fewer.load(last), whole.load(len(whole.clips()) - 1))
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         {"speakers": 1},
+        {"train_clips": {"1009": 10}},
+        {"train_clips": {"1001": 0}},
         {"size": 300},
         {"emotions": ["joy"]},
         {"emotions": ["fear", "fear"]},

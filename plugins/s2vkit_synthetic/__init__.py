@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import model_validator
 
 from s2vkit import Field, Options, Register, RegisterCommand, hookimpl
+
+FIRST_ID = 1001
+"""The first speaker's name; the others count on from it."""
 
 Emotion = Literal["neutral", "happiness", "sadness", "anger", "disgust", "fear"]
 
@@ -30,6 +33,11 @@ class SyntheticOptions(Options):
         default="by_sentence",
         description="what val and test hold that train does not: sentences, clips or speakers",
     )
+    train_clips: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        default={},
+        description="at most this many training clips of a speaker, drawn by the seed, e.g. "
+        '{"1008": 10}; all of those who are not listed',
+    )
 
     @model_validator(mode="after")
     def _splits_have_members(self) -> SyntheticOptions:
@@ -42,6 +50,11 @@ class SyntheticOptions(Options):
             raise ValueError("split by_sentence needs at least 3 sentences")
         if self.split == "by_actor" and self.speakers < 3:
             raise ValueError("split by_actor needs at least 3 speakers")
+        last = FIRST_ID + self.speakers - 1
+        if strangers := set(self.train_clips) - {str(k) for k in range(FIRST_ID, last + 1)}:
+            raise ValueError(
+                f"train_clips: there is no speaker {min(strangers)}; the speakers are {FIRST_ID} to {last}"
+            )
         return self
 
 

@@ -14,8 +14,6 @@ from s2vkit_synthetic.identity import EYES, HAIRS, SKINS, Person, Voice, color
 from s2vkit_synthetic.leads import LEADS
 from s2vkit_synthetic.shapes import Color, mix
 
-FIRST_ID = 1001
-
 _WALLS = (
     "d9c9a8",
     "7fa6b8",

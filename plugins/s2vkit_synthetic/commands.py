@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from s2vkit import ResourceError
-from s2vkit_synthetic import SyntheticOptions
+from s2vkit_synthetic import FIRST_ID, SyntheticOptions
 
 if TYPE_CHECKING:
     from s2vkit import RawClip
@@ -50,7 +50,7 @@ def synthesize(output: Path, speakers: int, sentences: int, size: int, fps: floa
 
 def _write_people(path: Path, speakers: int) -> None:
     """List the speakers as CREMA-D does; nobody drawn has a race or an ethnicity to state."""
-    from s2vkit_synthetic.cast import FIRST_ID, cast
+    from s2vkit_synthetic.cast import cast
 
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from s2vkit import ClipFiles, Dataset, RawClip
-from s2vkit_synthetic import SyntheticOptions
-from s2vkit_synthetic.cast import FIRST_ID, cast
+from s2vkit_synthetic import FIRST_ID, SyntheticOptions
+from s2vkit_synthetic.cast import cast
 from s2vkit_synthetic.expression import express
 from s2vkit_synthetic.identity import Person
 from s2vkit_synthetic.motion import lighting, move
@@ -57,17 +57,21 @@ class SyntheticCorpus(Dataset):
         self.fps = options.fps
         speakers = tuple(str(FIRST_ID + k) for k in range(options.speakers))
         self.labels = {"identity": speakers, "emotion": tuple(options.emotions)}
-        self._entries = [
+        entries = [
             _Entry(speaker, sentence, emotion, level)
             for speaker in range(options.speakers)
             for sentence in list(SENTENCES)[: options.sentences]
             for emotion in options.emotions
             for level in list(LEVELS)[: options.takes]
         ]
+        splits = self._split(entries)
+        kept = self._kept(entries, splits)
+        self._entries = [entries[k] for k in kept]
+        self._splits = [splits[k] for k in kept]
 
     def clips(self) -> list[ClipFiles]:
         """List every clip: by speaker, sentence, emotion and take."""
-        splits, people = self._splits(), cast(self.options.speakers)
+        people = cast(self.options.speakers)
         return [
             ClipFiles(
                 entry.name,
@@ -79,7 +83,7 @@ class SyntheticCorpus(Dataset):
                 },
                 split,
             )
-            for entry, split in zip(self._entries, splits, strict=True)
+            for entry, split in zip(self._entries, self._splits, strict=True)
         ]
 
     def load(self, index: int) -> RawClip:
@@ -122,21 +126,31 @@ class SyntheticCorpus(Dataset):
         }
         return RawClip(picture, speech.clip(-1.0, 1.0).astype(np.float32), truth)
 
-    def _splits(self) -> list[str]:
+    def _kept(self, entries: list[_Entry], splits: list[str]) -> list[int]:
+        """Leave the speakers of `train_clips` no more training clips than it says."""
+        dropped: set[int] = set()
+        for name, most in self.options.train_clips.items():
+            speaker = int(name) - FIRST_ID
+            own = [k for k, e in enumerate(entries) if e.speaker == speaker and splits[k] == "train"]
+            order = np.random.default_rng([self.seed, 16, speaker]).permutation(len(own))
+            dropped.update(own[k] for k in order[most:])
+        return [k for k in range(len(entries)) if k not in dropped]
+
+    def _split(self, entries: list[_Entry]) -> list[str]:
         how = self.options.split
         if how == "by_sentence":
             used = list(SENTENCES)[: self.options.sentences]
             test, val = max(1, round(len(used) / 6)), max(1, round(len(used) / 12))
             part = dict(zip(used, _parts(len(used), val, test), strict=True))
-            return [part[e.sentence] for e in self._entries]
+            return [part[e.sentence] for e in entries]
         rng = np.random.default_rng([self.seed, 15])
         if how == "by_actor":
             order, parts = _shares(self.options.speakers, rng)
             of = dict(zip(order, parts, strict=True))
-            return [of[e.speaker] for e in self._entries]
-        order, parts = _shares(len(self._entries), rng)
+            return [of[e.speaker] for e in entries]
+        order, parts = _shares(len(entries), rng)
         of = dict(zip(order, parts, strict=True))
-        return [of[k] for k in range(len(self._entries))]
+        return [of[k] for k in range(len(entries))]
 
 
 def _known(person: Person) -> dict[str, str]:
