@@ -64,6 +64,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch-norm", choices=("synchronized", "local"), default="synchronized")
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
+    parser.add_argument("--set", dest="sets", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--place", type=Path, help=argparse.SUPPRESS)  # of a process that is timed
     parser.add_argument("--name", help=argparse.SUPPRESS)
     parser.add_argument("--part", type=int, default=1, help=argparse.SUPPRESS)
@@ -94,6 +95,7 @@ def _start(place: str, count: int, part: int = 1, name: str = "run") -> float:
 def _measure(given: argparse.Namespace) -> None:
     """Train some steps in this process, one of those that share each batch; rank 0 prints their speed."""
     sets = [
+        *given.sets,
         f"output={given.place}/{given.name}",
         f"cache={given.place}/cache",
         "data.speakers=2",
