@@ -50,12 +50,17 @@ class SyntheticOptions(Options):
             raise ValueError("split by_sentence needs at least 3 sentences")
         if self.split == "by_actor" and self.speakers < 3:
             raise ValueError("split by_actor needs at least 3 speakers")
-        last = FIRST_ID + self.speakers - 1
-        if strangers := set(self.train_clips) - {str(k) for k in range(FIRST_ID, last + 1)}:
+        if strangers := set(self.train_clips) - set(self.names):
+            first, *_, last = self.names
             raise ValueError(
-                f"train_clips: there is no speaker {min(strangers)}; the speakers are {FIRST_ID} to {last}"
+                f"train_clips: there is no speaker {min(strangers)}; the speakers are {first} to {last}"
             )
         return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the speakers, CREMA-D's numbers of actors."""
+        return tuple(str(FIRST_ID + k) for k in range(self.speakers))
 
 
 @hookimpl

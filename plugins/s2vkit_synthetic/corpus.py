@@ -55,8 +55,7 @@ class SyntheticCorpus(Dataset):
         self.seed = seed
         self.size = options.size
         self.fps = options.fps
-        speakers = tuple(str(FIRST_ID + k) for k in range(options.speakers))
-        self.labels = {"identity": speakers, "emotion": tuple(options.emotions)}
+        self.labels = {"identity": options.names, "emotion": tuple(options.emotions)}
         entries = [
             _Entry(speaker, sentence, emotion, level)
             for speaker in range(options.speakers)
@@ -130,7 +129,7 @@ class SyntheticCorpus(Dataset):
         """Leave the speakers of `train_clips` no more training clips than it says."""
         dropped: set[int] = set()
         for name, most in self.options.train_clips.items():
-            speaker = int(name) - FIRST_ID
+            speaker = self.options.names.index(name)
             own = [k for k, e in enumerate(entries) if e.speaker == speaker and splits[k] == "train"]
             order = np.random.default_rng([self.seed, 16, speaker]).permutation(len(own))
             dropped.update(own[k] for k in order[most:])

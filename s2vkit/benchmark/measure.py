@@ -106,7 +106,7 @@ def _check_evaluators(run: Run, folder: Path) -> None:
         evaluators["sync_evaluator"] = graph.sync_evaluator
     if graph.landmarks is not None:
         evaluators["landmarks"] = graph.landmarks
-    taught = run.plan.taught() | set(run.started.parts)
+    taught = run.plan.taught()
     for name, evaluator in evaluators.items():
         if name not in taught and not evaluator.pretrained:
             raise RunFolderError(

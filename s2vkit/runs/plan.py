@@ -144,9 +144,8 @@ class Plan:
         """Return whether the generator has learnt to draw, or never had to."""
         generator = self.graph.generator
         assert generator is not None  # every recipe has one
-        ready = generator.pretrained or "generator" in self.started
-        ready = ready or next(_parameters(generator), None) is None
-        return ready or "generator" in self._trainer
+        ready = generator.pretrained or next(_parameters(generator), None) is None
+        return ready or "generator" in self.taught()
 
     def with_needs(self, names: Collection[str]) -> set[str]:
         """Name the stages `names` and those that must be done before them; all, where none is named."""
@@ -157,8 +156,8 @@ class Plan:
         return chosen
 
     def taught(self) -> frozenset[str]:
-        """Name the parts that a stage trains."""
-        return frozenset(self._trainer)
+        """Name the parts that a stage trains, or trained in the run that this one starts from."""
+        return frozenset(self._trainer) | frozenset(self.started)
 
     def _uses(self, stage: Stage | Job) -> set[str]:
         """Name the parts whose weights a stage depends on."""
@@ -176,8 +175,9 @@ class Plan:
             return set()
         modules = self.graph.modules()
         parts = measuring_parts(validation_of(stage), self.slots, self.registry)
-        unknown = parts - set(self._trainer) - set(self.started)
-        untrained = {part for part in unknown if not getattr(modules[part], "pretrained", False)}
+        untrained = {
+            part for part in parts - self.taught() if not getattr(modules[part], "pretrained", False)
+        }
         check_validation(name, stage, untrained, self.registry)
         return parts
 
